@@ -1,0 +1,1 @@
+"""Login pages and OAuth2 endpoints."""

@@ -1,0 +1,1 @@
+"""The command lines octelium, octeliumctl and octops."""

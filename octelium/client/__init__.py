@@ -1,0 +1,1 @@
+"""API client and login state, used by the command lines."""

@@ -1,0 +1,1 @@
+"""Tokens, scopes, Session and Credential rules. No I/O."""

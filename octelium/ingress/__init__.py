@@ -1,0 +1,1 @@
+"""The front door: listeners, certificates, routing by SNI and Host."""

@@ -1,0 +1,1 @@
+"""The policy decision point: replica and policies in, decisions out."""

@@ -1,0 +1,1 @@
+"""Resource kinds: descriptors, strict parsing, validation, names and defaults."""

@@ -1,0 +1,1 @@
+"""Resources with revisions: get, list, transaction, watch, history; encryption at rest."""

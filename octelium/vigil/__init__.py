@@ -1,0 +1,1 @@
+"""The policy enforcement point: one module per Service mode."""

@@ -1,0 +1,1 @@
+"""Access-log entries, their sinks and metrics."""
