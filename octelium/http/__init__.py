@@ -1,1 +1,1 @@
-"""Heads, HTTP/1.1, HTTP/2 framing, the TLS layer and the upstream pool: sans-IO cores, thin shells."""
+"""Heads, HTTP/1.1, HTTP/2 frames, the TLS layer, the upstream pool: sans-IO, thin shells."""
