@@ -1,0 +1,382 @@
+"""gRPC as the API rooms see it: plain async methods in, statuses out.
+
+A service is an object whose methods carry the snake_case name of their RPC
+(`async def create_user(self, request: core.User, call: Call) -> core.User`), or a mapping from such
+names to callables. Which RPCs exist, their message types and whether they stream is read from the
+descriptors, so nothing is generated; an RPC without a method answers UNIMPLEMENTED.
+
+The server listens on a Unix socket and speaks plaintext HTTP/2: its only client is the Cluster's
+own proxy, which authenticates and decides every call first and removes what clients claim about
+themselves. So the `x-octelium-*` metadata read here is trusted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import grpc
+import grpc.aio
+from google.protobuf import json_format, message_factory
+from google.protobuf.message import DecodeError, Message
+
+from octelium.schema.errors import Invalid, InvalidDocuments
+from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+_LOG = logging.getLogger(__name__)
+
+MAX_RECEIVE = 16 << 20
+"""Largest request of any service, in bytes; a binding may set a lower limit."""
+_MAX_METADATA = 64 << 10
+_MAX_CALLS = 1024
+_MAX_STATUS_TEXT = 3000
+"""Characters; a status travels in a header field and peers cap those at 8 KiB."""
+_INTERNAL = "Internal error"
+
+OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.max_receive_message_length", MAX_RECEIVE),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", _MAX_METADATA),
+    ("grpc.absolute_max_metadata_size", _MAX_METADATA),
+    ("grpc.max_concurrent_streams", _MAX_CALLS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.so_reuseport", 0),
+)
+
+
+class ApiError(Exception):
+    """A refusal with the gRPC status and the text that the caller shall see."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Encoded(bytes):
+    """A reply that is already in wire form."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Call:
+    """One call: who makes it, and what the reply carries beside its message."""
+
+    path: str
+    """`/package.Service/Method`."""
+    session_uid: str = ""
+    """The caller's Session; empty when the proxy let an anonymous call through."""
+    session_ref: meta.ObjectReference | None = None
+    request_path: str = ""
+    """Path of the request as the proxy saw it."""
+    origin: str = ""
+    """The browser's `Origin`, if any."""
+    client_address: str = ""
+    refresh_token: str = ""
+    user_agent: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """All textual request metadata by lower-case name, the last of each."""
+    set_cookies: list[str] = field(default_factory=list)
+    """`set-cookie` values for the reply's header, kept on failures too."""
+    trailers: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def operation(self) -> str:
+        """The form in which `metadata.actorOperation` names the call."""
+        return self.path.removeprefix("/")
+
+    def require_session(self) -> str:
+        """The uid of the caller's Session.
+
+        Raises:
+            ApiError: UNAUTHENTICATED, if the proxy vouched for none.
+        """
+        if not self.session_uid:
+            raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Unauthenticated User")
+        return self.session_uid
+
+
+class Publish(Protocol):
+    """Makes what the call committed known to the readers of the store, before the reply leaves."""
+
+    async def __call__(self) -> None:
+        """Return once every reader can tell that it must catch up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A gRPC service and what implements it."""
+
+    descriptor: ServiceDescriptor
+    implementation: object
+    max_request_bytes: int = 4 << 20
+
+
+def method_path(method: MethodDescriptor) -> str:
+    """`/package.Service/Method`."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def method_name(rpc: str) -> str:
+    """The Python name of an RPC: `ListIdentityProvider` is `list_identity_provider`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", rpc).lower()
+
+
+def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
+    """The status that tells a caller about `error`; what is unexpected stays inside."""
+    match error:
+        case ApiError():
+            return error.code, error.message
+        case Invalid() | InvalidDocuments():
+            return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+        case StoreError():
+            code = grpc.StatusCode.__members__.get(error.code)
+            if code is None or code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+                return grpc.StatusCode.INTERNAL, _INTERNAL
+            return code, str(error)
+        case _:
+            return grpc.StatusCode.INTERNAL, _INTERNAL
+
+
+class ApiServer:
+    """The gRPC server of the control process."""
+
+    def __init__(self, bindings: Sequence[Binding], *, publish: Publish) -> None:
+        self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS)
+        self._server.add_generic_rpc_handlers(
+            tuple(_generic_handler(binding, publish) for binding in bindings)
+        )
+
+    def listen(self, path: Path) -> None:
+        """Make the Unix socket `path`, which only this system user can open.
+
+        gRPC cannot take over a listening descriptor in Python, so this is a path; a socket that a
+        killed process left there is replaced.
+
+        Raises:
+            OSError: The socket cannot be made.
+        """
+        path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            self._server.add_insecure_port(f"unix:{path}")
+        except RuntimeError as error:
+            raise OSError(f"{path}: the API server cannot listen there: {error}") from error
+        finally:
+            os.umask(mask)
+
+    async def start(self) -> None:
+        """Serve, after `listen`."""
+        await self._server.start()
+
+    async def stop(self, grace: float) -> None:
+        """Take no new calls, give those that run `grace` seconds, then cancel them."""
+        await self._server.stop(grace)
+
+
+def _generic_handler(binding: Binding, publish: Publish) -> grpc.GenericRpcHandler:
+    handlers = {
+        method.name: _method_handler(binding, method, publish)
+        for method in binding.descriptor.methods
+    }
+    return grpc.method_handlers_generic_handler(binding.descriptor.full_name, handlers)
+
+
+def _find(implementation: object, name: str) -> Callable[..., Any] | None:
+    if isinstance(implementation, dict):
+        found = implementation.get(name)
+    else:
+        found = getattr(implementation, name, None)
+    return found if callable(found) else None
+
+
+async def _unimplemented(_request: object, call: Call) -> Message:
+    raise ApiError(grpc.StatusCode.UNIMPLEMENTED, f"{call.operation} is not implemented")
+
+
+async def _unimplemented_stream(_request: object, call: Call) -> AsyncIterator[Message]:
+    replies: list[Message] = []
+    for reply in replies:  # makes this an asynchronous generator
+        yield reply
+    raise ApiError(grpc.StatusCode.UNIMPLEMENTED, f"{call.operation} is not implemented")
+
+
+def _method_handler(
+    binding: Binding, method: MethodDescriptor, publish: Publish
+) -> grpc.RpcMethodHandler[bytes, bytes]:
+    function = _find(binding.implementation, method_name(method.name))
+    server_streaming = bool(method.server_streaming)
+    runner = _Runner(
+        path=method_path(method),
+        function=function or (_unimplemented_stream if server_streaming else _unimplemented),
+        request_class=message_factory.GetMessageClass(method.input_type),
+        max_request_bytes=binding.max_request_bytes,
+        publish=publish,
+    )
+    # Requests and replies pass as bytes, so that a bad one gets a status of ours.
+    match bool(method.client_streaming), server_streaming:
+        case False, False:
+            return grpc.unary_unary_rpc_method_handler(runner.unary_unary)
+        case False, True:
+            return grpc.unary_stream_rpc_method_handler(runner.unary_stream)
+        case True, False:
+            return grpc.stream_unary_rpc_method_handler(runner.stream_unary)
+        case _:
+            return grpc.stream_stream_rpc_method_handler(runner.stream_stream)
+
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Runs one RPC's method in each of the four call shapes."""
+
+    path: str
+    function: Callable[..., Any]
+    request_class: type[Message]
+    max_request_bytes: int
+    publish: Publish
+
+    async def unary_unary(self, data: bytes, context: Context) -> bytes:
+        call = _call(self.path, context)
+        try:
+            reply = await self.function(self._parse(data), call)
+            await self.publish()
+        except Exception as error:  # noqa: BLE001 - every failure becomes a status
+            return await self._fail(error, call, context)
+        await _send_header(call, context)
+        return _encode(reply)
+
+    async def unary_stream(self, data: bytes, context: Context) -> AsyncIterator[bytes]:
+        call = _call(self.path, context)
+        try:
+            request = self._parse(data)
+        except ApiError as error:
+            await self._fail(error, call, context)
+            return
+        async for item in self._stream(request, call, context):
+            yield item
+
+    async def stream_unary(self, items: AsyncIterator[bytes], context: Context) -> bytes:
+        call = _call(self.path, context)
+        try:
+            reply = await self.function(self._parse_all(items), call)
+            await self.publish()
+        except Exception as error:  # noqa: BLE001 - every failure becomes a status
+            return await self._fail(error, call, context)
+        await _send_header(call, context)
+        return _encode(reply)
+
+    async def stream_stream(
+        self, items: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        call = _call(self.path, context)
+        async for item in self._stream(self._parse_all(items), call, context):
+            yield item
+
+    async def _stream(self, request: object, call: Call, context: Context) -> AsyncIterator[bytes]:
+        opened = False
+        try:
+            async with aclosing(self.function(request, call)) as replies:
+                async for reply in replies:
+                    await self.publish()
+                    if not opened:
+                        opened = True
+                        await _send_header(call, context)
+                    yield _encode(reply)
+        except Exception as error:  # noqa: BLE001 - every failure becomes a status
+            await self._fail(error, call, context, opened=opened)
+
+    def _parse(self, data: bytes) -> Message:
+        if len(data) > self.max_request_bytes:
+            # RESOURCE_EXHAUSTED would make the official clients send it again.
+            raise ApiError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"the request has {len(data)} bytes; {self.max_request_bytes} are allowed",
+            )
+        try:
+            return self.request_class.FromString(data)
+        except DecodeError as error:
+            raise ApiError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"the request is not a {self.request_class.DESCRIPTOR.full_name} message",
+            ) from error
+
+    async def _parse_all(self, items: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        async for data in items:
+            yield self._parse(data)
+
+    async def _fail(
+        self, error: Exception, call: Call, context: Context, *, opened: bool = False
+    ) -> bytes:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        code, text = status_of(error)
+        if code is grpc.StatusCode.INTERNAL:
+            _LOG.error("%s failed", call.operation, exc_info=error)
+        # A refused call may have committed something too, such as a counted attempt.
+        try:
+            await self.publish()
+        except Exception:  # noqa: BLE001 - logged, and the caller learns that it failed
+            _LOG.exception("%s: the committed revision could not be published", call.operation)
+            code, text = grpc.StatusCode.INTERNAL, _INTERNAL
+        if call.set_cookies and not opened:
+            await _send_header(call, context)
+        await context.abort(code, text[:_MAX_STATUS_TEXT], tuple(call.trailers))
+        raise AssertionError("abort() raises")
+
+
+def _encode(reply: Message | Encoded) -> bytes:
+    return bytes(reply) if isinstance(reply, Encoded) else reply.SerializeToString()
+
+
+async def _send_header(call: Call, context: Context) -> None:
+    if call.set_cookies:
+        await context.send_initial_metadata(
+            tuple(("set-cookie", cookie) for cookie in call.set_cookies)
+        )
+    if call.trailers:
+        context.set_trailing_metadata(tuple(call.trailers))
+
+
+def _call(path: str, context: Context) -> Call:
+    metadata = {
+        name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)
+    }
+    call = Call(
+        path=path,
+        request_path=metadata.get("x-octelium-req-path", ""),
+        origin=metadata.get("x-octelium-origin", ""),
+        client_address=metadata.get("x-octelium-client-address", ""),
+        refresh_token=metadata.get("x-octelium-refresh-token", ""),
+        user_agent=metadata.get("user-agent", ""),
+        metadata=metadata,
+    )
+    try:
+        call.session_ref = _reference(metadata.get("x-octelium-session-ref", ""))
+    except json_format.ParseError:
+        # Without both halves there is no caller: what needs one refuses.
+        _LOG.exception("%s: the proxy sent an unreadable reference to the Session", call.operation)
+    else:
+        call.session_uid = metadata.get("x-octelium-session-uid", "")
+    return call
+
+
+def _reference(text: str) -> meta.ObjectReference | None:
+    if not text:
+        return None
+    return json_format.Parse(text, meta.ObjectReference(), ignore_unknown_fields=True)
