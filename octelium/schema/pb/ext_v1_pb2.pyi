@@ -279,19 +279,51 @@ class ListAccessLogResponse(_message.Message):
 
     ITEMS_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     has_more: _builtins.bool
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_core_v1_pb2.AccessLog]: ...
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessLogDetail]: ...
     def __init__(
         self,
         *,
         items: _abc.Iterable[_core_v1_pb2.AccessLog] | None = ...,
         has_more: _builtins.bool = ...,
+        details: _abc.Iterable[Global___AccessLogDetail] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "has_more", b"has_more", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAccessLogResponse: _TypeAlias = ListAccessLogResponse  # noqa: Y015
+
+@_typing.final
+class AccessLogDetail(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    client_address: _builtins.str
+    host: _builtins.str
+    duration_seconds: _builtins.float
+    error: _builtins.str
+    def __init__(
+        self,
+        *,
+        client_address: _builtins.str = ...,
+        host: _builtins.str = ...,
+        duration_seconds: _builtins.float = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "duration_seconds", b"duration_seconds", "error", b"error", "host", b"host"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccessLogDetail: _TypeAlias = AccessLogDetail  # noqa: Y015
