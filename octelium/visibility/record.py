@@ -7,9 +7,12 @@ of the decision) stands once in an `AuditSubject`, which a `Decision` carries al
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,16 +27,16 @@ class AuditSubject:
     """Name of the Service mode, such as `HTTP`."""
     allowed: bool
     authenticated: bool
-    reason: dict[str, object]
-    service: dict[str, object] | None = None
-    namespace: dict[str, object] | None = None
-    region: dict[str, object] | None = None
-    session: dict[str, object] | None = None
-    user: dict[str, object] | None = None
-    device: dict[str, object] | None = None
+    reason: Mapping[str, object]
+    service: Mapping[str, object] | None = None
+    namespace: Mapping[str, object] | None = None
+    region: Mapping[str, object] | None = None
+    session: Mapping[str, object] | None = None
+    user: Mapping[str, object] | None = None
+    device: Mapping[str, object] | None = None
     is_public: bool = False
     is_anonymous: bool = False
-    extra: dict[str, object] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 class AccessRecord(msgspec.Struct, array_like=True, gc=False):

@@ -1,0 +1,120 @@
+"""Access-log entries in the official schema, made from rows when somebody reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.visibility.batch import entry_id
+
+if TYPE_CHECKING:
+    from octelium.visibility.batch import Batch, Row
+
+_VERSIONS = {10: "HTTP10", 11: "HTTP11", 20: "HTTP2"}
+_REFERENCES = ("session", "user", "device", "service", "namespace", "region")
+
+
+def text(value: bytes) -> str:
+    """A text as received, with what is not UTF-8 replaced."""
+    return value.decode("utf-8", "replace")
+
+
+def without_query(url: bytes) -> str:
+    """A URL without query and fragment, which may hold secrets."""
+    return text(url.partition(b"#")[0].partition(b"?")[0])
+
+
+def without_secrets(referer: bytes) -> str:
+    """A Referer without query, fragment and user information."""
+    scheme, mark, rest = without_query(referer).partition("://")
+    if not mark:
+        return scheme
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _common(subject: dict[str, Any], connection: str) -> dict[str, Any]:
+    common: dict[str, Any] = {
+        "status": "ALLOWED" if subject["allowed"] else "DENIED",
+        "mode": subject["mode"],
+        "reason": subject["reason"],
+        "connectionID": connection,
+        "isPublic": subject["is_public"],
+        "isAnonymous": subject["is_anonymous"],
+    }
+    for name in _REFERENCES:
+        if subject[name]:
+            common[f"{name}Ref"] = subject[name]
+    return common
+
+
+def _http(batch: Batch, row: Row) -> dict[str, Any]:
+    texts = batch.texts
+    path = without_query(row.target)
+    http: dict[str, Any] = {
+        "request": {
+            "path": path,
+            "uri": path,
+            "method": text(texts[row.method]),
+            "userAgent": text(texts[row.user_agent]),
+            "referer": without_secrets(texts[row.referer]),
+            "origin": text(texts[row.origin]),
+            "bodyBytes": row.request_bytes,
+        },
+        "response": {
+            "code": row.status,
+            "bodyBytes": row.response_bytes,
+            "contentType": text(texts[row.content_type]),
+        },
+    }
+    if row.version in _VERSIONS:
+        http["httpVersion"] = _VERSIONS[row.version]
+    return http
+
+
+def _grpc(batch: Batch, row: Row) -> dict[str, Any]:
+    """The gRPC form: what the path says, and the HTTP exchange inside."""
+    full, _, method = without_query(row.target).lstrip("/").partition("/")
+    package, _, service = full.rpartition(".")
+    grpc: dict[str, Any] = {
+        "http": _http(batch, row),
+        "service": service,
+        "serviceFullName": full,
+        "method": method,
+        "package": package,
+    }
+    if row.grpc_status >= 0:
+        grpc["status"] = row.grpc_status
+    return grpc
+
+
+def make_entry(batch: Batch, row: Row) -> core.AccessLog:
+    """One row as an official `AccessLog`."""
+    subject = batch.subjects[row.subject]
+    info = {"grpc": _grpc(batch, row)} if subject["mode"] == "GRPC" else {"http": _http(batch, row)}
+    log = core.AccessLog(api_version="core/v1", kind="AccessLog")
+    log.metadata.id = entry_id(batch.prefix, row.number)
+    common = _common(subject, f"{batch.prefix}-{row.connection:x}")
+    json_format.ParseDict({"common": common, "info": info}, log.entry)
+    ended = round((row.started + row.duration) * 1e6)
+    log.entry.common.started_at.FromMicroseconds(round(row.started * 1e6))
+    log.entry.common.ended_at.FromMicroseconds(ended)
+    log.metadata.created_at.FromMicroseconds(ended)
+    if log.entry.common.HasField("session_ref"):
+        log.metadata.actor_ref.CopyFrom(log.entry.common.session_ref)
+    if log.entry.common.HasField("service_ref"):
+        log.metadata.target_ref.CopyFrom(log.entry.common.service_ref)
+    return log
+
+
+def make_detail(batch: Batch, row: Row) -> ext.AccessLogDetail:
+    """What the official entry of a row has no field for."""
+    return ext.AccessLogDetail(
+        client_address=text(batch.texts[row.client_address]),
+        host=text(batch.texts[row.host]),
+        duration_seconds=row.duration,
+        error=text(batch.texts[row.error]),
+    )

@@ -1,0 +1,144 @@
+"""The embedded log store: batches of records in an SQLite file of their own.
+
+Blocks are kept as they came and read newest first; their time spans, and the subjects inside, let
+most of them be passed over. Losing the last moments of the log at a power cut is accepted
+(`synchronous=NORMAL`); resources live elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from octelium.visibility.batch import Batch, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS block (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    prefix TEXT NOT NULL,
+    first_number INTEGER NOT NULL,
+    last_number INTEGER NOT NULL,
+    started_min REAL NOT NULL,
+    started_max REAL NOT NULL,
+    size INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS block_by_number ON block (prefix, first_number);
+CREATE INDEX IF NOT EXISTS block_by_time ON block (started_max);
+"""
+
+
+class LogStore:
+    """Appends, reads and forgets blocks. Used from one thread.
+
+    `retention` is in seconds, `capacity` in bytes; the oldest blocks go first.
+
+    Raises:
+        sqlite3.DatabaseError: the file cannot be opened as a database.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention: float = 30 * 86400,
+        capacity: int = 1 << 30,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.failures = 0
+        """Batches that could not be written."""
+        self.writable = True
+        """Whether the last write went well."""
+        self._retention = retention
+        self._capacity = capacity
+        self._clock = clock
+        self._listeners: list[Callable[[Batch], None]] = []
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        path.chmod(0o600)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def append(self, data: bytes) -> bool:
+        """Keep one batch; false if the store is full or unwritable, which `writable` then tells.
+
+        Raises:
+            ValueError: `data` is not a batch.
+        """
+        batch = decode(data)
+        if not batch.rows:
+            return True
+        starts = [row.started for row in batch.rows]
+        numbers = [row.number for row in batch.rows]
+        span = (min(numbers), max(numbers), min(starts), max(starts), len(data))
+        try:
+            self._db.execute(
+                "INSERT INTO block (prefix, first_number, last_number, started_min, started_max,"
+                " size, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (batch.prefix, *span, data),
+            )
+        except sqlite3.Error as error:
+            self.failures += 1
+            if self.writable:
+                _LOG.error("the access log cannot be written: %s", error)
+            self.writable = False
+            return False
+        self.writable = True
+        for listener in tuple(self._listeners):
+            listener(batch)
+        return True
+
+    def subscribe(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
+        """Call `listener` with each batch that is written; the result ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def blocks(self, newest: float, oldest: float) -> Iterator[tuple[float, Batch]]:
+        """Blocks with records started within [oldest, newest], by their last start, newest first.
+
+        Yields the last start within the block, and the block.
+        """
+        cursor = self._db.execute(
+            "SELECT started_max, data FROM block WHERE started_max >= ? AND started_min <= ?"
+            " ORDER BY started_max DESC",
+            (oldest, newest),
+        )
+        for started_max, data in cursor:
+            yield started_max, decode(data)
+
+    def find(self, prefix: str, number: int) -> Batch | None:
+        """The block that holds one record, if it is still kept."""
+        row = self._db.execute(
+            "SELECT data, last_number FROM block WHERE prefix = ? AND first_number <= ?"
+            " ORDER BY first_number DESC LIMIT 1",
+            (prefix, number),
+        ).fetchone()
+        return decode(row[0]) if row is not None and row[1] >= number else None
+
+    def prune(self) -> int:
+        """Forget what is older than the retention, or too much; returns the blocks forgotten."""
+        limit = self._clock() - self._retention
+        done = self._db.execute("DELETE FROM block WHERE started_max < ?", (limit,)).rowcount
+        (held,) = self._db.execute("SELECT coalesce(sum(size), 0) FROM block").fetchone()
+        while held > self._capacity:
+            oldest = self._db.execute("SELECT id, size FROM block ORDER BY id LIMIT 100").fetchall()
+            for block, size in oldest:
+                if held <= self._capacity:
+                    break
+                self._db.execute("DELETE FROM block WHERE id = ?", (block,))
+                held -= size
+                done += 1
+        if done:
+            self._db.execute("PRAGMA incremental_vacuum")
+        return done

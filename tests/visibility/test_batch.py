@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octelium.visibility.batch import decode, encode, entry_id, new_prefix, split_id
+from octelium.visibility.record import AuditSubject
+from tests.visibility.samples import record
+
+
+def test_a_batch_keeps_every_record_and_shares_what_repeats() -> None:
+    other = AuditSubject(mode="HTTP", allowed=False, authenticated=False, reason={})
+    batch = decode(encode("abcdefgh", [record(1), record(2), record(3, other, None)]))
+    assert [row.number for row in batch.rows] == [1, 2, 3]
+    assert len(batch.subjects) == 2
+    assert batch.texts.count(b"curl") == 1
+    assert batch.subjects[batch.rows[2].subject]["allowed"] is False
+    assert batch.texts[batch.rows[0].user_agent] == b"curl"
+    assert batch.texts[batch.rows[2].user_agent] == b""
+
+
+@given(st.integers(min_value=0, max_value=36**8 - 1))
+def test_ids_have_the_official_shape_and_can_be_split(number: int) -> None:
+    prefix = new_prefix()
+    entry = entry_id(prefix, number)
+    assert [len(part) for part in entry.split("-")] == [4, 4, 2, 4, 4]
+    assert split_id(entry) == (prefix, number)
+
+
+@given(st.text(max_size=30))
+def test_other_texts_are_no_ids(text: str) -> None:
+    try:
+        prefix, number = split_id(text)
+    except ValueError:
+        return
+    assert entry_id(prefix, number) == text
+
+
+def test_an_id_has_an_end() -> None:
+    with pytest.raises(ValueError, match="more entries"):
+        entry_id("abcdefgh", 36**8)
+
+
+@given(st.binary(max_size=200))
+def test_damaged_batches_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="batch of log records"):
+        decode(data)
+
+
+def test_an_unknown_format_is_refused() -> None:
+    data = bytearray(encode("abcdefgh", []))
+    data[1] = 99
+    with pytest.raises(ValueError, match="unknown format 99"):
+        decode(bytes(data))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from google.protobuf import json_format
+
+from octelium.visibility.batch import decode, encode
+from octelium.visibility.entry import make_detail, make_entry, without_query, without_secrets
+from octelium.visibility.record import AuditSubject
+from tests.visibility.samples import record
+
+SERVICE = {"apiVersion": "core/v1", "kind": "Service", "uid": "s1", "name": "wiki.default"}
+SESSION = {"apiVersion": "core/v1", "kind": "Session", "uid": "x1", "name": "alice-abc123"}
+MATCH = {
+    "type": "POLICY_MATCH",
+    "details": {
+        "policyMatch": {"ruleName": "main", "priority": -1, "policy": {"policyRef": {"name": "p"}}}
+    },
+}
+
+
+def test_an_entry_says_who_what_and_why() -> None:
+    subject = AuditSubject(
+        "HTTP", True, True, MATCH, service=SERVICE, session=SESSION, is_public=True
+    )
+    batch = decode(encode("abcdefgh", [record(35, subject)]))
+    entry = json_format.MessageToDict(make_entry(batch, batch.rows[0]))
+    common, http = entry["entry"]["common"], entry["entry"]["info"]["http"]
+    assert entry["metadata"]["id"] == "abcd-efgh-24-0000-000z"
+    assert entry["metadata"]["actorRef"]["name"] == "alice-abc123"
+    assert entry["metadata"]["targetRef"]["name"] == "wiki.default"
+    assert common["reason"]["details"]["policyMatch"]["ruleName"] == "main"
+    assert common["status"] == "ALLOWED"
+    assert common["startedAt"] == "1970-01-01T00:01:40Z"
+    assert common["endedAt"] == "1970-01-01T00:01:40.500Z"
+    assert http["request"]["path"] == "/a"
+    assert http["request"]["userAgent"] == "curl"
+    assert http["response"] == {"code": 200, "bodyBytes": "3", "contentType": "text/plain"}
+    assert make_detail(batch, batch.rows[0]).client_address == "::1"
+
+
+def test_a_grpc_call_is_named_by_its_path() -> None:
+    subject = AuditSubject("GRPC", False, False, {})
+    made = record(1, subject)
+    made.target = b"/a.b.v1.Main/Get"
+    made.grpc_status = 16
+    batch = decode(encode("abcdefgh", [made]))
+    grpc = make_entry(batch, batch.rows[0]).entry.info.grpc
+    assert (grpc.package, grpc.service, grpc.method) == ("a.b.v1", "Main", "Get")
+    assert grpc.service_full_name == "a.b.v1.Main"
+    assert grpc.status == 16
+
+
+def test_secrets_in_urls_are_left_out() -> None:
+    assert without_query(b"/a?token=x#y") == "/a"
+    assert without_secrets(b"https://user:pass@host/p?q=1") == "https://host/p"
+    assert without_secrets(b"nonsense") == "nonsense"
+    assert without_query(b"/\xff") == "/\ufffd"

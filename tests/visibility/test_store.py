@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.visibility.batch import encode
+from octelium.visibility.store import LogStore
+from tests.visibility.samples import record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def batch(prefix: str, *numbers: int, at: float = 100.0) -> bytes:
+    records = [record(number) for number in numbers]
+    for index, made in enumerate(records):
+        made.started = at + index
+    return encode(prefix, records)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LogStore:
+    return LogStore(tmp_path / "log.db", clock=lambda: 200.0)
+
+
+def test_blocks_come_newest_first_and_only_from_the_wanted_time(store: LogStore) -> None:
+    for at in (100.0, 120.0, 110.0):
+        store.append(batch("aaaaaaaa", int(at), at=at))
+    assert [block.rows[0].started for _, block in store.blocks(1e9, 0)] == [120.0, 110.0, 100.0]
+    assert [block.rows[0].started for _, block in store.blocks(115.0, 105.0)] == [110.0]
+
+
+def test_a_record_is_found_by_its_id(store: LogStore) -> None:
+    store.append(batch("aaaaaaaa", 1, 2, 3))
+    store.append(batch("bbbbbbbb", 1))
+    found = store.find("aaaaaaaa", 2)
+    assert found is not None
+    assert len(found.rows) == 3
+    assert store.find("aaaaaaaa", 4) is None
+    assert store.find("cccccccc", 1) is None
+
+
+def test_what_is_too_old_or_too_much_is_forgotten(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "l.db", retention=50, capacity=10_000, clock=lambda: 200.0)
+    store.append(batch("aaaaaaaa", 1, at=100.0))
+    store.append(batch("aaaaaaaa", 2, at=190.0))
+    assert store.prune() == 1
+    assert store.find("aaaaaaaa", 1) is None
+    for number in range(3, 200):
+        store.append(batch("aaaaaaaa", number, at=190.0))
+    assert store.prune() > 0
+    assert store.find("aaaaaaaa", 199) is not None
+    assert store.find("aaaaaaaa", 3) is None
+
+
+def test_records_survive_a_reopening_and_the_file_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    store = LogStore(path)
+    store.append(batch("aaaaaaaa", 1))
+    store.close()
+    assert LogStore(path).find("aaaaaaaa", 1) is not None
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_write_that_fails_is_told_and_counted(store: LogStore) -> None:
+    store._db.execute("PRAGMA query_only=ON")
+    assert not store.append(batch("aaaaaaaa", 1))
+    assert (store.writable, store.failures) == (False, 1)
+    store._db.execute("PRAGMA query_only=OFF")
+    assert store.append(batch("aaaaaaaa", 1))
+    assert store.writable
+
+
+def test_listeners_hear_of_batches_until_they_leave(store: LogStore) -> None:
+    heard: list[int] = []
+    leave = store.subscribe(lambda block: heard.append(len(block.rows)))
+    store.append(batch("aaaaaaaa", 1, 2))
+    leave()
+    store.append(batch("aaaaaaaa", 3))
+    assert heard == [2]
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    path.write_bytes(b"not a database, but long enough to be taken for one" * 40)
+    with pytest.raises(sqlite3.DatabaseError):
+        LogStore(path)
