@@ -1,0 +1,122 @@
+"""Files of resources: strict multi-document YAML (or JSON) in and out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from octelium.schema import json_reader, kinds, yaml_reader
+from octelium.schema.errors import DocumentError, InvalidDocuments, render_path
+from octelium.schema.jsonform import to_json
+from octelium.schema.kinds import KINDS, Kind
+from octelium.schema.suggestion import did_you_mean
+from octelium.schema.yaml_reader import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One resource of a file: `index` counts documents and `line` lines, both from 1."""
+
+    kind: Kind
+    message: Any
+    source: str
+    index: int
+    line: int
+
+
+def parse_documents(text: str, source: str, *, any_kind: bool = False) -> list[Document]:
+    """The resources that a text of YAML documents declares, in their order.
+
+    `source` names the text in errors. Only kinds that may be declared are accepted unless
+    `any_kind`. Empty documents are skipped. Field rules and references are not checked here.
+
+    Raises InvalidDocuments with every problem of the text.
+    """
+    errors: list[DocumentError] = []
+    documents: list[Document] = []
+    for tree in yaml_reader.read(text):
+        faults = list(tree.faults)
+        if not tree.broken and tree.value is not None:
+            kind, problems = _kind(tree.value, any_kind=any_kind)
+            if kind is not None:
+                message = kind.message()
+                problems = json_reader.read(message, tree.value)
+                if not problems and not faults:
+                    message.api_version = kind.api
+                    documents.append(Document(kind, message, source, tree.index, tree.line))
+            faults += [Fault(tree.line_of(problem.steps), problem) for problem in problems]
+        errors.extend(
+            DocumentError(
+                source,
+                tree.index,
+                fault.line,
+                render_path(fault.problem.steps),
+                fault.problem.problem,
+                fault.problem.remedy,
+            )
+            for fault in sorted(faults, key=lambda fault: fault.line)
+        )
+    if errors:
+        raise InvalidDocuments(errors)
+    return documents
+
+
+def _kind(value: Any, *, any_kind: bool) -> tuple[Kind | None, list[json_reader.Problem]]:
+    def refused(problem: str, remedy: str, *steps: str) -> list[json_reader.Problem]:
+        return [json_reader.Problem(steps, problem, remedy)]
+
+    if not isinstance(value, dict):
+        return None, refused(
+            "the document is not a resource", "write kind:, metadata: and spec: fields"
+        )
+    name = value.get("kind")
+    allowed = [
+        kind.name
+        for kind in kinds.APPLY_ORDER
+        if kind.declarable or (any_kind and not kind.internal)
+    ]
+    known = f"one of {', '.join(allowed)}"
+    if name is None:
+        return None, refused("the document has no kind", f"add kind: {known}")
+    if not isinstance(name, str) or name not in KINDS or KINDS[name].internal:
+        remedy = did_you_mean(str(name)[:60], allowed, otherwise=known)
+        return None, refused("unknown kind", remedy, "kind")
+    kind = KINDS[name]
+    if name not in allowed:
+        return None, refused(f"a {name} cannot be declared in a file", known, "kind")
+    for key in ("apiVersion", "api_version"):
+        if value.get(key, kind.api) != kind.api:
+            return None, refused("unknown API version", f"write {kind.api} or leave it out", key)
+    return kind, []
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, with texts of several lines shown as they are."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dump_yaml(messages: Iterable[Message]) -> str:
+    """The messages as YAML documents, which `parse_documents` reads back to equal ones."""
+    return yaml.dump_all(
+        [to_json(message) for message in messages],
+        Dumper=_Dumper,
+        explicit_start=False,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=100,
+    )

@@ -1,0 +1,83 @@
+"""What is said about input that is refused: where the fault lies, what it is, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Step = str | int
+
+
+def render_path(steps: tuple[Step, ...]) -> str:
+    """The readable form of a place in a document: `spec.rules[2].condition.match`.
+
+    Keys that hold other characters than those of identifiers are quoted: `labels["a.b"]`.
+    """
+    parts: list[str] = []
+    for step in steps:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        elif step.replace("-", "_").isidentifier():
+            parts.append(f".{step}" if parts else step)
+        else:
+            parts.append(f'["{step}"]')
+    return "".join(parts)
+
+
+class Invalid(Exception):  # noqa: N818  (reads as the verdict that it is: `raise Invalid(…)`)
+    """One resource or value that breaks a rule.
+
+    `path` names the field in JSON names (empty: the whole value), `problem` says what is wrong
+    with it, `remedy` what to write instead (may be empty).
+    """
+
+    def __init__(self, path: str, problem: str, remedy: str = "") -> None:
+        super().__init__(path, problem, remedy)
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return sentence(self.path, self.problem, self.remedy)
+
+    def within(self, prefix: str) -> Invalid:
+        """The same fault, seen from the object that holds the value at `prefix`."""
+        if not self.path:
+            return Invalid(prefix, self.problem, self.remedy)
+        joint = "" if self.path.startswith("[") or not prefix else "."
+        return Invalid(f"{prefix}{joint}{self.path}", self.problem, self.remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentError:
+    """A fault in a file of resources.
+
+    `document` counts from 1 within `source`; `line` counts from 1 within the file.
+    """
+
+    source: str
+    document: int
+    line: int
+    path: str
+    problem: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line} (document {self.document})"
+        return f"{place}: {sentence(self.path, self.problem, self.remedy)}"
+
+
+class InvalidDocuments(Exception):  # noqa: N818  (as Invalid)
+    """Everything that is wrong with the documents of one run."""
+
+    def __init__(self, errors: list[DocumentError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+def sentence(path: str, problem: str, remedy: str) -> str:
+    """One line out of the parts of a fault."""
+    text = f"{path}: {problem}" if path else problem
+    return f"{text} ({remedy})" if remedy else text

@@ -1,0 +1,384 @@
+"""YAML as people write resources in: strict, bounded, with a line for every place.
+
+Plain scalars mean what the core schema of YAML 1.2 says (https://yaml.org/spec/1.2.2/, 10.3), so
+`yes`, `NO` and dates are texts. Input is bounded in size, depth and in what aliases expand to. The
+tree is built from libyaml's events without recursion: its own composer overflows the stack.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from octelium.schema.json_reader import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from octelium.schema.errors import Step
+
+MAX_TEXT = 32 * 1024 * 1024
+"""Characters of one text."""
+MAX_DEPTH = 100
+"""Levels of mappings and sequences."""
+MAX_NODES = 1_000_000
+"""Values of one document, those that aliases repeat included."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DOCUMENT_START = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+_STANDARD = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset({_STANDARD + name for name in ("int", "float", "bool", "null")})
+_TEXT_TAGS = frozenset({"!", _STANDARD + "str", _STANDARD + "timestamp"})
+_BINARY_TAG = _STANDARD + "binary"
+_COLLECTION_TAGS = frozenset({None, "!", _STANDARD + "map", _STANDARD + "seq"})
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,39})")
+_BASED = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NUMBER_START = frozenset("+-.0123456789")
+_WORDS = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+    ".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan"),
+}  # fmt: skip
+_NO_KEY = object()
+
+
+class Fault(NamedTuple):
+    """A problem of the YAML itself and its line."""
+
+    line: int
+    problem: Problem
+
+
+class Place:
+    """The line of a mapping or sequence, and of its parts: a line or a Place by key or index."""
+
+    __slots__ = ("line", "parts")
+
+    def __init__(self, line: int, parts: dict[Step, int | Place]) -> None:
+        self.line = line
+        self.parts = parts
+
+
+class Tree:
+    """One document.
+
+    `value` is made of dict, list, str, int, float, bool and None, and is None for an empty
+    document; when `broken` it is not to be used. `index` and `line` count from 1.
+    """
+
+    def __init__(self, index: int, line: int) -> None:
+        self.index = index
+        self.line = line
+        self.value: Any = None
+        self.place: int | Place = line
+        self.faults: list[Fault] = []
+        self.broken = False
+
+    def line_of(self, steps: tuple[Step, ...]) -> int:
+        """The line of the innermost part of a path that the document holds."""
+        place = self.place
+        line = self.line
+        for step in steps:
+            if not isinstance(place, Place) or step not in place.parts:
+                break
+            place = place.parts[step]
+            line = place.line if isinstance(place, Place) else place
+        return line
+
+
+def read(text: str) -> Iterator[Tree]:
+    """The documents of a text.
+
+    After a syntax error the reading goes on at the next line that begins a document.
+    """
+    if len(text) > MAX_TEXT:
+        tree = Tree(1, 1)
+        limit = f"the text is larger than {MAX_TEXT // 1024 // 1024} MiB"
+        tree.broken = True
+        tree.faults.append(Fault(1, Problem((), limit, "split it into several files")))
+        yield tree
+        return
+    start = 0
+    first_line = 1
+    index = 0
+    while True:
+        composer = _Composer(index, first_line)
+        rest = text[start:]
+        try:
+            yield from composer.documents(rest)
+            return
+        except (yaml.YAMLError, UnicodeEncodeError) as error:
+            line, end, problem = _syntax_fault(error, rest)
+        tree = composer.tree or Tree(composer.index + 1, first_line + line)
+        tree.faults.append(Fault(first_line + line, problem))
+        tree.broken = True
+        index = tree.index
+        yield tree
+        following = None if end is None else _DOCUMENT_START.search(rest, max(end, 3))
+        if following is None:
+            return
+        first_line += rest.count("\n", 0, following.start())
+        start += following.start()
+
+
+class _Frame:
+    """A mapping or sequence that is being filled."""
+
+    __slots__ = ("anchor", "before", "key", "key_line", "merged", "place", "value")
+
+    def __init__(self, value: Any, place: Place, anchor: str | None, before: int) -> None:
+        self.value = value
+        self.place = place
+        self.anchor = anchor
+        self.before = before
+        self.key: Any = _NO_KEY
+        self.key_line = 0
+        self.merged: list[Any] = []
+
+
+class _Refused(Exception):  # noqa: N818
+    """The rest of a document cannot be understood."""
+
+
+class _Composer:
+    """Builds Trees from events."""
+
+    def __init__(self, index: int, first_line: int) -> None:
+        self.index = index
+        self.first_line = first_line
+        self.tree: Tree | None = None
+        self.frames: list[_Frame] = []
+        self.anchors: dict[str, tuple[Any, int | Place, int]] = {}
+        self.nodes = 0
+
+    def documents(self, text: str) -> Iterator[Tree]:
+        skipping = False
+        event: Any
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.DocumentEndEvent):
+                tree = self.tree
+                self.tree = None
+                if tree is not None:
+                    yield tree
+                skipping = False
+            elif isinstance(event, yaml.DocumentStartEvent):
+                self.index += 1
+                self.frames.clear()
+                self.anchors.clear()
+                self.nodes = 0
+                self.tree = Tree(self.index, self.first_line + event.start_mark.line)
+            elif not skipping and isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
+                try:
+                    self.event(event)
+                except _Refused:
+                    assert self.tree is not None
+                    self.tree.broken = skipping = True
+
+    def event(self, event: Any) -> None:
+        """Take one event of a node."""
+        line = self.first_line + event.start_mark.line
+        if isinstance(event, yaml.ScalarEvent):
+            self.begin_scalar(event, line)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self.end_collection()
+        elif isinstance(event, yaml.AliasEvent):
+            self.alias(event, line)
+        else:
+            self.begin_collection(event, line)
+
+    def begin_scalar(self, event: Any, line: int) -> None:
+        self.count(line)
+        frame = self.frames[-1] if self.frames else None
+        if frame is not None and frame.key is _NO_KEY and isinstance(frame.value, dict):
+            value = event.value
+            self.begin_entry(frame, value, line)
+        else:
+            value = self.scalar(event, line)
+            self.add(value, line, line)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (value, line, 1)
+
+    def count(self, line: int, nodes: int = 1) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            self.refuse(line, f"the document has more than {MAX_NODES} values", "split it")
+
+    def begin_entry(self, frame: _Frame, key: str, line: int) -> None:
+        frame.key = key
+        frame.key_line = line
+        if key in frame.place.parts:
+            first = frame.place.parts[key]
+            first_line = first.line if isinstance(first, Place) else first
+            self.note(line, f"given twice, first in line {first_line}", "keep one of the two")
+
+    def begin_collection(self, event: Any, line: int) -> None:
+        self.count(line)
+        if event.tag not in _COLLECTION_TAGS:
+            self.refuse(line, f"unknown tag {event.tag[:60]}", "remove it")
+        if len(self.frames) >= MAX_DEPTH:
+            self.refuse(line, f"nested more than {MAX_DEPTH} levels deep", "flatten it")
+        if self.frames:
+            frame = self.frames[-1]
+            if isinstance(frame.value, dict) and frame.key is _NO_KEY:
+                self.refuse(line, "a list or an object cannot be a key", "put it in quotes")
+            if isinstance(frame.value, dict):
+                line = frame.key_line
+        elif self.tree is not None:
+            self.tree.line = line
+        value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self.frames.append(_Frame(value, Place(line, {}), event.anchor, self.nodes))
+
+    def end_collection(self) -> None:
+        frame = self.frames.pop()
+        for merged in frame.merged:
+            for key, item in merged.items():
+                frame.value.setdefault(key, item)
+        if frame.anchor is not None:
+            size = self.nodes - frame.before + 1
+            self.anchors[frame.anchor] = (frame.value, frame.place, size)
+        self.add(frame.value, frame.place, frame.place.line)
+
+    def alias(self, event: Any, line: int) -> None:
+        known = self.anchors.get(event.anchor)
+        if known is None:
+            self.refuse(
+                line,
+                f"*{event.anchor[:60]} refers to no &{event.anchor[:60]} that stands before it",
+                "put a text that begins with * in quotes",
+            )
+            return
+        value, place, size = known
+        self.count(line, size)
+        frame = self.frames[-1] if self.frames else None
+        if frame is not None and isinstance(frame.value, dict) and frame.key is _NO_KEY:
+            if not isinstance(value, str):
+                self.refuse(line, "an alias of another thing than a text cannot be a key", "")
+            self.begin_entry(frame, value, line)
+            return
+        self.add(value, Place(line, place.parts) if isinstance(place, Place) else line, line)
+
+    def add(self, value: Any, place: int | Place, line: int) -> None:
+        if not self.frames:
+            assert self.tree is not None
+            self.tree.value = value
+            self.tree.place = place
+            return
+        frame = self.frames[-1]
+        if isinstance(frame.value, list):
+            frame.place.parts[len(frame.value)] = place
+            frame.value.append(value)
+            return
+        if frame.key == "<<":
+            self.merge(frame, value, line)
+        else:
+            frame.value[frame.key] = value
+            frame.place.parts[frame.key] = place if isinstance(place, Place) else frame.key_line
+        frame.key = _NO_KEY
+
+    def merge(self, frame: _Frame, value: Any, line: int) -> None:
+        """The merge key of YAML 1.1 (https://yaml.org/type/merge.html), used with aliases."""
+        parts = value if isinstance(value, list) else [value]
+        if not all(isinstance(part, dict) for part in parts):
+            self.refuse(line, "<< takes an object or a list of objects", "")
+        self.count(line, sum(len(part) for part in parts))
+        frame.merged.extend(parts)
+
+    def scalar(self, event: Any, line: int) -> Any:
+        text = event.value
+        tag: str | None = event.tag
+        if event.implicit[0] or tag in _PLAIN_TAGS:
+            return _resolve(text)
+        if tag is None or tag in _TEXT_TAGS:
+            return text
+        if tag == _BINARY_TAG:
+            return "".join(text.split())
+        self.refuse(
+            line,
+            f"{tag[:60]} is read as a tag of YAML",
+            "put a text that begins with ! in quotes",
+        )
+        return None
+
+    def steps(self) -> tuple[Step, ...]:
+        """Where the composer is."""
+        found: list[Step] = []
+        for frame in self.frames:
+            if isinstance(frame.value, list):
+                found.append(len(frame.value))
+            elif frame.key is not _NO_KEY:
+                found.append(frame.key)
+        return tuple(found)
+
+    def note(self, line: int, problem: str, remedy: str) -> None:
+        assert self.tree is not None
+        self.tree.faults.append(Fault(line, Problem(self.steps(), problem, remedy)))
+
+    def refuse(self, line: int, problem: str, remedy: str) -> None:
+        """Raise _Refused after noting why."""
+        self.note(line, problem, remedy)
+        raise _Refused
+
+
+def _resolve(text: str) -> Any:
+    """The value of a plain scalar.
+
+    A number with leading zeros stays a text: it may be meant as an octal one or as an identifier.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in _NUMBER_START:
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _BASED.fullmatch(text):
+            return int(text, 0)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
+
+
+# Syntax errors.
+
+_BLOCK_VALUE = re.compile(r"""^\s*(?:-\s+)*[\w.-]+:\s+(?P<value>["'].*?)\s*$""")
+_QUOTED_START = re.compile(
+    r"""(?:[:,{\[-]\s+|[{\[])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')[ \t]*(?=[^\s,}\]:#])"""
+)
+
+
+def _syntax_fault(
+    error: yaml.YAMLError | UnicodeEncodeError, text: str
+) -> tuple[int, int | None, Problem]:
+    """The line of an error (from 0), where to look for the next document, and what to say."""
+    if isinstance(error, UnicodeEncodeError):
+        line = text.count("\n", 0, error.start)
+        return line, None, Problem((), "the text holds half of a surrogate pair", "")
+    mark = getattr(error, "problem_mark", None)
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        position = getattr(error, "position", None)
+        line = text.encode().count(b"\n", 0, position) if isinstance(position, int) else 0
+        reason = getattr(error, "reason", "") or "cannot be read"
+        return line, None, Problem((), f"not YAML: {reason}", "save the file as UTF-8 text")
+    lines = text.split("\n")
+    context = error.context_mark.line if error.context_mark is not None else mark.line
+    near = [lines[at] for at in (mark.line, context, mark.line - 1) if 0 <= at < len(lines)]
+    what = " ".join(part for part in (error.context, error.problem) if part)
+    return mark.line, mark.index, Problem((), f"not YAML: {what}", _syntax_remedy(what, near))
+
+
+def _syntax_remedy(problem: str, near: list[str]) -> str:
+    if any("\t" in line[: len(line) - len(line.lstrip())] for line in near):
+        return "indent with spaces, not with tabs"
+    for line in near:
+        if _QUOTED_START.search(line):
+            block = _BLOCK_VALUE.match(line)
+            whole = "put the whole value in the other kind of quotes"
+            if block is not None and "'" not in block["value"] and len(block["value"]) <= 80:
+                whole += f": '{block['value']}'"
+            return f"a text that begins with a quote ends at the next one; {whole}"
+    if "mapping values" in problem:
+        return 'check the indentation; put a value that contains ": " in quotes'
+    if "cannot start any token" in problem or "alphabetic or numeric" in problem:
+        return "put a value that begins with one of @ ` % & * ! in quotes"
+    return "check the indentation, quotes and brackets of this line and of those before it"
