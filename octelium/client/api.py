@@ -1,0 +1,125 @@
+"""A Cluster's API as one object: core, user and ext calls with the right token."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from octelium.client.errors import ApiError
+from octelium.client.stub import DEADLINE, Metadata, Stub
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import user_v1_pb2 as user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import grpc
+    from google.protobuf.message import Message
+
+
+class TokenSource(Protocol):
+    """Where access tokens come from."""
+
+    def access_token(self) -> str:
+        """The token for the next call."""
+
+    def after_rejection(self, rejected: str) -> str | None:
+        """Another token after `rejected` was refused; None if there is none."""
+
+
+class FixedToken:
+    """A token from outside, which nobody here can renew."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def access_token(self) -> str:
+        """The token itself."""
+        return self._token
+
+    def after_rejection(self, rejected: str) -> str | None:  # noqa: ARG002  (there is one only)
+        """Never another one."""
+        return None
+
+
+class Authorized:
+    """One service of the API, called with an access token."""
+
+    def __init__(self, stub: Stub, tokens: TokenSource) -> None:
+        self._stub = stub
+        self._tokens = tokens
+
+    def input(self, method: str) -> type[Message]:
+        """The class of a method's request."""
+        return self._stub.input(method)
+
+    def has(self, method: str) -> bool:
+        """Whether the service has a method of that name."""
+        return self._stub.has(method)
+
+    def call(self, method: str, request: Message, *, deadline: float = DEADLINE) -> Any:
+        """Make a call. A token that is refused is renewed once. Raises ApiError."""
+        token = self._tokens.access_token()
+        try:
+            return self._stub.call(method, request, _bearing(token), deadline=deadline)
+        except ApiError as error:
+            other = self._other(error, token)
+        return self._stub.call(method, request, _bearing(other), deadline=deadline)
+
+    def stream(self, method: str, request: Message) -> Iterator[Any]:
+        """Make a call whose reply is a stream, as `call`."""
+        token = self._tokens.access_token()
+        try:
+            yield from self._stub.stream(method, request, _bearing(token))
+            return
+        except ApiError as error:
+            other = self._other(error, token)
+        yield from self._stub.stream(method, request, _bearing(other))
+
+    def _other(self, error: ApiError, token: str) -> str:
+        if error.code != "UNAUTHENTICATED":
+            raise error
+        other = self._tokens.after_rejection(token)
+        if other is None:
+            raise error
+        return other
+
+
+class Api:
+    """Everything that a Cluster offers to a client that has a token."""
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        tokens: TokenSource,
+        *,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        self._channel = channel
+        self._tokens = tokens
+        self._sleep = sleep
+
+    @cached_property
+    def core(self) -> Authorized:
+        """`core.v1`: the resources."""
+        return self._service(core.DESCRIPTOR)
+
+    @cached_property
+    def user(self) -> Authorized:
+        """`user.v1`: what a User may see."""
+        return self._service(user.DESCRIPTOR)
+
+    @cached_property
+    def ext(self) -> Authorized:
+        """`octelium.ext.v1`, which other implementations answer with `UNIMPLEMENTED`."""
+        return self._service(ext.DESCRIPTOR)
+
+    def _service(self, file: Any) -> Authorized:
+        options = {} if self._sleep is None else {"sleep": self._sleep}
+        stub = Stub(self._channel, file.services_by_name["MainService"], **options)
+        return Authorized(stub, self._tokens)
+
+
+def _bearing(token: str) -> Metadata:
+    return (("x-octelium-auth", token),)

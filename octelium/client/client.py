@@ -1,0 +1,176 @@
+"""One Cluster from the point of view of one command: what is remembered, and its API."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from octelium.client.connections import Connections, Remembered
+from octelium.client.errors import ApiError, SettingsError
+from octelium.client.home import state_directory
+from octelium.client.settings import Flags, Target, choose_domain, resolve
+from octelium.client.state import LoginState
+from octelium.client.storage import Storage, storage_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import grpc
+
+    from octelium.client.api import Api, Authorized, TokenSource
+    from octelium.client.resources import Resources
+    from octelium.client.tokens import TokenKeeper
+
+
+class Client:
+    """Settings, logins and API of one Cluster; each is looked up when it is first needed.
+
+    `warn` is told what a person should know. Every member may raise ClientError.
+    """
+
+    def __init__(
+        self,
+        flags: Flags,
+        environ: Mapping[str, str],
+        *,
+        homedir: str | None = None,
+        warn: Callable[[str], None],
+        storage: Storage | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._flags = flags
+        self._environ = environ
+        self._homedir = homedir
+        self._warn = warn
+        self._given_storage = storage
+        self._clock = clock
+        self._sleep = sleep
+        self._channel: grpc.Channel | None = None
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where logins and connections are kept."""
+        return self._given_storage or storage_at(state_directory(self._homedir, self._environ))
+
+    @cached_property
+    def logins(self) -> LoginState:
+        """The remembered logins of all Clusters."""
+        return LoginState(self.storage)
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The remembered connection settings of all Clusters."""
+        return Connections(self.storage)
+
+    @cached_property
+    def domain(self) -> str:
+        """The Cluster's domain."""
+        if self._flags.domain or self._environ.get("OCTELIUM_DOMAIN"):
+            return choose_domain(self._flags.domain, self._environ, [])
+        known = {*self.logins.domains(), *self.connections.domains()}
+        return choose_domain(None, self._environ, sorted(known))
+
+    @cached_property
+    def target(self) -> Target:
+        """Where the API is."""
+        return resolve(self.domain, self._flags, self._environ, self._remembered)
+
+    @property
+    def channel(self) -> grpc.Channel:
+        """The connection to the API, which is made at the first call."""
+        if self._channel is None:
+            from octelium.client.channel import open_channel
+
+            self._channel = open_channel(self.target, self._warn)
+        return self._channel
+
+    @cached_property
+    def api(self) -> Api:
+        """The API with the token that the environment or the remembered login gives."""
+        from octelium.client.api import Api
+
+        return Api(self.channel, self._token_source(), sleep=self._sleep)
+
+    @property
+    def core(self) -> Authorized:
+        """`core.v1`."""
+        return self.api.core
+
+    @cached_property
+    def resources(self) -> Resources:
+        """The resources of the Cluster, by kind."""
+        from octelium.client.resources import Resources
+
+        return Resources(self.core)
+
+    def keeper(
+        self, authentication_token: str | None = None, scopes: Sequence[str] = ()
+    ) -> TokenKeeper:
+        """The tokens of the remembered login; an authentication token makes a new one.
+
+        Raises SettingsError where identity comes from a socket, which logs in by itself.
+        """
+        from octelium.client.exchange import AuthExchange
+        from octelium.client.stub import Stub
+        from octelium.client.tokens import TokenKeeper
+        from octelium.schema.pb import auth_v1_pb2 as auth
+
+        if self.target.socket is not None:
+            raise SettingsError(
+                "OCTELIUM_AUTH_PROXY_SOCKET is set: its owner logs in and out",
+                "unset it to use a login of your own",
+            )
+        service = auth.DESCRIPTOR.services_by_name["MainService"]
+        return TokenKeeper(
+            self.domain,
+            self.logins,
+            AuthExchange(Stub(self.channel, service, sleep=self._sleep)),
+            authentication_token=(
+                authentication_token or self._environ.get("OCTELIUM_AUTH_TOKEN") or None
+            ),
+            scopes=scopes,
+            clock=self._clock,
+        )
+
+    def remember_connection(self) -> None:
+        """Keep what the flags say of this connection for later commands."""
+        ca = self.target.ca if self._flags.ca_file else None
+        old = self._remembered
+        self.connections.put(
+            self.domain,
+            Remembered(
+                endpoint=self._flags.endpoint or old.endpoint,
+                tls_server_name=self._flags.tls_server_name or old.tls_server_name,
+                ca=old.ca if ca is None else ca.decode("ascii", "replace"),
+            ),
+        )
+
+    def logout(self) -> None:
+        """End the remembered Session and forget it. Raises ApiError after forgetting."""
+        self.keeper().logout()
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    @cached_property
+    def _remembered(self) -> Remembered:
+        return self.connections.get(self.domain)
+
+    def _token_source(self) -> TokenSource:
+        from octelium.client.api import FixedToken
+
+        if self.target.socket is not None:
+            return FixedToken("")
+        if token := self._environ.get("OCTELIUM_ACCESS_TOKEN"):
+            return FixedToken(token)
+        return self.keeper()
+
+
+def is_foreign(error: ApiError) -> bool:
+    """Whether an error of `octelium.ext.v1` means that the Cluster is another implementation."""
+    return error.code == "UNIMPLEMENTED"

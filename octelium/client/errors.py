@@ -1,0 +1,44 @@
+"""What can go wrong between a client and a Cluster, in words for the person at the terminal."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """Base of all errors of this package. `remedy` says what to do about it (may be empty)."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class SettingsError(ClientError):
+    """A setting of the connection that is missing or makes no sense."""
+
+
+class StateError(ClientError):
+    """Remembered logins that cannot be read, written or locked."""
+
+
+class NotLoggedIn(ClientError):  # noqa: N818  (a state)
+    """No token for this Cluster, and nothing to get one with."""
+
+
+class ApiError(ClientError):
+    """A call that the Cluster refused or that did not reach it.
+
+    `code` is the name of the gRPC status (`NOT_FOUND`), `method` the full path of the method.
+    """
+
+    def __init__(self, code: str, message: str, method: str, remedy: str = "") -> None:
+        super().__init__(message or code, remedy)
+        self.code = code
+        self.message = message
+        self.method = method
+
+    def __str__(self) -> str:
+        name = "".join(part.capitalize() for part in self.code.split("_"))
+        return f"{name}: {self.message}" if self.message else name

@@ -1,0 +1,48 @@
+"""Locks between processes, by `flock(2)` as the official clients take them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from octelium.client.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TIMEOUT = 10.0
+"""Seconds to wait for another process."""
+_PAUSE = 0.02
+
+
+@contextmanager
+def locked(path: Path, timeout: float = TIMEOUT) -> Iterator[None]:
+    """Hold the lock file `path`, made with mode 0600 if it is missing.
+
+    Raises StateError when another process does not let go within `timeout` seconds.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + timeout
+        while not _take(handle):
+            if time.monotonic() >= deadline:
+                raise StateError(
+                    f"another process has held {path} for {timeout:g} s",
+                    "wait for it to end, or stop it",
+                )
+            time.sleep(_PAUSE)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,122 @@
+"""Resources of every kind over the official API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from octelium.client.errors import ApiError
+from octelium.schema.errors import Invalid
+from octelium.schema.names import full_service_name
+from octelium.schema.pb import meta_v1_pb2 as meta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message
+
+    from octelium.client.api import Authorized
+    from octelium.schema.kinds import Kind
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted, in which order.
+
+    `number` counts from 0; `size` 0 leaves the number of items to the server.
+    """
+
+    number: int = 0
+    size: int = 0
+    by_name: bool = False
+    reverse: bool = False
+
+    def options(self) -> meta.CommonListOptions:
+        """The form on the wire."""
+        options = meta.CommonListOptions(page=self.number, items_per_page=self.size)
+        if self.by_name or self.reverse:
+            types = meta.CommonListOptionsOrderByType__
+            # The server ignores a direction without a key.
+            options.order_by.type = types.NAME if self.by_name else types.CREATED_AT
+        if self.reverse:
+            options.order_by.mode = meta.CommonListOptionsOrderByMode__.DESC
+        return options
+
+
+class Resources:
+    """Get, list, create, update and delete, by kind. Every method raises ApiError."""
+
+    def __init__(self, core: Authorized) -> None:
+        self._core = core
+
+    def get(self, kind: Kind, name: str) -> Any:
+        """One resource by name, or by uid where `name` has the form of one."""
+        if kind.singleton:
+            request = self._core.input(f"Get{kind.name}")()
+        else:
+            request = meta.GetOptions(**_identified(kind, name))
+        return self._core.call(f"Get{kind.name}", request)
+
+    def list_page(self, kind: Kind, page: Page, **filters: str) -> Any:
+        """One page as the kind's List message. `filters`: `user`, `namespace` or `region`, by name.
+
+        Raises Invalid for a filter that the kind does not have.
+        """
+        request: Any = self._core.input(f"List{kind.name}")()
+        request.common.CopyFrom(page.options())
+        for name, value in filters.items():
+            field = f"{name}_ref"
+            if field not in request.DESCRIPTOR.fields_by_name:
+                raise Invalid("", f"{kind.plural} cannot be listed by {name}")
+            getattr(request, field).name = value
+        return self._core.call(f"List{kind.name}", request)
+
+    def list_all(self, kind: Kind, **filters: str) -> Iterator[Any]:
+        """All resources of a kind, page by page. A singleton is a list of one."""
+        if kind.singleton:
+            yield self.get(kind, "default")
+            return
+        number = 0
+        while True:
+            try:
+                page = self.list_page(kind, Page(number, _PAGE), **filters)
+            except ApiError as error:
+                # The last page has been deleted since the one before it was read.
+                if number and error.code == "NOT_FOUND":
+                    return
+                raise
+            yield from page.items
+            if not page.list_response_meta.has_more or not page.items:
+                return
+            number += 1
+
+    def create(self, kind: Kind, message: Message) -> Any:
+        """Create a resource and return it as stored."""
+        return self._core.call(f"Create{kind.name}", message)
+
+    def update(self, kind: Kind, message: Message) -> Any:
+        """Replace a resource's spec and metadata and return it as stored."""
+        return self._core.call(f"Update{kind.name}", message)
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """Delete a resource by name, or by uid where `name` has the form of one."""
+        self._core.call(f"Delete{kind.name}", meta.DeleteOptions(**_identified(kind, name)))
+
+    def can(self, kind: Kind, verb: str) -> bool:
+        """Whether the API has a method such as `CreateUser`."""
+        return self._core.has(f"{verb}{kind.name}")
+
+
+def _identified(kind: Kind, name: str) -> dict[str, str]:
+    if _is_uid(name):
+        return {"uid": name}
+    return {"name": full_service_name(name) if kind.name == "Service" else name}
+
+
+def _is_uid(text: str) -> bool:
+    parts = text.split("-")
+    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(
+        character in "0123456789abcdef" for part in parts for character in part.lower()
+    )

@@ -1,0 +1,151 @@
+"""Where and how to reach a Cluster: flags, then the environment, then what is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from octelium.client.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from octelium.client.connections import Remembered
+
+PORT = 443
+_TRUE = ("true", "1", "yes")
+# Where operating systems keep the public certificate authorities, as Go's crypto/x509 looks.
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Connection settings of a command line; None where a flag was not given."""
+
+    domain: str | None = None
+    endpoint: str | None = None
+    ca_file: str | None = None
+    tls_server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One Cluster's API as a client sees it.
+
+    `ca` is PEM text, None for the public authorities. `socket` is the path of a Unix socket that
+    adds the identity itself; it replaces endpoint and TLS.
+    """
+
+    domain: str
+    host: str
+    port: int
+    tls_server_name: str
+    ca: bytes | None = None
+    insecure: bool = False
+    socket: str | None = None
+
+    @property
+    def api_name(self) -> str:
+        """The API's host name."""
+        return f"octelium-api.{self.domain}"
+
+    @property
+    def endpoint(self) -> str:
+        """`HOST:PORT`, IPv6 addresses in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_true(value: str | None) -> bool:
+    """Whether the text of an environment variable switches something on."""
+    return (value or "").lower() in _TRUE
+
+
+def choose_domain(flag: str | None, environ: Mapping[str, str], known: list[str]) -> str:
+    """The Cluster to talk to: the flag, `OCTELIUM_DOMAIN`, or the only one that is remembered.
+
+    Raises SettingsError when that leaves none or several.
+    """
+    chosen = (flag or environ.get("OCTELIUM_DOMAIN") or "").strip().rstrip(".").lower()
+    if chosen:
+        return chosen
+    if len(known) == 1:
+        return known[0]
+    remedy = "give --domain DOMAIN or set OCTELIUM_DOMAIN"
+    if known:
+        raise SettingsError(f"several Clusters are known: {', '.join(known)}", remedy)
+    raise SettingsError("the Cluster's domain is not set", remedy)
+
+
+def resolve(
+    domain: str, flags: Flags, environ: Mapping[str, str], remembered: Remembered
+) -> Target:
+    """Put a Target together. Each setting: flag, then environment, then memory, then default.
+
+    Raises SettingsError for an endpoint or a file of certificates that cannot be used.
+    """
+    endpoint = flags.endpoint or environ.get("OCTELIUM_API_ENDPOINT") or remembered.endpoint
+    host, port = split_endpoint(endpoint) if endpoint else (f"octelium-api.{domain}", PORT)
+    return Target(
+        domain=domain,
+        host=host,
+        port=port,
+        tls_server_name=(
+            flags.tls_server_name
+            or environ.get("OCTELIUM_TLS_SERVER_NAME")
+            or remembered.tls_server_name
+            or f"octelium-api.{domain}"
+        ),
+        ca=_authorities(flags, environ, remembered),
+        insecure=is_true(environ.get("OCTELIUM_INSECURE_TLS")),
+        socket=environ.get("OCTELIUM_AUTH_PROXY_SOCKET") or None,
+    )
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT`; `dns:///` in front is left out.
+
+    Raises SettingsError.
+    """
+    text = endpoint.removeprefix("dns:///").strip()
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, str(PORT)
+    elif ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise SettingsError(f"endpoint {endpoint!r}: an IPv6 address stands in brackets")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or "/" in host or any(character.isspace() for character in host):
+        raise SettingsError(f"endpoint {endpoint!r} is not of the form HOST:PORT")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise SettingsError(f"endpoint {endpoint!r}: {port!r} is not a port between 1 and 65535")
+    return host, int(port)
+
+
+def read_authorities(path: str) -> bytes:
+    """The PEM certificates of a file. Raises SettingsError when it cannot be read or has none."""
+    try:
+        content = Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise SettingsError(f"cannot read the CA file {path}: {error.strerror}") from error
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        raise SettingsError(f"the CA file {path} holds no certificate in PEM form")
+    return content
+
+
+def _authorities(flags: Flags, environ: Mapping[str, str], remembered: Remembered) -> bytes | None:
+    if flags.ca_file:
+        return read_authorities(flags.ca_file)
+    if configured := environ.get("SSL_CERT_FILE"):
+        return read_authorities(configured)
+    if remembered.ca:
+        return remembered.ca.encode()
+    for bundle in _BUNDLES:
+        if Path(bundle).is_file():
+            return read_authorities(bundle)
+    return None  # grpc brings the public authorities along

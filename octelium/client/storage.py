@@ -1,0 +1,122 @@
+"""Small files that several processes share: in a directory, or within the process only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from octelium.client.errors import StateError
+from octelium.client.locks import TIMEOUT, locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Storage(Protocol):
+    """Named byte strings, with a lock for each name."""
+
+    def read(self, name: str) -> bytes:
+        """The bytes under `name`; empty if there are none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace the bytes under `name` as a whole."""
+
+    def lock(self, name: str, timeout: float = TIMEOUT) -> AbstractContextManager[None]:
+        """Keep other processes from the lock `name`, waiting `timeout` seconds at most for it."""
+
+    def where(self, name: str) -> str:
+        """How to call `name` in an error message."""
+
+
+class DirectoryStorage:
+    """Files with mode 0600 in a directory with mode 0700."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, name: str) -> bytes:
+        """The bytes under `name`; empty if there are none. Raises StateError."""
+        try:
+            return (self._directory / name).read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise StateError(f"cannot read {self.where(name)}: {error.strerror}") from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace the file at once, so that no reader and no crash sees half of it."""
+        with self._directory_errors():
+            # A link stays a link: what it points to is replaced.
+            target = (self._directory / name).resolve()
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{name}.")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(target)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def lock(self, name: str, timeout: float = TIMEOUT) -> Iterator[None]:
+        """Hold `<name>.lock` in the directory. Raises StateError after `timeout` seconds."""
+        with self._directory_errors():
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = locked(self._directory / f"{name}.lock", timeout)
+            lock.__enter__()
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
+    def where(self, name: str) -> str:
+        """The file's path."""
+        return str(self._directory / name)
+
+    @contextmanager
+    def _directory_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StateError(
+                f"cannot write to {self._directory}: {error.strerror}",
+                "choose another directory with --homedir or OCTELIUM_HOME; "
+                "`--homedir mem` keeps nothing on disk",
+            ) from error
+
+
+class MemoryStorage:
+    """Nothing on disk."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes:
+        """The bytes under `name`; empty if there are none."""
+        return self._contents.get(name, b"")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace the bytes under `name`."""
+        self._contents[name] = content
+
+    def lock(
+        self,
+        name: str,  # noqa: ARG002  (nobody else can take it)
+        timeout: float = TIMEOUT,  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
+        """Nobody else can see this memory."""
+        return nullcontext()
+
+    def where(self, name: str) -> str:
+        """A name for messages."""
+        return f"{name} (in memory)"
+
+
+def storage_at(directory: Path | None) -> Storage:
+    """Storage in `directory`, or in memory when there is none."""
+    return MemoryStorage() if directory is None else DirectoryStorage(directory)

@@ -1,0 +1,143 @@
+"""Calls of one gRPC service, typed by its descriptor, with deadlines and a few retries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+
+from octelium.client.errors import ApiError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+    from google.protobuf.message import Message
+
+DEADLINE = 30.0
+PAUSES = (0.1, 0.4, 1.0)
+"""Seconds before the second, third and fourth attempt."""
+_NOT_REPEATABLE = ("Create", "Delete", "Register", "Generate")
+_NEVER_SENT = ("failed to connect", "errors resolving", "dns resolution failed")
+
+Metadata = Sequence[tuple[str, str]]
+
+
+class Stub:
+    """One service of the API."""
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        service: ServiceDescriptor,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._channel = channel
+        self._service = service
+        self._sleep = sleep
+
+    def input(self, method: str) -> type[Message]:
+        """The class of a method's request."""
+        return GetMessageClass(self._service.methods_by_name[method].input_type)
+
+    def has(self, method: str) -> bool:
+        """Whether the service has a method of that name."""
+        return method in self._service.methods_by_name
+
+    def call(
+        self, method: str, request: Message, metadata: Metadata = (), *, deadline: float = DEADLINE
+    ) -> Any:
+        """Make a unary call and return its reply; `deadline` in seconds for each attempt.
+
+        What could not be delivered (`UNAVAILABLE`) is tried again a few times, unless the call may
+        have had an effect that a second one would spoil. Everything else is final. Raises
+        ApiError.
+        """
+        described = self._service.methods_by_name[method]
+        path = self._path(described)
+        multicallable = self._channel.unary_unary(
+            path,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )
+        for pause in (*PAUSES, None):
+            try:
+                return multicallable(request, timeout=deadline, metadata=tuple(metadata))
+            except grpc.RpcError as error:
+                failure = api_error(error, path)
+                if pause is None or not _may_repeat(method, failure):
+                    raise failure from error
+                self._sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def stream(self, method: str, request: Message, metadata: Metadata = ()) -> Iterator[Any]:
+        """Make a call whose reply is a stream; ends with the stream. Raises ApiError."""
+        described = self._service.methods_by_name[method]
+        path = self._path(described)
+        call = self._channel.unary_stream(
+            path,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )(request, metadata=tuple(metadata))
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise api_error(error, path) from error
+        finally:
+            call.cancel()
+
+    def _path(self, method: MethodDescriptor) -> str:
+        return f"/{self._service.full_name}/{method.name}"
+
+
+def api_error(error: grpc.RpcError, path: str) -> ApiError:
+    """What a failed call means, for the person who made it."""
+    code = error.code().name
+    message = error.details() or ""
+    if code == "DEADLINE_EXCEEDED":
+        return ApiError(code, "the Cluster did not answer in time", path)
+    if code != "UNAVAILABLE":
+        return ApiError(code, message, path)
+    _, untrusted, cause = message.partition("CERTIFICATE_VERIFY_FAILED: ")
+    if untrusted:
+        return ApiError(
+            code,
+            f"the server's certificate is not trusted: {cause.removesuffix(': OK')}",
+            path,
+            "give the Cluster's CA with `octelium login --ca-file FILE` or SSL_CERT_FILE "
+            "(on the Cluster's machine it is ca.pem in the data directory)",
+        )
+    if "hostname verification" in message.lower():
+        return ApiError(
+            code,
+            "the server's certificate is for another name",
+            path,
+            "give the name in it with --tls-server-name, or correct the endpoint",
+        )
+    if _never_sent(message):
+        return ApiError(
+            code,
+            f"cannot reach the Cluster's API: {_last_cause(message)}",
+            path,
+            "check the endpoint (--endpoint, OCTELIUM_API_ENDPOINT) and that the Cluster runs",
+        )
+    return ApiError(code, message, path)
+
+
+def _may_repeat(method: str, failure: ApiError) -> bool:
+    if failure.code != "UNAVAILABLE":
+        return False
+    if failure.remedy:  # the connection could not be made: nothing has happened
+        return failure.message.startswith("cannot reach")
+    return not method.startswith(_NOT_REPEATABLE)
+
+
+def _never_sent(message: str) -> bool:
+    return any(sign in message.lower() for sign in _NEVER_SENT)
+
+
+def _last_cause(message: str) -> str:
+    _, _, cause = message.partition("last error: ")
+    return (cause or message).removeprefix("UNKNOWN: ").removeprefix("UNAVAILABLE: ")

@@ -1,0 +1,124 @@
+"""The life of the tokens of one Cluster: login, refresh, fall back, logout."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from octelium.client.errors import ApiError, NotLoggedIn
+from octelium.client.state import Login, LoginState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from octelium.schema.pb import auth_v1_pb2 as auth
+
+
+class Exchange(Protocol):
+    """What is asked of `auth.v1`. Every method raises ApiError."""
+
+    def authenticate(self, token: str, scopes: Sequence[str]) -> auth.SessionToken:
+        """Make a Session from an authentication token."""
+
+    def refresh(self, refresh_token: str) -> auth.SessionToken:
+        """New tokens for the same Session."""
+
+    def logout(self, refresh_token: str) -> None:
+        """End the Session."""
+
+
+class TokenKeeper:
+    """Gives out the access token of one Cluster and renews it when it is time.
+
+    `authentication_token` and `scopes` are for when there is no Session (any more).
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        state: LoginState,
+        exchange: Exchange,
+        *,
+        authentication_token: str | None = None,
+        scopes: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._domain = domain
+        self._state = state
+        self._exchange = exchange
+        self._authentication_token = authentication_token
+        self._scopes = scopes
+        self._clock = clock
+        self._current: Login | None = None
+
+    def access_token(self) -> str:
+        """The token for the next call. Raises NotLoggedIn, ApiError, StateError."""
+        login = self._current or self._state.get(self._domain)
+        if login is None or not login.is_valid(self._clock()):
+            login = self.authenticate()
+        elif login.refresh_due(self._clock()):
+            login = self._renew(login)
+        self._current = login
+        return login.token.access_token
+
+    def after_rejection(self, rejected: str) -> str | None:
+        """Another access token after the Cluster refused `rejected`, or None if there is none."""
+        login = self._state.get(self._domain)
+        if login is not None and login.token.access_token != rejected:
+            self._current = login  # another process has renewed it meanwhile
+            return login.token.access_token
+        try:
+            self._current = self.authenticate() if login is None else self._renew(login)
+        except NotLoggedIn:
+            return None
+        token = self._current.token.access_token
+        return None if token == rejected else token
+
+    def is_logged_in(self) -> bool:
+        """Whether there is a remembered Session that should still be good."""
+        login = self._state.get(self._domain)
+        return login is not None and login.is_valid(self._clock())
+
+    def authenticate(self) -> Login:
+        """Make a new Session from the authentication token, and remember it.
+
+        Raises NotLoggedIn when there is no such token.
+        """
+        if self._authentication_token is None:
+            raise NotLoggedIn(
+                f"not logged in to {self._domain}",
+                f"octelium login --domain {self._domain} --auth-token TOKEN "
+                "(or set OCTELIUM_AUTH_TOKEN)",
+            )
+        received = self._exchange.authenticate(self._authentication_token, self._scopes)
+        return self._remember(received)
+
+    def logout(self) -> None:
+        """End the Session and forget it, also when the Cluster cannot be told (ApiError then)."""
+        login = self._state.get(self._domain)
+        try:
+            if login is not None and login.is_valid(self._clock()):
+                self._exchange.logout(login.token.refresh_token)
+        finally:
+            self._current = None
+            self._state.forget(self._domain)
+
+    def _renew(self, old: Login) -> Login:
+        with self._state.refreshing():
+            stored = self._state.get(self._domain)
+            if stored is not None and stored.token.access_token != old.token.access_token:
+                return stored  # another process was faster
+            try:
+                return self._remember(self._exchange.refresh(old.token.refresh_token))
+            except ApiError as error:
+                if error.code == "ALREADY_EXISTS":  # too early: the present token stays good
+                    return old
+                if error.code != "UNAUTHENTICATED":
+                    raise
+        return self.authenticate()
+
+    def _remember(self, token: auth.SessionToken) -> Login:
+        login = Login(token, self._clock())
+        self._state.put(self._domain, login)
+        self._current = login
+        return login
