@@ -1,0 +1,88 @@
+"""Entry of the processes that the supervisor spawns.
+
+A child learns its role, settings and inherited descriptors from one JSON text in its environment,
+and dies with the supervisor whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+VARIABLE = "OCTELIUM_CHILD"
+EXIT_UNUSABLE = 78
+"""Exit status of a child that cannot start, and would not after a restart either."""
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a child is told."""
+
+    role: str
+    """`control` or `worker`."""
+    name: str
+    """`control`, `worker-0`, …"""
+    parent: int
+    settings: dict[str, Any]
+    """`octelium.cluster.settings.to_wire`."""
+    descriptors: dict[str, list[int]] = field(default_factory=dict)
+    """Inherited descriptors by use: `listen`, `feed`, `auth`, `admin`, `committed`, `ready`."""
+
+    def to_text(self) -> str:
+        """The JSON form."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Assignment:
+        """The reverse of `to_text`."""
+        return cls(**json.loads(text))
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send one message to the supervisor."""
+        os.write(self.descriptors["ready"][0], json.dumps(message).encode() + b"\n")
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel for SIGKILL when the supervisor ends; leave if that was already.
+
+    See prctl(2), PR_SET_PDEATHSIG.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def name_process(name: str) -> None:
+    """Show `name` in ps and top (15 characters at most)."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15])
+
+
+def main() -> None:
+    """Run the assignment in the environment."""
+    assignment = Assignment.from_text(os.environ.pop(VARIABLE))
+    die_with_parent(assignment.parent)
+    name_process(f"oct-{assignment.name}")
+    logging.basicConfig(
+        level=os.environ.get("OCTELIUM_LOG_LEVEL", "INFO").upper(),
+        format=f"%(asctime)s {assignment.name} %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    if assignment.role == "control":
+        from octelium.cluster.control import run
+    else:
+        from octelium.cluster.worker import run
+    sys.exit(run(assignment))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""`octelium up`: the command that starts a Cluster on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+
+from octelium.cluster.settings import SettingsError, load
+
+
+def _shown_host(listen: str) -> str:
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(listen, listen)  # noqa: S104
+
+
+class Announcer:
+    """Tells the person at the terminal what happens: facts on stdout, progress on stderr."""
+
+    def __init__(self, settings: Any) -> None:
+        self._settings = settings
+        self._token = ""
+
+    def __call__(self, name: str, message: dict[str, Any]) -> None:
+        """Take one message of a process."""
+        if message.get("token"):
+            self._token = message["token"]
+        if message.get("error"):
+            click.echo(f"octelium up: {name}: {message['error']}", err=True)
+        if message.get("up"):
+            self._welcome()
+
+    def _welcome(self) -> None:
+        settings = self._settings
+        listen = settings.listen[0]
+        endpoint = f"{_shown_host(listen.host)}:{listen.port}"
+        ca = settings.data_dir / "ca.pem"
+        click.echo(f"Octelium serves https://{settings.domain}{settings.portal_suffix}", err=True)
+        click.echo(f"  data directory  {settings.data_dir}", err=True)
+        click.echo(f"  CA certificate  {ca}", err=True)
+        click.echo(f"  health          http://{settings.admin_listen}/readyz", err=True)
+        if self._token:
+            click.echo("Sign in as the first administrator (shown once):", err=True)
+            click.echo(
+                f"octelium login --domain {settings.domain} --endpoint {endpoint}"
+                f" --ca-file {ca} --auth-token {self._token}"
+            )
+        sys.stdout.flush()
+
+
+_EPILOG = """\b
+Examples:
+  octelium up --domain octelium.localhost --listen 127.0.0.1:8443 --data-dir ./data
+  OCTELIUM_DOMAIN=example.com octelium up
+  octelium up --config /etc/octelium/up.yaml
+
+Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configuration file (listen,
+…), flags first. The first start makes the Cluster's objects and prints how to sign in."""
+
+
+@click.command("up", short_help="Start a Cluster on this machine.", epilog=_EPILOG)
+@click.option("--domain", help="The Cluster's domain, such as example.com.")
+@click.option("--data-dir", type=click.Path(file_okay=False), help="Where everything is kept.")
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="ADDR:PORT",
+    help="Public address; repeatable. Default :443, all addresses.",
+)
+@click.option(
+    "--admin-listen",
+    metavar="ADDR:PORT",
+    help="Address of /healthz, /readyz and /metrics. Default 127.0.0.1:8480.",
+)
+@click.option("--workers", type=int, help="Data-plane processes. Default: one per core.")
+@click.option(
+    "--public-port", type=int, help="Port that clients use, if it is not that of --listen."
+)
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False), help="YAML file of settings."
+)
+def up(config: str | None, **flags: Any) -> None:
+    """Start a Cluster and keep it running until SIGTERM or Ctrl-C."""
+    logging.basicConfig(
+        level=os.environ.get("OCTELIUM_LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s supervisor %(levelname)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        settings = load(flags, dict(os.environ), config or os.environ.get("OCTELIUM_CONFIG"))
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    from octelium.cluster.layout import DataDirectoryError
+    from octelium.cluster.sockets import ListenError
+    from octelium.cluster.supervisor import StartError, Supervisor
+
+    try:
+        Supervisor(settings, Announcer(settings)).run()
+    except (DataDirectoryError, ListenError, StartError) as error:
+        click.echo(f"octelium up: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,91 @@
+"""The data directory: which file is where, and that one Cluster at a time uses it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class DataDirectoryError(Exception):
+    """The data directory cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths below one data directory."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        """The embedded store of resources."""
+        return self.root / "store"
+
+    @property
+    def logs(self) -> Path:
+        """The embedded log store."""
+        return self.root / "logs.db"
+
+    @property
+    def ca(self) -> Path:
+        """The certificate of the Cluster's own CA, for clients to trust."""
+        return self.root / "ca.pem"
+
+    @property
+    def run(self) -> Path:
+        """Sockets; emptied at each start."""
+        return self.root / "run"
+
+    @property
+    def feed(self) -> Path:
+        """Control to workers: revisions; back: log records and counters."""
+        return self.run / "feed.sock"
+
+    @property
+    def api(self) -> Path:
+        """The API server, behind Vigil."""
+        return self.run / "api.sock"
+
+    @property
+    def auth(self) -> Path:
+        """The login pages and OAuth2 endpoints, behind Vigil."""
+        return self.run / "auth.sock"
+
+    @property
+    def admin(self) -> Path:
+        """What may be asked on the machine itself (`octops`)."""
+        return self.run / "admin.sock"
+
+    def prepare(self) -> int:
+        """Make the folders and take the lock, which lasts as long as the returned descriptor.
+
+        Raises:
+            DataDirectoryError: another process has the lock, or the folders cannot be made.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.run.mkdir(exist_ok=True, mode=0o700)
+            self.run.chmod(0o700)
+            lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirectoryError(f"--data-dir: {error}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise DataDirectoryError(
+                f"--data-dir: {self.root} is in use by another `octelium up`"
+                + (f" (process {holder})" if holder else "")
+                + "; stop that one, or choose another directory"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        for socket in self.run.glob("*.sock"):
+            socket.unlink()
+        return lock

@@ -1,0 +1,239 @@
+"""The supervisor: owns the sockets and the lock, starts the processes and replaces those that end.
+
+It does nothing else, so that nothing else can bring it down. Listening sockets are its own, so
+connections wait in their backlogs while a process is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import octelium
+from octelium.cluster.child import EXIT_UNUSABLE, VARIABLE, Assignment
+from octelium.cluster.layout import Layout
+from octelium.cluster.settings import Settings, to_wire
+from octelium.cluster.sockets import listen_tcp, listen_unix
+from octelium.replica.committed import CommittedRevision
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+_LOG = logging.getLogger(__name__)
+WORKER_GRACE = 1.2
+"""Seconds that workers have to end their streams after SIGTERM."""
+CONTROL_GRACE = 0.5
+"""Seconds that the control process has after the last worker is gone."""
+_LONGEST_DELAY = 5.0
+_STABLE = 10.0
+
+
+class StartError(Exception):
+    """A process could not start, and a restart would not help."""
+
+
+@dataclass(slots=True)
+class _Child:
+    """One process and the history that decides when it is started again."""
+
+    name: str
+    role: str
+    descriptors: dict[str, list[int]]
+    process: subprocess.Popen[bytes] | None = None
+    ready: bool = False
+    started: float = 0.0
+    delay: float = 0.0
+    due: float = 0.0
+    pipe: int = -1
+    received: bytes = b""
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs one Cluster until a signal ends it.
+
+    `announce` is called with each message of a child (`{"ready": true, …}`) and its name, and with
+    `{"up": true}` once every process is ready.
+    """
+
+    settings: Settings
+    announce: Callable[[str, dict[str, Any]], None]
+    _children: list[_Child] = field(default_factory=list)
+    _sockets: list[socket.socket] = field(default_factory=list)
+    _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
+    _stopping: bool = False
+    _was_up: bool = False
+    _failure: str = ""
+
+    def run(self) -> None:
+        """Start everything, and return after a clean stop.
+
+        Raises:
+            DataDirectoryError, ListenError: the place or an address is taken.
+            StartError: a process says that it cannot start.
+        """
+        layout = Layout(self.settings.data_dir)
+        lock = layout.prepare()
+        try:
+            self._plan(layout)
+            self._watch_signals()
+            for child in self._children:
+                self._start(child)
+            while not self._stopping:
+                self._step()
+        finally:
+            self._stop()
+            for bound in self._sockets:
+                bound.close()
+            os.close(lock)
+        if self._failure:
+            raise StartError(self._failure)
+
+    def _plan(self, layout: Layout) -> None:
+        public: list[socket.socket] = []
+        for address in self.settings.listen:
+            public += listen_tcp(address, "--listen")
+        admin = listen_tcp(self.settings.admin_listen, "--admin-listen")
+        self._sockets += [*public, *admin]
+        unix = {name: listen_unix(getattr(layout, name)) for name in ("feed", "auth", "admin")}
+        self._sockets += unix.values()
+        committed = CommittedRevision.create()
+        shared = {"committed": [committed.fileno()]}
+        control = {
+            **shared,
+            **{name: [bound.fileno()] for name, bound in unix.items()},
+            "health": [bound.fileno() for bound in admin],
+        }
+        self._children.append(_Child("control", "control", control))
+        worker = {**shared, "listen": [bound.fileno() for bound in public]}
+        for number in range(self.settings.workers):
+            self._children.append(_Child(f"worker-{number}", "worker", dict(worker)))
+
+    def _watch_signals(self) -> None:
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writing)
+        self._selector.register(reading, selectors.EVENT_READ, None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def _end(self, *_: object) -> None:
+        self._stopping = True
+
+    def _start(self, child: _Child) -> None:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        descriptors = {**child.descriptors, "ready": [writing]}
+        assignment = Assignment(
+            child.role, child.name, os.getpid(), to_wire(self.settings), descriptors
+        )
+        code = Path(octelium.__file__).parent.parent
+        environment = {
+            **os.environ,
+            VARIABLE: assignment.to_text(),
+            "PYTHONPATH": os.pathsep.join(
+                [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
+        }
+        child.process = subprocess.Popen(
+            [sys.executable, "-P", "-s", "-m", "octelium.cluster.child"],
+            env=environment,
+            pass_fds=[number for numbers in descriptors.values() for number in numbers],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C reaches the supervisor alone
+        )
+        os.close(writing)
+        os.set_blocking(reading, False)
+        child.ready, child.started, child.pipe, child.received = (
+            False,
+            time.monotonic(),
+            reading,
+            b"",
+        )
+        self._selector.register(reading, selectors.EVENT_READ, child)
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        waits = [child.due - now for child in self._children if child.process is None]
+        for key, _ in self._selector.select(max(0.0, min(waits, default=5.0))):
+            if key.data is None:
+                os.read(key.fd, 4096)
+            else:
+                self._listen_to(key.data)
+        for child in self._children:
+            if child.process is not None and child.process.poll() is not None:
+                self._ended(child)
+            elif child.process is None and child.due <= time.monotonic() and not self._stopping:
+                self._start(child)
+
+    def _listen_to(self, child: _Child) -> None:
+        data = os.read(child.pipe, 65536)
+        if not data:
+            self._forget_pipe(child)
+            return
+        *lines, child.received = (child.received + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if message.get("ready"):
+                child.ready = True
+            if message.get("error"):
+                self._failure = str(message["error"])
+            self.announce(child.name, message)
+        if not self._was_up and all(each.ready for each in self._children):
+            self._was_up = True
+            self.announce("supervisor", {"up": True})
+
+    def _forget_pipe(self, child: _Child) -> None:
+        if child.pipe >= 0:
+            self._selector.unregister(child.pipe)
+            os.close(child.pipe)
+            child.pipe = -1
+
+    def _ended(self, child: _Child) -> None:
+        assert child.process is not None
+        status = child.process.returncode
+        while child.pipe >= 0:  # what it said last
+            try:
+                self._listen_to(child)
+            except BlockingIOError:
+                self._forget_pipe(child)
+        child.process = None
+        if status == EXIT_UNUSABLE:
+            self._failure = self._failure or f"{child.name} cannot start; its message stands above"
+            self._stopping = True
+            return
+        lived = time.monotonic() - child.started
+        # At once after a long life; ever later when it fails again and again.
+        child.delay = 0.0 if lived > _STABLE else min(_LONGEST_DELAY, child.delay * 2 or 0.05)
+        child.due = time.monotonic() + child.delay
+        _LOG.warning("%s ended with status %s; starting it again", child.name, status)
+
+    def _stop(self) -> None:
+        """Workers first, so that the control process can take their last log records."""
+        workers = [child for child in self._children if child.role == "worker"]
+        control = [child for child in self._children if child.role == "control"]
+        self._end_all(workers, WORKER_GRACE)
+        self._end_all(control, CONTROL_GRACE)
+
+    @staticmethod
+    def _end_all(children: list[_Child], grace: float) -> None:
+        alive = [child.process for child in children if child.process is not None]
+        for process in alive:
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + grace
+        for process in alive:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
