@@ -85,7 +85,7 @@ class Store(Protocol):
         """The current record, or None."""
         ...
 
-    async def list(self, kind: str | None = None, *, at: int | None = None) -> list[Record]:
+    async def records(self, kind: str | None = None, *, at: int | None = None) -> list[Record]:
         """Records of one kind or of all, in order of creation, as they were at revision `at`.
 
         Raises Compacted when history no longer tells, InvalidArgument for a future revision.
@@ -126,7 +126,7 @@ class Store(Protocol):
     async def prune(self, floors: Mapping[str, int]) -> None:
         """Forget, of each kind, versions that were already replaced at the revision named.
 
-        What `list(kind, at=floor)` and later revisions need is kept.
+        What `records(kind, at=floor)` and later revisions need is kept.
         """
         ...
 
