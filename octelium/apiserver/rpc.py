@@ -24,6 +24,7 @@ import grpc.aio
 from google.protobuf import json_format, message_factory
 from google.protobuf.message import DecodeError, Message
 
+from octelium.identity.errors import AuthenticationError
 from octelium.schema.errors import Invalid, InvalidDocuments
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import StoreError
@@ -91,7 +92,7 @@ class Call:
     """All textual request metadata by lower-case name, the last of each."""
     set_cookies: list[str] = field(default_factory=list)
     """`set-cookie` values for the reply's header, kept on failures too."""
-    trailers: list[tuple[str, str]] = field(default_factory=list)
+    trailers: list[tuple[str, str | bytes]] = field(default_factory=list)
 
     @property
     def operation(self) -> str:
@@ -142,6 +143,8 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
             return error.code, error.message
         case Invalid() | InvalidDocuments():
             return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+        case AuthenticationError():
+            return grpc.StatusCode[error.code], error.answer
         case StoreError():
             code = grpc.StatusCode.__members__.get(error.code)
             if code is None or code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
