@@ -156,7 +156,6 @@ class _Composer:
 
     def documents(self, text: str) -> Iterator[Tree]:
         skipping = False
-        event: Any
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.DocumentEndEvent):
                 tree = self.tree
@@ -169,7 +168,7 @@ class _Composer:
                 self.frames.clear()
                 self.anchors.clear()
                 self.nodes = 0
-                self.tree = Tree(self.index, self.first_line + event.start_mark.line)
+                self.tree = Tree(self.index, self.line_of(event))
             elif not skipping and isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
                 try:
                     self.event(event)
@@ -177,9 +176,12 @@ class _Composer:
                     assert self.tree is not None
                     self.tree.broken = skipping = True
 
+    def line_of(self, event: Any) -> int:
+        return self.first_line + int(event.start_mark.line)
+
     def event(self, event: Any) -> None:
         """Take one event of a node."""
-        line = self.first_line + event.start_mark.line
+        line = self.line_of(event)
         if isinstance(event, yaml.ScalarEvent):
             self.begin_scalar(event, line)
         elif isinstance(event, yaml.CollectionEndEvent):
