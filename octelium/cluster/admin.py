@@ -55,6 +55,21 @@ def health_app(health: Health, metrics: Callable[[], str]) -> Starlette:
     )
 
 
+def _read_certificate(body: bytes) -> tuple[str, Pair]:
+    if len(body) > _LARGEST_CERTIFICATE:
+        raise CertificateError("the certificate is larger than 512 KiB")
+    try:
+        value = json.loads(body)
+        texts = [value[name] for name in ("namespace", "certificate", "key")]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CertificateError(
+            "a JSON object with namespace, certificate and key is needed"
+        ) from error
+    if not all(isinstance(text, str) for text in texts):
+        raise CertificateError("namespace, certificate and key must be texts")
+    return texts[0] or "default", Pair(texts[1], texts[2])
+
+
 def local_app(install: Callable[[str, Pair], Awaitable[None]]) -> Starlette:
     """`PUT /certificate` with `{"namespace", "certificate", "key"}`, for `octops cert`.
 
@@ -63,20 +78,9 @@ def local_app(install: Callable[[str, Pair], Awaitable[None]]) -> Starlette:
     """
 
     async def certificate(request: Request) -> Response:
-        body = await request.body()
         try:
-            if len(body) > _LARGEST_CERTIFICATE:
-                raise CertificateError("the certificate is larger than 512 KiB")
-            try:
-                value = json.loads(body)
-                texts = [value[name] for name in ("namespace", "certificate", "key")]
-            except (ValueError, KeyError, TypeError) as error:
-                raise CertificateError(
-                    "a JSON object with namespace, certificate and key is needed"
-                ) from error
-            if not all(isinstance(text, str) for text in texts):
-                raise CertificateError("namespace, certificate and key must be texts")
-            await install(texts[0] or "default", Pair(texts[1], texts[2]))
+            namespace, pair = _read_certificate(await request.body())
+            await install(namespace, pair)
         except CertificateError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse({})

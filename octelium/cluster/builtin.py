@@ -49,7 +49,10 @@ def _rule(
 
 
 def _message(kind: str, value: dict[str, object]) -> Message:
-    return from_json(KINDS[kind].message, {"kind": kind, "apiVersion": "core/v1", **value})
+    message: Message = from_json(
+        KINDS[kind].message, {"kind": kind, "apiVersion": "core/v1", **value}
+    )
+    return message
 
 
 def _inline(name: str, *rules: dict[str, object]) -> dict[str, object]:

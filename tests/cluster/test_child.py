@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from octelium.cluster.child import Assignment
+
+CHILD = """
+import os, sys, time
+from octelium.cluster.child import die_with_parent
+die_with_parent(int(sys.argv[1]))
+print("alive", flush=True)
+time.sleep(30)
+"""
+PARENT = f"""
+import os, subprocess, sys, time
+words = [sys.executable, "-c", {CHILD!r}, str(os.getpid())]
+child = subprocess.Popen(words, stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(30)
+"""
+
+
+def test_an_assignment_travels_as_text() -> None:
+    assignment = Assignment("worker", "worker-1", 7, {"domain": "a.example"}, {"ready": [3]})
+    assert Assignment.from_text(assignment.to_text()) == assignment
+
+
+def test_messages_are_lines_of_json() -> None:
+    reading, writing = os.pipe()
+    Assignment("worker", "w", 1, {}, {"ready": [writing]}).tell({"ready": True})
+    assert json.loads(os.read(reading, 100)) == {"ready": True}
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_child_dies_with_its_parent() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return
+        except FileNotFoundError:
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the child outlived its parent")
+
+
+def test_a_child_of_a_dead_parent_leaves_at_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, "1"], capture_output=True, timeout=20, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout == b""

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.cluster.settings import (
+    Address,
+    SettingsError,
+    check_domain,
+    default_data_dir,
+    from_wire,
+    load,
+    to_wire,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "up.yaml"
+    file.write_text("domain: file.example\nworkers: 3\nlisten: ['127.0.0.1:1']\n")
+    environment = {"OCTELIUM_DOMAIN": "env.example", "OCTELIUM_WORKERS": "4"}
+    settings = load({"domain": "flag.example"}, environment, str(file))
+    assert (settings.domain, settings.workers) == ("flag.example", 4)
+    assert settings.listen == (Address("127.0.0.1", 1),)
+
+
+def test_defaults() -> None:
+    settings = load({"domain": "Example.COM."}, {}, None)
+    assert settings.domain == "example.com"
+    assert settings.listen == (Address("", 443),)
+    assert settings.portal_suffix == ""
+    assert settings.data_dir == default_data_dir()
+    assert settings.workers >= 1
+
+
+def test_urls_carry_another_port() -> None:
+    settings = load({"domain": "a.example", "listen": ("127.0.0.1:8443",)}, {}, None)
+    assert (settings.public_port, settings.portal_suffix) == (8443, ":8443")
+
+
+def test_settings_travel_to_a_child(tmp_path: Path) -> None:
+    flags = {"domain": "a.example", "data_dir": str(tmp_path), "listen": ("[::1]:8443", ":9")}
+    settings = load(flags, {"OCTELIUM_PROXY_PROTOCOL_FROM": "10.0.0.0/8, ::1/128"}, None)
+    assert settings.proxy_protocol_from == ("10.0.0.0/8", "::1/128")
+    assert from_wire(json.loads(json.dumps(to_wire(settings)))) == settings
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "named"),
+    [
+        ({}, {}, "--domain"),
+        ({"domain": "nodots"}, {}, "--domain"),
+        ({"domain": "a..b"}, {}, "--domain"),
+        ({"domain": "a.example", "workers": 0}, {}, "--workers"),
+        ({"domain": "a.example"}, {"OCTELIUM_WORKERS": "many"}, "OCTELIUM_WORKERS"),
+        ({"domain": "a.example", "listen": ("443",)}, {}, "--listen"),
+        ({"domain": "a.example", "listen": ("host.example:443",)}, {}, "--listen"),
+        ({"domain": "a.example", "listen": ("127.0.0.1:70000",)}, {}, "--listen"),
+        ({"domain": "a.example", "admin_listen": "x"}, {}, "--admin-listen"),
+        ({"domain": "a.example"}, {"OCTELIUM_PROXY_PROTOCOL_FROM": "10.0.0.1/8"}, "PROXY_PROTOCOL"),
+        ({"domain": "a.example"}, {"OCTELIUM_REFUSE_WHEN_UNLOGGED": "perhaps"}, "REFUSE_WHEN"),
+    ],
+)
+def test_what_cannot_be_used_is_named(
+    flags: dict[str, Any], environment: dict[str, str], named: str
+) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load(flags, environment, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("listn: x", "unknown setting 'listn'"),
+        ("- a", "not a mapping"),
+        ("a: [", "--config"),
+        ("domain: a.example\nlisten: 5", "listen in the configuration file"),
+    ],
+)
+def test_a_bad_file_is_explained(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "up.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=problem):
+        load({}, {}, str(file))
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "up.yaml"
+    file.write_text("")
+    assert load({"domain": "a.example"}, {}, str(file)).domain == "a.example"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "*.a.example", "-a.example", "a_b.example", "é.example", "a" * 201]
+)
+def test_domains_are_dns_names(text: str) -> None:
+    with pytest.raises(SettingsError):
+        check_domain(text, "--domain")
