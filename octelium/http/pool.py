@@ -1,0 +1,418 @@
+"""Connections to upstreams, kept while they are of use."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from octelium.http.exchange import Failure, UpstreamError
+from octelium.http.h1.client import H1Client
+from octelium.http.tasks import spawn
+from octelium.http.tls import Codec, TLSLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.http.exchange import (
+        ResponseReceiver,
+        UpstreamConnection,
+        UpstreamStream,
+    )
+    from octelium.http.message import Fields, UpstreamRequest
+    from octelium.http.section import SectionCache
+    from octelium.http.ticker import Ticker
+
+_MAX_BUFFERED: Final = 64 << 10
+"""Bytes of a request's body that wait for a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where requests are sent: a host and port, or the path of a Unix socket.
+
+    Origins are equal when connections to them may be shared. `tls_key` names the settings of
+    `tls`, which itself does not count; `owner` keeps apart what must not be shared.
+    """
+
+    host: str
+    port: int
+    path: str | None = None
+    tls: ssl.SSLContext | None = field(default=None, compare=False)
+    tls_key: str = ""
+    server_name: str | None = None
+    h2: bool = False
+    owner: str = ""
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """Bounds of a pool: seconds and counts."""
+
+    connect_timeout: float = 30.0
+    handshake_timeout: float = 10.0
+    idle_timeout: float = 90.0
+    idle_per_origin: int = 256
+    connections_per_origin: int = 3000
+    unused_origin: float = 600.0
+
+
+class H2Factory(Protocol):
+    """Makes the codec of an HTTP/2 connection; like `H1Client` but for many exchanges at once."""
+
+    def __call__(
+        self, released: Callable[[Any], None], lost: Callable[[Any], None]
+    ) -> H2Connection:
+        """A codec that calls `released` when it can take another exchange and `lost` at its end."""
+
+
+class H2Connection(Codec, Protocol):
+    """A codec that is an `UpstreamConnection` too."""
+
+    def available(self) -> bool:
+        """See `UpstreamConnection.available`."""
+
+    def idle(self) -> bool:
+        """See `UpstreamConnection.idle`."""
+
+    def open(
+        self, request: UpstreamRequest, receiver: ResponseReceiver, data: bytes, end: bool
+    ) -> UpstreamStream:
+        """See `UpstreamConnection.open`."""
+
+    def close(self) -> None:
+        """See `UpstreamConnection.close`."""
+
+
+class UpstreamPool:
+    """All connections of a process to upstreams."""
+
+    def __init__(
+        self,
+        *,
+        sections: SectionCache,
+        ticker: Ticker,
+        h2: H2Factory | None = None,
+        limits: PoolLimits | None = None,
+    ) -> None:
+        self.sections = sections
+        self.ticker = ticker
+        self.h2 = h2
+        self.limits = limits or PoolLimits()
+        self._origins: dict[Origin, OriginPool] = {}
+        ticker.add(self)
+
+    def at(self, origin: Origin) -> OriginPool:
+        """The connections to `origin`. Callers may keep the result, and should."""
+        pool = self._origins.get(origin)
+        if pool is None:
+            pool = self._origins[origin] = OriginPool(self, origin)
+        return pool
+
+    def open(
+        self,
+        origin: Origin,
+        request: UpstreamRequest,
+        receiver: ResponseReceiver,
+        data: bytes = b"",
+        *,
+        end: bool,
+    ) -> UpstreamStream:
+        """Send a request to `origin`; see `OriginPool.open`."""
+        return self.at(origin).open(request, receiver, data, end)
+
+    def tick(self, now: float) -> None:
+        """Close what has been idle for too long."""
+        for origin, pool in list(self._origins.items()):
+            pool.expire(now)
+            if not pool.connections and now - pool.last_used > self.limits.unused_origin:
+                del self._origins[origin]
+
+    def counts(self) -> tuple[int, int]:
+        """Connections that exist, and how many of them are idle."""
+        pools = self._origins.values()
+        return sum(len(p.connections) for p in pools), sum(len(p.idle) for p in pools)
+
+    def close(self) -> None:
+        """Close every connection; running exchanges fail."""
+        self.ticker.discard(self)
+        for pool in self._origins.values():
+            for connection in tuple(pool.connections):
+                connection.close()
+
+
+class OriginPool:
+    """The connections to one origin."""
+
+    def __init__(self, pool: UpstreamPool, origin: Origin) -> None:
+        self.origin = origin
+        self.last_used = pool.ticker.now
+        self.connections: set[UpstreamConnection] = set()
+        self.idle: list[H1Client] = []
+        """HTTP/1.1 connections without an exchange, the last used at the end."""
+        self._pool = pool
+        self._ticker = pool.ticker
+        self._shared: list[H2Connection] = []
+        self._waiting: list[_Pending] = []
+        self._dialling = 0
+
+    def open(
+        self,
+        request: UpstreamRequest,
+        receiver: ResponseReceiver,
+        data: bytes,
+        end: bool,
+        *,
+        fresh: bool = False,
+    ) -> UpstreamStream:
+        """Send `request`, on a connection that exists or on a new one.
+
+        Synchronous when there is a connection. `fresh` asks for one that has not served yet.
+        Failures come to `receiver.response_failed`, never from within this call.
+        """
+        if not fresh:
+            idle = self.idle
+            while idle:
+                connection = idle.pop()
+                if connection.available():
+                    return connection.open(request, receiver, data, end)
+            if self._shared and request.upgrade is None:
+                for shared in self._shared:
+                    if shared.available():
+                        self.last_used = self._ticker.now
+                        return shared.open(request, receiver, data, end)
+        self.last_used = self._ticker.now
+        pending = _Pending(request, receiver, data, end)
+        h2 = self.origin.h2 and request.upgrade is None
+        if h2:
+            self._waiting.append(pending)
+            if self._dialling:
+                return pending
+        self._dialling += h2
+        spawn(self._dial(pending, h2=h2), name=f"connect to {self.origin}")
+        return pending
+
+    def expire(self, now: float) -> None:
+        """Close connections that nobody has used for a while."""
+        limit = now - self._pool.limits.idle_timeout
+        while self.idle and (self.idle[0].idle_since < limit or not self.idle[0].available()):
+            self.idle.pop(0).close()
+        if now - self.last_used > self._pool.limits.idle_timeout:
+            for connection in list(self._shared):
+                if connection.idle():
+                    connection.close()
+
+    def _release(self, connection: H1Client) -> None:
+        if len(self.idle) < self._pool.limits.idle_per_origin:
+            connection.idle_since = self.last_used = self._ticker.now
+            self.idle.append(connection)
+        else:
+            connection.close()
+
+    def _release_shared(self, connection: H2Connection) -> None:
+        self.last_used = self._ticker.now
+        while self._waiting and connection.available():
+            self._waiting.pop(0).start(connection)
+
+    def _lose(self, connection: UpstreamConnection) -> None:
+        self.connections.discard(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)  # type: ignore[arg-type]  # found in it
+        if connection in self._shared:
+            self._shared.remove(connection)  # type: ignore[arg-type]  # found in it
+
+    async def _dial(self, pending: _Pending, *, h2: bool) -> None:
+        error: UpstreamError | None = None
+        connection: UpstreamConnection | None = None
+        try:
+            if len(self.connections) >= self._pool.limits.connections_per_origin:
+                raise UpstreamError(Failure.UNREACHABLE, "too many connections", untouched=True)
+            connection = await self._connect(h2=h2)
+        except UpstreamError as failure:
+            error = failure
+        finally:
+            self._dialling -= h2
+        if connection is None:
+            assert error is not None
+            failed = self._waiting if h2 else [pending]
+            if h2:
+                self._waiting = []
+            for waiting in failed:
+                waiting.fail(error)
+        elif isinstance(connection, H1Client):
+            self._start_on(connection, pending, h2=h2)
+        else:
+            self._release_shared(connection)  # type: ignore[arg-type]  # the only other kind
+            if self._waiting and not self._dialling:
+                self._dialling += 1
+                spawn(self._dial(self._waiting[0], h2=True), name=f"connect to {self.origin}")
+
+    def _start_on(self, connection: H1Client, pending: _Pending, *, h2: bool) -> None:
+        """The new connection speaks HTTP/1.1, though HTTP/2 may have been hoped for."""
+        if not h2:
+            if pending.given_up:
+                self._release(connection)
+            else:
+                pending.start(connection)
+            return
+        waiting, self._waiting = self._waiting, []
+        first = True
+        for one in waiting:
+            if one.given_up:
+                continue
+            if first:
+                one.start(connection)
+                first = False
+            else:
+                spawn(self._dial(one, h2=False), name=f"connect to {self.origin}")
+        if first:
+            self._release(connection)
+
+    async def _connect(self, *, h2: bool) -> UpstreamConnection:
+        """Open a connection.
+
+        Raises:
+            UpstreamError: that failed, or took too long.
+        """
+        limits = self._pool.limits
+        origin = self.origin
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[UpstreamConnection] = loop.create_future()
+
+        def established(codec: Codec) -> None:
+            if not ready.done():
+                ready.set_result(codec)  # type: ignore[arg-type]  # both codecs are connections
+
+        def secured(layer: TLSLayer) -> Codec:
+            codec = self._codec(h2=h2 and layer.ssl.selected_alpn_protocol() == "h2")
+            loop.call_soon(established, codec)
+            return codec
+
+        def failed(error: Exception) -> None:
+            if not ready.done():
+                ready.set_exception(UpstreamError(Failure.TLS, str(error), untouched=True))
+
+        def protocol() -> asyncio.Protocol:
+            if origin.tls is None:
+                codec = self._codec(h2=h2)
+                loop.call_soon(established, codec)
+                return codec  # type: ignore[return-value]  # asyncio only asks for the methods
+            return TLSLayer(
+                origin.tls,
+                secured,
+                failed,
+                server_side=False,
+                server_hostname=origin.server_name or origin.host,
+            )
+
+        transport: asyncio.BaseTransport | None = None
+        try:
+            async with asyncio.timeout(limits.connect_timeout):
+                if origin.path is not None:
+                    transport, _ = await loop.create_unix_connection(protocol, origin.path)
+                else:
+                    transport, _ = await loop.create_connection(protocol, origin.host, origin.port)
+            async with asyncio.timeout(limits.handshake_timeout):
+                connection = await ready
+        except TimeoutError:
+            if transport is not None:
+                transport.close()
+                raise UpstreamError(Failure.TLS, "handshake timed out", untouched=True) from None
+            raise UpstreamError(Failure.CONNECT_TIMEOUT, str(origin), untouched=True) from None
+        except (OSError, ValueError, UnicodeError) as error:
+            raise UpstreamError(
+                Failure.UNREACHABLE, f"{origin}: {error}", untouched=True
+            ) from error
+        self.connections.add(connection)
+        return connection
+
+    def _codec(self, *, h2: bool) -> Codec:
+        if not h2:
+            return H1Client(self._pool.sections, self._release, self._lose)
+        if self._pool.h2 is None:
+            raise RuntimeError("the pool was made without HTTP/2")
+        connection = self._pool.h2(self._release_shared, self._lose)
+        self._shared.append(connection)
+        return connection
+
+
+class _Pending:
+    """An exchange that waits for its connection; see `UpstreamStream`."""
+
+    def __init__(
+        self, request: UpstreamRequest, receiver: ResponseReceiver, data: bytes, end: bool
+    ) -> None:
+        self._request = request
+        self._receiver = receiver
+        self._data = [data] if data else []
+        self._size = len(data)
+        self._end = end
+        self._trailers: Fields = ()
+        self._paused = False
+        self._stream: UpstreamStream | None = None
+        self._reading = True
+        self.given_up = False
+
+    def start(self, connection: UpstreamConnection) -> None:
+        """Begin on `connection`."""
+        if self.given_up:
+            return
+        data = b"".join(self._data)
+        self._data.clear()
+        with_head = self._end and not self._trailers
+        stream = self._stream = connection.open(self._request, self._receiver, data, with_head)
+        if self._end and not with_head:
+            stream.send_end(self._trailers)
+        if not self._reading:
+            stream.pause_receiving()
+        if self._paused:
+            self._receiver.upstream_resumed()
+
+    def fail(self, error: UpstreamError) -> None:
+        """There is no connection."""
+        if not self.given_up:
+            self.given_up = True
+            self._receiver.response_failed(error)
+
+    def send_data(self, data: bytes) -> None:
+        """See `UpstreamStream.send_data`."""
+        if self._stream is not None:
+            self._stream.send_data(data)
+        elif not self.given_up:
+            self._data.append(data)
+            self._size += len(data)
+            if self._size > _MAX_BUFFERED and not self._paused:
+                self._paused = True
+                self._receiver.upstream_paused()
+
+    def send_end(self, trailers: Fields = ()) -> None:
+        """See `UpstreamStream.send_end`."""
+        if self._stream is not None:
+            self._stream.send_end(trailers)
+        else:
+            self._end = True
+            self._trailers = trailers
+
+    def reset(self) -> None:
+        """See `UpstreamStream.reset`."""
+        self.given_up = True
+        if self._stream is not None:
+            self._stream.reset()
+
+    def pause_receiving(self) -> None:
+        """See `UpstreamStream.pause_receiving`."""
+        self._reading = False
+        if self._stream is not None:
+            self._stream.pause_receiving()
+
+    def resume_receiving(self) -> None:
+        """See `UpstreamStream.resume_receiving`."""
+        self._reading = True
+        if self._stream is not None:
+            self._stream.resume_receiving()

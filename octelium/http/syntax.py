@@ -1,0 +1,65 @@
+"""The grammar of HTTP heads, as strict as RFC 9110 and RFC 9112 allow a recipient to be.
+
+Python's own conversions are laxer than the grammar (`int()` takes `+5`, `0x5`, `1_0` and digits of
+other scripts; `bytes.strip()` takes VT and FF), so nothing here relies on them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from octelium.http.message import MessageError
+
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]"
+
+is_token = re.compile(TOKEN + rb"+").fullmatch
+is_value = re.compile(
+    rb"(?:[\x21-\x7e\x80-\xff](?:" + _VALUE + rb"*[\x21-\x7e\x80-\xff])?)?"
+).fullmatch
+"""Whether a field value is free of controls and of outer white space (RFC 9110, section 5.5)."""
+is_section = re.compile(rb"(?:" + TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+").fullmatch
+"""Whether bytes are field lines, each ended by CR LF: no folding, no space before the colon, no
+bare CR or LF, no NUL (RFC 9112, section 5)."""
+field_lines = re.compile(rb"([^:]++):([^\r]*+)\r\n").findall
+"""Names and values of a section that `is_section`."""
+_is_length = re.compile(rb"[0-9]{1,18}").fullmatch
+_is_host = re.compile(
+    rb"((?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?)|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
+).fullmatch
+
+OWS: Final = b" \t"
+"""Optional white space (RFC 9110, section 5.6.3)."""
+
+
+def parse_length(value: bytes) -> int:
+    """The number in a `Content-Length`: ASCII digits and nothing else (RFC 9110, section 8.6).
+
+    Raises:
+        MessageError: it is no such number, or above 10^18.
+    """
+    if _is_length(value) is None:
+        raise MessageError("Content-Length is not a number")
+    return int(value)
+
+
+def parse_host(value: bytes) -> bytes:
+    """The host of a `Host` or `:authority`, lower-case, without its port.
+
+    Names are letters, digits, `-`, `_` and dots, or an address in brackets: what a public name of
+    this system can be, less than RFC 3986 allows.
+
+    Raises:
+        MessageError: it is not of that form.
+    """
+    match = _is_host(value)
+    if match is None or (match[2] is not None and int(match[2]) > 65535):
+        raise MessageError("Host is not a valid host name")
+    host: bytes = match[1]
+    return host.lower()
+
+
+def elements(value: bytes) -> list[bytes]:
+    """The non-empty elements of a comma-separated list, lower-case (RFC 9110, section 5.6.1)."""
+    return [item for part in value.split(b",") if (item := part.strip(OWS).lower())]

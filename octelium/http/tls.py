@@ -1,0 +1,273 @@
+"""TLS as a layer between a transport and a codec, on `ssl.MemoryBIO`.
+
+It costs half of what the event loop's own TLS does, lets the caller look at the first bytes before
+the handshake begins, and gives decrypted bytes straight to the codec. To the codec it is a
+`ByteTransport`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_RECORD: Final = 16 << 10
+MAX_HANDSHAKE: Final = 64 << 10
+"""Bytes that a peer may send before its handshake is complete."""
+
+
+class Codec(Protocol):
+    """What stands on top of the layer: an asyncio Protocol."""
+
+    def connection_made(self, transport: Any) -> None:
+        """The handshake is done."""
+
+    def data_received(self, data: bytes) -> None:
+        """Decrypted bytes."""
+
+    def eof_received(self) -> bool | None:
+        """The peer ended its half; a false result closes the connection."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+
+    def pause_writing(self) -> None:
+        """The peer takes no more for now."""
+
+    def resume_writing(self) -> None:
+        """The peer takes more."""
+
+
+class TLSLayer(asyncio.Protocol):
+    """One end of a TLS connection.
+
+    `established(layer)` is called when the handshake is done and gives the codec; `failed(error)`
+    is called instead if there will be none.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        established: Callable[[TLSLayer], Codec],
+        failed: Callable[[Exception], None],
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+    ) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.ssl = context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname,
+        )
+        self._established = established
+        self._failed: Callable[[Exception], None] | None = failed
+        self._transport: Any = None
+        self._codec: Codec | None = None
+        self._handshake_bytes = 0
+        self._reading = True
+        self._ended = False
+        self._shut = False
+
+    # The asyncio Protocol, towards the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        self._transport = transport
+        self._handshake()
+
+    def data_received(self, data: bytes) -> None:
+        """Take encrypted bytes."""
+        self._incoming.write(data)
+        if self._codec is None:
+            self._handshake_bytes += len(data)
+            if self._handshake_bytes > MAX_HANDSHAKE:
+                self._fail(ssl.SSLError("handshake is too long"))
+                return
+            self._handshake()
+            if self._codec is None:
+                return
+        self._pump()
+
+    def eof_received(self) -> bool:
+        """The peer closed without saying so inside TLS: what came may be cut off."""
+        if not self._ended:
+            self._fail(ssl.SSLEOFError("connection ended without close_notify"))
+            return False
+        return not self._shut
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The transport is gone."""
+        if self._codec is None:
+            self._fail(error or ConnectionResetError("connection ended during the handshake"))
+        else:
+            self._lose(error)
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+        if self._codec is not None:
+            self._codec.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has room."""
+        if self._codec is not None:
+            self._codec.resume_writing()
+
+    # The transport, towards the codec.
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send."""
+        if self._shut or not data:
+            return
+        try:
+            self.ssl.write(data)
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        self._transport.write(self._outgoing.read())
+
+    def can_write_eof(self) -> bool:
+        """TLS can always say that nothing more follows."""
+        return True
+
+    def write_eof(self) -> None:
+        """Send close_notify and half-close."""
+        if not self._shut:
+            self._shut = True
+            self._notify()
+            if not self._transport.is_closing():
+                self._transport.write_eof()
+
+    def close(self) -> None:
+        """Send close_notify and what is queued, then close."""
+        if not self._shut:
+            self._shut = True
+            self._notify()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, without close_notify."""
+        self._shut = True
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._shut or bool(self._transport.is_closing())
+
+    def pause_reading(self) -> None:
+        """Give the codec no more bytes."""
+        if self._reading:
+            self._reading = False
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Give the codec bytes again, first those that are decrypted already."""
+        if not self._reading:
+            self._reading = True
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+                asyncio.get_running_loop().call_soon(self._pump)
+
+    # Inside.
+
+    def _handshake(self) -> None:
+        try:
+            self.ssl.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            self._flush()  # the alert tells the peer why
+            self._fail(error)
+            return
+        self._flush()
+        self._codec = self._established(self)
+        self._failed = None
+        self._codec.connection_made(self)
+
+    def _pump(self) -> None:
+        """Decrypt what is there and give it to the codec in one piece."""
+        if not self._reading or self._ended or self._codec is None:
+            return
+        read, incoming = self.ssl.read, self._incoming
+        pieces: list[bytes] = []
+        error: ssl.SSLError | None = None
+        try:
+            while data := read(_RECORD):
+                pieces.append(data)
+                if not incoming.pending and not self.ssl.pending():
+                    break
+            else:
+                self._ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self._ended = True
+        except ssl.SSLError as failure:
+            error = failure
+        if self._outgoing.pending:
+            self._flush()
+        if pieces:
+            self._codec.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if error is not None:
+            self._fail(error)
+        elif self._ended and not self._codec.eof_received():
+            self.close()
+
+    def _flush(self) -> None:
+        if (data := self._outgoing.read()) and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _notify(self) -> None:
+        # unwrap() queues close_notify and then asks for the peer's, which is not waited for.
+        with contextlib.suppress(ssl.SSLError):
+            self.ssl.unwrap()
+        self._flush()
+
+    def _fail(self, error: Exception) -> None:
+        self._shut = True
+        if self._transport is not None:
+            # close() rather than abort(): the alert is still queued.
+            self._transport.close()
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            failed(error)
+        else:
+            self._lose(error)
+
+    def _lose(self, error: Exception | None) -> None:
+        codec, self._codec = self._codec, None
+        self._ended = True
+        if codec is not None:
+            codec.connection_lost(error)
+
+
+def load_certificate(context: ssl.SSLContext, chain: bytes, key: bytes) -> None:
+    """Give `context` a certificate chain and its private key, both PEM, without touching a disk.
+
+    `SSLContext.load_cert_chain` takes names of files only, so the key passes through an anonymous
+    file in memory that exists for the length of the call.
+
+    Raises:
+        ssl.SSLError: the PEM is damaged, the key is encrypted, or the two do not belong together.
+    """
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:  # noqa: PTH123 - a descriptor, no path
+            file.write(chain.rstrip() + b"\n" + key.rstrip() + b"\n")
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=_no_password)
+    finally:
+        os.close(descriptor)
+
+
+def _no_password() -> str:
+    """An encrypted key is refused; without this OpenSSL would ask on the terminal."""
+    return ""
