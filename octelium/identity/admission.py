@@ -1,0 +1,124 @@
+"""Sessions in the store: a new one within its User's limit, the one that a token belongs to."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from octelium.identity import sessions
+from octelium.identity.errors import (
+    SessionLimitError,
+    SessionRefusedError,
+    UnauthenticatedError,
+)
+from octelium.identity.tokens import TokenType
+from octelium.schema.pb import core_v1_pb2 as core
+
+if TYPE_CHECKING:
+    from octelium.identity.sessions import Beginning
+    from octelium.identity.tokens import Signer, TokenClaims
+    from octelium.identity.transaction import Transaction
+
+_STATES = core.SessionSpecState__
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTokens:
+    """The tokens of one authentication. Lifetimes are in seconds from the authentication on."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    refresh_token_expires_in: int
+    session: core.Session
+
+
+def issue(signer: Signer, session: core.Session) -> IssuedTokens:
+    """The tokens of the current authentication of a stored Session."""
+    current = session.status.authentication
+    since = current.set_at.seconds
+    access, refresh = sessions.access_expires_at(session), sessions.refresh_expires_at(session)
+    uid = session.metadata.uid
+    return IssuedTokens(
+        access_token=signer.issue(TokenType.ACCESS, uid, current.token_id, access),
+        refresh_token=signer.issue(TokenType.REFRESH, uid, current.token_id, refresh),
+        expires_in=access - since,
+        refresh_token_expires_in=refresh - since,
+        session=session,
+    )
+
+
+def cluster_config(tx: Transaction) -> core.ClusterConfig:
+    """The Cluster's configuration; an empty one where there is none."""
+    config: core.ClusterConfig | None = tx.find("ClusterConfig", name="default")
+    return core.ClusterConfig() if config is None else config
+
+
+def open_session(
+    tx: Transaction, beginning: Beginning, config: core.ClusterConfig, now: int
+) -> core.Session:
+    """Store a new Session.
+
+    Raises:
+        SessionLimitError: the User has as many as it may have; those that are over do not count.
+    """
+    user = beginning.user
+    most = sessions.rules(user, config).most
+    have = sum(
+        session.status.user_ref.uid == user.metadata.uid and not sessions.is_over(session, now)
+        for session in tx.list("Session")
+    )
+    if have >= most:
+        raise SessionLimitError(
+            f"User {user.metadata.name} has {have} Sessions, as many as it may have"
+        )
+    name = sessions.new_name(user)
+    while tx.find("Session", name=name) is not None:
+        name = sessions.new_name(user)
+    created: core.Session = tx.create(sessions.begin(beginning, config, name, now))
+    return created
+
+
+def session_of_token(tx: Transaction, claims: TokenClaims, now: int) -> core.Session:
+    """The Session that a verified refresh token renews or ends. It may be PENDING.
+
+    Raises:
+        UnauthenticatedError: it is gone, over, rejected or locked, or has newer tokens.
+    """
+    session: core.Session | None = tx.find("Session", uid=claims.subject)
+    if session is None:
+        raise UnauthenticatedError("the token's Session does not exist")
+    name = session.metadata.name
+    if not hmac.compare_digest(session.status.authentication.token_id, claims.token_id):
+        raise UnauthenticatedError(f"Session {name} has newer tokens")
+    if sessions.is_over(session, now) or sessions.refresh_expires_at(session) <= now:
+        raise UnauthenticatedError(f"Session {name} is over")
+    if _is_refused(session):
+        raise UnauthenticatedError(f"Session {name} is rejected or locked")
+    return session
+
+
+def session_of_credential(
+    tx: Transaction, credential: core.Credential, now: int
+) -> core.Session | None:
+    """The Session that a Credential authenticates again and again, if it has begun.
+
+    Raises:
+        SessionRefusedError: it is rejected or locked.
+    """
+    uid = credential.metadata.uid
+    for session in tx.list("Session"):
+        if session.status.credential_ref.uid == uid and not sessions.is_over(session, now):
+            found: core.Session = session
+            if _is_refused(found):
+                raise SessionRefusedError(
+                    f"Session {found.metadata.name} of Credential {credential.metadata.name} "
+                    "is rejected or locked; delete it to begin another"
+                )
+            return found
+    return None
+
+
+def _is_refused(session: core.Session) -> bool:
+    return session.status.is_locked or session.spec.state not in (_STATES.ACTIVE, _STATES.PENDING)
