@@ -123,6 +123,10 @@ class Store(Protocol):
         """Versions of one record that are still kept, newest first, older than `before`."""
         ...
 
+    async def revision_at(self, at: float) -> int:
+        """The last revision committed at or before an instant that is still kept; 0 if none."""
+        ...
+
     async def prune(self, floors: Mapping[str, int]) -> None:
         """Forget, of each kind, versions that were already replaced at the revision named.
 

@@ -121,6 +121,10 @@ class SqliteStore:
         """See `Store.history`."""
         return await self._run(self._tables.history, kind, uid, before, limit)
 
+    async def revision_at(self, at: float) -> int:
+        """See `Store.revision_at`."""
+        return await self._run(self._tables.revision_at, at)
+
     async def prune(self, floors: Mapping[str, int]) -> None:
         """See `Store.prune`."""
         await self._run(self._tables.prune, floors)

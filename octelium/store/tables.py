@@ -145,6 +145,13 @@ class Tables:
         )
         return [Version(revision, at, _written(write)) for revision, at, *write in rows]
 
+    def revision_at(self, at: float) -> int:
+        """The last revision at or before an instant."""
+        row = self._sql.execute(
+            "SELECT revision - 1 FROM version WHERE at > ? ORDER BY revision LIMIT 1", (at,)
+        ).fetchone()
+        return self.head() if row is None else int(row[0])
+
     def prune(self, floors: Mapping[str, int]) -> None:
         """Delete replaced versions."""
         head = self.head()
