@@ -1,0 +1,62 @@
+"""Bad input is refused with the place, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.cluster import Cluster
+
+GOOD = """kind: Group
+metadata: {name: bad-input-group}
+spec: {}
+---
+"""
+RULE = """kind: Policy
+metadata: {name: p}
+spec:
+  rules:
+    - effect: ALLOW
+      condition:
+        match: """
+TWICE = "kind: Group\nmetadata: {name: twice}\nspec: {}\n---\n"
+USER = "kind: User\nmetadata: {name: u}\nspec: "
+CASES = {
+    "bad YAML": ("kind: User\n  metadata: [", ["file.yaml"]),
+    "an unknown field": (
+        USER + "{type: HUMAN, emial: a@b.example}\n",
+        ["file.yaml", "emial", "email"],
+    ),
+    "an unknown kind": ("kind: Servise\nmetadata: {name: s}\nspec: {}\n", ["Servise", "Service"]),
+    "a missing reference": (USER + "{type: HUMAN, groups: [nobody-knows]}\n", ["nobody-knows"]),
+    "a wrong type": (USER + "{type: HUMAN, groups: x}\n", ["groups"]),
+    "a wrong enum": (USER + "{type: HUMEN}\n", ["HUMEN", "HUMAN"]),
+    "bad CEL": (RULE + "ctx.user.", ["spec.rules[0].condition.match"]),
+    "an unquoted CEL text": (RULE + '"ops" in ctx.user.spec.groups', ["file.yaml", "quote"]),
+    "a duplicate": (TWICE + TWICE, ["twice"]),
+    "a duplicate key": ("kind: User\nkind: Group\nmetadata: {name: u}\nspec: {}\n", ["kind"]),
+    "oversize": (RULE + "a" * 10_001, ["spec.rules[0].condition.match"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("command", ["apply", "diff"])
+def test_a_clear_error_names_the_place_and_nothing_changes(
+    cluster: Cluster, tmp_path: Path, case: str, command: str
+) -> None:
+    text, named = CASES[case]
+    file = tmp_path / "file.yaml"
+    file.write_text(GOOD + text)
+    before = cluster.ctl("get", "group", "-o", "name") + cluster.ctl("get", "user", "-o", "name")
+    done = cluster.run("octeliumctl", command, str(file), check=False)
+    assert done.returncode not in (0, 1 if command == "diff" else 0)
+    for word in named:
+        assert word in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    after = cluster.ctl("get", "group", "-o", "name") + cluster.ctl("get", "user", "-o", "name")
+    assert before == after
+    assert "bad-input-group" not in after

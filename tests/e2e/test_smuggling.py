@@ -1,0 +1,142 @@
+"""Requests that two servers could read differently are refused, and no upstream sees them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.documents import service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.cluster import Cluster
+
+HOST = "open.octelium.localhost"
+GOOD = f"GET /good HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+
+GET = b"GET / HTTP/1.1\r\nHost: %h\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: %h\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+CASES = {
+    "transfer-encoding and content-length": (
+        POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    "two content-lengths": POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a list of content-lengths": POST + b"Content-Length: 1, 2\r\n\r\nab",
+    "content-length with a sign": POST + b"Content-Length: +2\r\n\r\nab",
+    "content-length in hex": POST + b"Content-Length: 0x2\r\n\r\nab",
+    "content-length with underscore": POST + b"Content-Length: 1_0\r\n\r\nab",
+    "unknown transfer coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "two transfer-encodings": (
+        POST + b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\nHost: %h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "bad chunk size": CHUNKED + b"0x1\r\na\r\n0\r\n\r\n",
+    "negative chunk size": CHUNKED + b"-1\r\na\r\n0\r\n\r\n",
+    "chunk without CRLF": CHUNKED + b"1\r\nab0\r\n\r\n",
+    "chunk with bare LF": CHUNKED + b"1\na\r\n0\r\n\r\n",
+    "bare LF": b"GET / HTTP/1.1\nHost: %h\n\n",
+    "bare LF in a header": GET + b"A: b\nC: d\r\n\r\n",
+    "bare CR in a header": GET + b"A: b\rC: d\r\n\r\n",
+    "NUL in a value": GET + b"A: b\0c\r\n\r\n",
+    "NUL in a name": GET + b"A\0B: c\r\n\r\n",
+    "NUL in the target": b"GET /\0 HTTP/1.1\r\nHost: %h\r\n\r\n",
+    "obsolete folding": GET + b"A: b\r\n c\r\n\r\n",
+    "space before the colon": GET + b"Content-Length : 3\r\n\r\nabc",
+    "a header without colon": GET + b"nonsense\r\n\r\n",
+    "an empty header name": GET + b": x\r\n\r\n",
+    "a leading blank in the first header": b"GET / HTTP/1.1\r\n Host: %h\r\n\r\n",
+    "absolute form with another host": b"GET http://other.example/ HTTP/1.1\r\nHost: %h\r\n\r\n",
+    "two hosts": GET + b"Host: other.example\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "a host with user information": b"GET / HTTP/1.1\r\nHost: a@%h\r\n\r\n",
+    "two spaces": b"GET  / HTTP/1.1\r\nHost: %h\r\n\r\n",
+    "a tab": b"GET\t/ HTTP/1.1\r\nHost: %h\r\n\r\n",
+    "another version": b"GET / HTTP/1.2\r\nHost: %h\r\n\r\n",
+    "HTTP/0.9": b"GET /\r\n",
+    "lower-case protocol": b"GET / http/1.1\r\nHost: %h\r\n\r\n",
+    "a method that is no token": b"GE(T / HTTP/1.1\r\nHost: %h\r\n\r\n",
+    "a relative target": b"GET good HTTP/1.1\r\nHost: %h\r\n\r\n",
+    "dot segments with a backslash": b"GET /a/..\\b HTTP/1.1\r\nHost: %h\r\n\r\n",
+    "a broken escape": b"GET /%zz HTTP/1.1\r\nHost: %h\r\n\r\n",
+}
+
+
+class Recorder:
+    """An upstream that keeps every byte it gets, and answers each head."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.received = b""
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while data := connection.recv(65536):
+                self.received += data
+                if data.endswith(b"\r\n\r\n"):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+@pytest.fixture(scope="module")
+def recorder(cluster: Cluster) -> Iterator[Recorder]:
+    made = Recorder()
+    spec = {"isAnonymous": True}
+    document = service("open", f"http://127.0.0.1:{made.port}", **spec)
+    del document["spec"]["authorization"]
+    cluster.apply(document)
+    yield made
+    made.listener.close()
+
+
+def exchange(cluster: Cluster, data: bytes) -> bytes:
+    with cluster.connect(HOST) as connection:
+        connection.sendall(data)
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+        return received
+
+
+def test_the_upstream_sees_good_requests(cluster: Cluster, recorder: Recorder) -> None:
+    with cluster.connect(HOST) as connection:
+        connection.sendall(GOOD)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert b"GET /good " in recorder.received
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_ambiguous_request_is_refused_and_the_connection_closed(
+    cluster: Cluster, recorder: Recorder, case: str
+) -> None:
+    recorder.received = b""
+    marker = b"GET /smuggled HTTP/1.1\r\nHost: %h\r\n\r\n"
+    answer = exchange(cluster, (CASES[case] + marker).replace(b"%h", HOST.encode()))
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"smuggled" not in recorder.received
+
+
+def test_a_refused_body_does_not_reach_the_upstream_whole(
+    cluster: Cluster, recorder: Recorder
+) -> None:
+    """A body that turns out bad half-way: the upstream's request is cut, never completed."""
+    recorder.received = b""
+    head = f"POST /half HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    exchange(cluster, head + b"3\r\nabc\r\nzz\r\n")
+    assert b"0\r\n\r\n" not in recorder.received
+    assert json.dumps("zz") not in recorder.received.decode("latin-1")
