@@ -1,0 +1,471 @@
+"""From a checked tree to Python closures.
+
+A closure takes the evaluation's frame (`values.Frame`) and returns a value or raises. Variables
+are slots of the frame, so nothing is looked up by name while evaluating. Forms that policies are
+made of (paths into `ctx`, comparison with a literal, `in` a list of literals) have closures of
+their own; everything else goes through the function registry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
+from octelium.policy.cel.errors import CelError, CompileError, MissingDataError, UnknownDataError
+from octelium.policy.cel.folds import Slot, compile_bind, compile_fold, is_bind
+from octelium.policy.cel.functions import FUNCTIONS
+from octelium.policy.cel.functions.standard import pattern, search
+from octelium.policy.cel.operators import BINARY, negate
+from octelium.policy.cel.values import (
+    ABSENT,
+    ATTRS,
+    CTX,
+    LOCALS,
+    MAX_SLOTS,
+    TYPE_NAMES,
+    Frame,
+    contains,
+    equal,
+    lookup_key,
+    map_key,
+    no_overload,
+    type_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Closure = Callable[[Frame], object]
+
+_FOLDED: Final = frozenset({"timestamp", "duration"})
+"""Functions that are called at once when their argument is a literal."""
+
+
+class Scope:
+    """Which slot each variable has; grows inwards."""
+
+    __slots__ = ("_names", "_next")
+
+    def __init__(self, names: Mapping[str, Slot], following: int) -> None:
+        self._names = dict(names)
+        self._next = following
+
+    def find(self, name: str) -> Slot | None:
+        """The slot of a variable, or None if there is no such variable."""
+        return self._names.get(name)
+
+    def bind(self, name: str, *, lazy: bool = False) -> tuple[Scope, Slot]:
+        """A scope with one more variable; a `lazy` one may hold an error.
+
+        Raises:
+            CompileError: too many variables.
+        """
+        if self._next >= LOCALS + MAX_SLOTS:
+            raise CompileError(f"more than {MAX_SLOTS} variables are nested")
+        slot = Slot(self._next, lazy)
+        return Scope({**self._names, name: slot}, self._next + 1), slot
+
+
+POLICY_SCOPE: Final = Scope(
+    {"ctx": Slot(CTX, lazy=False), "attrs": Slot(ATTRS, lazy=False)}, LOCALS
+)
+
+
+def compile_node(node: Node, scope: Scope = POLICY_SCOPE) -> Closure:
+    """The closure that evaluates `node`.
+
+    Raises:
+        CompileError: it calls an unknown function, names an unknown variable, or has a part that
+            cannot be right whatever the data, such as an invalid regular expression.
+    """
+    match node:
+        case Const(value=value):
+            return lambda _frame: value
+        case Ident():
+            return _compile_ident(node, scope)
+        case Select():
+            return _compile_select(node, scope)
+        case Call():
+            return _compile_call(node, scope)
+        case ListNode(items=items):
+            return _compile_list(items, scope)
+        case MapNode(entries=entries):
+            return _compile_map(entries, scope)
+        case Fold():
+            if is_bind(node):
+                return compile_bind(node, scope, compile_node)
+            return compile_fold(node, scope, compile_node)
+
+
+# --- variables and paths
+
+
+def _compile_ident(node: Ident, scope: Scope) -> Closure:
+    slot = scope.find(node.name)
+    if slot is None:
+        cel_type = TYPE_NAMES.get(node.name)
+        if cel_type is None:
+            raise CompileError(f"undeclared reference to {node.name!r}")
+        return lambda _frame: cel_type
+    return slot.read() if slot.lazy or slot.index == ATTRS else slot.read_plain()
+
+
+def _path(node: Node) -> tuple[Node, tuple[str, ...]]:
+    fields: list[str] = []
+    while isinstance(node, Select) and not node.test:
+        fields.append(node.field)
+        node = node.operand
+    return node, tuple(reversed(fields))
+
+
+def _compile_select(node: Select, scope: Scope) -> Closure:
+    if node.test:
+        return _compile_has(node, scope)
+    qualified = _qualified(node)
+    if qualified is not None and (slot := scope.find(qualified)) is not None:
+        return slot.read()
+    base, fields = _path(node)
+    if isinstance(base, Ident) and (slot := scope.find(base.name)) is not None and not slot.lazy:
+        return _slot_path(slot.index, fields)
+    operand = compile_node(base, scope)
+
+    def select(frame: Frame) -> object:
+        return walk(operand(frame), fields)
+
+    return select
+
+
+def _qualified(node: Node) -> str | None:
+    """`a.b.c` if the node is a chain of names: it may be the name of one variable."""
+    base, fields = _path(node)
+    return ".".join((base.name, *fields)) if isinstance(base, Ident) else None
+
+
+def _slot_path(index: int, fields: tuple[str, ...]) -> Closure:
+    """A path from a variable. Straight subscripts first; what fails is looked at again."""
+    first, *more = fields
+    match more:
+        case [second]:
+
+            def two(frame: Any) -> object:
+                try:
+                    return frame[index][first][second]
+                except (KeyError, TypeError):
+                    return walk(frame[index], fields)
+
+            return two
+        case [second, third]:
+
+            def three(frame: Any) -> object:
+                try:
+                    return frame[index][first][second][third]
+                except (KeyError, TypeError):
+                    return walk(frame[index], fields)
+
+            return three
+        case [second, third, fourth]:
+
+            def four(frame: Any) -> object:
+                try:
+                    return frame[index][first][second][third][fourth]
+                except (KeyError, TypeError):
+                    return walk(frame[index], fields)
+
+            return four
+
+    def many(frame: Any) -> object:
+        value = frame[index]
+        try:
+            for field in fields:
+                value = value[field]
+        except (KeyError, TypeError):
+            return walk(frame[index], fields)
+        return value
+
+    return many
+
+
+def walk(value: Any, fields: tuple[str, ...]) -> object:
+    """Select `fields` one after the other.
+
+    Raises:
+        MissingDataError: one is absent, or is looked for in null.
+        CelError: one is looked for in a value without fields.
+    """
+    for position, field in enumerate(fields):
+        if isinstance(value, dict):
+            if field not in value:
+                raise MissingDataError(f"no such key: {'.'.join(fields[: position + 1])}")
+            value = value[field]
+        elif value is None or value is ABSENT:
+            raise MissingDataError(f"no such field: {'.'.join(fields[: position + 1])}")
+        else:
+            raise CelError(f"a value of type {type_name(value)} has no field {field!r}")
+    return value
+
+
+def _compile_has(node: Select, scope: Scope) -> Closure:
+    operand, field = compile_node(node.operand, scope), node.field
+
+    def has(frame: Frame) -> bool:
+        value = operand(frame)
+        if isinstance(value, dict):
+            return field in value
+        if value is None:
+            raise MissingDataError(f"no such field: {field}")
+        raise CelError(f"a value of type {type_name(value)} has no field {field!r}")
+
+    return has
+
+
+# --- literals
+
+
+def _compile_list(items: tuple[Node, ...], scope: Scope) -> Closure:
+    if all(isinstance(item, Const) for item in items):
+        constant = [item.value for item in items if isinstance(item, Const)]
+        return lambda _frame: constant
+    closures = [compile_node(item, scope) for item in items]
+    return lambda frame: [closure(frame) for closure in closures]
+
+
+def _compile_map(entries: tuple[tuple[Node, Node], ...], scope: Scope) -> Closure:
+    closures = [(compile_node(key, scope), compile_node(value, scope)) for key, value in entries]
+
+    def make(frame: Frame) -> dict[object, object]:
+        made: dict[object, object] = {}
+        for key_of, value_of in closures:
+            key = map_key(key_of(frame))
+            if key in made:
+                raise CelError("a map literal has the same key twice")
+            made[key] = value_of(frame)
+        return made
+
+    return make
+
+
+# --- calls
+
+
+def _compile_call(node: Call, scope: Scope) -> Closure:
+    special = _SPECIAL.get(node.function)
+    if special is not None and node.target is None:
+        return special(node, scope)
+    name, args = _resolve(node, scope)
+    if name == "matches" and isinstance(args[-1], Const) and type(args[-1].value) is str:
+        return _compile_matches(args[0], args[-1].value, scope)
+    function = FUNCTIONS.get((name, len(args)))
+    if function is None:
+        raise CompileError(f"there is no function {name}() with {len(args)} arguments")
+    closures = [compile_node(arg, scope) for arg in args]
+    if name in _FOLDED and isinstance(args[0], Const):
+        try:
+            constant = function([], args[0].value)
+        except CelError:
+            constant = None  # the error belongs to the evaluation, where it may be absorbed
+        if constant is not None:
+            return lambda _frame: constant
+    return _call(function, closures)
+
+
+def _call(function: Callable[..., object], closures: list[Closure]) -> Closure:
+    match closures:
+        case []:
+            return function
+        case [first]:
+            return lambda frame: function(frame, first(frame))
+        case [first, second]:
+            return lambda frame: function(frame, first(frame), second(frame))
+    return lambda frame: function(frame, *[closure(frame) for closure in closures])
+
+
+def _resolve(node: Call, scope: Scope) -> tuple[str, tuple[Node, ...]]:
+    """Name and arguments; `math.ceil(x)` is no member call although it looks like one."""
+    if node.target is None:
+        return node.function, node.args
+    prefix = _qualified(node.target)
+    if prefix is not None and scope.find(prefix.split(".", 1)[0]) is None:
+        name = f"{prefix}.{node.function}"
+        if (name, len(node.args)) in FUNCTIONS:
+            return name, node.args
+    return node.function, (node.target, *node.args)
+
+
+def _compile_matches(subject: Node, regex: str, scope: Scope) -> Closure:
+    try:
+        compiled = pattern(regex)
+    except CelError as error:
+        raise CompileError(str(error)) from None
+    target = compile_node(subject, scope)
+    matches = FUNCTIONS["matches", 2]
+
+    def run(frame: Frame) -> object:
+        text = target(frame)
+        if type(text) is str and len(text) < 1024:
+            return search(compiled, text)
+        return matches(frame, text, regex)
+
+    return run
+
+
+def _compile_equal(node: Call, scope: Scope) -> Closure:
+    left, right = node.args
+    if isinstance(left, Const):
+        left, right = right, left
+    value = compile_node(left, scope)
+    if isinstance(right, Const) and type(right.value) is str:
+        text = right.value
+        return lambda frame: value(frame) == text
+    other = compile_node(right, scope)
+    return lambda frame: equal(value(frame), other(frame), frame)
+
+
+def _compile_unequal(node: Call, scope: Scope) -> Closure:
+    same = _compile_equal(node, scope)
+    return lambda frame: not same(frame)
+
+
+def _compile_in(node: Call, scope: Scope) -> Closure:
+    value = compile_node(node.args[0], scope)
+    if isinstance(node.args[1], ListNode):
+        items = node.args[1].items
+        texts = frozenset(
+            item.value for item in items if isinstance(item, Const) and type(item.value) is str
+        )
+        if items and all(isinstance(item, Const) and type(item.value) is str for item in items):
+
+            def among(frame: Frame) -> bool:
+                candidate = value(frame)
+                return type(candidate) is str and candidate in texts
+
+            return among
+    container = compile_node(node.args[1], scope)
+
+    def inside(frame: Frame) -> bool:
+        candidate, where = value(frame), container(frame)
+        if type(where) is list:
+            return contains(where, candidate, frame)
+        if isinstance(where, dict):
+            return lookup_key(candidate) in where
+        raise no_overload("@in", candidate, where)
+
+    return inside
+
+
+def _compile_index(node: Call, scope: Scope) -> Closure:
+    container, position = (compile_node(arg, scope) for arg in node.args)
+
+    def index(frame: Frame) -> object:
+        where, key = container(frame), position(frame)
+        if isinstance(where, dict):
+            stored = lookup_key(key)
+            if stored in where:
+                return where[stored]
+            raise MissingDataError(f"no such key: {key!r}")
+        if type(where) is list:
+            return _element(where, key)
+        if where is None:
+            raise MissingDataError("no such key in null")
+        raise no_overload("_[_]", where, key)
+
+    return index
+
+
+def _element(items: list[object], key: object) -> object:
+    if type(key) is float and key.is_integer():
+        key = int(key)
+    if not isinstance(key, int) or type(key) is bool:
+        raise no_overload("_[_]", items, key)
+    if 0 <= key < len(items):
+        return items[key]
+    raise MissingDataError(f"index out of bounds: {int(key)}")
+
+
+def _compile_not(node: Call, scope: Scope) -> Closure:
+    value = compile_node(node.args[0], scope)
+
+    def negated(frame: Frame) -> bool:
+        result = value(frame)
+        if result is True:
+            return False
+        if result is False:
+            return True
+        raise no_overload("!_", result)
+
+    return negated
+
+
+def _compile_minus(node: Call, scope: Scope) -> Closure:
+    value = compile_node(node.args[0], scope)
+    return lambda frame: negate(value(frame), frame)
+
+
+def _compile_binary(node: Call, scope: Scope) -> Closure:
+    function = BINARY[node.function]
+    left, right = (compile_node(arg, scope) for arg in node.args)
+    return lambda frame: function(left(frame), right(frame), frame)
+
+
+def _compile_ternary(node: Call, scope: Scope) -> Closure:
+    condition, yes, no = (compile_node(arg, scope) for arg in node.args)
+
+    def choose(frame: Frame) -> object:
+        chosen = condition(frame)
+        if chosen is True:
+            return yes(frame)
+        if chosen is False:
+            return no(frame)
+        raise no_overload("_?_:_", chosen)
+
+    return choose
+
+
+def _operands(node: Node, operator: str) -> list[Node]:
+    """The leaves of a tree of one operator, from left to right."""
+    if isinstance(node, Call) and node.function == operator and node.target is None:
+        return [leaf for arg in node.args for leaf in _operands(arg, operator)]
+    return [node]
+
+
+def _compile_logic(node: Call, scope: Scope) -> Closure:
+    """`&&` and `||`: the deciding value wins over errors on either side (CEL, "Logical operators").
+
+    Otherwise the leftmost error stands. One for unknown data goes before others, because the
+    deciding value may still turn up in its place.
+    """
+    operator = node.function
+    closures = [compile_node(leaf, scope) for leaf in _operands(node, operator)]
+    decisive = operator == "_||_"
+
+    def combine(frame: Frame) -> bool:
+        failure: CelError | None = None
+        for closure in closures:
+            try:
+                value = closure(frame)
+            except CelError as error:
+                if failure is None or isinstance(error, UnknownDataError):
+                    failure = error
+                continue
+            if value is decisive:
+                return decisive
+            if type(value) is not bool and failure is None:
+                failure = no_overload(operator, value)
+        if failure is not None:
+            raise failure
+        return not decisive
+
+    return combine
+
+
+_SPECIAL: Final[dict[str, Callable[[Call, Scope], Closure]]] = {
+    "_==_": _compile_equal,
+    "_!=_": _compile_unequal,
+    "@in": _compile_in,
+    "_[_]": _compile_index,
+    "!_": _compile_not,
+    "-_": _compile_minus,
+    "_?_:_": _compile_ternary,
+    "_&&_": _compile_logic,
+    "_||_": _compile_logic,
+    **dict.fromkeys(BINARY, _compile_binary),
+}

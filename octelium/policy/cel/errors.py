@@ -1,0 +1,31 @@
+"""What can go wrong with an expression."""
+
+from __future__ import annotations
+
+
+class CompileError(ValueError):
+    """An expression or condition that cannot be used; the text says what is wrong with it."""
+
+
+class EvaluationError(Exception):
+    """An evaluation that came to no result. Whoever asked must refuse."""
+
+
+class CelError(EvaluationError):
+    """An error in the sense of the CEL specification, which `&&`, `||` and macros may absorb."""
+
+
+class MissingDataError(CelError):
+    """Nothing stands where the expression looked: an absent key, a field of null, a bad index."""
+
+
+class UnknownDataError(CelError):
+    """The expression needs a part of the context that is not known yet.
+
+    It propagates as an error does, so a result that comes out in spite of it holds whatever the
+    unknown part turns out to be.
+    """
+
+
+class BudgetError(EvaluationError):
+    """The evaluation costs more than it may. Nothing absorbs this."""

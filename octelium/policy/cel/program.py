@@ -1,0 +1,111 @@
+"""A compiled expression, ready to be evaluated many times."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from octelium.policy.cel import compiler, environment
+from octelium.policy.cel.errors import CelError, EvaluationError, MissingDataError
+from octelium.policy.cel.reads import Path, Reads, analyze
+from octelium.policy.cel.values import (
+    ABSENT,
+    LOCALS,
+    MAX_SLOTS,
+    SECOND,
+    Frame,
+    Timestamp,
+    type_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_STEPS: Final = 250_000
+"""Steps of loops and of work on large values in one decision: some 20 ms of a slow core."""
+
+
+class Program:
+    """One expression over `ctx` and `attrs`.
+
+    `reads` are the paths below `ctx` that the result can depend on; with `volatile` it depends on
+    the time of day too. `type` is the checker's name of the result's type, or `DYN`.
+    """
+
+    __slots__ = ("reads", "run", "text", "type", "volatile")
+
+    def __init__(
+        self, text: str, run: Callable[[Frame], object], reads: Reads, result_type: str
+    ) -> None:
+        self.text = text
+        self.run: Callable[[Frame], object] = run
+        """Evaluate on a frame; raises EvaluationError."""
+        self.reads: frozenset[Path] = reads.paths
+        self.volatile = reads.volatile
+        self.type = result_type
+
+    def test(self, frame: Frame) -> bool:
+        """Evaluate a condition. Data that is not there makes it false.
+
+        Raises:
+            EvaluationError: it fails otherwise, costs too much, or results in anything but a bool.
+        """
+        try:
+            value = self.run(frame)
+        except MissingDataError:
+            return False
+        except EvaluationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller has to refuse
+            self._unexpected(error)
+        if value is True:
+            return True
+        if value is False:
+            return False
+        raise CelError(f"a condition must come out true or false, not as {type_name(value)}")
+
+    def evaluate(self, frame: Frame) -> object:
+        """The value of an expression of any type, in terms of `values`.
+
+        Raises:
+            EvaluationError: it fails; `MissingDataError` if data is not there.
+        """
+        try:
+            return self.run(frame)
+        except EvaluationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller has to refuse
+            self._unexpected(error)
+
+    def _unexpected(self, error: Exception) -> NoReturn:
+        raise EvaluationError(f"evaluation failed: {type(error).__name__}: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"Program({self.text!r})"
+
+
+@lru_cache(maxsize=4096)
+def compile_program(text: str) -> Program:
+    """Compile an expression; equal texts share one program.
+
+    Raises:
+        CompileError: the text cannot be used; the error says where and why.
+    """
+    checked = environment.check(text)
+    return Program(text, compiler.compile_node(checked.root), analyze(checked.root), checked.type)
+
+
+def new_frame(ctx: dict[str, Any], attrs: object = ABSENT, *, now: float | None = None) -> Frame:
+    """A frame for evaluations on one context, which together may take `MAX_STEPS`.
+
+    `ctx` and `attrs` hold JSON data whose numbers are floats (`values.normalized`). `now` is what
+    `now()` results in, in Unix seconds; the time of the call by default.
+    """
+    ns = time.time_ns() if now is None else int(now * SECOND)
+    return [ctx, attrs, MAX_STEPS, Timestamp(ns), *_EMPTY]
+
+
+_EMPTY: Final = [None] * MAX_SLOTS
+
+assert len(new_frame({})) == LOCALS + MAX_SLOTS
