@@ -66,12 +66,6 @@ class ApiError(Exception):
         self.message = message
 
 
-class Encoded(bytes):
-    """A reply that is already in wire form."""
-
-    __slots__ = ()
-
-
 @dataclass(slots=True)
 class Call:
     """One call: who makes it, and what the reply carries beside its message."""
@@ -262,7 +256,7 @@ class _Runner:
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             return await self._fail(error, call, context)
         await _send_header(call, context)
-        return _encode(reply)
+        return _serialized(reply)
 
     async def unary_stream(self, data: bytes, context: Context) -> AsyncIterator[bytes]:
         call = _call(self.path, context)
@@ -282,7 +276,7 @@ class _Runner:
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             return await self._fail(error, call, context)
         await _send_header(call, context)
-        return _encode(reply)
+        return _serialized(reply)
 
     async def stream_stream(
         self, items: AsyncIterator[bytes], context: Context
@@ -300,7 +294,7 @@ class _Runner:
                     if not opened:
                         opened = True
                         await _send_header(call, context)
-                    yield _encode(reply)
+                    yield _serialized(reply)
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             await self._fail(error, call, context, opened=opened)
 
@@ -343,8 +337,8 @@ class _Runner:
         raise AssertionError("abort() raises")
 
 
-def _encode(reply: Message | Encoded) -> bytes:
-    return bytes(reply) if isinstance(reply, Encoded) else reply.SerializeToString()
+def _serialized(reply: Message) -> bytes:
+    return reply.SerializeToString()
 
 
 async def _send_header(call: Call, context: Context) -> None:

@@ -1,0 +1,127 @@
+"""Carries out applies."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+from google.protobuf import struct_pb2
+
+from octelium.apiserver.apply.comparison import changed_fields, declared, differ
+from octelium.apiserver.apply.plan import Plan, make_plan
+from octelium.apiserver.apply.refusals import Refusals
+from octelium.apiserver.apply.steps import Step, read_prunes, read_steps
+from octelium.apiserver.core.caller import Caller
+from octelium.schema.jsonform import to_json
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.store.errors import PermissionDenied, ResourceChanged
+
+if TYPE_CHECKING:
+    from octelium.apiserver.core.verbs import Verbs
+    from octelium.apiserver.rpc import Call
+    from octelium.store.resources import Resources, Transaction
+
+_ATTEMPTS = 5
+_BREATH = 50
+"""Resources after which other calls get a turn."""
+
+
+class Authorize(Protocol):
+    """Decides an operation of a call as if it were a call of its own."""
+
+    async def __call__(self, call: Call, method: str) -> bool:
+        """Whether the caller may call `/package.Service/Method`, scopes included."""
+
+
+class Applier:
+    """Applies requests."""
+
+    def __init__(self, resources: Resources, verbs: Verbs, authorize: Authorize) -> None:
+        self._resources = resources
+        self._verbs = verbs
+        self._authorize = authorize
+
+    async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
+        """Do everything the request says or, in a dry run, find out what that would be.
+
+        Raises:
+            ApiError: Something is refused, and nothing was written. The text and the trailer
+                `octelium-apply-errors-bin` say which resources and why.
+        """
+        caller = Caller.of(call)
+        steps, pruned = read_steps(request, call), read_prunes(request)
+        allowed: set[str] = set()
+        for _ in range(_ATTEMPTS):
+            # Decisions may take a while, so they are asked for before the store is held. If it
+            # changed meanwhile and the plan with it, the new plan is decided too.
+            await self._decide(make_plan(self._resources, steps, pruned, call), allowed, call)
+            async with self._resources.transaction(caller.actor) as tx:
+                caller.check(tx)
+                plan = make_plan(tx, steps, pruned, call)
+                if not all(method in allowed for method, _ in plan.methods()):
+                    continue
+                await self._write(tx, plan, caller, call)
+                if request.dry_run:
+                    tx.discard()
+            return ext.ApplyResponse(
+                operations=(
+                    _report(step, dry_run=request.dry_run) for step in (*plan.steps, *plan.prunes)
+                ),
+                revision=tx.revision,
+            )
+        raise ResourceChanged("the resources keep changing under the request: try again")
+
+    async def _decide(self, plan: Plan, allowed: set[str], call: Call) -> None:
+        for method, step in plan.methods():
+            if method in allowed:
+                continue
+            if not await self._authorize(call, method):
+                refusals = Refusals()
+                verb = method.rpartition("/")[2]
+                refusals.add(step, PermissionDenied(f"{verb}: Octelium: Unauthorized"))
+                refusals.settle(call)
+            allowed.add(method)
+
+    async def _write(self, tx: Transaction, plan: Plan, caller: Caller, call: Call) -> None:
+        for stage in plan.stages():
+            refusals = Refusals()
+            for count, step in enumerate(stage, 1):
+                refusals.attempt(self._carry_out, step, tx, caller)
+                if count % _BREATH == 0:
+                    await asyncio.sleep(0)
+            # A later kind refers to earlier ones: its errors would only repeat theirs.
+            refusals.settle(call)
+
+    def _carry_out(self, step: Step, tx: Transaction, caller: Caller) -> None:
+        match step.action:
+            case ext.Action__.CREATED:
+                step.new = self._verbs.create(tx, step.rules, step.given)
+            case ext.Action__.UPDATED:
+                step.new = self._verbs.update(tx, step.rules, step.given, caller)
+                if not differ(step.old, step.new):
+                    # Written otherwise, the same when brought into its stored form.
+                    step.action = ext.Action__.UNCHANGED
+            case ext.Action__.DELETED:
+                options = meta.DeleteOptions(uid=step.old.metadata.uid)
+                self._verbs.delete(tx, step.rules, options, caller)
+
+
+def _report(step: Step, *, dry_run: bool) -> ext.AppliedOperation:
+    result = step.new or step.old
+    operation = ext.AppliedOperation(
+        kind=step.rules.name, name=result.metadata.name, action=step.action
+    )
+    if step.action == ext.Action__.UPDATED:
+        operation.changed.extend(changed_fields(step.old, step.new))
+    if dry_run and step.action != ext.Action__.UNCHANGED:
+        for target, message in ((operation.before, step.old), (operation.after, step.new)):
+            if message is not None:
+                target.CopyFrom(_struct(to_json(declared(message))))
+    return operation
+
+
+def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
+    struct = struct_pb2.Struct()
+    struct.update(value)
+    return struct

@@ -1,0 +1,117 @@
+"""core.v1.MainService: its methods, made of the verbs and the kinds' rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from octelium.apiserver.core.caller import Caller
+from octelium.apiserver.core.rules import Rules, all_rules
+from octelium.apiserver.core.verbs import Verbs, get
+from octelium.apiserver.rpc import method_name
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from octelium.apiserver.rpc import Call
+    from octelium.store.resources import Resources
+
+    Method = Callable[[Any, Call], Awaitable[Any]]
+
+
+class CoreService:
+    """The resources of the Cluster."""
+
+    def __init__(self, resources: Resources, verbs: Verbs) -> None:
+        self._resources = resources
+        self._verbs = verbs
+
+    def methods(self) -> dict[str, Method]:
+        """Every verb of every kind, by the name that the gRPC server looks for."""
+        makers = {
+            "Create": self._create,
+            "Update": self._update,
+            "Get": self._get,
+            "List": self._list,
+            "Delete": self._delete,
+        }
+        return {
+            method_name(verb + rules.name): makers[verb](rules)
+            for rules in all_rules().values()
+            for verb in rules.verbs
+        }
+
+    def _create(self, rules: Rules) -> Method:
+        async def create(request: Any, call: Call) -> Any:
+            caller = Caller.of(call)
+            async with self._resources.transaction(caller.actor) as tx:
+                caller.check(tx)
+                message = self._verbs.create(tx, rules, request)
+            return rules.shown(message)
+
+        return create
+
+    def _update(self, rules: Rules) -> Method:
+        async def update(request: Any, call: Call) -> Any:
+            caller = Caller.of(call)
+            async with self._resources.transaction(caller.actor) as tx:
+                caller.check(tx)
+                message = self._verbs.update(tx, rules, request, caller)
+            return rules.shown(message)
+
+        return update
+
+    def _delete(self, rules: Rules) -> Method:
+        async def delete(request: meta.DeleteOptions, call: Call) -> meta.OperationResult:
+            caller = Caller.of(call)
+            async with self._resources.transaction(caller.actor) as tx:
+                caller.check(tx)
+                self._verbs.delete(tx, rules, request, caller)
+            return meta.OperationResult()
+
+        return delete
+
+    def _get(self, rules: Rules) -> Method:
+        async def read(request: Any, call: Call) -> Any:
+            call.require_session()
+            if rules.kind.singleton:
+                request = meta.GetOptions(name="default")
+            return rules.shown(get(self._resources, rules, request))
+
+        return read
+
+    def _list(self, rules: Rules) -> Method:
+        kind = rules.kind
+        list_message = kind.list_message
+        assert list_message is not None
+
+        async def listing(request: Any, call: Call) -> Any:
+            call.require_session()
+            by = {
+                item.index: self._referred(item.kind, getattr(request, item.option))
+                for item in rules.filters
+                if request.HasField(item.option)
+            }
+            page = self._resources.page(kind.name, request.common, by=by, where=_is_listed)
+            return list_message(
+                api_version=kind.api,
+                kind=f"{kind.name}List",
+                items=map(rules.shown, page.items),
+                list_response_meta=page.meta(),
+            )
+
+        return listing
+
+    def _referred(self, kind: str, reference: meta.ObjectReference) -> str:
+        """The uid of what a list's reference means."""
+        options = meta.GetOptions(name=reference.name, uid="" if reference.name else reference.uid)
+        uid: str = get(self._resources, all_rules()[kind], options).metadata.uid
+        return uid
+
+
+def _is_listed(message: Any) -> bool:
+    return not message.metadata.is_system_hidden
+
+
+DESCRIPTOR = core.DESCRIPTOR.services_by_name["MainService"]

@@ -1,0 +1,61 @@
+"""ext.v1.MainService: what the official API lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from octelium.schema.pb import ext_v1_pb2 as ext
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from octelium.apiserver.apply.applier import Applier
+    from octelium.apiserver.rpc import Call
+
+DESCRIPTOR = ext.DESCRIPTOR.services_by_name["MainService"]
+MAX_REQUEST_BYTES = 16 << 20
+
+
+class AccessLogReader(Protocol):
+    """Answers queries from the access log."""
+
+    def query(self, request: ext.ListAccessLogRequest) -> ext.ListAccessLogResponse:
+        """Entries, newest first.
+
+        Raises:
+            StoreError: The request names an unknown decision, reason or id.
+        """
+
+    def follow(self, request: ext.ListAccessLogRequest) -> AsyncIterator[ext.ListAccessLogResponse]:
+        """Entries as they are written, oldest first, without end.
+
+        Raises:
+            StoreError: As `query`.
+        """
+
+
+class ExtService:
+    """Transactional apply, and the access log."""
+
+    def __init__(self, applier: Applier, log: AccessLogReader) -> None:
+        self._applier = applier
+        self._log = log
+
+    async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
+        """Apply all resources of the request, or none."""
+        return await self._applier.apply(request, call)
+
+    async def list_access_log(
+        self, request: ext.ListAccessLogRequest, call: Call
+    ) -> ext.ListAccessLogResponse:
+        """A page of the access log."""
+        call.require_session()
+        return self._log.query(request)
+
+    async def watch_access_log(
+        self, request: ext.ListAccessLogRequest, call: Call
+    ) -> AsyncIterator[ext.ListAccessLogResponse]:
+        """The access log as it grows."""
+        call.require_session()
+        async for entries in self._log.follow(request):
+            yield entries
