@@ -89,9 +89,13 @@ class Client:
     @cached_property
     def api(self) -> Api:
         """The API with the token that the environment or the remembered login gives."""
+        return self.connect(self._token_source())
+
+    def connect(self, tokens: TokenSource) -> Api:
+        """The API with other tokens."""
         from octelium.client.api import Api
 
-        return Api(self.channel, self._token_source(), sleep=self._sleep)
+        return Api(self.channel, tokens, sleep=self._sleep)
 
     @property
     def core(self) -> Authorized:

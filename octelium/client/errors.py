@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class ClientError(Exception):
     """Base of all errors of this package. `remedy` says what to do about it (may be empty)."""
@@ -30,11 +35,20 @@ class NotLoggedIn(ClientError):  # noqa: N818  (a state)
 class ApiError(ClientError):
     """A call that the Cluster refused or that did not reach it.
 
-    `code` is the name of the gRPC status (`NOT_FOUND`), `method` the full path of the method.
+    `code` is the name of the gRPC status (`NOT_FOUND`), `method` the full path of the method,
+    `trailers` holds the binary metadata that came with the status.
     """
 
-    def __init__(self, code: str, message: str, method: str, remedy: str = "") -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        method: str,
+        remedy: str = "",
+        trailers: Mapping[str, bytes] | None = None,
+    ) -> None:
         super().__init__(message or code, remedy)
+        self.trailers = trailers or {}
         self.code = code
         self.message = message
         self.method = method

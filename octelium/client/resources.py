@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from octelium.client.errors import ApiError
@@ -78,19 +78,38 @@ class Resources:
         if kind.singleton:
             yield self.get(kind, "default")
             return
-        number = 0
+        for page in self._pages(kind, Page(size=_PAGE), filters):
+            yield from page.items
+
+    def list_whole(
+        self, kind: Kind, *, by_name: bool = False, reverse: bool = False, **filters: str
+    ) -> Any:
+        """All resources of a kind in one List message."""
+        whole: Any = None
+        for page in self._pages(kind, Page(0, _PAGE, by_name, reverse), filters):
+            if whole is None:
+                whole = page
+            else:
+                whole.items.extend(page.items)
+        if len(whole.items) > whole.list_response_meta.items_per_page:
+            whole.list_response_meta.items_per_page = len(whole.items)
+        whole.list_response_meta.has_more = False
+        return whole
+
+    def _pages(self, kind: Kind, page: Page, filters: dict[str, str]) -> Iterator[Any]:
         while True:
             try:
-                page = self.list_page(kind, Page(number, _PAGE), **filters)
+                listing = self.list_page(kind, page, **filters)
             except ApiError as error:
                 # The last page has been deleted since the one before it was read.
-                if number and error.code == "NOT_FOUND":
+                if page.number and error.code == "NOT_FOUND":
                     return
                 raise
-            yield from page.items
-            if not page.list_response_meta.has_more or not page.items:
+            more = listing.list_response_meta.has_more and len(listing.items)
+            yield listing
+            if not more:
                 return
-            number += 1
+            page = replace(page, number=page.number + 1)
 
     def create(self, kind: Kind, message: Message) -> Any:
         """Create a resource and return it as stored."""

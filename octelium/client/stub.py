@@ -99,7 +99,9 @@ def api_error(error: grpc.RpcError, path: str) -> ApiError:
     if code == "DEADLINE_EXCEEDED":
         return ApiError(code, "the Cluster did not answer in time", path)
     if code != "UNAVAILABLE":
-        return ApiError(code, message, path)
+        metadata = error.trailing_metadata() or ()
+        trailers = {item.key: item.value for item in metadata if isinstance(item.value, bytes)}
+        return ApiError(code, message, path, trailers=trailers)
     _, untrusted, cause = message.partition("CERTIFICATE_VERIFY_FAILED: ")
     if untrusted:
         return ApiError(

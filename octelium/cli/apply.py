@@ -1,0 +1,174 @@
+"""`octeliumctl apply`: make the Cluster be as files say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli.formats import json_text, output_option, yaml_text
+from octelium.cli.verb import verb
+from octelium.cli.words import KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from octelium.cli.invocation import Invocation
+    from octelium.cli.selection import Selection
+    from octelium.schema.documents import Document
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+_VERBS = {"CREATED": "Created", "UPDATED": "Updated", "DELETED": "Deleted"}
+_COLOURS = {"CREATED": "green", "UPDATED": "yellow", "DELETED": "red"}
+
+
+def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose files and kinds, shared with `diff`."""
+    decorators = (
+        click.argument("paths", metavar="PATH|-...", nargs=-1),
+        click.option(
+            "-f", "--file", "files", metavar="PATH", multiple=True, help="The same as PATH."
+        ),
+        click.option("--prune", is_flag=True, help="Delete what the files do not have."),
+        click.option(
+            "--include",
+            metavar="KIND",
+            multiple=True,
+            type=KIND,
+            help="Only this kind; repeatable.",
+        ),
+        click.option(
+            "--exclude", metavar="KIND", multiple=True, type=KIND, help="Not this kind; repeatable."
+        ),
+        click.option("--include-secret", is_flag=True, help="Secrets too."),
+    )
+    for decorate in reversed(decorators):
+        function = decorate(function)
+    return function
+
+
+@verb(
+    example="""
+    octeliumctl apply --include-secret cluster/
+    octeliumctl apply --dry-run service.yaml
+    cat service.yaml | octeliumctl apply -
+    """
+)
+@selection_options
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would change.")
+@output_option("table", "json", "yaml", "name", default="table")
+def apply(
+    invocation: Invocation,
+    paths: tuple[str, ...],
+    files: tuple[str, ...],
+    prune: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    include_secret: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Make the Cluster be as files say: all of it, or, if anything is wrong, nothing.
+
+    PATH is a file of YAML documents, a directory (with all below it) or `-`. Secrets in the files
+    are applied only with --include-secret. --prune deletes the Policies, IdentityProviders,
+    Namespaces, Groups, Users, Services and Credentials that the files do not have (and Secrets
+    with --include-secret); with --include it covers the kinds named there.
+    """
+    from octelium.cli.applying import carry_out, require_complete
+
+    chosen, pruned = read_selection(
+        invocation, (*paths, *files), include, exclude, prune=prune, secrets=include_secret
+    )
+    outcome = carry_out(invocation, chosen, pruned, dry_run=dry_run)
+    show_operations(invocation, outcome.operations, output, dry_run=dry_run)
+    require_complete(outcome)
+
+
+def read_selection(
+    invocation: Invocation,
+    paths: Sequence[str],
+    include: Sequence[str],
+    exclude: Sequence[str],
+    *,
+    prune: bool,
+    secrets: bool,
+) -> tuple[list[Document], tuple[str, ...]]:
+    """The documents to apply and the kinds to prune; says which documents are left out."""
+    from octelium.cli.selection import select
+    from octelium.cli.sources import read_documents
+
+    if not paths:
+        raise click.UsageError("Name a file or directory, or `-` for stdin.")
+    selection = select(include, exclude, secrets=secrets)
+    chosen, left = selection.split(read_documents(paths))
+    _tell_left_out(invocation, left, selection)
+    return chosen, selection.pruned if prune else ()
+
+
+def _tell_left_out(invocation: Invocation, left: Sequence[Document], selection: Selection) -> None:
+    for kind, count in Counter(document.kind.name for document in left).items():
+        how = " (--include-secret applies them)" if kind == "Secret" else ""
+        if kind not in selection.applied:
+            invocation.terminal.note(f"Left out: {count} {_counted(kind, count)}{how}.")
+
+
+def show_operations(
+    invocation: Invocation,
+    operations: Sequence[ext.AppliedOperation],
+    output: str,
+    *,
+    dry_run: bool,
+) -> None:
+    """Write what was done, or in a dry run what would be."""
+    from octelium.cli.applying import changed
+
+    terminal = invocation.terminal
+    effective = [operation for operation in operations if changed(operation)]
+    if output in ("json", "yaml"):
+        value = [_plain(operation) for operation in operations]
+        terminal.show(json_text(value) if output == "json" else yaml_text(value))
+        return
+    if output == "name":
+        for operation in effective:
+            terminal.show(f"{operation.kind.lower()}/{operation.name}")
+        return
+    suffix = " (dry run)" if dry_run else ""
+    for operation in effective:
+        action = _action(operation)
+        fields = f"  {', '.join(operation.changed)}" if operation.changed else ""
+        what = terminal.style(_VERBS[action], _COLOURS[action])
+        terminal.show(f"{operation.kind}: {operation.name} {what}{suffix}{fields}")
+    same = len(operations) - len(effective)
+    if not effective:
+        would = "would change" if dry_run else "changed"
+        terminal.show(f"Nothing {would}: {same} {_counted('resource', same)} as the files say.")
+        return
+    counts = Counter(_action(operation) for operation in effective)
+    parts = [f"{counts[name]} {word.lower()}" for name, word in _VERBS.items() if counts[name]]
+    terminal.show(f"{', '.join(parts)}, {same} unchanged{suffix}")
+
+
+def _action(operation: ext.AppliedOperation) -> str:
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+    return ext.Action__.Action.Name(operation.action)
+
+
+def _plain(operation: ext.AppliedOperation) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "kind": operation.kind,
+        "name": operation.name,
+        "action": _action(operation),
+    }
+    if operation.changed:
+        fields["changed"] = list(operation.changed)
+    return fields
+
+
+def _counted(word: str, count: int) -> str:
+    if count == 1:
+        return word
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

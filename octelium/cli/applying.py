@@ -1,0 +1,117 @@
+"""What `apply`, `diff` and `create -f` share: from documents to operations, with errors placed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from octelium.cli.failure import Failed, report
+from octelium.client.changes import Stepwise, apply, refusals
+from octelium.client.client import is_foreign
+from octelium.client.errors import ApiError
+from octelium.schema.errors import DocumentError, InvalidDocuments
+from octelium.schema.pb import ext_v1_pb2 as ext
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from octelium.cli.invocation import Invocation
+    from octelium.schema.documents import Document
+
+FOREIGN = (
+    "this Cluster has no transactions: resources are changed one by one, and what was done before "
+    "an error stays done"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done, or in a dry run would be, and whether that is all that was asked for."""
+
+    operations: list[ext.AppliedOperation]
+    complete: bool
+
+
+def carry_out(
+    invocation: Invocation,
+    documents: Sequence[Document],
+    prune_kinds: Sequence[str],
+    *,
+    dry_run: bool,
+) -> Outcome:
+    """Apply documents, in one transaction where the Cluster has them, else by single calls.
+
+    Raises InvalidDocuments for refused documents, ApiError. What single calls refuse is reported
+    as it happens.
+    """
+    client = invocation.client
+    messages = [document.message for document in documents]
+    try:
+        done = apply(client.api.ext, messages, dry_run=dry_run, prune_kinds=prune_kinds)
+    except ApiError as error:
+        if not is_foreign(error):
+            raise _placed(error, documents) from error
+    else:
+        return Outcome(done, complete=True)
+    steps = Stepwise(client.resources)
+    plan = steps.plan(messages, prune_kinds)
+    if dry_run:
+        return Outcome([operation for operation, _ in plan], complete=True)
+    invocation.terminal.warn(FOREIGN)
+    outcome = Outcome([], complete=True)
+    failed = False
+    for operation, refused in steps.carry_out(plan):
+        if refused is None:
+            outcome.operations.append(operation)
+        else:
+            failed = True
+            report(refused, invocation.terminal, f"{operation.kind} {operation.name}")
+    return Outcome(outcome.operations, complete=not failed)
+
+
+def changed(operation: ext.AppliedOperation) -> bool:
+    """Whether an operation changes anything."""
+    return operation.action not in (ext.Action__.UNCHANGED, ext.Action__.ACTION_UNKNOWN)
+
+
+def require_complete(outcome: Outcome) -> None:
+    """End the command with a failure unless everything was done. Raises Failed."""
+    if not outcome.complete:
+        raise Failed
+
+
+def plain(struct: Any) -> Any:
+    """A Struct as plain values; whole numbers without a decimal point."""
+    from google.protobuf.json_format import MessageToDict
+
+    return _whole(MessageToDict(struct))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _placed(error: ApiError, documents: Sequence[Document]) -> Exception:
+    errors = []
+    for refused in refusals(error):
+        if not refused.HasField("index") or refused.index >= len(documents):
+            return error  # it is about what is not in the files
+        document = documents[refused.index]
+        place = f"{document.kind.name} {refused.name}"
+        errors.append(
+            DocumentError(
+                document.source,
+                document.index,
+                document.line,
+                f"{place}: {refused.path}" if refused.path else place,
+                refused.problem,
+                refused.remedy,
+            )
+        )
+    return InvalidDocuments(errors) if errors else error

@@ -1,0 +1,32 @@
+"""`completion`: scripts that make shells complete commands, kinds and names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli.verb import verb
+
+if TYPE_CHECKING:
+    from octelium.cli.invocation import Invocation
+
+
+@verb(
+    example="""
+    source <(octeliumctl completion bash)
+    octeliumctl completion fish > ~/.config/fish/completions/octeliumctl.fish
+    """,
+    connects=False,
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(invocation: Invocation, shell: str) -> None:
+    """Print a shell completion script for this program."""
+    from click.shell_completion import get_completion_class
+
+    root = click.get_current_context().find_root()
+    name = root.info_name or root.command.name or ""
+    chosen = get_completion_class(shell)
+    assert chosen is not None
+    variable = f"_{name}_COMPLETE".replace("-", "_").upper()
+    invocation.terminal.show(chosen(root.command, {}, name, variable).source())

@@ -1,0 +1,77 @@
+"""`octeliumctl delete`: resources by name, or those that files declare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli.failure import Failed, report
+from octelium.cli.resources import parse_targets, require_method, short_name
+from octelium.cli.verb import verb
+from octelium.cli.words import KIND_AND_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from octelium.cli.invocation import Invocation
+    from octelium.schema.kinds import Kind
+
+
+@verb(
+    example="""
+    octeliumctl delete service wiki
+    octeliumctl delete user/alice user/bob
+    octeliumctl delete -f old.yaml --ignore-not-found
+    """
+)
+@click.argument("words", metavar="[KIND NAME...]", nargs=-1, type=KIND_AND_NAMES)
+@click.option("-f", "--file", "files", metavar="PATH", multiple=True, help="What files declare.")
+@click.option("--ignore-not-found", is_flag=True, help="Missing ones are no error.")
+def delete(
+    invocation: Invocation, words: tuple[str, ...], files: tuple[str, ...], ignore_not_found: bool
+) -> None:
+    """Delete resources, by name or as files declare them.
+
+    All are tried; the exit code is 1 if one of them could not be deleted.
+    """
+    from octelium.client.errors import ApiError
+
+    resources = invocation.client.resources
+    failed = False
+    for kind, name in _targets(invocation, words, files):
+        label = short_name(kind, name)
+        try:
+            resources.delete(kind, name)
+        except ApiError as error:
+            if ignore_not_found and error.code == "NOT_FOUND":
+                invocation.terminal.note(f"{label} does not exist.")
+                continue
+            report(error, invocation.terminal, label)
+            failed = True
+        else:
+            invocation.terminal.show(f"{label} deleted")
+    if failed:
+        raise Failed
+
+
+def _targets(
+    invocation: Invocation, words: Sequence[str], files: Sequence[str]
+) -> list[tuple[Kind, str]]:
+    if bool(words) == bool(files):
+        raise click.UsageError("Name what to delete: KIND NAME... or -f PATH.")
+    if words:
+        kind, names = parse_targets(words)
+        if not names:
+            raise click.UsageError(f"Name the {kind.plural} to delete.")
+        targets = [(kind, name) for name in names]
+    else:
+        from octelium.cli.sources import read_documents, stored_name
+
+        documents = read_documents(files)
+        # Users of a thing go before the thing.
+        documents.sort(key=lambda document: -document.kind.apply_order)
+        targets = [(document.kind, stored_name(document)) for document in documents]
+    for kind in {kind.name: kind for kind, _ in targets}.values():
+        require_method(invocation, kind, "Delete")
+    return targets

@@ -1,0 +1,44 @@
+"""From an exception to what a person reads and to an exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli import exits
+from octelium.client.errors import ApiError, ClientError
+from octelium.schema.errors import Invalid, InvalidDocuments
+
+if TYPE_CHECKING:
+    from octelium.cli.terminal import Terminal
+
+EXPECTED = (ClientError, Invalid, InvalidDocuments)
+"""What commands may raise: mistakes of input, refusals, and the world's failures."""
+
+
+class Failed(click.ClickException):
+    """A command that did not do all that it was asked for. Everything has been said already."""
+
+    def __init__(self, code: int = exits.FAILED) -> None:
+        super().__init__("")
+        self.exit_code = code
+
+
+def report(error: Exception, terminal: Terminal, about: str = "") -> None:
+    """Say what went wrong; `about` names what it happened to. `error` is one of `EXPECTED`."""
+    prefix = f"{about}: " if about else ""
+    if isinstance(error, InvalidDocuments):
+        for fault in error.errors:
+            terminal.fail(f"{prefix}{fault}")
+        return
+    remedy = error.remedy if isinstance(error, ClientError) else ""
+    if isinstance(error, ApiError) and not remedy:
+        remedy = _REMEDIES.get(error.code, "")
+    terminal.fail(f"{prefix}{error}", remedy)
+
+
+_REMEDIES = {
+    "UNAUTHENTICATED": "log in again: octelium login --auth-token TOKEN",
+    "PERMISSION_DENIED": "the Policies of this Session, its User or Groups do not allow the call",
+}

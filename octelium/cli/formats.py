@@ -1,0 +1,97 @@
+"""The forms of output that `-o` chooses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from octelium.cli.inert import inert_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMATS = ("table", "json", "yaml", "name")
+
+
+class Format(click.ParamType[str]):
+    """One of the forms, in any case; `yml` is `yaml`."""
+
+    name = "format"
+
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self.choices = choices
+
+    def get_metavar(
+        self,
+        param: click.Parameter,  # noqa: ARG002
+        ctx: click.Context,  # noqa: ARG002
+    ) -> str:
+        """The forms, for the help."""
+        return "|".join(self.choices)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check a form that a command line gives."""
+        chosen = {"yml": "yaml"}.get(value.lower(), value.lower())
+        if chosen not in self.choices:
+            self.fail(f"invalid output format {value!r}: {', '.join(self.choices)}", param, ctx)
+        return chosen
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The forms that begin as typed."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(c) for c in self.choices if c.startswith(incomplete)]
+
+
+def output_option(
+    *choices: str, default: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `-o`, given to the command as `output`."""
+    return click.option(
+        "-o",
+        "--out",
+        "output",
+        type=Format(choices or FORMATS),
+        default=default,
+        help="The form of the output." + (f" [default: {default}]" if default else ""),
+    )
+
+
+def json_text(value: Any) -> str:
+    """JSON over several lines, as the official clients indent it."""
+    return inert_json(json.dumps(value, indent=4, ensure_ascii=False))
+
+
+def json_line(value: Any) -> str:
+    """JSON on one line."""
+    return inert_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def yaml_text(value: Any) -> str:
+    """A plain value as one YAML document."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Shows texts of several lines as they are."""
+
+    Dumper.add_representer(str, _represent_text)
+    return yaml.dump(
+        value,
+        Dumper=Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=100,
+    )
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

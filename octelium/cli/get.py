@@ -1,0 +1,80 @@
+"""`octeliumctl get`: resources as a table, JSON or YAML."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli.formats import output_option
+from octelium.cli.resources import parse_targets, show_list, show_one, show_table
+from octelium.cli.verb import verb
+from octelium.cli.words import KIND_AND_NAMES
+
+if TYPE_CHECKING:
+    from octelium.cli.invocation import Invocation
+
+
+@verb(
+    example="""
+    octeliumctl get services
+    octeliumctl get svc wiki.default -o json
+    octeliumctl get sessions --user alice
+    """
+)
+@click.argument("words", metavar="KIND [NAME]...", nargs=-1, required=True, type=KIND_AND_NAMES)
+@output_option()
+@click.option("--user", metavar="NAME", help="Only what belongs to this User.")
+@click.option("-n", "--namespace", metavar="NAME", help="Only Services of this Namespace.")
+@click.option("--page", type=click.IntRange(1), help="Which page, from 1; without it, all.")
+@click.option("--items-per-page", type=click.IntRange(1, 1000), help="Length of a page.")
+@click.option("--order-by-name", is_flag=True, help="In the order of names, not of creation.")
+@click.option("--order-reverse", is_flag=True, help="The other way round.")
+def get(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    output: str | None,
+    user: str | None,
+    namespace: str | None,
+    page: int | None,
+    items_per_page: int | None,
+    order_by_name: bool,
+    order_reverse: bool,
+) -> None:
+    """Show resources of one kind, all or by name.
+
+    Kinds have short names: svc, ns, usr, grp, pol, sec, cfg, cred, idp, sess, dev, authn, cc, rgn,
+    gw. Lists are tables by default, a single resource is YAML.
+    """
+    from octelium.client.resources import Page
+
+    kind, names = parse_targets(words)
+    resources = invocation.client.resources
+    if kind.singleton:
+        names = names or ["default"]
+    if names:
+        items = [resources.get(kind, name) for name in names]
+        chosen = output or ("yaml" if len(items) == 1 else "table")
+        if chosen == "table":
+            show_table(invocation, kind, items)
+        elif len(items) == 1:
+            show_one(invocation, kind, items[0], chosen)
+        else:
+            assert kind.list_message is not None
+            listing = kind.list_message(api_version=kind.api, kind=f"{kind.name}List", items=items)
+            show_list(invocation, kind, listing, chosen)
+        return
+    filters = {key: value for key, value in (("user", user), ("namespace", namespace)) if value}
+    if page is None and items_per_page is None:
+        listing = resources.list_whole(
+            kind, by_name=order_by_name, reverse=order_reverse, **filters
+        )
+    else:
+        wanted = Page((page or 1) - 1, items_per_page or 0, order_by_name, order_reverse)
+        listing = resources.list_page(kind, wanted, **filters)
+        if listing.list_response_meta.has_more:
+            invocation.terminal.note(
+                f"Shown: {len(listing.items)} of {listing.list_response_meta.total_count}; "
+                f"more with --page {(page or 1) + 1}."
+            )
+    show_list(invocation, kind, listing, output or "table")

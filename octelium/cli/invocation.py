@@ -1,0 +1,78 @@
+"""One run of a command: its settings, its streams, its Cluster."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from octelium.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from octelium.client.client import Client
+    from octelium.client.storage import Storage
+
+_TRUE = ("true", "1", "yes")
+
+
+class Invocation:
+    """What the parts of one command share. `flags` are the connection options that were given.
+
+    The arguments replace the process's own environment, clock and memory, for tests and for
+    programs that run a command within themselves.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        storage: Storage | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.environ: Mapping[str, str] = os.environ if environ is None else environ
+        self.flags: dict[str, str] = {}
+        self.logout_wanted = self.environ.get("OCTELIUM_LOGOUT", "").lower() in _TRUE
+        self.terminal = Terminal(self.environ)
+        self.now = clock
+        self.sleep = sleep
+        self._storage = storage
+
+    @cached_property
+    def client(self) -> Client:
+        """The Cluster that the flags, the environment and earlier logins mean."""
+        from octelium.client.client import Client
+        from octelium.client.settings import Flags
+
+        flags = {name: value for name, value in self.flags.items() if name != "homedir"}
+        return Client(
+            Flags(**flags),
+            self.environ,
+            homedir=self.flags.get("homedir"),
+            warn=self.terminal.warn,
+            storage=self._storage,
+            clock=self.now,
+            sleep=self.sleep,
+        )
+
+    def finish(self) -> None:
+        """After success: end the Session that was used, if `--logout` wants it.
+
+        Raises ClientError.
+        """
+        if self.logout_wanted and self._is_connected:
+            domain = self.client.domain
+            self.client.logout()
+            self.terminal.note(f"Logged out of {domain}.")
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._is_connected:
+            self.client.close()
+
+    @property
+    def _is_connected(self) -> bool:
+        return "client" in self.__dict__

@@ -1,0 +1,158 @@
+"""The commands of each program, as plain data.
+
+Help and dispatch work from this table, so that a command's module, and all that it needs, is
+loaded only to run that command. For the same reason nothing is imported here.
+"""
+
+from __future__ import annotations
+
+
+class Command:
+    """Where a command lives (`module:attribute`), and its line in the list of commands.
+
+    `aliases` are further names for it; a hidden command is not listed.
+    """
+
+    __slots__ = ("aliases", "hidden", "summary", "target")
+
+    def __init__(
+        self, target: str, summary: str, *, aliases: tuple[str, ...] = (), hidden: bool = False
+    ) -> None:
+        self.target = target
+        self.summary = summary
+        self.aliases = aliases
+        self.hidden = hidden
+
+
+class Program:
+    """A program: its name, what it is for, its commands by name, and whether it calls the API."""
+
+    __slots__ = ("commands", "connects", "example", "name", "summary")
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        commands: dict[str, Command],
+        *,
+        example: str,
+        connects: bool = True,
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.commands = commands
+        self.example = example
+        self.connects = connects
+
+    def find(self, word: str) -> Command | None:
+        """The command with this name or alias."""
+        if word in self.commands:
+            return self.commands[word]
+        for command in self.commands.values():
+            if word in command.aliases:
+                return command
+        return None
+
+
+CONNECTION = (
+    ("--domain", "DOMAIN", "The Cluster's domain [OCTELIUM_DOMAIN]."),
+    ("--homedir", "DIR", "Where logins are kept; `mem`: nowhere [OCTELIUM_HOME]."),
+    ("--endpoint", "HOST:PORT", "The API's address [OCTELIUM_API_ENDPOINT]."),
+    ("--ca-file", "FILE", "Certificates (PEM) to trust [SSL_CERT_FILE]."),
+    ("--tls-server-name", "NAME", "The name in the API's certificate [OCTELIUM_TLS_SERVER_NAME]."),
+    ("--logout", "", "End the Session when the command is done [OCTELIUM_LOGOUT]."),
+)
+"""Options that every command with a connection takes: flag, placeholder, help."""
+
+_CLUSTER = "octelium.cluster.command"
+_COMMON = {
+    "login": Command("octelium.cli.login:login", "Log in to a Cluster and remember it."),
+    "logout": Command("octelium.cli.logout:logout", "End the Session and forget it."),
+    "version": Command("octelium.cli.version:version", "Show the version."),
+    "completion": Command("octelium.cli.completion:completion", "Print a shell completion script."),
+}
+
+PROGRAMS = {
+    "octelium": Program(
+        "octelium",
+        "Reach the Services of an Octelium Cluster, or run one.",
+        {
+            "up": Command(f"{_CLUSTER}:up", "Run a Cluster on this machine."),
+            "status": Command("octelium.cli.status:status", "Show who one is logged in as."),
+            "get": Command("octelium.cli.user_get:get", "List the Services and Namespaces to use."),
+            **_COMMON,
+            "control": Command(f"{_CLUSTER}:control", "The control process.", hidden=True),
+            "worker": Command(f"{_CLUSTER}:worker", "A data-plane worker.", hidden=True),
+        },
+        example="octelium login --domain example.com --auth-token TOKEN",
+    ),
+    "octeliumctl": Program(
+        "octeliumctl",
+        "Administer the resources of an Octelium Cluster.",
+        {
+            "apply": Command("octelium.cli.apply:apply", "Make the Cluster be as files say."),
+            "diff": Command("octelium.cli.diff:diff", "Show what apply would change."),
+            "get": Command("octelium.cli.get:get", "Show resources.", aliases=("list", "ls")),
+            "describe": Command(
+                "octelium.cli.describe:describe", "Show a resource and what belongs to it."
+            ),
+            "create": Command("octelium.cli.create:create", "Create a resource."),
+            "update": Command("octelium.cli.update:update", "Change a resource."),
+            "edit": Command("octelium.cli.edit:edit", "Change a resource in an editor."),
+            "delete": Command(
+                "octelium.cli.delete:delete", "Delete resources.", aliases=("del", "rm")
+            ),
+            "logs": Command("octelium.cli.logs:logs", "Show who accessed what, and why so."),
+            **_COMMON,
+        },
+        example="octeliumctl get services",
+    ),
+    "octops": Program(
+        "octops",
+        "Operate an Octelium Cluster on its own machine.",
+        {
+            "cert": Command(
+                "octelium.cli.cert:cert",
+                "Replace a certificate while the Cluster runs.",
+                aliases=("certificate", "crt"),
+            ),
+            "version": _COMMON["version"],
+            "completion": _COMMON["completion"],
+        },
+        example="octops cert example.com --cert chain.pem --key key.pem --data-dir DIR",
+        connects=False,
+    ),
+}
+"""The programs by name."""
+
+
+def options(program: Program) -> list[tuple[str, str]]:
+    """The rows of a program's own options: how to write one, and what it does."""
+    rows = [(f"{flag} {word}".rstrip(), text) for flag, word, text in CONNECTION]
+    return [*(rows if program.connects else []), ("-h, --help", "Show this and exit.")]
+
+
+def help_text(program: Program) -> str:
+    """What `PROGRAM --help` prints."""
+    shown = [(name, entry.summary) for name, entry in program.commands.items() if not entry.hidden]
+    return "\n".join(
+        [
+            f"Usage: {program.name} [OPTIONS] COMMAND [ARGUMENTS]...",
+            "",
+            f"  {program.summary}",
+            "",
+            "Commands:",
+            *_rows(shown),
+            "",
+            "Options, before or after the command:",
+            *_rows(options(program)),
+            "",
+            f"Example: {program.example}",
+            f"Help for a command: {program.name} COMMAND --help",
+        ]
+    )
+
+
+def _rows(rows: list[tuple[str, str]]) -> list[str]:
+    width = max(len(left) for left, _ in rows)
+    return [f"  {left:{width}}  {right}" for left, right in rows]

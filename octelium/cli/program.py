@@ -1,0 +1,93 @@
+"""The programs as `click` groups whose commands are loaded when they are used."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+import click
+
+from octelium.cli import exits, menu
+from octelium.cli.failure import EXPECTED, Failed, report
+from octelium.cli.invocation import Invocation
+from octelium.cli.verb import connection_options
+
+
+class ProgramGroup(click.Group):
+    """A program: finds its commands in the table of `octelium.cli.menu`."""
+
+    def __init__(self, program: menu.Program) -> None:
+        settings = {"help_option_names": ["-h", "--help"]}
+        super().__init__(program.name, context_settings=settings, no_args_is_help=False)
+        self.program = program
+        if program.connects:
+            self.params.extend(connection_options())
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names of the commands that are shown."""
+        return [name for name, entry in self.program.commands.items() if not entry.hidden]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load a command by its name or an alias."""
+        entry = self.program.find(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        command.context_settings.setdefault("help_option_names", ["-h", "--help"])
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may have been meant."""
+        if args and not args[0].startswith("-") and self.program.find(args[0]) is None:
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
+        """The text that needs no command to be loaded."""
+        return menu.help_text(self.program)
+
+    def run(self, arguments: list[str], invocation: Invocation | None = None) -> int:
+        """Run the command that the arguments name and return the exit code.
+
+        What goes wrong is reported on stderr. Bugs are raised.
+        """
+        invocation = invocation or Invocation()
+        try:
+            return self._run(arguments, invocation)
+        except click.UsageError as error:
+            error.show()
+            return exits.USAGE
+        except Failed as error:
+            return error.exit_code
+        except click.ClickException as error:
+            invocation.terminal.fail(error.format_message())
+            return exits.FAILED
+        except click.Abort:
+            invocation.terminal.note("Interrupted.")
+            return exits.INTERRUPTED
+        except EXPECTED as error:
+            report(error, invocation.terminal)
+            return exits.FAILED
+        finally:
+            invocation.close()
+
+    def _run(self, arguments: list[str], invocation: Invocation) -> int:
+        result: Any = self.main(
+            arguments, prog_name=self.program.name, standalone_mode=False, obj=invocation
+        )
+        code = result if isinstance(result, int) else exits.OK
+        if code == exits.OK:
+            invocation.finish()
+        return code
+
+
+def program(name: str) -> ProgramGroup:
+    """The program of that name. Raises KeyError."""
+    return ProgramGroup(menu.PROGRAMS[name])

@@ -1,0 +1,90 @@
+"""Resources in the form that `-o` asks for, and resources named on a command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from octelium.cli.formats import json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from octelium.cli.invocation import Invocation
+    from octelium.schema.kinds import Kind
+
+
+def show_one(invocation: Invocation, kind: Kind, item: Any, output: str) -> None:
+    """Write one resource."""
+    if output == "table":
+        show_table(invocation, kind, [item])
+    elif output == "name":
+        invocation.terminal.show(short_name(kind, item.metadata.name))
+    else:
+        show_message(invocation, item, output)
+
+
+def show_list(invocation: Invocation, kind: Kind, listing: Any, output: str) -> None:
+    """Write a List message."""
+    if output == "name":
+        for item in listing.items:
+            invocation.terminal.show(short_name(kind, item.metadata.name))
+    elif output != "table":
+        show_message(invocation, listing, output)
+    elif listing.items:
+        show_table(invocation, kind, listing.items)
+    else:
+        invocation.terminal.note(f"There are no {kind.plural}.")
+
+
+def show_table(invocation: Invocation, kind: Kind, items: Sequence[Any]) -> None:
+    """Write resources of one kind as a table."""
+    from octelium.cli.columns import rows
+    from octelium.cli.table import table
+
+    headers, cells = rows(kind, items, invocation.now())
+    head, *lines = table(headers, cells).split("\n")
+    invocation.terminal.show("\n".join([invocation.terminal.style(head, "bold"), *lines]))
+
+
+def show_message(invocation: Invocation, message: Any, output: str) -> None:
+    """Write any message as `json` or `yaml`."""
+    from octelium.schema.documents import dump_yaml
+    from octelium.schema.jsonform import to_json
+
+    text = json_text(to_json(message)) if output == "json" else dump_yaml([message])
+    invocation.terminal.show(text)
+
+
+def short_name(kind: Kind, name: str) -> str:
+    """How a resource is named on command lines: `service/wiki.default`."""
+    return f"{kind.command}/{name}"
+
+
+def parse_targets(words: Sequence[str]) -> tuple[Kind, list[str]]:
+    """Kind and names out of `KIND [NAME]...` or `KIND/NAME ...`.
+
+    Raises Invalid for an unknown kind, click.UsageError for names of several kinds.
+    """
+    from octelium.schema.kinds import find_kind
+
+    first, slash, name = words[0].partition("/")
+    kind = find_kind(first)
+    if not slash:
+        return kind, list(words[1:])
+    names = [name]
+    for word in words[1:]:
+        other, slash, name = word.partition("/")
+        if not slash or find_kind(other) is not kind:
+            raise click.UsageError(f"{word!r} is not of the form {kind.command}/NAME")
+        names.append(name)
+    return kind, names
+
+
+def require_method(invocation: Invocation, kind: Kind, verb: str, remedy: str = "") -> None:
+    """Refuse a verb that the API has no method for. Raises Invalid."""
+    from octelium.schema.errors import Invalid
+
+    if not invocation.client.resources.can(kind, verb):
+        raise Invalid("", f"a {kind.name} cannot be {verb.lower().rstrip('e')}ed", remedy)

@@ -1,0 +1,63 @@
+"""What a person sees: the thing asked for on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from octelium.cli.inert import inert_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2"}
+
+
+class Terminal:
+    """The standard streams, with colour where a person looks at them.
+
+    Colour never carries a meaning of its own. It is off for pipes and files, with `NO_COLOR`
+    (https://no-color.org) and on dumb terminals. The streams are looked up at each use, since
+    tests and `click` replace them.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
+
+    def show(self, text: str) -> None:
+        """Write a part of what was asked for; a missing newline is added."""
+        _write(sys.stdout, text)
+
+    def note(self, text: str) -> None:
+        """Tell something on the side."""
+        _write(sys.stderr, inert_lines(text))
+
+    def warn(self, text: str) -> None:
+        """Tell something that may be wrong."""
+        _write(
+            sys.stderr,
+            f"{self._styled('Warning:', 'yellow', stream=sys.stderr)} {inert_lines(text)}",
+        )
+
+    def fail(self, text: str, remedy: str = "") -> None:
+        """Tell what went wrong, and what to do about it."""
+        _write(
+            sys.stderr, f"{self._styled('Error:', 'red', stream=sys.stderr)} {inert_lines(text)}"
+        )
+        if remedy:
+            _write(sys.stderr, f"  {inert_lines(remedy)}")
+
+    def style(self, text: str, *styles: str) -> str:
+        """The text as stdout shall show it."""
+        return self._styled(text, *styles, stream=sys.stdout)
+
+    def _styled(self, text: str, *styles: str, stream: TextIO) -> str:
+        if self._plain or not stream.isatty():
+            return text
+        codes = ";".join(_STYLES[style] for style in styles)
+        return f"\x1b[{codes}m{text}\x1b[0m"
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text if text.endswith("\n") else f"{text}\n")
+    stream.flush()

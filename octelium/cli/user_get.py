@@ -1,0 +1,111 @@
+"""`octelium get`: the Services and Namespaces that a User may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from octelium.cli.formats import output_option
+from octelium.cli.resources import show_message
+from octelium.cli.table import table
+from octelium.cli.verb import verb
+
+if TYPE_CHECKING:
+    from octelium.cli.invocation import Invocation
+
+_SERVICE = ("service", "services", "svc")
+_NAMESPACE = ("namespace", "namespaces", "ns")
+
+
+@verb(
+    example="""
+    octelium get services
+    octelium get service wiki -o json
+    octelium get namespaces
+    """
+)
+@click.argument("kind", metavar="service|namespace", type=click.Choice([*_SERVICE, *_NAMESPACE]))
+@click.argument("name", required=False)
+@output_option()
+@click.option("-n", "--namespace", metavar="NAME", help="Only Services of this Namespace.")
+@click.option("--page", type=click.IntRange(1), default=1, help="Which page, from 1.")
+@click.option("--items-per-page", type=click.IntRange(1, 1000), help="Length of a page.")
+@click.option("--order-by-name", is_flag=True, help="In the order of names, not of creation.")
+@click.option("--order-reverse", is_flag=True, help="The other way round.")
+def get(
+    invocation: Invocation,
+    kind: str,
+    name: str | None,
+    output: str | None,
+    namespace: str | None,
+    page: int,
+    items_per_page: int | None,
+    order_by_name: bool,
+    order_reverse: bool,
+) -> None:
+    """List the Services and Namespaces to use, or show one Service."""
+    from octelium.client.resources import Page
+    from octelium.schema.pb import meta_v1_pb2 as meta
+    from octelium.schema.pb import user_v1_pb2 as user
+
+    api = invocation.client.api.user
+    common = Page(page - 1, items_per_page or 0, order_by_name, order_reverse).options()
+    if kind in _NAMESPACE:
+        if name or namespace:
+            raise click.UsageError("Namespaces are listed as a whole.")
+        listing = api.call("ListNamespace", user.ListNamespaceOptions(common=common))
+        _show(invocation, "namespace", listing, output or "table")
+    elif name:
+        found = api.call("GetService", meta.GetOptions(name=name))
+        if output in ("table", "name"):
+            listing = user.ServiceList(items=[found])
+            _show(invocation, "service", listing, output)
+        else:
+            show_message(invocation, found, output or "yaml")
+    else:
+        options = user.ListServiceOptions(common=common, namespace=namespace or "")
+        _show(invocation, "service", api.call("ListService", options), output or "table")
+
+
+def _show(invocation: Invocation, kind: str, listing: Any, output: str) -> None:
+    terminal = invocation.terminal
+    if output == "name":
+        for item in listing.items:
+            terminal.show(f"{kind}/{item.metadata.name}")
+    elif output != "table":
+        show_message(invocation, listing, output)
+    elif not listing.items:
+        terminal.note(f"There are no {kind}s.")
+    else:
+        headers, row = _TABLES[kind]
+        head, *lines = table(headers, [row(item) for item in listing.items]).split("\n")
+        terminal.show("\n".join([terminal.style(head, "bold"), *lines]))
+
+
+def _service_row(item: Any) -> list[str]:
+    from octelium.cli.columns import enum_name, yes
+
+    spec, status = item.spec, item.status
+    return [
+        item.metadata.name,
+        str(spec.port),
+        enum_name(spec, "type"),
+        yes(spec.is_tls),
+        yes(spec.is_public),
+        ",".join(status.addresses),
+        item.metadata.description,
+    ]
+
+
+def _namespace_row(item: Any) -> list[str]:
+    return [item.metadata.name, item.metadata.description]
+
+
+_TABLES = {
+    "service": (
+        ["NAME", "PORT", "TYPE", "TLS", "PUBLIC", "ADDRESSES", "DESCRIPTION"],
+        _service_row,
+    ),
+    "namespace": (["NAME", "DESCRIPTION"], _namespace_row),
+}

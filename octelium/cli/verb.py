@@ -1,0 +1,128 @@
+"""How a command is declared: with an example in its help, and the connection options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from octelium.cli import menu
+from octelium.cli.invocation import Invocation
+
+P = ParamSpec("P")
+G = TypeVar("G", bound=click.Group)
+Callback = Callable[Concatenate[Invocation, P], int | None]
+"""A command's function: gets the Invocation, returns the exit code (None: success)."""
+
+
+class ConnectionOption(click.Option):
+    """An option that all connecting commands share; its value goes to the Invocation."""
+
+
+class Verb(click.Command):
+    """A command whose function gets the Invocation first."""
+
+    def __init__(self, *args: Any, example: str, connects: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+        if connects:
+            self.params.extend(connection_options())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command's function."""
+        assert self.callback is not None
+        return ctx.invoke(self.callback, ctx.ensure_object(Invocation), **ctx.params)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the command's own options before those that all commands share."""
+        format_options(self, ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Close with the example."""
+        format_example(self.example, formatter)
+
+
+class VerbGroup(click.Group):
+    """A command with commands of its own, one for each kind of resource."""
+
+    def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+        self.params.extend(connection_options())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the sub-command, or the group's own function if there is none."""
+        ctx.ensure_object(Invocation)
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the sub-commands, the options, then the shared ones."""
+        self.format_commands(ctx, formatter)
+        format_options(self, ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Close with the example."""
+        format_example(self.example, formatter)
+
+
+def verb(
+    name: str | None = None, *, example: str, connects: bool = True
+) -> Callable[[Callable[..., int | None]], Verb]:
+    """Declare a command. `example` has one command line per line."""
+
+    def declare(function: Callable[..., int | None]) -> Verb:
+        return click.command(name, cls=Verb, example=example, connects=connects)(function)
+
+    return declare
+
+
+def connection_options() -> list[click.Option]:
+    """The options of the table in `octelium.cli.menu`."""
+    options: list[click.Option] = []
+    for flag, word, text in menu.CONNECTION:
+        is_flag = not word
+        option = ConnectionOption(
+            [flag],
+            metavar=word or None,
+            is_flag=is_flag,
+            default=None,
+            help=text,
+            expose_value=False,
+            callback=_keep,
+        )
+        options.append(option)
+    return options
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: str | bool | None) -> None:
+    invocation = ctx.ensure_object(Invocation)
+    assert parameter.name is not None
+    if parameter.name == "logout":
+        invocation.logout_wanted = invocation.logout_wanted or bool(value)
+    elif value:
+        invocation.flags[parameter.name] = str(value)
+
+
+def format_options(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    """Write the two sections of options."""
+    own: list[tuple[str, str]] = []
+    shared: list[tuple[str, str]] = []
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            (shared if isinstance(parameter, ConnectionOption) else own).append(record)
+    for title, records in (("Options", own), ("Connection", shared)):
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def format_example(example: str, formatter: click.HelpFormatter) -> None:
+    """Write the example's lines as they are."""
+    lines = example.strip().splitlines()
+    with formatter.section("Examples" if len(lines) > 1 else "Example"):
+        for line in lines:
+            formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
