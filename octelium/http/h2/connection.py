@@ -1,0 +1,552 @@
+"""What both ends of an HTTP/2 connection share: frames in, frames out, and when it ends.
+
+A connection is fed by `receive` and emptied by `turn`; the shell around it owns the transport and
+calls `turn` once per turn of the event loop, after `receive` or when `wake` asked for it. Nothing
+that a peer sends raises out of here: it ends a stream (RST_STREAM) or the connection (GOAWAY).
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from octelium.http.h2 import frames
+from octelium.http.h2.budget import Budget
+from octelium.http.h2.compression import NO_TABLE
+from octelium.http.h2.frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEAD,
+    HEAD_SIZE,
+    HEADERS,
+    LONG,
+    MAX_WINDOW,
+    PADDED,
+    PRIORITISED,
+    SETTINGS,
+    ErrorCode,
+    H2ConnectionError,
+    H2StreamError,
+    Setting,
+)
+from octelium.http.h2.heads import HeadReader
+from octelium.http.h2.settings import PeerSettings
+from octelium.http.h2.stream import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.http.h2.settings import Limits
+    from octelium.http.h2.stream import Stream
+
+_LOG = logging.getLogger(__name__)
+
+_MAX_FRAME: Final = frames.MIN_MAX_FRAME
+"""Payload bytes of a frame that we take: SETTINGS_MAX_FRAME_SIZE is left at its default."""
+
+_REMEMBERED_RESETS: Final = 1_000
+"""Streams we have reset whose late frames are ignored (RFC 9113, section 5.4.2)."""
+
+_PING: Final = b"octelium"
+
+
+class Connection:
+    """One connection without its transport. Subclasses are the two roles."""
+
+    role_is_client: bool = False
+
+    def __init__(
+        self, limits: Limits, clock: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
+        """`clock` gives seconds that only rise; `wake` asks for a `turn` soon."""
+        self.limits = limits
+        self.peer_settings = PeerSettings()
+        self.heads = HeadReader(limits.max_header_list)
+        self.streams: dict[int, Stream] = {}
+        """Open and half-closed streams."""
+        self.backlog: dict[int, Stream] = {}
+        """Streams with something to send that a window or the transport holds back."""
+        self.send_window = frames.DEFAULT_WINDOW
+        self.blocked = False
+        """The transport takes no more bodies."""
+        self.waiting_bytes = 0
+        """Body bytes received that handlers have not taken yet."""
+        self.closed = False
+        """What is in the output is the last; the transport is to be closed after it."""
+        self.last_peer_stream = 0
+        self.data_frames = 0
+        """DATA frames either way since control frames were last weighed against them."""
+        self.heard = False
+        """Set by every sign of life; whoever watches for silence clears it."""
+        self._wake = wake
+        self._awake = False
+        self._output: list[bytes | memoryview] = []
+        self._due: dict[Stream, None] = {}
+        self._rest = b""
+        self._block_stream = 0
+        self._block_end = False
+        self._block: list[bytes] = []
+        self._block_size = 0
+        self._starting: Stream | None = None
+        self._receive_window = limits.connection_window
+        self._credit = 0
+        self._settled = False
+        self._reset_numbers: dict[int, None] = {}
+        self._table_announced = False
+        self._replies = 0
+        self._resets = Budget(limits.reset_burst, limits.reset_rate, clock)
+        self._control = Budget(limits.control_burst, limits.control_rate, clock)
+        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
+            frames.PRIORITY: self._on_priority,
+            frames.RST_STREAM: self._on_rst_stream,
+            SETTINGS: self._on_settings,
+            frames.PUSH_PROMISE: self._on_push_promise,
+            frames.PING: self._on_ping,
+            frames.GOAWAY: self._on_goaway,
+            frames.WINDOW_UPDATE: self._on_window_update,
+        }
+
+    # The shell's side.
+
+    def start(self) -> None:
+        """Send our part of the preface; to be called once, `turn` next."""
+        self._awake = True
+        limits = self.limits
+        values = [
+            (Setting.INITIAL_WINDOW_SIZE, limits.stream_window),
+            (Setting.MAX_HEADER_LIST_SIZE, limits.max_header_list),
+        ]
+        if self.role_is_client:
+            self.send(frames.PREFACE)
+            values.append((Setting.ENABLE_PUSH, 0))
+        else:
+            values.append((Setting.MAX_CONCURRENT_STREAMS, limits.max_streams))
+        self.send(frames.settings(values))
+        if (more := limits.connection_window - frames.DEFAULT_WINDOW) > 0:
+            self.send(frames.window_update(0, more))
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the transport; `turn` is to be called next."""
+        if self.closed:
+            return
+        self._awake = True
+        self.heard = True
+        try:
+            self._receive(data)
+        except H2ConnectionError as fault:
+            self.end(fault.code, str(fault))
+
+    def turn(self) -> list[bytes | memoryview]:
+        """Tell handlers what is due and give what is to be written, in order."""
+        self._awake = True
+        due = self._due
+        while due:
+            for stream in list(due):
+                del due[stream]
+                self._guard(stream, stream.attend)
+        self._settle()
+        output, self._output = self._output, []
+        self._awake = False
+        return output
+
+    def block(self) -> None:
+        """The transport's buffer is full."""
+        self.blocked = True
+
+    def unblock(self) -> None:
+        """The transport takes data again."""
+        self.blocked = False
+        self.heard = True
+        self._replies = 0
+        self._pump()
+
+    def lost(self, problem: str) -> None:
+        """The transport is gone: every stream fails."""
+        self.closed = True
+        self._fail_all(Cause.LOST, problem)
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life."""
+        self.send(frames.frame(frames.PING, 0, 0, _PING))
+
+    def end(self, code: ErrorCode, problem: str) -> None:
+        """Say GOAWAY, fail every stream and ask for the transport to be closed."""
+        if self.closed:
+            return
+        self.closed = True
+        if code:
+            _LOG.debug("connection ended with %s: %s", code.name, problem)
+        self.send(frames.goaway(self.last_peer_stream, code))
+        self._fail_all(Cause.FAULT if code else Cause.LOST, problem)
+
+    # The streams' side.
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Append to the output."""
+        self._output.append(data)
+        if not self._awake:
+            self._awake = True
+            self._wake()
+
+    def send_headers(self, number: int, block: bytes, *, end: bool) -> None:
+        """Send a header block made by `compression.encode`."""
+        if not self._table_announced:
+            self._table_announced = True
+            block = NO_TABLE + block
+        self.send(frames.headers(number, block, end=end, max_frame=self.peer_settings.max_frame))
+
+    def attend(self, stream: Stream) -> None:
+        """Call `stream.attend` in the next turn."""
+        self._due[stream] = None
+        if not self._awake:
+            self._awake = True
+            self._wake()
+
+    def release(self, size: int) -> None:
+        """A handler has taken `size` bytes that waited."""
+        self.waiting_bytes -= size
+        self._refund(0)
+
+    def forget(self, stream: Stream) -> None:
+        """Both directions of `stream` are closed."""
+        self.streams.pop(stream.number, None)
+
+    def reset_stream(self, stream: Stream, code: ErrorCode) -> None:
+        """End `stream` from this side; late frames for it are ignored."""
+        self.streams.pop(stream.number, None)
+        self._reset(stream.number, code)
+
+    def spend_control(self) -> None:
+        """Count a frame that carries nothing; every frame that carries data allows two more.
+
+        Raises:
+            H2ConnectionError: there are too many.
+        """
+        if self._control.spend():
+            return
+        self._control.add(2 * self.data_frames)
+        self.data_frames = 0
+        if not self._control.spend():
+            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many empty or control frames")
+
+    # The roles' side.
+
+    def _on_head(self, number: int, block: bytes, *, end: bool) -> None:
+        """A header block is complete."""
+        raise NotImplementedError
+
+    def _on_goaway(self, number: int, flags: int, payload: bytes) -> None:
+        raise NotImplementedError
+
+    def _on_stream_fault(self, number: int, fault: H2StreamError) -> None:
+        """End a stream that the peer has broken."""
+        stream = self.streams.pop(number, None)
+        self._reset(number, fault.code)
+        if stream is not None:
+            self._guard(stream, partial(stream.fail, Cause.FAULT, str(fault)))
+        self._spend_reset()
+
+    def _is_idle(self, number: int) -> bool:
+        """Whether stream `number` has never been opened."""
+        raise NotImplementedError
+
+    def _settle(self) -> None:
+        """Whatever is to be looked at once per turn."""
+
+    def _broken(self, stream: Stream) -> None:
+        """A handler raised."""
+        self.reset_stream(stream, ErrorCode.INTERNAL_ERROR)
+        stream.drop()
+
+    def _spend_reset(self) -> None:
+        if not self._resets.spend():
+            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many streams reset")
+
+    def _begin(self, stream: Stream, *, end: bool) -> None:
+        """Hand a stream's head over, with the DATA frame behind it if that is here already."""
+        if end:
+            self._guard(stream, stream.begin)
+        else:
+            stream.starting = True
+            self._starting = stream
+
+    # Frames.
+
+    def _receive(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        position, size = 0, len(data)
+        while size - position >= HEAD_SIZE:
+            high, low, kind, flags, number = HEAD.unpack_from(data, position)
+            length = high << 16 | low
+            if length > _MAX_FRAME:
+                raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "frame too large")
+            start = position + HEAD_SIZE
+            position = start + length
+            if position > size:
+                position = start - HEAD_SIZE
+                break
+            number &= 0x7FFFFFFF
+            if self._starting is not None and (kind != DATA or number != self._starting.number):
+                self._begin_starting()
+            if self._block_stream or not self._settled:
+                self._check_order(kind, number, flags)
+            self._take(kind, number, flags, data[start:position])
+            if self.closed:
+                self._rest = b""
+                return
+        self._rest = data[position:]
+        if self._starting is not None:
+            self._begin_starting()
+
+    def _take(self, kind: int, number: int, flags: int, payload: bytes) -> None:
+        try:
+            if kind == HEADERS:
+                self._on_headers(number, flags, payload)
+            elif kind == DATA:
+                self._on_data(number, flags, payload)
+            elif kind == CONTINUATION:
+                self._on_continuation(number, flags, payload)
+            else:
+                handler = self._handlers.get(kind)
+                self.spend_control()
+                if handler is not None:
+                    handler(number, flags, payload)
+        except H2StreamError as fault:
+            self._on_stream_fault(number, fault)
+        except H2ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001  # a handler's bug ends its own stream only
+            self._mend(number)
+
+    def _begin_starting(self) -> None:
+        stream, self._starting = self._starting, None
+        if stream is not None and stream.starting and not stream.gone:
+            self._guard(stream, stream.begin)
+
+    def _check_order(self, kind: int, number: int, flags: int) -> None:
+        if self._block_stream:
+            if kind != CONTINUATION or number != self._block_stream:
+                raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "frame inside a header block")
+        elif kind != SETTINGS or flags & ACK:
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        else:
+            self._settled = True
+
+    def _on_data(self, number: int, flags: int, payload: bytes) -> None:
+        size = len(payload)
+        if flags & PADDED:
+            payload = _unpadded(payload)
+        self._receive_window -= size
+        if self._receive_window < 0:
+            raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the window")
+        self._refund(size)
+        stream = self.streams.get(number)
+        if stream is None:
+            self._check_late(number)
+            return
+        end = bool(flags & END_STREAM)
+        self.data_frames += 1
+        stream.take_data(payload, size, end=end)
+        if stream.closed:
+            self.forget(stream)
+
+    def _on_headers(self, number: int, flags: int, payload: bytes) -> None:
+        if flags & PADDED:
+            payload = _unpadded(payload)
+        if flags & PRIORITISED:
+            if len(payload) < 5:
+                raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short")
+            payload = payload[5:]
+        if not number & 1:
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on an impossible stream")
+        if flags & END_HEADERS:
+            self._on_head(number, payload, end=bool(flags & END_STREAM))
+        else:
+            self._block_stream = number
+            self._block_end = bool(flags & END_STREAM)
+            self._block = [payload]
+            self._block_size = len(payload)
+
+    def _on_continuation(self, number: int, flags: int, payload: bytes) -> None:
+        if not self._block_stream:
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
+        self._block.append(payload)
+        self._block_size += len(payload)
+        if (
+            self._block_size > self.limits.max_header_block
+            or len(self._block) > self.limits.max_continuations + 1
+        ):
+            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "header block too large")
+        if flags & END_HEADERS:
+            block = b"".join(self._block)
+            self._block_stream = 0
+            self._block = []
+            self._on_head(number, block, end=self._block_end)
+
+    def _on_priority(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  # one signature for all frames
+        if not number:
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
+        if len(payload) != 5:
+            raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
+
+    def _on_rst_stream(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  # one signature for all frames
+        if len(payload) != 4:
+            raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM of a wrong size")
+        if not number or self._is_idle(number):
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on an idle stream")
+        stream = self.streams.pop(number, None)
+        if stream is not None:
+            code = _error_code(LONG.unpack(payload)[0])
+            cause = Cause.REFUSED if code is ErrorCode.REFUSED_STREAM else Cause.RESET
+            self._guard(stream, partial(stream.fail, cause, f"reset with {code.name}"))
+            self._spend_reset()
+
+    def _on_settings(self, number: int, flags: int, payload: bytes) -> None:
+        if number:
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream")
+        if flags & ACK:
+            if payload:
+                raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS ACK of a wrong size")
+            return
+        before = self.peer_settings.initial_window
+        self.peer_settings.apply(payload, from_server=self.role_is_client)
+        self._reply(frames.SETTINGS_ACK)
+        change = self.peer_settings.initial_window - before
+        if change:
+            for stream in self.streams.values():
+                stream.send_window += change
+                if stream.send_window > MAX_WINDOW:
+                    raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window too large")
+            if change > 0:
+                self._pump()
+
+    def _on_push_promise(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  # one signature for all frames
+        raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "push is not allowed")
+
+    def _on_ping(self, number: int, flags: int, payload: bytes) -> None:
+        if number:
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
+        if len(payload) != 8:
+            raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PING of a wrong size")
+        if flags & ACK:
+            self._on_pong(payload)
+        else:
+            self._reply(frames.frame(frames.PING, ACK, 0, payload))
+
+    def _on_pong(self, payload: bytes) -> None:
+        """The answer to a PING of ours."""
+
+    def _on_window_update(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  # one signature for all frames
+        if len(payload) != 4:
+            raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size")
+        credit = LONG.unpack(payload)[0] & 0x7FFFFFFF
+        if not number:
+            if not credit:
+                raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+            self.send_window += credit
+            if self.send_window > MAX_WINDOW:
+                raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window too large")
+            self._pump()
+            return
+        stream = self.streams.get(number)
+        if stream is None:
+            if self._is_idle(number):
+                raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on an idle stream")
+            return
+        if not credit:
+            raise H2StreamError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+        stream.send_window += credit
+        if stream.send_window > MAX_WINDOW:
+            raise H2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "window too large")
+        if number in self.backlog:
+            self._pump()
+
+    # Helpers.
+
+    def _pump(self) -> None:
+        """Let streams send what waits, each in turn first."""
+        backlog = self.backlog
+        for number, stream in list(backlog.items()):
+            if self.blocked or self.send_window <= 0:
+                return
+            del backlog[number]
+            stream.pump()
+            if stream.has_backlog():
+                backlog[number] = stream
+
+    def _refund(self, size: int) -> None:
+        self._credit += size
+        if (
+            self._credit > self.limits.connection_window >> 1
+            and self.waiting_bytes <= self.limits.max_waiting
+            and not self.closed
+        ):
+            self._receive_window += self._credit
+            self.send(frames.window_update(0, self._credit))
+            self._credit = 0
+
+    def _reply(self, data: bytes) -> None:
+        if self.blocked:
+            self._replies += 1
+            if self._replies > self.limits.max_replies:
+                raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "answers are not read")
+        self.send(data)
+
+    def _reset(self, number: int, code: ErrorCode) -> None:
+        numbers = self._reset_numbers
+        numbers[number] = None
+        if len(numbers) > _REMEMBERED_RESETS:
+            del numbers[next(iter(numbers))]
+        self.send(frames.rst_stream(number, code))
+
+    def _was_reset(self, number: int) -> bool:
+        return number in self._reset_numbers
+
+    def _check_late(self, number: int) -> None:
+        """A frame for a stream that is not open: ignored if we have reset it, else a fault."""
+        if not number or self._is_idle(number):
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream")
+        if number not in self._reset_numbers:
+            raise H2ConnectionError(ErrorCode.STREAM_CLOSED, "frame on a closed stream")
+
+    def _fail_all(self, cause: Cause, problem: str) -> None:
+        streams, self.streams = self.streams, {}
+        for stream in streams.values():
+            self._guard(stream, partial(stream.fail, cause, problem))
+
+    def _guard(self, stream: Stream, call: Callable[[], None]) -> None:
+        """Call into a handler: a bug there ends its own stream, not the others."""
+        try:
+            call()
+        except (H2StreamError, H2ConnectionError):
+            raise
+        except Exception:  # noqa: BLE001  # a handler's bug ends its own stream only
+            self._mend(stream.number)
+
+    def _mend(self, number: int) -> None:
+        _LOG.exception("the handler of a stream failed")
+        stream = self.streams.get(number)
+        if stream is not None:
+            self._broken(stream)
+
+
+def _unpadded(payload: bytes) -> bytes:
+    if not payload:
+        raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "padded frame too short")
+    padding = payload[0]
+    if padding >= len(payload):
+        raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
+    return payload[1 : len(payload) - padding]
+
+
+def _error_code(number: int) -> ErrorCode:
+    """Unknown codes are treated as INTERNAL_ERROR (RFC 9113, section 7)."""
+    try:
+        return ErrorCode(number)
+    except ValueError:
+        return ErrorCode.INTERNAL_ERROR
