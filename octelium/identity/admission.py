@@ -18,7 +18,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 if TYPE_CHECKING:
     from octelium.identity.sessions import Beginning
     from octelium.identity.tokens import Signer, TokenClaims
-    from octelium.identity.transaction import Transaction
+    from octelium.store.transaction import Transaction
 
 _STATES = core.SessionSpecState__
 
@@ -51,8 +51,7 @@ def issue(signer: Signer, session: core.Session) -> IssuedTokens:
 
 def cluster_config(tx: Transaction) -> core.ClusterConfig:
     """The Cluster's configuration; an empty one where there is none."""
-    config: core.ClusterConfig | None = tx.find("ClusterConfig", name="default")
-    return core.ClusterConfig() if config is None else config
+    return tx.find(core.ClusterConfig, name="default") or core.ClusterConfig()
 
 
 def open_session(
@@ -65,19 +64,19 @@ def open_session(
     """
     user = beginning.user
     most = sessions.rules(user, config).most
-    have = sum(
-        session.status.user_ref.uid == user.metadata.uid and not sessions.is_over(session, now)
-        for session in tx.list("Session")
+    have = tx.count(
+        core.Session,
+        by={"status.userRef": user.metadata.uid},
+        where=lambda session: not sessions.is_over(session, now),
     )
     if have >= most:
         raise SessionLimitError(
             f"User {user.metadata.name} has {have} Sessions, as many as it may have"
         )
     name = sessions.new_name(user)
-    while tx.find("Session", name=name) is not None:
+    while tx.peek(core.Session, name=name) is not None:
         name = sessions.new_name(user)
-    created: core.Session = tx.create(sessions.begin(beginning, config, name, now))
-    return created
+    return tx.create(sessions.begin(beginning, config, name, now))
 
 
 def session_of_token(tx: Transaction, claims: TokenClaims, now: int) -> core.Session:
@@ -86,7 +85,7 @@ def session_of_token(tx: Transaction, claims: TokenClaims, now: int) -> core.Ses
     Raises:
         UnauthenticatedError: it is gone, over, rejected or locked, or has newer tokens.
     """
-    session: core.Session | None = tx.find("Session", uid=claims.subject)
+    session = tx.find(core.Session, uid=claims.subject)
     if session is None:
         raise UnauthenticatedError("the token's Session does not exist")
     name = session.metadata.name
@@ -107,17 +106,16 @@ def session_of_credential(
     Raises:
         SessionRefusedError: it is rejected or locked.
     """
-    uid = credential.metadata.uid
-    for session in tx.list("Session"):
-        if session.status.credential_ref.uid == uid and not sessions.is_over(session, now):
-            found: core.Session = session
-            if _is_refused(found):
-                raise SessionRefusedError(
-                    f"Session {found.metadata.name} of Credential {credential.metadata.name} "
-                    "is rejected or locked; delete it to begin another"
-                )
-            return found
-    return None
+    own = tx.peek_all(core.Session, by={"status.credentialRef": credential.metadata.uid})
+    found = next((session for session in own if not sessions.is_over(session, now)), None)
+    if found is None:
+        return None
+    if _is_refused(found):
+        raise SessionRefusedError(
+            f"Session {found.metadata.name} of Credential {credential.metadata.name} "
+            "is rejected or locked; delete it to begin another"
+        )
+    return tx.get(core.Session, uid=found.metadata.uid)
 
 
 def _is_refused(session: core.Session) -> bool:

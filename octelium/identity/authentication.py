@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from octelium.identity import admission, credentials, sessions
 from octelium.identity.errors import (
@@ -23,15 +23,16 @@ from octelium.identity.scopes import parse_scopes
 from octelium.identity.sessions import Beginning, Downstream
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.store.metadata import Actor, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from octelium.identity.admission import IssuedTokens
     from octelium.identity.keys import Keyring
     from octelium.identity.tokens import TokenClaims
-    from octelium.identity.transaction import Transaction
+    from octelium.store.resources import Resources
+    from octelium.store.transaction import Transaction
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -39,25 +40,21 @@ _TYPES = core.CredentialSpecType__
 _INFO_TYPES = core.SessionStatusAuthenticationInfoType__
 
 
-class Transactions(Protocol):
-    """Opens transactions; what one holds is committed when its block ends without an error."""
-
-    def __call__(self, operation: str) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction of the Cluster itself, for `operation` (a gRPC or HTTP path)."""
-        ...
-
-
 class Authentication:
-    """Authenticates workloads, command lines and SDKs. All methods raise AuthenticationError."""
+    """Authenticates workloads, command lines and SDKs. All methods raise AuthenticationError.
+
+    `operation` is the gRPC method (without its leading slash) or the path of the request, under
+    which the store remembers the change.
+    """
 
     def __init__(
         self,
-        transactions: Transactions,
+        resources: Resources,
         keyring: Keyring,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._transactions = transactions
+        self._resources = resources
         self._keyring = keyring
         self._clock = clock
 
@@ -88,7 +85,7 @@ class Authentication:
             credentials.consume(tx, credential)
             return session
 
-        return await self._issue(begin, operation)
+        return await self._issue(begin, Actor(operation=operation))
 
     async def with_client_secret(
         self,
@@ -125,7 +122,7 @@ class Authentication:
             credentials.consume(tx, credential)
             return session
 
-        return await self._issue(begin_or_renew, operation)
+        return await self._issue(begin_or_renew, Actor(operation=operation))
 
     async def with_refresh_token(
         self, token: str, *, downstream: Downstream, operation: str
@@ -139,7 +136,7 @@ class Authentication:
 
         def renew(tx: Transaction, now: int) -> core.Session:
             session = admission.session_of_token(tx, claims, now)
-            user: core.User | None = tx.find("User", uid=session.status.user_ref.uid)
+            user = tx.find(core.User, uid=session.status.user_ref.uid)
             if user is None:
                 raise UnknownUserError(f"the User of Session {session.metadata.name} is gone")
             sessions.check_refresh(session, user, now)
@@ -148,7 +145,7 @@ class Authentication:
             )
             return _renew(tx, session, info, downstream, now)
 
-        return await self._issue(renew, operation)
+        return await self._issue(renew, self._actor(claims, operation))
 
     async def log_out(self, token: str, *, operation: str) -> core.Session:
         """End the Session of a refresh token; returns what it was."""
@@ -159,7 +156,7 @@ class Authentication:
             tx.delete("Session", session.metadata.uid)
             return session
 
-        return await self._run(end, operation)
+        return await self._run(end, self._actor(claims, operation))
 
     def generate_token(self, tx: Transaction, credential: core.Credential) -> core.CredentialToken:
         """A new token for `credential`, as part of the caller's transaction; earlier ones die.
@@ -205,18 +202,23 @@ class Authentication:
             raise error
         return claims
 
+    def _actor(self, claims: TokenClaims, operation: str) -> Actor:
+        """The Session of a verified refresh token; only a label of the change, not a check."""
+        session = self._resources.peek(core.Session, uid=claims.subject)
+        return Actor(None if session is None else reference(session), operation)
+
     async def _issue(
-        self, rule: Callable[[Transaction, int], core.Session], operation: str
+        self, rule: Callable[[Transaction, int], core.Session], actor: Actor
     ) -> IssuedTokens:
         signer = self._keyring.signer  # without one nothing is to be stored
-        return admission.issue(signer, await self._run(rule, operation))
+        return admission.issue(signer, await self._run(rule, actor))
 
-    async def _run(self, rule: Callable[[Transaction, int], _T], operation: str) -> _T:
+    async def _run(self, rule: Callable[[Transaction, int], _T], actor: Actor) -> _T:
         try:
-            async with self._transactions(operation) as tx:
+            async with self._resources.transaction(actor) as tx:
                 return rule(tx, int(self._clock()))
         except AuthenticationError as error:
-            _LOG.info("%s refused: %s", operation, error)
+            _LOG.info("%s refused: %s", actor.operation, error)
             raise
 
 
@@ -257,9 +259,7 @@ def _renew(
 ) -> core.Session:
     sessions.describe_downstream(info, downstream, admission.cluster_config(tx))
     sessions.renew(session, info, now)
-    updated: Any = tx.update(session)
-    assert isinstance(updated, core.Session)
-    return updated
+    return tx.update(session)
 
 
 def _session_for_access_token(

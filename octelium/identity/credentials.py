@@ -16,15 +16,15 @@ from octelium.identity.errors import (
     UnauthenticatedError,
     UnknownUserError,
 )
-from octelium.identity.references import reference
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.store.metadata import reference
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from octelium.identity.tokens import Signer, TokenClaims
-    from octelium.identity.transaction import Transaction
+    from octelium.store.transaction import Transaction
 
     CredentialType: TypeAlias = core.CredentialSpecType__.CredentialSpecType.ValueType
 
@@ -38,7 +38,7 @@ def present(
         UnauthenticatedError: it is gone, disabled, locked, expired, spent or of another type, or
             the token is not its current one.
     """
-    credential: core.Credential | None = tx.find("Credential", uid=claims.subject)
+    credential = tx.find(core.Credential, uid=claims.subject)
     if credential is None:
         raise UnauthenticatedError("the token's Credential does not exist")
     name = credential.metadata.name
@@ -95,7 +95,7 @@ def user_of(tx: Transaction, credential: core.Credential) -> core.User:
         UnknownUserError: it is gone.
     """
     uid = credential.status.user_ref.uid
-    user: core.User | None = tx.find("User", uid=uid) if uid else None
+    user = tx.find(core.User, uid=uid) if uid else None
     if user is None:
         raise UnknownUserError(f"the User of Credential {credential.metadata.name} does not exist")
     return user
@@ -140,8 +140,7 @@ def replace_token(tx: Transaction, credential: core.Credential, now: int) -> cor
     status.last_rotation_at.seconds = now
     status.last_rotation_at.nanos = 0
     status.total_rotations += 1
-    updated: core.Credential = tx.update(credential)
-    return updated
+    return tx.update(credential)
 
 
 def token_of(signer: Signer, credential: core.Credential) -> str:

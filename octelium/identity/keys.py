@@ -10,7 +10,7 @@ import string
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from octelium.identity.tokens import PublicKey
-    from octelium.identity.transaction import Transaction
+    from octelium.store.resources import Change, Committed, Resources
+    from octelium.store.transaction import Transaction
 
 LABEL: Final = "octelium-root-secret"
 """System label of the Secrets that hold signing keys; its value is `true`."""
@@ -37,6 +38,7 @@ ROTATED: Final = "key-rotated"
 ROTATE_AFTER: Final = 30 * 24 * 60 * 60
 DELETE_AFTER: Final = 360 * 24 * 60 * 60
 
+_OWN: Final = {f"systemLabels.{LABEL}": "true"}
 _NAME_CHARACTERS = string.ascii_lowercase + string.digits
 
 
@@ -118,7 +120,7 @@ def rotate(tx: Transaction, now: float) -> bool:
 
     `now` is in Unix seconds. The newest key is never deleted. Returns whether anything changed.
     """
-    present: list[Any] = sorted(filter(is_signing_key, tx.list("Secret")), key=_age)
+    present = sorted(filter(is_signing_key, tx.list(core.Secret, by=_OWN)), key=_age)
     newest = present[-1] if present else None
     changed = False
     for old in present[:-1]:
@@ -137,7 +139,7 @@ def rotate(tx: Transaction, now: float) -> bool:
 class Keyring:
     """The Cluster's signing keys in use: signs with the newest, verifies with all.
 
-    Holds no keys, and so refuses everything, until `replace` was called.
+    Holds no keys, and so refuses everything, until `follow` or `replace` was called.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
@@ -155,6 +157,24 @@ class Keyring:
             raise SigningKeyError("the Cluster has no key to sign tokens with")
         return self._signer
 
+    def follow(self, resources: Resources) -> Callable[[], None]:
+        """Use the keys in the store, as they are and as they will be; returns what ends that.
+
+        Raises:
+            SigningKeyError: there is a key that cannot be used.
+        """
+
+        def reload() -> None:
+            self.replace(resources.list(core.Secret, by=_OWN, whole=True))
+
+        def take(committed: Committed) -> None:
+            if any(change.kind == "Secret" and _concerns(change) for change in committed.changes):
+                reload()
+
+        if resources.count(core.Secret, by=_OWN):
+            reload()
+        return resources.subscribe(take)
+
     def replace(self, root_secrets: Iterable[core.Secret]) -> None:
         """Use these keys, and only these, from here on.
 
@@ -166,3 +186,9 @@ class Keyring:
         keys = load(root_secrets)
         self.verifier.replace_keys(keys.public)
         self._signer = keys.signer
+
+
+def _concerns(change: Change) -> bool:
+    return any(
+        item is not None and is_signing_key(item.message) for item in (change.before, change.after)
+    )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from octelium.identity.errors import RefusedError, TooEarlyError
-from octelium.identity.references import reference
 from octelium.schema.durations import duration, seconds
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.store.metadata import reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,38 +1,47 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.identity import admission, sessions
+from octelium.identity import admission, keys, sessions
 from octelium.identity.errors import (
     SessionLimitError,
     SessionRefusedError,
     UnauthenticatedError,
 )
 from octelium.identity.sessions import Beginning
-from octelium.identity.tokens import TokenClaims, TokenType
+from octelium.identity.tokens import TokenClaims, TokenType, Verifier
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.identity.cluster import OAUTH2, Cluster
-from tests.identity.memory import NOW
+from tests.identity.cluster import (
+    NOW,
+    OAUTH2,
+    add_config,
+    add_credential,
+    add_user,
+    lone_transaction,
+)
+
+if TYPE_CHECKING:
+    from octelium.store.transaction import Transaction
 
 HOUR = 3600
 STATES = core.SessionSpecState__
 
 
 def open_session(
-    cluster: Cluster,
-    user: core.User | None = None,
+    tx: Transaction,
+    user: core.User,
     credential: core.Credential | None = None,
     now: int = NOW,
 ) -> core.Session:
     beginning = Beginning(
-        user=user or cluster.alice,
+        user=user,
         type=core.SessionStatusType__.CLIENT,
         info=core.SessionStatusAuthenticationInfo(),
         credential=credential,
     )
-    tx = cluster.store.tx
     return admission.open_session(tx, beginning, admission.cluster_config(tx), now)
 
 
@@ -42,10 +51,13 @@ def claims(session: core.Session) -> TokenClaims:
 
 
 def test_tokens_share_their_id_and_end_with_the_session_settings() -> None:
-    cluster = Cluster()
-    session = open_session(cluster)
-    issued = admission.issue(cluster.keyring.signer, session)
-    verifier = cluster.keyring.verifier
+    tx = lone_transaction()
+    session = open_session(tx, add_user(tx, "alice", human=True))
+    secret = keys.new_signing_secret()
+    secret.metadata.uid = str(uuid.uuid4())
+    loaded = keys.load([secret])
+    issued = admission.issue(loaded.signer, session)
+    verifier = Verifier(loaded.public, clock=lambda: NOW)
     access = verifier.verify(issued.access_token, TokenType.ACCESS)
     refresh = verifier.verify(issued.refresh_token, TokenType.REFRESH)
     assert access is not None
@@ -59,52 +71,57 @@ def test_tokens_share_their_id_and_end_with_the_session_settings() -> None:
 
 
 def test_the_limit_is_each_users_own_and_counts_what_lives() -> None:
-    cluster = Cluster()
+    tx = lone_transaction()
+    alice = add_user(tx, "alice", human=True)
     for _ in range(16):
-        open_session(cluster)
+        open_session(tx, alice)
     with pytest.raises(SessionLimitError) as caught:
-        open_session(cluster)
+        open_session(tx, alice)
     assert "alice" in str(caught.value)
-    assert open_session(cluster, cluster.robot)
-    assert len(cluster.sessions(cluster.alice)) == 16
-    assert open_session(cluster, now=NOW + 21 * HOUR)
+    assert open_session(tx, add_user(tx, "robot"))
+    assert tx.count("Session", by={"status.userRef": alice.metadata.uid}) == 16
+    assert open_session(tx, alice, now=NOW + 21 * HOUR)
 
 
 def test_sessions_of_any_state_count() -> None:
-    cluster = Cluster()
-    cluster.alice.spec.session.max_per_user = 1
-    session = open_session(cluster)
+    tx = lone_transaction()
+    alice = add_user(tx, "alice", human=True)
+    alice.spec.session.max_per_user = 1
+    session = open_session(tx, alice)
     session.spec.state = STATES.REJECTED
-    cluster.change(session)
+    tx.update(session)
     with pytest.raises(SessionLimitError):
-        open_session(cluster)
+        open_session(tx, alice)
 
 
 def test_names_are_made_until_one_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Cluster()
+    tx = lone_transaction()
+    alice = add_user(tx, "alice", human=True)
     names = iter(["alice-aaaaaa", "alice-aaaaaa", "alice-aaaaaa", "alice-bbbbbb"])
     monkeypatch.setattr(sessions, "new_name", lambda _user: next(names))
-    assert open_session(cluster).metadata.name == "alice-aaaaaa"
-    assert open_session(cluster).metadata.name == "alice-bbbbbb"
+    assert open_session(tx, alice).metadata.name == "alice-aaaaaa"
+    assert open_session(tx, alice).metadata.name == "alice-bbbbbb"
 
 
 def test_a_refresh_token_finds_its_session() -> None:
-    cluster = Cluster()
-    session = open_session(cluster)
-    assert admission.session_of_token(cluster.store.tx, claims(session), NOW) == session
+    tx = lone_transaction()
+    alice = add_user(tx, "alice", human=True)
+    session = open_session(tx, alice)
+    assert admission.session_of_token(tx, claims(session), NOW) == session
     session.spec.state = STATES.PENDING
-    session = cluster.change(session)
-    assert admission.session_of_token(cluster.store.tx, claims(session), NOW) == session
+    session = tx.update(session)
+    assert admission.session_of_token(tx, claims(session), NOW) == session
 
 
 @pytest.mark.parametrize(
     "problem", ["deleted", "token", "over", "refresh", "rejected", "unknown", "locked"]
 )
 def test_a_refresh_token_that_finds_nothing(problem: str) -> None:
-    cluster = Cluster()
-    cluster.alice.spec.session.client_duration.hours = 10
-    cluster.alice.spec.session.refresh_token_duration.hours = 5
-    session = open_session(cluster)
+    tx = lone_transaction()
+    alice = add_user(tx, "alice", human=True)
+    alice.spec.session.client_duration.hours = 10
+    alice.spec.session.refresh_token_duration.hours = 5
+    session = open_session(tx, alice)
     verified = claims(session)
     now = NOW
     match problem:
@@ -121,35 +138,46 @@ def test_a_refresh_token_that_finds_nothing(problem: str) -> None:
             session.spec.state = STATES.STATE_UNKNOWN
         case "locked":
             session.status.is_locked = True
-    cluster.change(session)
+    tx.update(session)
     if problem == "deleted":
-        cluster.store.tx.delete("Session", session.metadata.uid)
+        tx.delete("Session", session.metadata.uid)
     with pytest.raises(UnauthenticatedError):
-        admission.session_of_token(cluster.store.tx, verified, now)
+        admission.session_of_token(tx, verified, now)
 
 
 def test_the_session_of_a_credential() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=OAUTH2)
-    tx = cluster.store.tx
+    tx = lone_transaction()
+    alice = add_user(tx, "alice", human=True)
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, OAUTH2)
     assert admission.session_of_credential(tx, credential, NOW) is None
-    open_session(cluster)
-    session = open_session(cluster, cluster.robot, credential)
+    open_session(tx, alice)
+    session = open_session(tx, robot, credential)
     assert admission.session_of_credential(tx, credential, NOW) == session
     session.spec.expires_at.seconds = NOW
-    session = cluster.change(session)
+    session = tx.update(session)
     assert admission.session_of_credential(tx, credential, NOW) is None
     session.spec.expires_at.seconds = NOW + 1
     session.status.is_locked = True
-    cluster.change(session)
+    tx.update(session)
     with pytest.raises(SessionRefusedError):
         admission.session_of_credential(tx, credential, NOW)
 
 
-def test_without_a_configuration_the_defaults_hold() -> None:
-    cluster = Cluster()
-    tx = cluster.store.tx
-    config = tx.find("ClusterConfig", name="default")
-    assert config is not None
-    tx.delete("ClusterConfig", config.metadata.uid)
+def test_the_session_of_a_credential_comes_with_its_past() -> None:
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, OAUTH2)
+    session = open_session(tx, robot, credential)
+    sessions.renew(session, core.SessionStatusAuthenticationInfo(), NOW + 1)
+    tx.update(session)
+    found = admission.session_of_credential(tx, credential, NOW + 1)
+    assert found is not None
+    assert len(found.status.last_authentications) == 1
+
+
+def test_configuration() -> None:
+    tx = lone_transaction()
     assert admission.cluster_config(tx) == core.ClusterConfig()
+    config = add_config(tx)
+    assert admission.cluster_config(tx) == config

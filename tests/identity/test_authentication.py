@@ -7,6 +7,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from octelium.identity import keys
 from octelium.identity.errors import (
@@ -21,13 +23,21 @@ from octelium.identity.errors import (
 )
 from octelium.identity.scopes import ScopeError
 from octelium.identity.sessions import Downstream
-from octelium.identity.tokens import TokenType
+from octelium.identity.tokens import Signer, TokenType
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.identity.cluster import ACCESS_TOKEN, CLI, OAUTH2, SDK, Cluster
-from tests.identity.memory import NOW
+from tests.identity.cluster import (
+    ACCESS_TOKEN,
+    CLI,
+    NOW,
+    OAUTH2,
+    SDK,
+    Cluster,
+    open_cluster,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from octelium.identity.admission import IssuedTokens
 
@@ -35,6 +45,12 @@ HOUR = 3600
 CLIENT = core.SessionStatusType__.CLIENT
 CLIENTLESS = core.SessionStatusType__.CLIENTLESS
 INFO_TYPES = core.SessionStatusAuthenticationInfoType__
+
+
+@pytest_asyncio.fixture(name="cluster")
+async def cluster_fixture(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with open_cluster(tmp_path) as cluster:
+        yield cluster
 
 
 async def sign_in(
@@ -92,11 +108,8 @@ def is_current(cluster: Cluster, issued: IssuedTokens) -> bool:
     return bool(token_ids(cluster, issued) == stored.status.authentication.token_id)
 
 
-async def test_an_authentication_token_begins_a_session() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(cluster.alice)
-    credential.spec.authorization.policies.append("allow-all")
-    credential = cluster.change(credential)
+async def test_an_authentication_token_begins_a_session(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(cluster.alice, policies=["allow-all"])
     issued = await sign_in(cluster, credential, scopes=["service:*"])
     (session,) = cluster.sessions()
     assert session == issued.session
@@ -114,14 +127,14 @@ async def test_an_authentication_token_begins_a_session() -> None:
     assert info.downstream.client_version == "0.9.0"
     assert info.downstream.ip_address == ""
     assert cluster.get(credential).status.total_authentications == 1
-    assert cluster.store.operations == ["sign-in"]
+    assert session.metadata.actor_operation == "sign-in"
+    assert not session.metadata.HasField("actor_ref")
 
 
-async def test_the_credential_chooses_the_type_then_the_user_agent() -> None:
-    cluster = Cluster()
-    free = cluster.add_credential()
-    client = cluster.add_credential(session_type=CLIENT)
-    clientless = cluster.add_credential(session_type=CLIENTLESS)
+async def test_the_credential_chooses_the_type_then_the_user_agent(cluster: Cluster) -> None:
+    free = await cluster.add_credential()
+    client = await cluster.add_credential(session_type=CLIENT)
+    clientless = await cluster.add_credential(session_type=CLIENTLESS)
     for credential, downstream, expected in (
         (free, CLI, CLIENT),
         (free, SDK, CLIENTLESS),
@@ -132,29 +145,26 @@ async def test_the_credential_chooses_the_type_then_the_user_agent() -> None:
         assert issued.session.status.type == expected
 
 
-async def test_bad_scopes_come_first() -> None:
-    cluster = Cluster()
+async def test_bad_scopes_come_first(cluster: Cluster) -> None:
     with pytest.raises(ScopeError):
         await cluster.authentication.with_authentication_token(
             "nonsense", scopes=["nonsense"], downstream=CLI, operation="x"
         )
 
 
-async def test_one_use_is_one_use_however_many_ask() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(max_authentications=1, auto_delete=True)
+async def test_one_use_is_one_use_however_many_ask(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(max_authentications=1, auto_delete=True)
     results = await asyncio.gather(
         *(sign_in(cluster, credential) for _ in range(50)), return_exceptions=True
     )
     refused = [r for r in results if isinstance(r, UnauthenticatedError)]
     assert len(refused) == 49
     assert len(cluster.sessions()) == 1
-    assert cluster.store.tx.find("Credential", uid=credential.metadata.uid) is None
+    assert cluster.resources.find("Credential", uid=credential.metadata.uid) is None
 
 
-async def test_limited_uses_are_not_exceeded() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(max_authentications=7)
+async def test_limited_uses_are_not_exceeded(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(max_authentications=7)
     results = await asyncio.gather(
         *(sign_in(cluster, credential) for _ in range(30)), return_exceptions=True
     )
@@ -163,9 +173,8 @@ async def test_limited_uses_are_not_exceeded() -> None:
     assert cluster.get(credential).status.total_authentications == 7
 
 
-async def test_the_session_limit_is_not_exceeded_by_a_race() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(cluster.alice, max_authentications=100)
+async def test_the_session_limit_is_not_exceeded_by_a_race(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(cluster.alice, max_authentications=100)
     results = await asyncio.gather(
         *(sign_in(cluster, credential) for _ in range(40)), return_exceptions=True
     )
@@ -174,18 +183,15 @@ async def test_the_session_limit_is_not_exceeded_by_a_race() -> None:
     assert cluster.get(credential).status.total_authentications == 16
 
 
-async def test_code_verifier() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
-    credential.status.pkce.code_challenge = hashlib.sha256(b"v" * 32).digest()
-    credential = cluster.change(credential)
+async def test_code_verifier(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(code_challenge=hashlib.sha256(b"v" * 32).digest())
     for wrong in (b"", b"w" * 32):
         with pytest.raises(UnauthenticatedError):
             await sign_in(cluster, credential, code_verifier=wrong)
     assert cluster.get(credential).status.total_authentications == 0
     assert await sign_in(cluster, credential, code_verifier=b"v" * 32)
     with pytest.raises(UnauthenticatedError):
-        await sign_in(cluster, cluster.add_credential(), code_verifier=b"v" * 32)
+        await sign_in(cluster, await cluster.add_credential(), code_verifier=b"v" * 32)
 
 
 @pytest.mark.parametrize(
@@ -197,20 +203,19 @@ async def test_code_verifier() -> None:
     ],
 )
 async def test_the_user_must_be_there_and_enabled(
-    problem: str, error: type[AuthenticationError]
+    cluster: Cluster, problem: str, error: type[AuthenticationError]
 ) -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
-    secret = cluster.add_credential(credential_type=OAUTH2)
-    access = cluster.add_credential(credential_type=ACCESS_TOKEN)
+    credential = await cluster.add_credential()
+    secret = await cluster.add_credential(credential_type=OAUTH2)
+    access = await cluster.add_credential(credential_type=ACCESS_TOKEN)
     issued = await sign_in(cluster, credential)
     if problem == "is_disabled":
         cluster.robot.spec.is_disabled = True
     if problem == "is_locked":
         cluster.robot.status.is_locked = True
-    cluster.change(cluster.robot)
+    await cluster.change(cluster.robot)
     if problem == "deleted":
-        cluster.store.tx.delete("User", cluster.robot.metadata.uid)
+        await cluster.delete(cluster.robot)
     with pytest.raises(error):
         await sign_in(cluster, credential)
     with pytest.raises(error):
@@ -218,25 +223,26 @@ async def test_the_user_must_be_there_and_enabled(
     with pytest.raises(error):
         await refresh(cluster, issued.refresh_token)
     with pytest.raises(CredentialUnusableError):
-        cluster.authentication.generate_token(cluster.store.tx, access)
+        await cluster.generate(access)
     assert len(cluster.sessions()) == 1
     assert cluster.get(credential).status.total_authentications == 1
 
 
 @pytest.mark.parametrize("kind", ["garbage", "access", "refresh", "other key", "wrong type"])
 async def test_only_a_genuine_credential_token_authenticates(
-    kind: str, caplog: pytest.LogCaptureFixture
+    cluster: Cluster, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    cluster = Cluster()
-    credential = cluster.add_credential()
+    credential = await cluster.add_credential()
     issued = await sign_in(cluster, credential)
     tokens = {
         "garbage": "A" * 178,
         "access": issued.access_token,
         "refresh": issued.refresh_token,
-        "other key": Cluster().token(credential),
-        "wrong type": cluster.token(cluster.add_credential(credential_type=OAUTH2)),
+        "other key": Signer(cluster.keyring.signer.key_uid, Ed25519PrivateKey.generate()).issue(
+            TokenType.CREDENTIAL, credential.metadata.uid, credential.status.token_id, None
+        ),
+        "wrong type": cluster.token(await cluster.add_credential(credential_type=OAUTH2)),
     }
     with pytest.raises(UnauthenticatedError) as caught:
         await cluster.authentication.with_authentication_token(
@@ -248,11 +254,10 @@ async def test_only_a_genuine_credential_token_authenticates(
     assert tokens[kind] not in caplog.text
 
 
-async def test_a_rotated_credential_ends_its_old_token() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
+async def test_a_rotated_credential_ends_its_old_token(cluster: Cluster) -> None:
+    credential = await cluster.add_credential()
     old = cluster.token(credential)
-    made = cluster.authentication.generate_token(cluster.store.tx, credential)
+    made = await cluster.generate(credential)
     new = made.authentication_token.authentication_token
     with pytest.raises(UnauthenticatedError):
         await cluster.authentication.with_authentication_token(
@@ -263,9 +268,8 @@ async def test_a_rotated_credential_ends_its_old_token() -> None:
     )
 
 
-async def test_a_client_secret_renews_one_session() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=OAUTH2)
+async def test_a_client_secret_renews_one_session(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(credential_type=OAUTH2)
     first = await client_token(cluster, credential, scopes=["service:wiki"])
     second = await client_token(cluster, credential, scopes=["service:*"])
     (session,) = cluster.sessions()
@@ -279,20 +283,18 @@ async def test_a_client_secret_renews_one_session() -> None:
     assert cluster.get(credential).status.total_authentications == 2
 
 
-async def test_renewal_does_not_meet_the_session_limit() -> None:
-    cluster = Cluster()
+async def test_renewal_does_not_meet_the_session_limit(cluster: Cluster) -> None:
     cluster.robot.spec.session.max_per_user = 1
-    cluster.change(cluster.robot)
-    credential = cluster.add_credential(credential_type=OAUTH2)
+    await cluster.change(cluster.robot)
+    credential = await cluster.add_credential(credential_type=OAUTH2)
     await client_token(cluster, credential)
     await client_token(cluster, credential)
     with pytest.raises(SessionLimitError):
-        await client_token(cluster, cluster.add_credential(credential_type=OAUTH2))
+        await client_token(cluster, await cluster.add_credential(credential_type=OAUTH2))
 
 
-async def test_parallel_clients_get_one_session_and_one_live_token() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=OAUTH2)
+async def test_parallel_clients_get_one_session_and_one_live_token(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(credential_type=OAUTH2)
     issued = await asyncio.gather(*(client_token(cluster, credential) for _ in range(20)))
     assert len(cluster.sessions()) == 1
     assert sum(is_current(cluster, tokens) for tokens in issued) == 1
@@ -300,46 +302,41 @@ async def test_parallel_clients_get_one_session_and_one_live_token() -> None:
 
 
 @pytest.mark.parametrize("client_id", ["", "other-name", "é"])
-async def test_a_client_secret_of_another_client(client_id: str) -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=OAUTH2)
+async def test_a_client_secret_of_another_client(cluster: Cluster, client_id: str) -> None:
+    credential = await cluster.add_credential(credential_type=OAUTH2)
     with pytest.raises(UnauthenticatedError):
         await client_token(cluster, credential, client_id=client_id)
     assert cluster.get(credential).status.total_authentications == 0
 
 
-async def test_humans_have_no_client_secrets() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(cluster.alice, OAUTH2)
+async def test_humans_have_no_client_secrets(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(cluster.alice, OAUTH2)
     with pytest.raises(RefusedError):
         await client_token(cluster, credential)
 
 
 @pytest.mark.parametrize("scopes", [[], ["nonsense"]])
-async def test_a_client_secret_with_bad_scopes(scopes: list[str]) -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=OAUTH2)
+async def test_a_client_secret_with_bad_scopes(cluster: Cluster, scopes: list[str]) -> None:
+    credential = await cluster.add_credential(credential_type=OAUTH2)
     with pytest.raises(ScopeError):
         await client_token(cluster, credential, scopes=scopes)
     assert not cluster.sessions()
 
 
-async def test_a_rejected_session_is_not_replaced_by_asking_again() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=OAUTH2)
+async def test_a_rejected_session_is_not_replaced_by_asking_again(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(credential_type=OAUTH2)
     issued = await client_token(cluster, credential)
     session = cluster.get(issued.session)
     session.spec.state = core.SessionSpecState__.REJECTED
-    cluster.change(session)
+    await cluster.change(session)
     with pytest.raises(SessionRefusedError):
         await client_token(cluster, credential)
     assert cluster.get(credential).status.total_authentications == 1
     assert is_current(cluster, issued)
 
 
-async def test_client_secrets_can_be_limited_too() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(
+async def test_client_secrets_can_be_limited_too(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(
         credential_type=OAUTH2, max_authentications=2, auto_delete=True
     )
     await client_token(cluster, credential)
@@ -349,12 +346,11 @@ async def test_client_secrets_can_be_limited_too() -> None:
     assert is_current(cluster, last)
 
 
-async def test_a_refresh_kills_both_earlier_tokens() -> None:
-    cluster = Cluster()
-    first = await sign_in(cluster, cluster.add_credential())
+async def test_a_refresh_kills_both_earlier_tokens(cluster: Cluster) -> None:
+    first = await sign_in(cluster, await cluster.add_credential())
     session = cluster.get(first.session)
     session.status.authentication.info.aal = core.SessionStatusAuthenticationInfoAal__.AAL2
-    cluster.change(session)
+    await cluster.change(session)
     cluster.clock.now += 2 * HOUR
     second = await refresh(cluster, first.refresh_token)
     assert second.session.metadata.uid == first.session.metadata.uid
@@ -370,18 +366,16 @@ async def test_a_refresh_kills_both_earlier_tokens() -> None:
         await refresh(cluster, second.access_token)
 
 
-async def test_parallel_refreshes_with_one_token_succeed_once() -> None:
-    cluster = Cluster()
-    issued = await sign_in(cluster, cluster.add_credential())
+async def test_parallel_refreshes_with_one_token_succeed_once(cluster: Cluster) -> None:
+    issued = await sign_in(cluster, await cluster.add_credential())
     results = await asyncio.gather(
         *(refresh(cluster, issued.refresh_token) for _ in range(10)), return_exceptions=True
     )
     assert sum(isinstance(result, UnauthenticatedError) for result in results) == 9
 
 
-async def test_refreshes_are_limited_and_a_refused_one_keeps_the_tokens() -> None:
-    cluster = Cluster()
-    issued = await sign_in(cluster, cluster.add_credential())
+async def test_refreshes_are_limited_and_a_refused_one_keeps_the_tokens(cluster: Cluster) -> None:
+    issued = await sign_in(cluster, await cluster.add_credential())
     for _ in range(5):
         issued = await refresh(cluster, issued.refresh_token)
     with pytest.raises(TooEarlyError):
@@ -391,9 +385,8 @@ async def test_refreshes_are_limited_and_a_refused_one_keeps_the_tokens() -> Non
     assert await refresh(cluster, issued.refresh_token)
 
 
-async def test_log_out_ends_the_session_for_good() -> None:
-    cluster = Cluster()
-    issued = await sign_in(cluster, cluster.add_credential())
+async def test_log_out_ends_the_session_for_good(cluster: Cluster) -> None:
+    issued = await sign_in(cluster, await cluster.add_credential())
     ended = await cluster.authentication.log_out(issued.refresh_token, operation="out")
     assert ended.metadata.uid == issued.session.metadata.uid
     assert not cluster.sessions()
@@ -403,10 +396,9 @@ async def test_log_out_ends_the_session_for_good() -> None:
         await cluster.authentication.log_out(issued.refresh_token, operation="out")
 
 
-async def test_a_refresh_racing_a_log_out_never_revives() -> None:
-    cluster = Cluster()
+async def test_a_refresh_racing_a_log_out_never_revives(cluster: Cluster) -> None:
     for first in ("refresh", "out"):
-        issued = await sign_in(cluster, cluster.add_credential())
+        issued = await sign_in(cluster, await cluster.add_credential())
         out = cluster.authentication.log_out(issued.refresh_token, operation="out")
         again = refresh(cluster, issued.refresh_token)
         order = (again, out) if first == "refresh" else (out, again)
@@ -415,18 +407,14 @@ async def test_a_refresh_racing_a_log_out_never_revives() -> None:
         assert isinstance(results[1], UnauthenticatedError)
         assert len(cluster.sessions()) == (1 if first == "refresh" else 0)
         for session in cluster.sessions():
-            cluster.store.tx.delete("Session", session.metadata.uid)
+            await cluster.delete(session)
 
 
-async def test_access_tokens_come_from_one_session() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=ACCESS_TOKEN)
-    credential.spec.authorization.policies.append("allow-all")
-    credential = cluster.change(credential)
-    authentication, verifier = cluster.authentication, cluster.keyring.verifier
-    first = authentication.generate_token(cluster.store.tx, credential).access_token.access_token
-    again = cluster.get(credential)
-    second = authentication.generate_token(cluster.store.tx, again).access_token.access_token
+async def test_access_tokens_come_from_one_session(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(credential_type=ACCESS_TOKEN, policies=["allow-all"])
+    verifier = cluster.keyring.verifier
+    first = (await cluster.generate(credential)).access_token.access_token
+    second = (await cluster.generate(credential)).access_token.access_token
     (session,) = cluster.sessions()
     assert session.status.type == CLIENTLESS
     assert list(session.spec.authorization.policies) == ["allow-all"]
@@ -441,23 +429,21 @@ async def test_access_tokens_come_from_one_session() -> None:
     assert cluster.get(credential).status.total_authentications == 2
 
 
-async def test_access_tokens_of_a_rejected_session() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=ACCESS_TOKEN, session_type=CLIENT)
-    cluster.authentication.generate_token(cluster.store.tx, credential)
+async def test_access_tokens_of_a_rejected_session(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(credential_type=ACCESS_TOKEN, session_type=CLIENT)
+    await cluster.generate(credential)
     (session,) = cluster.sessions()
     assert session.status.type == CLIENT
     session.spec.state = core.SessionSpecState__.REJECTED
-    cluster.change(session)
+    await cluster.change(session)
     with pytest.raises(CredentialUnusableError) as caught:
-        cluster.authentication.generate_token(cluster.store.tx, cluster.get(credential))
+        await cluster.generate(cluster.get(credential))
     assert session.metadata.name in str(caught.value)
 
 
-async def test_client_secrets_are_generated_with_their_client_id() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=OAUTH2, expires_at=NOW + HOUR)
-    made = cluster.authentication.generate_token(cluster.store.tx, credential).oauth2_credentials
+async def test_client_secrets_are_generated_with_their_client_id(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(credential_type=OAUTH2, expires_at=NOW + HOUR)
+    made = (await cluster.generate(credential)).oauth2_credentials
     assert made.client_id == credential.status.id
     issued = await cluster.authentication.with_client_secret(
         made.client_id, made.client_secret, downstream=SDK, operation="/oauth2/token"
@@ -470,16 +456,14 @@ async def test_client_secrets_are_generated_with_their_client_id() -> None:
         )
 
 
-async def test_a_credential_of_no_type_makes_no_token() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=0)
+async def test_a_credential_of_no_type_makes_no_token(cluster: Cluster) -> None:
+    credential = await cluster.add_credential(credential_type=0)
     with pytest.raises(CredentialUnusableError):
-        cluster.authentication.generate_token(cluster.store.tx, credential)
+        await cluster.generate(credential)
 
 
-async def test_without_signing_keys_nothing_is_stored() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
+async def test_without_signing_keys_nothing_is_stored(cluster: Cluster) -> None:
+    credential = await cluster.add_credential()
     token = cluster.token(credential)
     with pytest.raises(keys.SigningKeyError):
         cluster.keyring.replace([])
@@ -490,13 +474,11 @@ async def test_without_signing_keys_nothing_is_stored() -> None:
     assert not cluster.sessions()
 
 
-async def test_addresses_are_pinned_where_the_cluster_wants_it() -> None:
-    cluster = Cluster()
-    config = cluster.store.tx.find("ClusterConfig", name="default")
-    assert config is not None
+async def test_addresses_are_pinned_where_the_cluster_wants_it(cluster: Cluster) -> None:
+    config = cluster.resources.get(core.ClusterConfig, name="default")
     config.spec.ingress.use_forwarded_for_header = True
-    cluster.change(config)
-    issued = await sign_in(cluster, cluster.add_credential())
+    await cluster.change(config)
+    issued = await sign_in(cluster, await cluster.add_credential())
     assert issued.session.status.authentication.info.downstream.ip_address == "192.0.2.1"
     renewed = await cluster.authentication.with_refresh_token(
         issued.refresh_token, downstream=Downstream("x", "2001:DB8::1"), operation="refresh"
@@ -504,18 +486,16 @@ async def test_addresses_are_pinned_where_the_cluster_wants_it() -> None:
     assert renewed.session.status.authentication.info.downstream.ip_address == "2001:db8::1"
 
 
-async def test_a_deleted_credential_leaves_its_sessions() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
+async def test_a_deleted_credential_leaves_its_sessions(cluster: Cluster) -> None:
+    credential = await cluster.add_credential()
     issued = await sign_in(cluster, credential)
-    cluster.store.tx.delete("Credential", credential.metadata.uid)
+    await cluster.delete(credential)
     assert await refresh(cluster, issued.refresh_token)
     with pytest.raises(UnauthenticatedError):
         await sign_in(cluster, credential)
 
 
-async def test_unknown_sessions() -> None:
-    cluster = Cluster()
+async def test_unknown_sessions(cluster: Cluster) -> None:
     token = cluster.keyring.signer.issue(
         TokenType.REFRESH, str(uuid.uuid4()), str(uuid.uuid4()), NOW + HOUR
     )

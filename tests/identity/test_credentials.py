@@ -1,42 +1,51 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import uuid
+from math import inf
 
 import pytest
 
-from octelium.identity import credentials
+from octelium.identity import credentials, keys
 from octelium.identity.errors import (
     CredentialUnusableError,
     UnauthenticatedError,
     UnknownUserError,
 )
-from octelium.identity.tokens import TokenClaims, TokenType
+from octelium.identity.tokens import TokenClaims, TokenType, Verifier
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.identity.cluster import ACCESS_TOKEN, AUTH_TOKEN, OAUTH2, Cluster
-from tests.identity.memory import NOW
+from tests.identity.cluster import (
+    ACCESS_TOKEN,
+    AUTH_TOKEN,
+    NOW,
+    OAUTH2,
+    add_credential,
+    add_user,
+    lone_transaction,
+)
 
 
-def claims(cluster: Cluster, credential: core.Credential) -> TokenClaims:
-    verified = cluster.keyring.verifier.verify(cluster.token(credential), TokenType.CREDENTIAL)
-    assert verified is not None
-    return verified
+def claims(credential: core.Credential) -> TokenClaims:
+    token_id = credential.status.token_id
+    return TokenClaims(TokenType.CREDENTIAL, credential.metadata.uid, token_id, inf)
 
 
 def test_a_current_token_counts() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
-    tx = cluster.store.tx
-    assert credentials.present(tx, claims(cluster, credential), AUTH_TOKEN, NOW) == credential
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot)
+    assert credentials.present(tx, claims(credential), AUTH_TOKEN, NOW) == credential
 
 
 @pytest.mark.parametrize(
     "problem", ["is_disabled", "is_locked", "expired", "spent", "type", "token", "deleted"]
 )
 def test_what_does_not_count(problem: str) -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(max_authentications=2, expires_at=NOW + 100)
-    verified = claims(cluster, credential)
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, max_authentications=2, expires_at=NOW + 100)
+    verified = claims(credential)
     now = NOW
     match problem:
         case "is_disabled":
@@ -51,21 +60,22 @@ def test_what_does_not_count(problem: str) -> None:
             credential.spec.type = OAUTH2
         case "token":
             credential.status.token_id = str(uuid.uuid4())
-    cluster.change(credential)
+    tx.update(credential)
     if problem == "deleted":
-        cluster.store.tx.delete("Credential", credential.metadata.uid)
+        tx.delete("Credential", credential.metadata.uid)
     with pytest.raises(UnauthenticatedError):
-        credentials.present(cluster.store.tx, verified, AUTH_TOKEN, now)
+        credentials.present(tx, verified, AUTH_TOKEN, now)
 
 
 def test_a_credential_without_a_token_has_none() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
-    verified = claims(cluster, credential)
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot)
+    verified = claims(credential)
     credential.status.token_id = ""
-    cluster.change(credential)
+    tx.update(credential)
     with pytest.raises(UnauthenticatedError):
-        credentials.present(cluster.store.tx, verified, AUTH_TOKEN, NOW)
+        credentials.present(tx, verified, AUTH_TOKEN, NOW)
 
 
 def test_code_verifier() -> None:
@@ -93,21 +103,23 @@ def test_an_empty_challenge_is_met_by_nothing() -> None:
 
 
 def test_a_user_of_the_same_name_is_not_meant() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
-    assert credentials.user_of(cluster.store.tx, credential) == cluster.robot
-    cluster.store.tx.delete("User", cluster.robot.metadata.uid)
-    cluster.add_user("robot", core.UserSpecType__.WORKLOAD)
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot)
+    assert credentials.user_of(tx, credential) == robot
+    tx.delete("User", robot.metadata.uid)
+    add_user(tx, "robot")
     with pytest.raises(UnknownUserError):
-        credentials.user_of(cluster.store.tx, credential)
+        credentials.user_of(tx, credential)
     credential.status.ClearField("user_ref")
     with pytest.raises(UnknownUserError):
-        credentials.user_of(cluster.store.tx, credential)
+        credentials.user_of(tx, credential)
 
 
 def test_info_names_the_credential() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential()
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot)
     info = credentials.info_of(credential)
     assert info.type == core.SessionStatusAuthenticationInfoType__.CREDENTIAL
     assert info.credential.credential_ref.uid == credential.metadata.uid
@@ -116,62 +128,80 @@ def test_info_names_the_credential() -> None:
 
 
 def test_uses_are_counted() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(max_authentications=2)
-    credentials.consume(cluster.store.tx, credential)
-    assert cluster.get(credential).status.total_authentications == 1
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, max_authentications=2)
+    credentials.consume(tx, credential)
+    assert tx.get(core.Credential, uid=credential.metadata.uid).status.total_authentications == 1
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_the_last_use_deletes_a_credential_that_wants_it(most: int) -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(max_authentications=most, auto_delete=True)
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, max_authentications=most, auto_delete=True)
     for _ in range(most):
-        assert cluster.store.tx.find("Credential", uid=credential.metadata.uid)
-        credentials.consume(cluster.store.tx, cluster.get(credential))
-    assert cluster.store.tx.find("Credential", uid=credential.metadata.uid) is None
+        assert tx.find("Credential", uid=credential.metadata.uid)
+        credentials.consume(tx, tx.get(core.Credential, uid=credential.metadata.uid))
+    assert tx.find("Credential", uid=credential.metadata.uid) is None
 
 
 def test_without_a_limit_nothing_is_deleted() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(auto_delete=True)
-    credentials.consume(cluster.store.tx, credential)
-    assert cluster.get(credential).status.total_authentications == 1
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, auto_delete=True)
+    credentials.consume(tx, credential)
+    assert tx.get(core.Credential, uid=credential.metadata.uid).status.total_authentications == 1
 
 
 def test_a_new_token_kills_the_old_one() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(expires_at=NOW + 1000)
-    old = claims(cluster, credential)
-    replaced = credentials.replace_token(cluster.store.tx, credential, NOW + 5)
+    tx = lone_transaction()
+    credential = add_credential(tx, add_user(tx, "robot"))
+    old = claims(credential)
+    replaced = credentials.replace_token(tx, credential, NOW + 5)
     assert replaced.status.total_rotations == 1
     assert replaced.status.last_rotation_at.seconds == NOW + 5
-    new = claims(cluster, replaced)
-    assert new.expires_at == NOW + 1000
-    assert credentials.present(cluster.store.tx, new, AUTH_TOKEN, NOW)
+    assert credentials.present(tx, claims(replaced), AUTH_TOKEN, NOW)
     with pytest.raises(UnauthenticatedError):
-        credentials.present(cluster.store.tx, old, AUTH_TOKEN, NOW)
+        credentials.present(tx, old, AUTH_TOKEN, NOW)
+
+
+def test_a_token_ends_with_its_credential() -> None:
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    secret = keys.new_signing_secret()
+    secret.metadata.uid = str(uuid.uuid4())
+    loaded = keys.load([secret])
+    verifier = Verifier(loaded.public, clock=lambda: NOW)
+    for expires_at, expected in ((NOW + 1000, NOW + 1000), (None, inf)):
+        spec = {} if expires_at is None else {"expires_at": expires_at}
+        credential = add_credential(tx, robot, **spec)
+        token = credentials.token_of(loaded.signer, credential)
+        verified = verifier.verify(token, TokenType.CREDENTIAL)
+        assert verified == dataclasses.replace(claims(credential), expires_at=expected)
 
 
 @pytest.mark.parametrize("problem", ["is_disabled", "is_locked", "expired"])
 def test_no_token_for_a_credential_that_does_not_count(problem: str) -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(expires_at=NOW + 10)
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, expires_at=NOW + 10)
     if problem == "is_disabled":
         credential.spec.is_disabled = True
     if problem == "is_locked":
         credential.status.is_locked = True
-    credential = cluster.change(credential)
+    credential = tx.update(credential)
     with pytest.raises(CredentialUnusableError) as caught:
-        credentials.replace_token(cluster.store.tx, credential, NOW + 10)
+        credentials.replace_token(tx, credential, NOW + 10)
     assert credential.metadata.name in str(caught.value)
-    assert cluster.get(credential).status.total_rotations == 0
+    assert tx.get(core.Credential, uid=credential.metadata.uid).status.total_rotations == 0
 
 
 def test_a_spent_credential_makes_no_more_access_tokens() -> None:
-    cluster = Cluster()
-    credential = cluster.add_credential(credential_type=ACCESS_TOKEN, max_authentications=1)
+    tx = lone_transaction()
+    robot = add_user(tx, "robot")
+    credential = add_credential(tx, robot, ACCESS_TOKEN, max_authentications=1)
     credential.status.total_authentications = 1
-    credential = cluster.change(credential)
+    credential = tx.update(credential)
     with pytest.raises(CredentialUnusableError):
-        credentials.replace_token(cluster.store.tx, credential, NOW)
+        credentials.replace_token(tx, credential, NOW)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -11,7 +12,12 @@ from octelium.identity import keys
 from octelium.identity.keys import Keyring, SigningKeyError
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.identity.memory import NOW, Clock, MemoryStore
+from tests.identity.cluster import NOW, Clock, lone_transaction, open_cluster
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from octelium.store.transaction import Transaction
 
 DAY = 24 * 60 * 60
 SUBJECT = str(uuid.uuid4())
@@ -21,9 +27,10 @@ def token(keyring: Keyring) -> str:
     return keyring.signer.issue(TokenType.ACCESS, SUBJECT, str(uuid.uuid4()), NOW + 1000 * DAY)
 
 
-def rotated(store: MemoryStore) -> list[core.Secret]:
-    keys.rotate(store.tx, store.clock())
-    return sorted(store.tx.list("Secret"), key=lambda s: s.metadata.created_at.seconds)
+def rotated(tx: Transaction) -> list[core.Secret]:
+    """All Secrets, the oldest first, after a rotation at the transaction's time."""
+    keys.rotate(tx, tx.at)
+    return tx.list(core.Secret, whole=True)
 
 
 def test_a_new_secret_is_the_clusters_own_and_hidden() -> None:
@@ -46,39 +53,38 @@ def test_a_label_alone_makes_no_signing_key() -> None:
 
 
 def test_the_first_rotation_makes_a_key() -> None:
-    store = MemoryStore()
-    assert keys.rotate(store.tx, NOW)
-    assert not keys.rotate(store.tx, NOW)
-    assert len(rotated(store)) == 1
+    tx = lone_transaction()
+    assert keys.rotate(tx, NOW)
+    assert not keys.rotate(tx, NOW)
+    assert len(rotated(tx)) == 1
 
 
 def test_a_key_is_replaced_after_thirty_days() -> None:
-    clock = Clock()
-    store = MemoryStore(clock)
-    (first,) = rotated(store)
-    clock.now += 30 * DAY - 1
-    assert len(rotated(store)) == 1
-    clock.now += 1
-    old, new = rotated(store)
+    tx = lone_transaction()
+    (first,) = rotated(tx)
+    tx.at += 30 * DAY - 1
+    assert len(rotated(tx)) == 1
+    tx.at += 1
+    old, new = rotated(tx)
     assert old.metadata.uid == first.metadata.uid
     assert old.metadata.system_labels[keys.ROTATED] == "true"
     assert keys.ROTATED not in new.metadata.system_labels
     assert keys.load([old, new]).signer.key_uid == new.metadata.uid
-    assert len(rotated(store)) == 2
+    assert len(rotated(tx)) == 2
 
 
 def test_old_tokens_verify_until_their_key_is_deleted() -> None:
     clock = Clock()
-    store = MemoryStore(clock)
+    tx = lone_transaction()
     keyring = Keyring(clock=clock)
-    keyring.replace(rotated(store))
+    keyring.replace(rotated(tx))
     old = token(keyring)
     while clock.now < NOW + 360 * DAY - 30 * DAY:
-        clock.now += 30 * DAY
-        keyring.replace(rotated(store))
+        clock.now = tx.at = clock.now + 30 * DAY
+        keyring.replace(rotated(tx))
         assert keyring.verifier.verify(old, TokenType.ACCESS)
-    clock.now = NOW + 360 * DAY
-    present = rotated(store)
+    clock.now = tx.at = NOW + 360 * DAY
+    present = rotated(tx)
     keyring.replace(present)
     assert keyring.verifier.verify(old, TokenType.ACCESS) is None
     assert keyring.verifier.verify(token(keyring), TokenType.ACCESS)
@@ -86,27 +92,25 @@ def test_old_tokens_verify_until_their_key_is_deleted() -> None:
 
 
 def test_the_newest_key_is_never_deleted() -> None:
-    clock = Clock()
-    store = MemoryStore(clock)
-    (first,) = rotated(store)
-    clock.now += 5000 * DAY
-    uids = [secret.metadata.uid for secret in rotated(store)]
+    tx = lone_transaction()
+    (first,) = rotated(tx)
+    tx.at += 5000 * DAY
+    uids = [secret.metadata.uid for secret in rotated(tx)]
     assert len(uids) == 2
     assert first.metadata.uid in uids
 
 
 def test_other_secrets_are_left_alone() -> None:
-    clock = Clock()
-    store = MemoryStore(clock)
+    tx = lone_transaction()
     other = core.Secret(api_version="core/v1", kind="Secret")
     other.metadata.name = "sys:ssh-ca"
     other.data.value = "x"
-    store.tx.create(other)
-    rotated(store)
-    clock.now += 5000 * DAY
-    keys.rotate(store.tx, clock.now)
-    assert store.tx.find("Secret", name="sys:ssh-ca") is not None
-    assert len(keys.load(store.tx.list("Secret")).public) == 2
+    tx.create(other)
+    rotated(tx)
+    tx.at += 5000 * DAY
+    keys.rotate(tx, tx.at)
+    assert tx.find("Secret", name="sys:ssh-ca") is not None
+    assert len(keys.load(tx.list(core.Secret, whole=True)).public) == 2
 
 
 def secret_with(pem: bytes) -> core.Secret:
@@ -169,3 +173,45 @@ def test_an_empty_ring_refuses() -> None:
     with pytest.raises(SigningKeyError):
         keyring.replace([])
     assert keyring.verifier.verify("A" * 178, TokenType.ACCESS) is None
+
+
+async def test_a_ring_follows_the_store(tmp_path: Path) -> None:
+    async with open_cluster(tmp_path) as cluster:
+        ring = Keyring(clock=cluster.clock)
+        stop = ring.follow(cluster.resources)
+        old = token(ring)
+        cluster.clock.now += 30 * DAY
+        assert await cluster.write(lambda tx: keys.rotate(tx, cluster.clock()))
+        assert ring.signer.key_uid == cluster.keyring.signer.key_uid
+        assert ring.verifier.verify(old, TokenType.ACCESS)
+        oldest = min(
+            cluster.resources.list(core.Secret), key=lambda s: s.metadata.created_at.seconds
+        )
+        await cluster.delete(oldest)
+        assert ring.verifier.verify(old, TokenType.ACCESS) is None
+        assert ring.verifier.verify(token(ring), TokenType.ACCESS)
+        stop()
+        newest = ring.signer.key_uid
+        cluster.clock.now += 30 * DAY
+        await cluster.write(lambda tx: keys.rotate(tx, cluster.clock()))
+        assert ring.signer.key_uid == newest
+
+
+async def test_a_ring_that_loses_its_last_key_refuses(tmp_path: Path) -> None:
+    async with open_cluster(tmp_path) as cluster:
+        issued = token(cluster.keyring)
+        (secret,) = cluster.resources.list(core.Secret)
+        await cluster.delete(secret)
+        assert cluster.keyring.verifier.verify(issued, TokenType.ACCESS) is None
+        with pytest.raises(SigningKeyError):
+            token(cluster.keyring)
+
+
+async def test_other_secrets_do_not_reload_a_ring(tmp_path: Path) -> None:
+    async with open_cluster(tmp_path) as cluster:
+        signer = cluster.keyring.signer
+        other = core.Secret()
+        other.metadata.name = "api-key"
+        other.data.value = "x"
+        await cluster.write(lambda tx: tx.create(other))
+        assert cluster.keyring.signer is signer
