@@ -43,11 +43,14 @@ class Part:
 
     def decode(self, vault: Vault, uid: str, stored: bytes) -> bytes:
         """Plain bytes of the stored form. Raises StoreUnusable when it was altered."""
-        packed = vault.open(self.record_kind, uid, stored) if self.sealed else stored
+        return self.unpack(vault.open(self.record_kind, uid, stored) if self.sealed else stored)
+
+    def unpack(self, packed: bytes) -> bytes:
+        """Plain bytes of what is not sealed. Raises StoreUnusable when it was altered."""
         try:
             return zlib.decompress(packed) if self.compressed else packed
         except zlib.error as error:
-            raise StoreUnusable(f"{self.record_kind} {uid} is damaged: {error}") from error
+            raise StoreUnusable(f"a {self.record_kind} is damaged: {error}") from error
 
 
 def _take_data(message: Any) -> bytes | None:
