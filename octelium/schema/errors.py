@@ -23,6 +23,14 @@ def render_path(steps: tuple[Step, ...]) -> str:
     return "".join(parts)
 
 
+def under(path: str, step: Step) -> str:
+    """The path of a part of what stands at `path`."""
+    if isinstance(step, int):
+        return f"{path}[{step}]"
+    rendered = render_path((step,))
+    return f"{path}{rendered}" if not path or rendered.startswith("[") else f"{path}.{rendered}"
+
+
 class Invalid(Exception):  # noqa: N818  (reads as the verdict that it is: `raise Invalid(…)`)
     """One resource or value that breaks a rule.
 
@@ -41,9 +49,7 @@ class Invalid(Exception):  # noqa: N818  (reads as the verdict that it is: `rais
 
     def within(self, prefix: str) -> Invalid:
         """The same fault, seen from the object that holds the value at `prefix`."""
-        if not self.path:
-            return Invalid(prefix, self.problem, self.remedy)
-        joint = "" if self.path.startswith("[") or not prefix else "."
+        joint = "" if not self.path or self.path.startswith("[") or not prefix else "."
         return Invalid(f"{prefix}{joint}{self.path}", self.problem, self.remedy)
 
 

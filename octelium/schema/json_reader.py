@@ -74,7 +74,7 @@ def read(message: Message, value: Any) -> list[Problem]:
     return reading.problems
 
 
-class _Mismatch(Exception):  # noqa: N818
+class _Mismatch(Exception):  # noqa: N818  (no error of the program)
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem)
         self.problem = problem

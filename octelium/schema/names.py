@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from octelium.schema.kinds import Kind
 
 DEFAULT_NAMESPACE = "default"
+DEFAULT_REGION = "default"
 
 LABEL = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,38}[a-z0-9]")
 """One label of a name: 2 to 40 lower-case letters, digits and single hyphens; a letter first."""
@@ -21,7 +22,7 @@ LABEL_VALUE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _STORED_PART = re.compile(r"[a-z0-9][a-z0-9-:]{0,52}[a-z0-9]")
 _MAX_NAME = 128
 _PARENTS = {"Service": 1, "Policy": 5}
-_LABEL_RULE = "2 to 40 lower-case letters, digits and single hyphens, beginning with a letter"
+LABEL_RULE = "2 to 40 lower-case letters, digits and single hyphens, beginning with a letter"
 
 
 def check_name(kind: Kind, name: str, *, path: str = "metadata.name") -> None:
@@ -31,7 +32,7 @@ def check_name(kind: Kind, name: str, *, path: str = "metadata.name") -> None:
     Invalid at `path`.
     """
     if not name:
-        raise Invalid(path, "a name is missing", f"give {_LABEL_RULE}")
+        raise Invalid(path, "a name is missing", f"give {LABEL_RULE}")
     labels = name.split(".")
     most = _PARENTS.get(kind.name, 0)
     if len(labels) - 1 > most:
@@ -41,7 +42,7 @@ def check_name(kind: Kind, name: str, *, path: str = "metadata.name") -> None:
         raise Invalid(path, f"the name is longer than {_MAX_NAME} characters")
     for label in labels:
         if LABEL.fullmatch(label) is None:
-            raise Invalid(path, f"{name!r} is not a valid name", f"each label: {_LABEL_RULE}")
+            raise Invalid(path, f"{name!r} is not a valid name", f"each label: {LABEL_RULE}")
 
 
 def is_label(text: str) -> bool:

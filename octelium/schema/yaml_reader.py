@@ -139,7 +139,7 @@ class _Frame:
         self.merged: list[Any] = []
 
 
-class _Refused(Exception):  # noqa: N818
+class _Refused(Exception):  # noqa: N818  (no error of the program)
     """The rest of a document cannot be understood."""
 
 
