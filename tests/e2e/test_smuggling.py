@@ -35,7 +35,7 @@ CASES = {
     "two transfer-encodings": (
         POST + b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
-    "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\nHost: %h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked in HTTP/1.0": CHUNKED.replace(b"1.1", b"1.0") + b"0\r\n\r\n",
     "bad chunk size": CHUNKED + b"0x1\r\na\r\n0\r\n\r\n",
     "negative chunk size": CHUNKED + b"-1\r\na\r\n0\r\n\r\n",
     "chunk without CRLF": CHUNKED + b"1\r\nab0\r\n\r\n",
