@@ -26,10 +26,12 @@ class Hello(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     WORKER_FIELD_NUMBER: _builtins.int
     INSTANCE_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     revision: _builtins.int
     worker: _builtins.str
     instance: _builtins.bytes
+    reader: _builtins.bytes
     def __init__(
         self,
         *,
@@ -37,10 +39,11 @@ class Hello(_message.Message):
         revision: _builtins.int = ...,
         worker: _builtins.str = ...,
         instance: _builtins.bytes = ...,
+        reader: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "revision", b"revision", "role", b"role", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "reader", b"reader", "revision", b"revision", "role", b"role", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
