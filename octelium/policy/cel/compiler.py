@@ -42,13 +42,18 @@ _FOLDED: Final = frozenset({"timestamp", "duration"})
 
 
 class Scope:
-    """Which slot each variable has; grows inwards."""
+    """Which slot each variable has; grows inwards.
 
-    __slots__ = ("_names", "_next")
+    With `lenient`, for trees that were not checked, an unknown name or function is an error of the
+    evaluation, which may be absorbed, and not of the compilation.
+    """
 
-    def __init__(self, names: Mapping[str, Slot], following: int) -> None:
+    __slots__ = ("_names", "_next", "lenient")
+
+    def __init__(self, names: Mapping[str, Slot], following: int, *, lenient: bool = False) -> None:
         self._names = dict(names)
         self._next = following
+        self.lenient = lenient
 
     def find(self, name: str) -> Slot | None:
         """The slot of a variable, or None if there is no such variable."""
@@ -63,7 +68,8 @@ class Scope:
         if self._next >= LOCALS + MAX_SLOTS:
             raise CompileError(f"more than {MAX_SLOTS} variables are nested")
         slot = Slot(self._next, lazy)
-        return Scope({**self._names, name: slot}, self._next + 1), slot
+        names = {**self._names, name: slot}
+        return Scope(names, self._next + 1, lenient=self.lenient), slot
 
 
 POLICY_SCOPE: Final = Scope(
@@ -105,9 +111,19 @@ def _compile_ident(node: Ident, scope: Scope) -> Closure:
     if slot is None:
         cel_type = TYPE_NAMES.get(node.name)
         if cel_type is None:
-            raise CompileError(f"undeclared reference to {node.name!r}")
+            return _undeclared(f"undeclared reference to {node.name!r}", scope)
         return lambda _frame: cel_type
     return slot.read() if slot.lazy or slot.index == ATTRS else slot.read_plain()
+
+
+def _undeclared(problem: str, scope: Scope) -> Closure:
+    if not scope.lenient:
+        raise CompileError(problem)
+
+    def fail(_frame: Frame) -> object:
+        raise CelError(problem)
+
+    return fail
 
 
 def _path(node: Node) -> tuple[Node, tuple[str, ...]]:
@@ -256,7 +272,7 @@ def _compile_call(node: Call, scope: Scope) -> Closure:
         return _compile_matches(args[0], args[-1].value, scope)
     function = FUNCTIONS.get((name, len(args)))
     if function is None:
-        raise CompileError(f"there is no function {name}() with {len(args)} arguments")
+        return _undeclared(f"there is no function {name}() with {len(args)} arguments", scope)
     closures = [compile_node(arg, scope) for arg in args]
     if name in _FOLDED and isinstance(args[0], Const):
         try:

@@ -46,8 +46,8 @@ class Checked:
     """The checker's name of the result's type; `DYN` when only an evaluation can tell."""
 
 
-def check(text: str, variables: tuple[str, ...] = VARIABLES) -> Checked:
-    """Parse and type-check an expression.
+def check(text: str, variables: tuple[str, ...] = VARIABLES, *, types: bool = True) -> Checked:
+    """Parse an expression and, unless `types` is False, check its names and types.
 
     Raises:
         CompileError: it is blank, too long, or wrong; the text says where.
@@ -61,10 +61,11 @@ def check(text: str, variables: tuple[str, ...] = VARIABLES) -> Checked:
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         raise CompileError("the expression holds half a surrogate pair, which is no character")
     try:
-        compiled = environment(variables).compile(text)
+        compiled = environment(variables).compile(text, disable_check=not types)
+        result_type = compiled.return_type().name() if types else "DYN"
     except (RuntimeError, ValueError) as error:
         raise CompileError(_readable(str(error))) from None
-    return Checked(text, decode(compiled.serialize()), compiled.return_type().name())
+    return Checked(text, decode(compiled.serialize()), result_type)
 
 
 @lru_cache(maxsize=16)

@@ -20,7 +20,8 @@ from octelium.policy.cel.values import (
     Timestamp,
     UInt,
     charge,
-    comparable,
+    equal,
+    is_less,
     no_overload,
 )
 
@@ -159,30 +160,28 @@ def negate(value: Any, _frame: Frame) -> object:
 
 def less(left: Any, right: Any, _frame: Frame) -> bool:
     """`left < right`."""
-    if comparable(left, right):
-        return bool(left < right)
-    raise no_overload("_<_", left, right)
-
-
-def less_equal(left: Any, right: Any, _frame: Frame) -> bool:
-    """`left <= right`."""
-    if comparable(left, right):
-        return bool(left < right or left == right)
-    raise no_overload("_<=_", left, right)
+    result = is_less(left, right)
+    if result is None:
+        raise no_overload("_<_", left, right)
+    return result
 
 
 def greater(left: Any, right: Any, _frame: Frame) -> bool:
     """`left > right`."""
-    if comparable(left, right):
-        return bool(right < left)
-    raise no_overload("_>_", left, right)
+    result = is_less(right, left)
+    if result is None:
+        raise no_overload("_>_", left, right)
+    return result
 
 
-def greater_equal(left: Any, right: Any, _frame: Frame) -> bool:
+def less_equal(left: Any, right: Any, frame: Frame) -> bool:
+    """`left <= right`."""
+    return less(left, right, frame) or equal(left, right, frame)
+
+
+def greater_equal(left: Any, right: Any, frame: Frame) -> bool:
     """`left >= right`."""
-    if comparable(left, right):
-        return bool(right < left or left == right)
-    raise no_overload("_>=_", left, right)
+    return greater(left, right, frame) or equal(left, right, frame)
 
 
 BINARY: Final[dict[str, Callable[[Any, Any, Frame], object]]] = {

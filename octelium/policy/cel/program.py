@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from octelium.policy.cel import compiler, environment
-from octelium.policy.cel.errors import CelError, EvaluationError, MissingDataError
+from octelium.policy.cel.errors import CelError, CompileError, EvaluationError, MissingDataError
+from octelium.policy.cel.folds import Slot
 from octelium.policy.cel.reads import Path, Reads, analyze
 from octelium.policy.cel.values import (
     ABSENT,
@@ -20,7 +21,7 @@ from octelium.policy.cel.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 MAX_STEPS: Final = 250_000
 """Steps of loops and of work on large values in one decision: some 20 ms of a slow core."""
@@ -94,6 +95,31 @@ def compile_program(text: str) -> Program:
     """
     checked = environment.check(text)
     return Program(text, compiler.compile_node(checked.root), analyze(checked.root), checked.type)
+
+
+def evaluate_once(
+    text: str, variables: Mapping[str, object], *, check: bool = True, now: float | None = None
+) -> object:
+    """Evaluate an expression over variables of any names, which may be qualified (`a.b`).
+
+    Values are those of `octelium.policy.cel.values`. Without `check` a wrong type, name or
+    function counts only where the evaluation meets it.
+
+    Raises:
+        CompileError: the text cannot be used.
+        EvaluationError: the evaluation failed.
+    """
+    checked = environment.check(text, tuple(variables), types=check)
+    if len(variables) > MAX_SLOTS // 2:
+        raise CompileError(f"more than {MAX_SLOTS // 2} variables")
+    frame = new_frame({}, now=now)
+    slots: dict[str, Slot] = {}
+    for index, (name, value) in enumerate(variables.items(), start=LOCALS):
+        slots[name] = Slot(index, lazy=False)
+        frame[index] = value
+    scope = compiler.Scope(slots, LOCALS + len(slots), lenient=not check)
+    run = compiler.compile_node(checked.root, scope)
+    return Program(text, run, analyze(checked.root), checked.type).evaluate(frame)
 
 
 def new_frame(ctx: dict[str, Any], attrs: object = ABSENT, *, now: float | None = None) -> Frame:

@@ -10,12 +10,12 @@
 | type | `CelType` |
 
 Equality across types and numeric comparison follow the CEL specification, "Equality" and
-"Ordering operators": numbers compare as on one number line, other mixed types are unequal.
+"Ordering operators": numbers of any type compare with each other, other mixed types are unequal.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.cel.errors import BudgetError, CelError
 
@@ -194,7 +194,13 @@ def equal(left: object, right: object, frame: Frame) -> bool:
             return _equal_lists(left, right, frame)  # type: ignore[arg-type]  # both are lists
         if kind is dict:
             return _equal_maps(left, right, frame)  # type: ignore[arg-type]  # both are dicts
-    return kind in _NUMBERS and other in _NUMBERS and left == right
+    return kind in _NUMBERS and other in _NUMBERS and _same_number(left, right)
+
+
+def _same_number(left: object, right: object) -> bool:
+    if type(left) is float or type(right) is float:
+        return float(left) == float(right)  # type: ignore[arg-type]  # both are numbers
+    return left == right
 
 
 def _equal_lists(left: list[object], right: list[object], frame: Frame) -> bool:
@@ -220,10 +226,19 @@ def contains(container: Iterable[object], value: object, frame: Frame) -> bool:
     return any(equal(value, item, frame) for item in items)
 
 
-def comparable(left: object, right: object) -> bool:
-    """Whether `<` and its like are defined between the two."""
+def is_less(left: Any, right: Any) -> bool | None:
+    """`left < right`, or None if the two have no order.
+
+    An int or uint meets a double as the nearest double.
+    """
     kind, other = type(left), type(right)
-    return (kind is other and kind in _ORDERED) or (kind in _NUMBERS and other in _NUMBERS)
+    if kind is other:
+        return bool(left < right) if kind in _ORDERED else None
+    if kind in _NUMBERS and other in _NUMBERS:
+        if kind is float or other is float:
+            return float(left) < float(right)
+        return bool(left < right)
+    return None
 
 
 def map_key(value: object) -> object:

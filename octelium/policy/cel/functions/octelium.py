@@ -29,8 +29,8 @@ from octelium.policy.cel.values import (
     Timestamp,
     UInt,
     charge,
-    comparable,
     equal,
+    is_less,
     no_overload,
     plain_key,
     type_name,
@@ -276,12 +276,13 @@ def _best(frame: Frame, name: str, target: Any) -> object:
         raise CelError(f"{name}() of an empty list")
     charge(frame, len(target))
     best: Any = target[0]
-    if not comparable(best, best):
+    if is_less(best, best) is None:
         raise no_overload(name, target)
     for item in target[1:]:
-        if not comparable(best, item):
+        better = is_less(item, best) if name == "min" else is_less(best, item)
+        if better is None:
             raise no_overload(name, target)
-        if (item < best) if name == "min" else (best < item):
+        if better:
             best = item
     return best
 
