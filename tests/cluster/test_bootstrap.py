@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.cluster.bootstrap import (
+    FIRST_CREDENTIAL,
+    BootstrapError,
+    bootstrap,
+    first_token,
+    install_certificate,
+)
+from octelium.cluster.certificates import CertificateError, Pair, make_cluster_certificate
+from octelium.identity.authentication import Authentication
+from octelium.identity.keys import Keyring
+from octelium.identity.tokens import TokenType
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.store.errors import NotFound
+from octelium.store.resources import Resources
+from octelium.store.sqlite import SqliteStore
+from octelium.store.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+DOMAIN = "octelium.example"
+
+
+@pytest.fixture
+async def resources(tmp_path: Path) -> AsyncIterator[Resources]:
+    store = await SqliteStore.open(tmp_path)
+    made = Resources(store, Vault([os.urandom(32)]))
+    await made.load()
+    yield made
+    await made.close()
+
+
+async def test_the_first_start_makes_everything_in_one_revision(
+    resources: Resources, tmp_path: Path
+) -> None:
+    assert await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    assert resources.revision == 1
+    service = resources.get(core.Service, name="default.octelium-api")
+    assert service.status.namespace_ref.name == "octelium-api"
+    assert service.status.primary_hostname == "octelium-api"
+    assert resources.get(core.Service, name="demo-nginx.default").status.port == 80
+    assert (tmp_path / "ca.pem").read_text().startswith("-----BEGIN CERTIFICATE-----")
+    assert not await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    assert resources.revision == 1
+
+
+async def test_the_right_to_administer_stands_on_the_first_credential_alone(
+    resources: Resources, tmp_path: Path
+) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    credential = resources.get(core.Credential, name=FIRST_CREDENTIAL)
+    (inline,) = credential.spec.authorization.inline_policies
+    assert inline.name == "first-session-allow-all"
+    assert credential.spec.session_type == core.SessionStatusType__.CLIENT
+    assert credential.status.user_ref.name == "root"
+    assert not resources.get(core.User, name="root").spec.HasField("authorization")
+
+
+async def test_another_domain_is_refused(resources: Resources, tmp_path: Path) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    with pytest.raises(BootstrapError, match=r"belongs to octelium\.example"):
+        await bootstrap(resources, "other.example", tmp_path / "ca.pem")
+
+
+async def test_the_first_token_verifies(resources: Resources, tmp_path: Path) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    keyring = Keyring()
+    keyring.follow(resources)
+    token = await first_token(resources, Authentication(resources, keyring))
+    claims = keyring.verifier.verify(token, TokenType.CREDENTIAL)
+    assert claims is not None
+
+
+async def test_a_certificate_is_replaced_or_refused_whole(
+    resources: Resources, tmp_path: Path
+) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    _, pair = make_cluster_certificate(DOMAIN)
+    await install_certificate(resources, "default", pair)
+    stored = resources.get(core.Secret, name="crt-ns-default")
+    assert stored.spec.data.value == pair.chain
+    assert stored.metadata.is_system_hidden
+    before = resources.revision
+    with pytest.raises(CertificateError):
+        await install_certificate(resources, "default", Pair(pair.chain, "no key"))
+    with pytest.raises(NotFound):
+        await install_certificate(resources, "nowhere", pair)
+    assert resources.revision == before
