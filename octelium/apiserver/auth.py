@@ -1,0 +1,73 @@
+"""auth.v1: a Session from an authentication token, its renewal, its end.
+
+The proxy lets every call through unauthenticated; each method authenticates its caller itself, by
+the token in the request or by the refresh token in `x-octelium-refresh-token`. Methods that are
+not here answer UNIMPLEMENTED, which the official clients take as "not offered".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from octelium.identity.scopes import ScopeError
+from octelium.identity.sessions import Downstream
+from octelium.schema.errors import Invalid
+from octelium.schema.pb import auth_v1_pb2 as auth
+
+if TYPE_CHECKING:
+    from octelium.apiserver.rpc import Call
+    from octelium.identity.admission import IssuedTokens
+    from octelium.identity.authentication import Authentication
+
+DESCRIPTOR = auth.DESCRIPTOR.services_by_name["MainService"]
+MAX_REQUEST_BYTES = 200 << 10
+
+
+class AuthService:
+    """The methods by which command lines, SDKs and workloads come and go."""
+
+    def __init__(self, authentication: Authentication) -> None:
+        self._authentication = authentication
+
+    async def authenticate_with_authentication_token(
+        self, request: auth.AuthenticateWithAuthenticationTokenRequest, call: Call
+    ) -> auth.SessionToken:
+        """Begin a Session with the token of an AUTH_TOKEN Credential."""
+        try:
+            issued = await self._authentication.with_authentication_token(
+                request.authentication_token,
+                scopes=request.scopes,
+                code_verifier=request.code_verifier,
+                downstream=_downstream(call),
+                operation=call.operation,
+            )
+        except ScopeError as error:
+            raise Invalid("scopes", str(error)) from error
+        return _session_token(issued)
+
+    async def authenticate_with_refresh_token(
+        self, _request: auth.AuthenticateWithRefreshTokenRequest, call: Call
+    ) -> auth.SessionToken:
+        """Renew the caller's Session; ALREADY_EXISTS means that it keeps its tokens for now."""
+        issued = await self._authentication.with_refresh_token(
+            call.refresh_token, downstream=_downstream(call), operation=call.operation
+        )
+        return _session_token(issued)
+
+    async def logout(self, _request: auth.LogoutRequest, call: Call) -> auth.LogoutResponse:
+        """End the caller's Session."""
+        await self._authentication.log_out(call.refresh_token, operation=call.operation)
+        return auth.LogoutResponse()
+
+
+def _downstream(call: Call) -> Downstream:
+    return Downstream(call.user_agent, call.client_address)
+
+
+def _session_token(issued: IssuedTokens) -> auth.SessionToken:
+    return auth.SessionToken(
+        access_token=issued.access_token,
+        refresh_token=issued.refresh_token,
+        expires_in=issued.expires_in,
+        refresh_token_expires_in=issued.refresh_token_expires_in,
+    )

@@ -1,0 +1,73 @@
+"""One gRPC service on a Unix socket, and calls to it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message_factory import GetMessageClass
+
+from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.store.metadata import reference
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from octelium.schema.pb import core_v1_pb2 as core
+
+
+class Calls:
+    """Calls the methods of one service by their names."""
+
+    def __init__(self, channel: grpc.aio.Channel, binding: Binding) -> None:
+        self._channel = channel
+        self._service = binding.descriptor
+        self.published = 0
+
+    async def __call__(
+        self, method: str, request: Any = None, metadata: Sequence[tuple[str, str]] = ()
+    ) -> Any:
+        """The reply. Raises grpc.aio.AioRpcError."""
+        descriptor = self._service.methods_by_name[method]
+        if request is None:
+            request = GetMessageClass(descriptor.input_type)()
+        path = f"/{self._service.full_name}/{method}"
+        shape = "stream_stream" if descriptor.client_streaming else "unary_unary"
+        call = getattr(self._channel, shape)(
+            path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(descriptor.output_type).FromString,
+        )
+        if descriptor.client_streaming:
+            return [reply async for reply in call(iter([request]), metadata=tuple(metadata))]
+        return await call(request, metadata=tuple(metadata))
+
+    async def publish(self) -> None:
+        self.published += 1
+
+
+def as_session(session: core.Session) -> list[tuple[str, str]]:
+    """What the proxy in front says about a caller."""
+    return [
+        ("x-octelium-session-uid", session.metadata.uid),
+        ("x-octelium-session-ref", MessageToJson(reference(session), indent=None)),
+    ]
+
+
+@asynccontextmanager
+async def serving(binding: Binding, directory: Path) -> AsyncIterator[Calls]:
+    path = directory / "api.sock"
+    async with grpc.aio.insecure_channel(
+        f"unix:{path}", options=[("grpc.primary_user_agent", "octelium-cli/0.9.0")]
+    ) as channel:
+        calls = Calls(channel, binding)
+        server = ApiServer([binding], publish=calls.publish)
+        server.listen(path)
+        await server.start()
+        try:
+            yield calls
+        finally:
+            await server.stop(0)
