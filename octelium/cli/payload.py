@@ -54,3 +54,27 @@ def read_text(path: str) -> str:
         return read_bytes(path).decode("ascii")
     except UnicodeDecodeError as error:
         raise UnreadableError(f"{path} is not a PEM file") from error
+
+
+def fill_secret(
+    message: Any,
+    value: str | None,
+    file: str | None,
+    secret_type: str,
+    cert: str | None,
+    key: str | None,
+) -> None:
+    """Put a value, or a certificate and its key, into a Secret.
+
+    A certificate chain stands in `spec.data`, its key in `data`. Raises click.UsageError,
+    UnreadableError.
+    """
+    if secret_type == "cert":  # noqa: S105  (a type's name)
+        if cert is None or key is None or value is not None or file is not None:
+            raise click.UsageError("A certificate is given with --cert PATH and --cert-key PATH.")
+        message.spec.data.value = read_text(cert)
+        message.data.value = read_text(key)
+    elif cert is not None or key is not None:
+        raise click.UsageError("--cert and --cert-key go with --type cert.")
+    else:
+        message.data.value_bytes = read_value(value, file, "Value of the Secret")

@@ -11,15 +11,14 @@ import click
 from octelium.cli import exits, menu
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.invocation import Invocation
-from octelium.cli.verb import connection_options
+from octelium.cli.verb import SETTINGS, connection_options
 
 
 class ProgramGroup(click.Group):
     """A program: finds its commands in the table of `octelium.cli.menu`."""
 
     def __init__(self, program: menu.Program) -> None:
-        settings = {"help_option_names": ["-h", "--help"]}
-        super().__init__(program.name, context_settings=settings, no_args_is_help=False)
+        super().__init__(program.name, context_settings=dict(SETTINGS), no_args_is_help=False)
         self.program = program
         if program.connects:
             self.params.extend(connection_options())
@@ -36,7 +35,6 @@ class ProgramGroup(click.Group):
         module, _, attribute = entry.target.partition(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
-        command.context_settings.setdefault("help_option_names", ["-h", "--help"])
         return command
 
     def resolve_command(

@@ -16,6 +16,10 @@ Callback = Callable[Concatenate[Invocation, P], int | None]
 """A command's function: gets the Invocation, returns the exit code (None: success)."""
 
 
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""How `click` treats every command."""
+
+
 class ConnectionOption(click.Option):
     """An option that all connecting commands share; its value goes to the Invocation."""
 
@@ -24,7 +28,7 @@ class Verb(click.Command):
     """A command whose function gets the Invocation first."""
 
     def __init__(self, *args: Any, example: str, connects: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, context_settings=dict(SETTINGS), **kwargs)
         self.example = example
         if connects:
             self.params.extend(connection_options())
@@ -47,7 +51,7 @@ class VerbGroup(click.Group):
     """A command with commands of its own, one for each kind of resource."""
 
     def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, context_settings=dict(SETTINGS), **kwargs)
         self.example = example
         self.params.extend(connection_options())
 
@@ -112,7 +116,7 @@ def format_options(
     shared: list[tuple[str, str]] = []
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)
-        if record is not None:
+        if record is not None and isinstance(parameter, click.Option):
             (shared if isinstance(parameter, ConnectionOption) else own).append(record)
     for title, records in (("Options", own), ("Connection", shared)):
         if records:

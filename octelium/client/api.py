@@ -68,10 +68,16 @@ class Authorized:
         return self._stub.call(method, request, _bearing(other), deadline=deadline)
 
     def stream(self, method: str, request: Message) -> Iterator[Any]:
-        """Make a call whose reply is a stream, as `call`."""
+        """Begin a call whose reply is a stream, as `call`."""
         token = self._tokens.access_token()
+        begun = self._stub.stream(method, request, _bearing(token))
+        return self._renewed(begun, token, method, request)
+
+    def _renewed(
+        self, begun: Iterator[Any], token: str, method: str, request: Message
+    ) -> Iterator[Any]:
         try:
-            yield from self._stub.stream(method, request, _bearing(token))
+            yield from begun
             return
         except ApiError as error:
             other = self._other(error, token)

@@ -73,7 +73,10 @@ class Stub:
         raise AssertionError("the last attempt returns or raises")
 
     def stream(self, method: str, request: Message, metadata: Metadata = ()) -> Iterator[Any]:
-        """Make a call whose reply is a stream; ends with the stream. Raises ApiError."""
+        """Begin a call whose reply is a stream, and return its messages.
+
+        Raises ApiError while they are read.
+        """
         described = self._service.methods_by_name[method]
         path = self._path(described)
         call = self._channel.unary_stream(
@@ -81,15 +84,19 @@ class Stub:
             request_serializer=type(request).SerializeToString,
             response_deserializer=GetMessageClass(described.output_type).FromString,
         )(request, metadata=tuple(metadata))
-        try:
-            yield from call
-        except grpc.RpcError as error:
-            raise api_error(error, path) from error
-        finally:
-            call.cancel()
+        return _read(call, path)
 
     def _path(self, method: MethodDescriptor) -> str:
         return f"/{self._service.full_name}/{method.name}"
+
+
+def _read(call: Any, path: str) -> Iterator[Any]:
+    try:
+        yield from call
+    except grpc.RpcError as error:
+        raise api_error(error, path) from error
+    finally:
+        call.cancel()
 
 
 def api_error(error: grpc.RpcError, path: str) -> ApiError:

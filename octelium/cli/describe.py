@@ -1,0 +1,108 @@
+"""`octeliumctl describe`: a resource for reading, with what belongs to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from octelium.cli.ages import age, clock_time
+from octelium.cli.formats import yaml_text
+from octelium.cli.inert import inert, inert_lines
+from octelium.cli.resources import parse_targets
+from octelium.cli.verb import verb
+from octelium.cli.words import KIND_AND_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from octelium.cli.invocation import Invocation
+    from octelium.schema.kinds import Kind
+
+_WIDTH = 14
+_LIST = 5
+
+
+@verb(
+    example="""
+    octeliumctl describe service wiki
+    octeliumctl describe user/alice
+    """
+)
+@click.argument("words", metavar="KIND NAME...", nargs=-1, required=True, type=KIND_AND_NAMES)
+def describe(invocation: Invocation, words: tuple[str, ...]) -> None:
+    """Show a resource in sections, with what it uses and what uses it.
+
+    For people; scripts use `get -o json`.
+    """
+    from octelium.client.relations import Neighbourhood
+
+    kind, names = parse_targets(words)
+    if kind.singleton:
+        names = names or ["default"]
+    if not names:
+        raise click.UsageError(f"Name one of the {kind.plural}.")
+    client = invocation.client
+    for index, name in enumerate(names):
+        item = client.resources.get(kind, name)
+        around = Neighbourhood(client.resources, client.domain)
+        relations = around.of(kind, item)
+        if index:
+            invocation.terminal.show("")
+        invocation.terminal.show(
+            "\n".join(
+                [
+                    *_head(kind, item, invocation.now()),
+                    *_section("Spec", item.spec),
+                    *_section("Status", item.status),
+                    *_related(relations),
+                ]
+            )
+        )
+        if around.hidden:
+            hidden = ", ".join(dict.fromkeys(around.hidden))
+            invocation.terminal.note(f"Left out, since you may not list them: {hidden}.")
+
+
+def _head(kind: Kind, item: Any, now: float) -> list[str]:
+    metadata = item.metadata
+    rows = [("Name", metadata.name), ("Kind", kind.name), ("UID", metadata.uid)]
+    rows += [("Display name", metadata.display_name), ("Description", metadata.description)]
+    rows.append(("Created", _when(metadata.created_at, now)))
+    rows.append(("Changed", _when(metadata.updated_at, now)))
+    if metadata.actor_ref.name:
+        rows.append(("By", f"Session {metadata.actor_ref.name}, {metadata.actor_operation}"))
+    for label, mapping in (("Labels", metadata.labels), ("Annotations", metadata.annotations)):
+        rows.append((label, ", ".join(f"{key}={mapping[key]}" for key in sorted(mapping))))
+    rows.append(("Tags", ", ".join(metadata.tags)))
+    flags = [("is_system", "made by the Cluster"), ("is_user_hidden", "hidden from users")]
+    rows.append(("Notes", ", ".join(text for field, text in flags if getattr(metadata, field))))
+    return [f"{label + ':':{_WIDTH}} {inert(text)}" for label, text in rows if text]
+
+
+def _when(instant: Any, now: float) -> str:
+    if not instant.seconds:
+        return ""
+    return f"{clock_time(instant)} ({age(instant, now)} ago)"
+
+
+def _section(title: str, message: Any) -> list[str]:
+    from octelium.schema.jsonform import to_json
+
+    value = to_json(message)
+    if not value:
+        return []
+    return ["", f"{title}:", *(f"  {line}" for line in yaml_text(value).splitlines())]
+
+
+def _related(relations: Sequence[tuple[str, list[str]]]) -> list[str]:
+    if not relations:
+        return []
+    lines = ["", "Related:"]
+    for label, names in relations:
+        if len(names) <= _LIST:
+            lines.append(f"  {label + ':'} {inert(', '.join(names))}")
+        else:
+            lines.append(f"  {label} ({len(names)}):")
+            lines += [f"    {inert_lines(name)}" for name in names]
+    return lines

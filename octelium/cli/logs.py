@@ -1,0 +1,160 @@
+"""`octeliumctl logs`: who accessed what, and why it was allowed or refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from octelium.cli.formats import json_line, output_option
+from octelium.cli.lengths import Instant
+from octelium.cli.verb import verb
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from octelium.cli.invocation import Invocation
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+
+class StatusRange(click.ParamType[tuple[int, int]]):
+    """HTTP statuses: `403`, `5xx`, `400-499`."""
+
+    name = "status"
+
+    def get_metavar(
+        self,
+        param: click.Parameter,  # noqa: ARG002
+        ctx: click.Context,  # noqa: ARG002
+    ) -> str:
+        """How to call it in the help."""
+        return "STATUS|Nxx|FROM-TO"
+
+    def convert(
+        self,
+        value: str | tuple[int, int],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, int]:
+        """Check statuses that a command line gives."""
+        if isinstance(value, tuple):
+            return value
+        low, dash, high = value.lower().partition("-")
+        if not dash:
+            low, high = low.replace("xx", "00"), low.replace("xx", "99")
+        if not (low.isascii() and high.isascii() and low.isdigit() and high.isdigit()):
+            self.fail(f"{value!r} is not of the form 403, 5xx or 400-499", param, ctx)
+        bounds = int(low), int(high)
+        if not 100 <= bounds[0] <= bounds[1] <= 599:
+            self.fail(f"{value!r}: HTTP statuses go from 100 to 599", param, ctx)
+        return bounds
+
+
+@verb(
+    example="""
+    octeliumctl logs --decision denied --since 1h
+    octeliumctl logs --service wiki --user alice --status 5xx -f
+    octeliumctl logs -o json | jq .entry.common.reason
+    """
+)
+@click.option("--service", metavar="NAME", help="Requests to this Service.")
+@click.option("--user", metavar="NAME", help="Requests of this User.")
+@click.option("--session", metavar="NAME", help="Requests of this Session (name or uid).")
+@click.option("-n", "--namespace", metavar="NAME", help="Requests to Services of this Namespace.")
+@click.option("--status", type=StatusRange(), help="What the client was answered.")
+@click.option(
+    "--decision",
+    type=click.Choice(["allowed", "denied"], case_sensitive=False),
+    help="Whether it was let through.",
+)
+@click.option("--reason", metavar="REASON", help="Such as NO_POLICY_MATCH, in any case.")
+@click.option("--path", "path_prefix", metavar="PREFIX", help="Paths that begin so.")
+@click.option("--since", type=Instant(), help="Not before; such as 15m or 2026-01-31T12:00.")
+@click.option("--until", type=Instant(), help="Not after.")
+@click.option("--id", "entry_id", metavar="ID", help="One entry.")
+@click.option(
+    "--tail", "limit", type=click.IntRange(1), metavar="N", help="The last N [default: 100]."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on as requests come in, until Ctrl-C.")
+@output_option("table", "json", default="table")
+def logs(
+    invocation: Invocation,
+    service: str | None,
+    user: str | None,
+    session: str | None,
+    namespace: str | None,
+    status: tuple[int, int] | None,
+    decision: str | None,
+    reason: str | None,
+    path_prefix: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    entry_id: str | None,
+    limit: int | None,
+    follow: bool,
+    output: str,
+) -> None:
+    """Show the access log: who accessed what, and why it was allowed or refused.
+
+    Oldest first. With -o json each line is one entry in the official AccessLog form.
+    """
+    from octelium.cli.loglines import JsonLines, TextLines
+    from octelium.client.accesslog import follow_entries, last_entries
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+    if follow and (until is not None or entry_id is not None):
+        raise click.UsageError("-f goes on without end; leave out --until and --id.")
+    low, high = status or (0, 0)
+    request = ext.ListAccessLogRequest(
+        service=service or "",
+        user=user or "",
+        session=session or "",
+        namespace=namespace or "",
+        decision=(decision or "").lower(),
+        reason=_reason(reason),
+        http_status_min=low,
+        http_status_max=high,
+        path_prefix=path_prefix or "",
+        id=entry_id or "",
+    )
+    _bound(request, "from", since)
+    _bound(request, "to", until)
+    lines = JsonLines(json_line) if output == "json" else TextLines(invocation.terminal)
+    client = invocation.client
+    count = limit or (10_000 if since is not None else 100)
+    entries = last_entries(client.api.ext, request, count)
+    for text in lines.first(entries):
+        invocation.terminal.show(text)
+    if not entries and not follow:
+        invocation.terminal.note("There are no such entries.")
+    if follow:
+        for entry in follow_entries(
+            client.api.ext,
+            request,
+            entries,
+            now=invocation.now,
+            sleep=invocation.sleep,
+            warn=invocation.terminal.warn,
+        ):
+            invocation.terminal.show(lines.next(entry))
+
+
+def _reason(word: str | None) -> str:
+    from octelium.schema.errors import Invalid
+    from octelium.schema.pb import core_v1_pb2 as core
+    from octelium.schema.suggestion import did_you_mean
+
+    if word is None:
+        return ""
+    chosen = word.upper().replace("-", "_")
+    known = list(core.AccessLogEntryCommonReasonType__.AccessLogEntryCommonReasonType.keys())
+    if chosen not in known:
+        remedy = did_you_mean(chosen, known, otherwise=f"known: {', '.join(known)}")
+        raise Invalid("--reason", f"there is no reason {word!r}", remedy)
+    return chosen
+
+
+def _bound(request: ext.ListAccessLogRequest, field: str, moment: datetime | None) -> None:
+    if moment is not None:
+        timestamp: Any = getattr(request, field)
+        timestamp.FromDatetime(moment)

@@ -1,0 +1,180 @@
+"""`octeliumctl update`: what changes about one resource, or what files say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from octelium.cli.create import write_files
+from octelium.cli.invocation import Invocation
+from octelium.cli.lengths import Length
+from octelium.cli.resources import short_name
+from octelium.cli.verb import VerbGroup, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.cli.verb import Verb
+
+_SWITCHED = ("User", "Service", "Credential", "Policy", "IdentityProvider")
+
+
+@click.group(
+    cls=VerbGroup,
+    invoke_without_command=True,
+    example="""
+    octeliumctl update secret api-key -f key.txt
+    octeliumctl update device linux-abcd1234 --approve
+    octeliumctl update user alice --disable
+    octeliumctl update -f policy.yaml
+    """,
+)
+@click.option("-f", "--file", "files", metavar="PATH", multiple=True, help="What files declare.")
+@click.pass_context
+def update(ctx: click.Context, files: tuple[str, ...]) -> None:
+    """Change a resource, or, with -f, replace all that files declare.
+
+    What does not exist is an error; `apply` creates it.
+    """
+    if ctx.invoked_subcommand is not None:
+        if files:
+            raise click.UsageError("Give either -f or a kind.")
+        return
+    if not files:
+        raise click.UsageError("Name a kind, or files with -f PATH.")
+    write_files(ctx.ensure_object(Invocation), files, "Update")
+
+
+@verb(example="octeliumctl update secret api-key -f key.txt")
+@click.argument("name")
+@click.option("--value", metavar="TEXT", help="The value itself.")
+@click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin.")
+@click.option(
+    "--type",
+    "secret_type",
+    type=click.Choice(["value", "cert"]),
+    default="value",
+    show_default=True,
+    help="What it is: a value, or a certificate with its key.",
+)
+@click.option("--cert", metavar="PATH", help="The certificate chain (PEM).")
+@click.option("--cert-key", metavar="PATH", help="Its private key (PEM).")
+def secret(
+    invocation: Invocation,
+    name: str,
+    value: str | None,
+    file: str | None,
+    secret_type: str,
+    cert: str | None,
+    cert_key: str | None,
+) -> None:
+    """Give a Secret another value."""
+    from octelium.cli.payload import fill_secret
+
+    change(
+        invocation,
+        "Secret",
+        name,
+        lambda message: fill_secret(message, value, file, secret_type, cert, cert_key),
+    )
+
+
+@verb(example="octeliumctl update config app -f app.json")
+@click.argument("name")
+@click.option("--value", metavar="TEXT", help="The value itself.")
+@click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin.")
+def config(invocation: Invocation, name: str, value: str | None, file: str | None) -> None:
+    """Give a Config another value."""
+    from octelium.cli.payload import read_value
+
+    def fill(message: Any) -> None:
+        message.data.value_bytes = read_value(value, file, "Value")
+
+    change(invocation, "Config", name, fill)
+
+
+@verb(
+    example="""
+    octeliumctl update session alice-x1y2z3 --reject
+    octeliumctl update session alice-x1y2z3 --expire-in 2hours
+    """
+)
+@click.argument("name")
+@click.option("--approve/--reject", "approved", default=None, help="Make it active, or refuse it.")
+@click.option("--expire-in", type=Length(), help="When it ends, from now.")
+def session(
+    invocation: Invocation, name: str, approved: bool | None, expire_in: int | None
+) -> None:
+    """Approve or reject a Session, or change when it ends."""
+    if approved is None and expire_in is None:
+        raise click.UsageError("Give --approve, --reject or --expire-in.")
+
+    def adjust(message: Any) -> None:
+        if approved is not None:
+            _set_state(message, approved)
+        if expire_in is not None:
+            moment = datetime.fromtimestamp(invocation.now(), UTC) + timedelta(seconds=expire_in)
+            message.spec.expires_at.FromDatetime(moment)
+
+    change(invocation, "Session", name, adjust)
+
+
+def change(
+    invocation: Invocation, kind_name: str, name: str, adjust: Callable[[Any], None]
+) -> None:
+    """Get a resource, adjust it, send it back."""
+    from octelium.schema.kinds import KINDS
+
+    kind = KINDS[kind_name]
+    resources = invocation.client.resources
+    message = resources.get(kind, name)
+    adjust(message)
+    updated = resources.update(kind, message)
+    invocation.terminal.show(f"{short_name(kind, updated.metadata.name)} updated")
+
+
+def _set_state(message: Any, approved: bool) -> None:
+    values = message.spec.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_name
+    message.spec.state = values["ACTIVE" if approved else "REJECTED"].number
+
+
+def _approval(kind_name: str) -> Verb:
+    word = kind_name.lower()
+
+    @verb(word, example=f"octeliumctl update {word} NAME --approve")
+    @click.argument("name")
+    @click.option("--approve/--reject", "approved", required=True, help="Accept or refuse it.")
+    def command(invocation: Invocation, name: str, approved: bool) -> None:
+        change(invocation, kind_name, name, lambda message: _set_state(message, approved))
+
+    command.help = f"Approve or reject {'an' if word[0] in 'aeiou' else 'a'} {kind_name}."
+    return command
+
+
+def _switch(kind_name: str) -> Verb:
+    word = kind_name.lower()
+
+    @verb(word, example=f"octeliumctl update {word} NAME --disable")
+    @click.argument("name")
+    @click.option("--enable/--disable", "enabled", required=True, help="Switch it on or off.")
+    def command(invocation: Invocation, name: str, enabled: bool) -> None:
+        def switch(message: Any) -> None:
+            message.spec.is_disabled = not enabled
+
+        change(invocation, kind_name, name, switch)
+
+    command.help = f"Switch {'an' if word[0] in 'aeio' else 'a'} {kind_name} on or off."
+    return command
+
+
+for _command in (
+    secret,
+    config,
+    session,
+    _approval("Device"),
+    _approval("Authenticator"),
+    *(_switch(_kind) for _kind in _SWITCHED),
+):
+    update.add_command(_command)

@@ -1,0 +1,125 @@
+"""The access log of a Cluster: its last entries, and those that come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from octelium.client.errors import ApiError
+from octelium.schema.pb import ext_v1_pb2 as ext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from octelium.client.api import Authorized
+
+_PAGE = 1000
+_REMEMBERED = 10_000
+_LATE = 60 * 10**9
+"""Nanoseconds by which an entry may be older than one that was written before it."""
+_PAUSES = (0.5, 1.0, 2.0, 5.0)
+_PASSING = ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry in the official form, and why Octelium itself answered, if it did."""
+
+    log: Any
+    error: str = ""
+
+    @property
+    def id(self) -> str:
+        """What identifies the entry."""
+        return str(self.log.metadata.id)
+
+
+def last_entries(service: Authorized, request: ext.ListAccessLogRequest, count: int) -> list[Entry]:
+    """The last `count` entries that the request wants, oldest first. Raises ApiError."""
+    page = ext.ListAccessLogRequest()
+    page.CopyFrom(request)
+    found: list[Entry] = []
+    while len(found) < count:
+        page.limit = min(_PAGE, count - len(found))
+        reply = _call(service, page)
+        entries = _entries(reply)
+        found += entries
+        if not reply.has_more or not entries:
+            break
+        page.before_id = entries[-1].id
+    return found[::-1]
+
+
+def follow_entries(
+    service: Authorized,
+    request: ext.ListAccessLogRequest,
+    seen: Sequence[Entry],
+    *,
+    now: Callable[[], float],
+    sleep: Callable[[float], None],
+    warn: Callable[[str], None],
+) -> Iterator[Entry]:
+    """The entries after those that were `seen`, as they come, each once, without end.
+
+    When the stream breaks it is made again, and what came meanwhile is fetched. Raises ApiError
+    for refusals.
+    """
+    # Entries are written when a request ends, and dated when it began: some are late.
+    missed = ext.ListAccessLogRequest()
+    missed.CopyFrom(request)
+    since: Any = getattr(missed, "from")  # a keyword of Python
+    if seen:
+        since.FromNanoseconds(_started(seen[-1]) - _LATE)
+    elif not missed.HasField("from"):
+        since.FromNanoseconds(int(now() * 1e9))
+    known = dict.fromkeys(entry.id for entry in seen)
+    failures = 0
+    while True:
+        try:
+            stream = service.stream("WatchAccessLog", request)
+            for entry in chain(last_entries(service, missed, _PAGE), _each(stream)):
+                failures = 0
+                if entry.id in known:
+                    continue
+                known[entry.id] = None
+                while len(known) > _REMEMBERED:
+                    del known[next(iter(known))]
+                since.FromNanoseconds(max(since.ToNanoseconds(), _started(entry) - _LATE))
+                yield entry
+        except ApiError as error:
+            if error.code not in _PASSING:
+                raise
+            warn(f"the log was interrupted ({error}); trying again")
+        sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+        failures += 1
+
+
+def _each(stream: Iterator[ext.ListAccessLogResponse]) -> Iterator[Entry]:
+    for reply in stream:
+        yield from _entries(reply)
+
+
+def _started(entry: Entry) -> int:
+    return int(entry.log.entry.common.started_at.ToNanoseconds())
+
+
+def _call(service: Authorized, request: ext.ListAccessLogRequest) -> Any:
+    try:
+        return service.call("ListAccessLog", request)
+    except ApiError as error:
+        if error.code != "UNIMPLEMENTED":
+            raise
+        raise ApiError(
+            error.code,
+            "this Cluster does not offer its access log",
+            error.method,
+            "read it where the Cluster exports its logs to",
+        ) from error
+
+
+def _entries(reply: ext.ListAccessLogResponse) -> list[Entry]:
+    return [
+        Entry(log, "" if detail is None else detail.error)
+        for log, detail in zip_longest(reply.items, reply.details)
+    ]
