@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from octelium.schema.pb import core_v1_pb2 as core
-    from octelium.store.resources import Transaction
+    from octelium.store.transaction import Transaction
 
 _BELONGINGS = ("Session", "Device", "Authenticator")
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from octelium.apiserver.apply.comparison import differ
 from octelium.apiserver.apply.refusals import Refusals
 from octelium.apiserver.apply.steps import Step
-from octelium.apiserver.core.verbs import candidate, check_uid
+from octelium.apiserver.core.verbs import candidate
+from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.validation.metadata import is_uuid4
 from octelium.store.errors import NotFound, PermissionDenied
 
 if TYPE_CHECKING:
@@ -83,7 +85,8 @@ def _settle_action(step: Step, reader: Reader) -> None:
     if step.given.metadata.name or rules.kind.singleton:
         step.old = reader.find(rules.name, name=step.name)
     else:
-        check_uid(step.name, "metadata.uid")
+        if not is_uuid4(step.name):
+            raise Invalid("metadata.uid", f"{step.name[:64]!r} is not a UUID of version 4")
         step.old = reader.find(rules.name, uid=step.name)
     if step.old is None:
         if "Create" not in rules.verbs:

@@ -14,7 +14,7 @@ from octelium.store.metadata import Actor
 if TYPE_CHECKING:
     from octelium.apiserver.rpc import Call
     from octelium.schema.pb import meta_v1_pb2 as meta
-    from octelium.store.resources import Transaction
+    from octelium.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

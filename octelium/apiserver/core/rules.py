@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from octelium.apiserver.core.caller import Caller
-    from octelium.store.resources import Transaction
+    from octelium.store.transaction import Transaction
 
 READ = frozenset({"Get", "List"})
 REVISE = READ | {"Update", "Delete"}
@@ -75,11 +75,14 @@ class Rules:
         """The name under which the store knows what a caller calls `name`."""
         return "default" if self.kind.singleton else name
 
+    def prepare(self, tx: Transaction, message: Any) -> None:
+        """Give a new object what every object of its kind has from the start."""
+
     def check_update(self, change: Change) -> None:
         """Refuse an update that the general validation lets pass."""
 
     def check_delete(self, change: Change) -> None:
-        """Refuse a deletion: something needs the object, or the caller lives on it."""
+        """Refuse a deletion that the general rules let pass."""
 
     def deleted(self, change: Change) -> None:
         """Delete what cannot exist without the object, in the same transaction."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from octelium.apiserver.core.caller import Caller
 from octelium.apiserver.core.rules import Rules, all_rules
@@ -15,17 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from octelium.apiserver.rpc import Call
+    from octelium.store.reading import Reader
     from octelium.store.resources import Resources
+    from octelium.store.transaction import Transaction
 
     Method = Callable[[Any, Call], Awaitable[Any]]
+
+
+class TokenGenerator(Protocol):
+    """Makes a new token for a Credential; earlier ones die with the transaction."""
+
+    def __call__(self, tx: Transaction, credential: core.Credential) -> core.CredentialToken:
+        """The token.
+
+        Raises:
+            AuthenticationError: The Credential can have none.
+        """
 
 
 class CoreService:
     """The resources of the Cluster."""
 
-    def __init__(self, resources: Resources, verbs: Verbs) -> None:
+    def __init__(self, resources: Resources, verbs: Verbs, generate_token: TokenGenerator) -> None:
         self._resources = resources
         self._verbs = verbs
+        self._generate_token = generate_token
 
     def methods(self) -> dict[str, Method]:
         """Every verb of every kind, by the name that the gRPC server looks for."""
@@ -36,11 +50,21 @@ class CoreService:
             "List": self._list,
             "Delete": self._delete,
         }
-        return {
+        methods = {
             method_name(verb + rules.name): makers[verb](rules)
             for rules in all_rules().values()
             for verb in rules.verbs
         }
+        return {**methods, "generate_credential_token": self._generate_credential_token}
+
+    async def _generate_credential_token(
+        self, request: core.GenerateCredentialTokenRequest, call: Call
+    ) -> core.CredentialToken:
+        caller = Caller.of(call)
+        async with self._resources.transaction(caller.actor) as tx:
+            caller.check(tx)
+            reference = request.credential_ref
+            return self._generate_token(tx, _referred(tx, "Credential", reference))
 
     def _create(self, rules: Rules) -> Method:
         async def create(request: Any, call: Call) -> Any:
@@ -89,7 +113,9 @@ class CoreService:
         async def listing(request: Any, call: Call) -> Any:
             call.require_session()
             by = {
-                item.index: self._referred(item.kind, getattr(request, item.option))
+                item.index: _referred(
+                    self._resources, item.kind, getattr(request, item.option)
+                ).metadata.uid
                 for item in rules.filters
                 if request.HasField(item.option)
             }
@@ -103,11 +129,11 @@ class CoreService:
 
         return listing
 
-    def _referred(self, kind: str, reference: meta.ObjectReference) -> str:
-        """The uid of what a list's reference means."""
-        options = meta.GetOptions(name=reference.name, uid="" if reference.name else reference.uid)
-        uid: str = get(self._resources, all_rules()[kind], options).metadata.uid
-        return uid
+
+def _referred(reader: Reader, kind: str, reference: meta.ObjectReference) -> Any:
+    """What a reference in a request means; its name decides, if it has one."""
+    options = meta.GetOptions(name=reference.name, uid="" if reference.name else reference.uid)
+    return get(reader, all_rules()[kind], options)
 
 
 def _is_listed(message: Any) -> bool:

@@ -6,33 +6,25 @@ resource meets the same rules whichever way it comes.
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from octelium.apiserver.core.rules import Change
+from octelium.apiserver.core.view import TransactionView
 from octelium.schema.errors import Invalid
-from octelium.schema.names import is_stored_name
+from octelium.schema.names import check_name, is_stored_name
+from octelium.schema.validation import check_deletion, complete, validate
+from octelium.schema.validation.metadata import is_uuid4
 from octelium.store.errors import AlreadyExists, NotFound, PermissionDenied
 
 if TYPE_CHECKING:
     from octelium.apiserver.core.caller import Caller
     from octelium.apiserver.core.rules import Rules
     from octelium.schema.pb import meta_v1_pb2 as meta
+    from octelium.schema.validation import ExpressionChecker
     from octelium.store.reading import Reader
-    from octelium.store.resources import Transaction
+    from octelium.store.transaction import Transaction
 
 _SYSTEM_PREFIX = "sys:"
-
-
-class Validator(Protocol):
-    """Checks a resource and computes what the Cluster itself knows of it."""
-
-    def __call__(self, tx: Transaction, message: Any, old: Any | None) -> None:
-        """Complete `message` in place.
-
-        Raises:
-            Invalid: It breaks a rule, or refers to something that does not exist.
-        """
 
 
 def get(reader: Reader, rules: Rules, options: meta.GetOptions | meta.DeleteOptions) -> Any:
@@ -54,8 +46,8 @@ def _find(reader: Reader, rules: Rules, uid: str, name: str) -> Any:
         raise Invalid("", f"which {rules.name} is meant?", "give its name or uid")
     if name and not is_stored_name(name):
         raise Invalid("name", f"{name[:140]!r} is no name of a {rules.name}")
-    if not name:
-        check_uid(uid)
+    if not name and not is_uuid4(uid):
+        raise Invalid("uid", f"{uid[:64]!r} is not a UUID of version 4")
     if rules.hidden and name.startswith(_SYSTEM_PREFIX):
         raise PermissionDenied(f"{rules.name} {name} belongs to the Cluster itself")
     found = reader.find(rules.name, uid=uid, name=name)
@@ -70,21 +62,11 @@ def _visible(message: Any, rules: Rules) -> Any:
     return message
 
 
-def check_uid(text: str, path: str = "uid") -> None:
-    """Refuse what is not a version 4 UUID in its canonical form."""
-    try:
-        right = str(uuid.UUID(text)) == text.lower() and uuid.UUID(text).version == 4
-    except ValueError:
-        right = False
-    if not right:
-        raise Invalid(path, f"{text[:64]!r} is not a UUID of version 4")
-
-
 class Verbs:
-    """The writing verbs."""
+    """The writing verbs. `expressions` compiles the conditions that resources carry."""
 
-    def __init__(self, validate: Validator) -> None:
-        self._validate = validate
+    def __init__(self, expressions: ExpressionChecker) -> None:
+        self._expressions = expressions
 
     def create(self, tx: Transaction, rules: Rules, given: Any) -> Any:
         """Create the resource that the caller describes; the stored form.
@@ -94,10 +76,13 @@ class Verbs:
             AlreadyExists: The name is taken.
         """
         message = candidate(rules, given, None)
-        self._validate(tx, message, None)
         name = message.metadata.name
-        if tx.find(rules.name, name=name) is not None:
+        check_name(rules.kind, name)
+        # Before the rest, which would only report that the namesake is in the way.
+        if tx.peek(rules.name, name=name) is not None:
             raise AlreadyExists(f"core.v1.{rules.name} {name} already exists")
+        rules.prepare(tx, message)
+        self._validate(tx, message, None)
         return tx.create(message)
 
     def update(self, tx: Transaction, rules: Rules, given: Any, caller: Caller) -> Any:
@@ -106,49 +91,50 @@ class Verbs:
         Raises:
             Invalid: It breaks a rule, or does not say which resource it is.
             NotFound: There is no such resource.
-            PermissionDenied: It is a system resource or the caller's own support.
+            PermissionDenied: It is a system resource or what the caller lives on.
         """
-        old = self.target(tx, rules, given)
+        old = self._target(tx, rules, given)
         new = candidate(rules, given, old)
         self._validate(tx, new, old)
         rules.check_update(Change(tx, caller, old, new))
         return tx.update(new)
 
-    def target(self, tx: Transaction, rules: Rules, given: Any) -> Any:
-        """The stored resource that an update means.
-
-        Raises:
-            Invalid: It does not say which.
-            NotFound: There is no such resource.
-            PermissionDenied: It is a system resource.
-        """
-        _check_parts(given)
-        name = rules.stored_name(given.metadata.name)
-        if not name and rules.named_updates:
-            raise Invalid("metadata.name", "a name is missing", "name the resource to update")
-        return self._mutable(_find(tx, rules, given.metadata.uid, name), rules)
-
     def delete(
         self, tx: Transaction, rules: Rules, options: meta.DeleteOptions, caller: Caller
-    ) -> Any:
-        """Delete the resource and what cannot exist without it; its last form.
+    ) -> None:
+        """Delete the resource and what cannot exist without it.
 
         Raises:
             Invalid: Something needs it.
             NotFound: There is no such resource.
-            PermissionDenied: It is a system resource or the caller's own support.
+            PermissionDenied: It is a system resource or what the caller lives on.
         """
-        message = self._mutable(get(tx, rules, options), rules)
+        message = _mutable(get(tx, rules, options), rules)
         change = Change(tx, caller, message)
         rules.check_delete(change)
+        check_deletion(message, TransactionView(tx))
         rules.deleted(change)
-        return tx.delete(rules.name, message.metadata.uid)
+        tx.delete(rules.name, message.metadata.uid)
+
+    def _validate(self, tx: Transaction, message: Any, old: Any | None) -> None:
+        view = TransactionView(tx)
+        validate(message, view, old=old, expressions=self._expressions, now=tx.at)
+        complete(message, view)
 
     @staticmethod
-    def _mutable(message: Any, rules: Rules) -> Any:
-        if rules.guards_system and message.metadata.is_system:
-            raise PermissionDenied("This is a System Resource")
-        return message
+    def _target(tx: Transaction, rules: Rules, given: Any) -> Any:
+        """The stored resource that an update means."""
+        _check_parts(given)
+        name = rules.stored_name(given.metadata.name)
+        if not name and rules.named_updates:
+            raise Invalid("metadata.name", "a name is missing", "name the resource to update")
+        return _mutable(_find(tx, rules, given.metadata.uid, name), rules)
+
+
+def _mutable(message: Any, rules: Rules) -> Any:
+    if rules.guards_system and message.metadata.is_system:
+        raise PermissionDenied("This is a System Resource")
+    return message
 
 
 def candidate(rules: Rules, given: Any, old: Any | None) -> Any:

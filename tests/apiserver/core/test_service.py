@@ -1,0 +1,109 @@
+"""core.v1 as a whole: lists, tokens, what happens to all methods alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
+from tests.apiserver.harness import codes, resource
+
+if TYPE_CHECKING:
+    from tests.apiserver.harness import Harness
+
+ORDER = meta.CommonListOptionsOrderByType__
+MODE = meta.CommonListOptionsOrderByMode__
+
+
+async def groups(api: Harness, **common: Any) -> core.GroupList:
+    options = core.ListGroupOptions(common=common)
+    listed: core.GroupList = await api.core("ListGroup", options)
+    return listed
+
+
+def names(listed: core.GroupList) -> list[str]:
+    return [item.metadata.name for item in listed.items]
+
+
+async def test_pages(api: Harness) -> None:
+    await api.store(*(resource("Group", name) for name in ("cc", "aa", "bb")))
+    first = await groups(api, items_per_page=2)
+    assert (first.api_version, first.kind) == ("core/v1", "GroupList")
+    assert names(first) == ["cc", "aa"]
+    assert first.list_response_meta == meta.ListResponseMeta(
+        page=0, items_per_page=2, total_count=3, has_more=True
+    )
+    second = await groups(api, items_per_page=2, page=1)
+    assert names(second) == ["bb"]
+    assert not second.list_response_meta.has_more
+    everything = await groups(api)
+    assert everything.list_response_meta.items_per_page == 200
+    capped = await groups(api, items_per_page=5000)
+    assert capped.list_response_meta.items_per_page == 1000
+
+
+async def test_an_empty_first_page_is_a_list(api: Harness) -> None:
+    listed = await groups(api)
+    assert listed.HasField("list_response_meta")
+    assert names(listed) == []
+
+
+@pytest.mark.parametrize(("page", "code"), [(3, "NOT_FOUND"), (10_001, "INVALID_ARGUMENT")])
+async def test_pages_that_are_not_there(api: Harness, page: int, code: str) -> None:
+    await api.store(resource("Group", "ops"))
+    options = core.ListGroupOptions(common={"page": page})
+    assert codes(await api.refused("ListGroup", options))[0] == code
+
+
+async def test_order(api: Harness) -> None:
+    await api.store(*(resource("Group", name) for name in ("cc", "aa", "bb")))
+    assert names(await groups(api, order_by={"type": ORDER.NAME})) == ["aa", "bb", "cc"]
+    down = {"type": ORDER.NAME, "mode": MODE.DESC}
+    assert names(await groups(api, order_by=down)) == ["cc", "bb", "aa"]
+    down = {"type": ORDER.CREATED_AT, "mode": MODE.DESC}
+    assert names(await groups(api, order_by=down)) == ["bb", "aa", "cc"]
+    assert names(await groups(api, order_by={"mode": MODE.DESC})) == ["cc", "aa", "bb"]
+
+
+async def test_system_objects_are_listed_and_hidden_ones_are_not(api: Harness) -> None:
+    hidden = core.Namespace()
+    hidden.metadata.name = "inner"
+    hidden.metadata.is_system_hidden = True
+    await api.store(hidden)
+    listed = await api.core("ListNamespace")
+    assert [item.metadata.name for item in listed.items] == ["default", "octelium", "octelium-api"]
+    assert listed.list_response_meta.total_count == 3
+
+
+@pytest.mark.parametrize("by", ["name", "uid"])
+async def test_generating_a_token(api: Harness, by: str) -> None:
+    spec = {"type": "AUTH_TOKEN", "user": "root"}
+    made = await api.core("CreateCredential", resource("Credential", "cred", spec=spec))
+    reference = meta.ObjectReference(**{by: getattr(made.metadata, by)})
+    request = core.GenerateCredentialTokenRequest(credential_ref=reference)
+    reply = await api.core("GenerateCredentialToken", request)
+    assert reply.access_token.access_token == "cred"
+    got = await api.core("GetCredential", meta.GetOptions(name="cred"))
+    assert got.status.total_rotations == 1
+    assert got.metadata.actor_operation.endswith("/GenerateCredentialToken")
+
+
+async def test_a_token_that_cannot_be_leaves_no_trace(api: Harness) -> None:
+    spec = {"type": "AUTH_TOKEN", "user": "root", "isDisabled": True}
+    await api.core("CreateCredential", resource("Credential", "cred", spec=spec))
+    for reference, code in (
+        (meta.ObjectReference(name="cred"), "INVALID_ARGUMENT"),
+        (meta.ObjectReference(name="other"), "NOT_FOUND"),
+        (meta.ObjectReference(), "INVALID_ARGUMENT"),
+    ):
+        request = core.GenerateCredentialTokenRequest(credential_ref=reference)
+        assert codes(await api.refused("GenerateCredentialToken", request))[0] == code
+
+
+async def test_every_reply_is_preceded_by_a_publication(api: Harness) -> None:
+    before = api.published
+    await api.core("CreateGroup", resource("Group", "ops"))
+    await api.refused("CreateGroup", resource("Group", "ops"))
+    assert api.published == before + 2

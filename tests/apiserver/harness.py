@@ -1,0 +1,256 @@
+"""A Cluster's API on a real store and a real socket, with one administrator signed in."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from octelium.apiserver.apply.applier import Applier
+from octelium.apiserver.core import service as core_service
+from octelium.apiserver.core.service import CoreService
+from octelium.apiserver.core.verbs import Verbs
+from octelium.apiserver.ext import DESCRIPTOR as EXT
+from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
+from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.identity.errors import CredentialUnusableError
+from octelium.policy.checker import Checker
+from octelium.schema.jsonform import from_json, to_json
+from octelium.schema.kinds import KINDS
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.store.metadata import reference
+from octelium.store.resources import Resources
+from octelium.store.sqlite import SqliteStore
+from octelium.store.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from octelium.apiserver.rpc import Call
+    from octelium.store.transaction import Transaction
+
+START = 1_800_000_000.0
+
+
+def resource(kind: str, name: str = "", **parts: Any) -> Any:
+    """A resource as a client writes it: `resource("User", "alice", spec={"type": "HUMAN"})`."""
+    metadata = {"name": name} if name else {}
+    value = {"kind": kind, "metadata": metadata, "spec": {}, **parts}
+    value["metadata"] = {**metadata, **value["metadata"]}
+    return from_json(KINDS[kind].message, value)
+
+
+def wrapped(*messages: Any) -> list[ext.Resource]:
+    """Resources as an apply takes them."""
+    fields = {field.message_type.full_name: field.name for field in ext.Resource.DESCRIPTOR.fields}
+    return [ext.Resource(**{fields[m.DESCRIPTOR.full_name]: m}) for m in messages]
+
+
+def trailer(error: grpc.aio.AioRpcError, name: str) -> bytes | None:
+    found = [value for key, value in error.trailing_metadata() or () if key == name]
+    assert len(found) < 2
+    return bytes(found[0]) if found else None
+
+
+class Log:
+    """An access log of three entries."""
+
+    def __init__(self) -> None:
+        self.asked: list[ext.ListAccessLogRequest] = []
+
+    def query(self, request: ext.ListAccessLogRequest) -> ext.ListAccessLogResponse:
+        self.asked.append(request)
+        return ext.ListAccessLogResponse(items=[core.AccessLog(kind="AccessLog")] * 3)
+
+    async def follow(
+        self, request: ext.ListAccessLogRequest
+    ) -> AsyncIterator[ext.ListAccessLogResponse]:
+        for _ in range(3):
+            yield self.query(request)
+
+
+class Clock:
+    """Time as a test sets it, in unix seconds."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Harness:
+    """The API server, a client, and the state behind them."""
+
+    def __init__(self, resources: Resources, clock: Clock) -> None:
+        self.resources = resources
+        self.clock = clock
+        self.log = Log()
+        self.published = 0
+        self.decided: list[str] = []
+        self.denied: set[str] = set()
+        self.session = core.Session()
+        self.root = core.User()
+        self.channel: grpc.aio.Channel
+        verbs = Verbs(Checker())
+        applier = Applier(resources, verbs, self._authorize)
+        self.server = ApiServer(
+            [
+                Binding(
+                    core_service.DESCRIPTOR, CoreService(resources, verbs, self._generate).methods()
+                ),
+                Binding(EXT, ExtService(applier, self.log), MAX_REQUEST_BYTES),
+            ],
+            publish=self._publish,
+        )
+
+    async def _publish(self) -> None:
+        self.published += 1
+
+    async def _authorize(self, call: Call, method: str) -> bool:
+        assert call.session_uid
+        self.decided.append(method.rpartition("/")[2])
+        return method.rpartition("/")[2] not in self.denied
+
+    def _generate(self, tx: Transaction, credential: core.Credential) -> core.CredentialToken:
+        credential.status.total_rotations += 1
+        tx.update(credential)
+        if credential.spec.is_disabled:
+            raise CredentialUnusableError("is disabled")
+        return core.CredentialToken(access_token={"access_token": credential.metadata.name})
+
+    async def bootstrap(self) -> None:
+        """The objects without which no Cluster is."""
+        async with self.resources.transaction() as tx:
+            cluster = core.ClusterConfig()
+            cluster.metadata.name = "default"
+            cluster.metadata.is_system = True
+            cluster.status.domain = "example.com"
+            tx.create(cluster)
+            region = core.Region()
+            region.metadata.name = "default"
+            region.metadata.is_system = True
+            tx.create(region)
+            for name in ("default", "octelium", "octelium-api"):
+                namespace = core.Namespace()
+                namespace.metadata.name = name
+                namespace.metadata.is_system = True
+                namespace.metadata.is_user_hidden = name != "default"
+                tx.create(namespace)
+            system_user = resource("User", "octelium", spec={"type": "WORKLOAD"})
+            system_user.metadata.is_system = True
+            tx.create(system_user)
+            self.root = tx.create(resource("User", "root", spec={"type": "WORKLOAD"}))
+            self.session = tx.create(self.new_session(self.root, "root-abc123"))
+            hidden = core.Secret()
+            hidden.metadata.name = "sys:root-secret-aaaaaaaa"
+            hidden.metadata.is_system = hidden.metadata.is_system_hidden = True
+            hidden.data.value = "a signing key"
+            tx.create(hidden)
+
+    def new_session(self, user: core.User, name: str) -> core.Session:
+        """A Session of `user`, not stored yet."""
+        session = core.Session()
+        session.metadata.name = name
+        session.spec.state = core.SessionSpecState__.ACTIVE
+        session.spec.expires_at.FromSeconds(int(self.clock.now) + 86_400)
+        status = session.status
+        status.user_ref.CopyFrom(reference(user))
+        status.type = core.SessionStatusType__.CLIENT
+        status.authentication.token_id = str(uuid.uuid4())
+        status.authentication.set_at.FromSeconds(int(self.clock.now))
+        status.authentication.access_token_duration.hours = 4
+        status.authentication.refresh_token_duration.hours = 12
+        return session
+
+    async def store(self, *messages: Any) -> list[Any]:
+        """Put resources into the store past the API."""
+        async with self.resources.transaction() as tx:
+            return [tx.create(message) for message in messages]
+
+    async def _call(self, path: str, request: Any, reply: type[Any], as_session: Any) -> Any:
+        function = self.channel.unary_unary(
+            path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=reply.FromString,
+        )
+        session = as_session or self.session
+        return await function(
+            request,
+            metadata=(
+                ("x-octelium-session-uid", session.metadata.uid),
+                ("x-octelium-session-ref", json.dumps(to_json(reference(session)))),
+            ),
+            timeout=30,
+        )
+
+    async def core(self, method: str, request: Any = None, *, session: Any = None) -> Any:
+        """Call a method of core.v1 as the administrator, or as another Session."""
+        rpc = core_service.DESCRIPTOR.methods_by_name[method]
+        if request is None:
+            request = _class(rpc.input_type)()
+        path = f"/{core_service.DESCRIPTOR.full_name}/{method}"
+        return await self._call(path, request, _class(rpc.output_type), session)
+
+    async def refused(self, method: str, request: Any = None, *, session: Any = None) -> Any:
+        """Call a method that must fail without writing anything; the error."""
+        before = self.resources.revision
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.core(method, request, session=session)
+        assert self.resources.revision == before
+        return caught.value
+
+    async def apply(self, *messages: Any, **options: Any) -> ext.ApplyResponse:
+        """Apply resources."""
+        request = ext.ApplyRequest(resources=wrapped(*messages), **options)
+        path = f"/{EXT.full_name}/Apply"
+        response: ext.ApplyResponse = await self._call(path, request, ext.ApplyResponse, None)
+        return response
+
+    async def apply_refused(self, *messages: Any, **options: Any) -> grpc.aio.AioRpcError:
+        """Apply resources that must be refused without a trace; the error."""
+        before = self.resources.revision
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.apply(*messages, **options)
+        assert self.resources.revision == before
+        return caught.value
+
+
+def _class(descriptor: Any) -> type[Any]:
+    for module in (core, meta):
+        found: type[Any] | None = getattr(module, descriptor.name, None)
+        if found is not None:
+            return found
+    raise LookupError(descriptor.name)
+
+
+def codes(error: grpc.aio.AioRpcError) -> tuple[str, str]:
+    """Status name and text."""
+    return error.code().name, error.details() or ""
+
+
+async def running(directory: Path) -> AsyncIterator[Harness]:
+    """A harness with its server running and its client connected."""
+    store = await SqliteStore.open(directory)
+    clock = Clock()
+    resources = Resources(store, Vault([bytes(range(32))]), clock)
+    await resources.load()
+    harness = Harness(resources, clock)
+    await harness.bootstrap()
+    path = directory / "api.sock"
+    harness.server.listen(path)
+    await harness.server.start()
+    async with grpc.aio.insecure_channel(
+        f"unix:{path}", options=[("grpc.max_receive_message_length", -1)]
+    ) as channel:
+        harness.channel = channel
+        yield harness
+    await harness.server.stop(0)
+    await resources.close()
