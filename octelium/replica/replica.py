@@ -65,10 +65,11 @@ _PAST = PARTS["Session"].record_kind
 class Replica:
     """The resources at one revision. Dictionaries are changed in place, so they may be kept.
 
-    `loaded` tells an empty Cluster from a replica that nothing has reached yet. `generations` holds
-    for each kind a number that grows whenever a resource of it comes or goes: what a failed
-    look-up, or a walk over all of them, depends on. `listeners` are called after each commit with what it changed; they must not block. Everything
-    happens in the thread of the event loop: between two awaits a reader sees one revision.
+    `loaded` tells an empty Cluster from a replica that nothing has reached yet. `generations`
+    holds for each kind a number that grows whenever a resource of it comes or goes: what a failed
+    look-up, or a walk over all of them, depends on. `listeners` are called after each commit with
+    what it changed; they must not block. Everything happens in the thread of the event loop:
+    between two awaits a reader sees one revision.
     """
 
     def __init__(self) -> None:
@@ -113,6 +114,11 @@ class Replica:
             "ClusterConfig": (self._cluster_configs, None),
             "VerificationKey": (self._keys, None),
         }
+
+    @property
+    def loading(self) -> bool:
+        """Whether a snapshot has begun and not ended."""
+        return self._snapshot is not None
 
     def behind(self, committed: CommittedRevision) -> bool:
         """Whether something was committed, and perhaps acknowledged, that is not here yet."""
@@ -197,10 +203,12 @@ class Replica:
     def _put(self, change: feed.Change, entry: AnyEntry | None) -> None:
         kind, uid = change.kind, change.uid
         table, names = self._tables[kind]
-        former: AnyEntry | None = table.pop(uid, None) if entry is None else table.get(uid)
-        if former is not None and names is not None and names.get(former.name) is former:
+        former: Any = table.get(uid)
+        if names is not None and former is not None and names.get(former.name) is former:
             del names[former.name]
-        if entry is not None:
+        if entry is None:
+            table.pop(uid, None)
+        else:
             table[uid] = entry
             if names is not None:
                 names[entry.name] = entry

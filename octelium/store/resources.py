@@ -97,6 +97,17 @@ class Resources(Reader):
         if sealed is not None:
             sealed.whole(self._vault)
 
+    def items(self, kind: str) -> Iterable[Item]:
+        """Every resource of a kind as it is stored, in order of creation, not to be changed.
+
+        The result is a view of the current state: take it in before the next await.
+        """
+        return self._all(kind)
+
+    def whole(self, item: Item) -> Any:
+        """The resource of an item with its part, opened. Raises StoreUnusable."""
+        return item.whole(self._vault)
+
     def subscribe(self, subscriber: Callable[[Committed], None]) -> Callable[[], None]:
         """Have `subscriber` called after each commit, in order, before its author goes on.
 

@@ -1,0 +1,230 @@
+"""The readers' end of the feed: keeps a replica up to date and hands batches to the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections import deque
+from typing import TYPE_CHECKING
+
+from octelium.replica.connection import Connection
+from octelium.replica.errors import FeedError
+from octelium.replica.frames import FrameType, frame, parsed
+from octelium.replica.source import Source
+from octelium.schema.pb import feed_v1_pb2 as feed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.replica.committed import CommittedRevision
+    from octelium.replica.replica import Replica
+    from octelium.store.resources import Committed, Resources
+
+_LOG = logging.getLogger(__name__)
+
+BATCH_LIMIT = 16 * 1024 * 1024
+"""Bytes of batches that may wait for the writer's acknowledgement."""
+
+_RETRY_FIRST = 0.01
+_RETRY_LAST = 0.5
+
+
+class Follower:
+    """Follows the writer behind a Unix socket, whenever it is there.
+
+    While the writer is away the replica stays as it is. `role` decides what it holds, `worker` is
+    a name for logs.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        replica: Replica,
+        committed: CommittedRevision,
+        *,
+        role: str = "data-plane",
+        worker: str = "",
+        batch_limit: int = BATCH_LIMIT,
+    ) -> None:
+        self._path = os.fspath(path)
+        self._replica = replica
+        self._committed = committed
+        self._role = role
+        self._worker = worker
+        self._reader = os.urandom(16)
+        self._instance = b""
+        self._coming = b""
+        self._connection: Connection | None = None
+        self._retry = _RETRY_FIRST
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._batches: deque[tuple[int, bytes]] = deque()
+        self._batch_limit = batch_limit
+        self._batch_number = 0
+        self.batch_bytes = 0
+        self.stopped = True
+
+    @property
+    def connected(self) -> bool:
+        """Whether the writer is there."""
+        return self._connection is not None
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self.stopped = False
+        self._connect()
+
+    def close(self) -> None:
+        """Stop following; the replica stays as it is. Idempotent."""
+        self.stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._connection is not None:
+            self._connection.close("the follower stops")
+
+    def up_to_date(self) -> bool:
+        """Whether the replica has everything that was acknowledged, after a look at the socket.
+
+        Costs one memory access when nothing happened. False means: `catch_up`, or refuse.
+        """
+        if not self._replica.behind(self._committed):
+            return True
+        if self._connection is not None:
+            self._connection.poll()
+        return not self._replica.behind(self._committed)
+
+    async def catch_up(self, timeout: float) -> bool:  # noqa: ASYNC109  (a result, not an error)
+        """Wait, at most `timeout` seconds, for what was acknowledged before the call.
+
+        Returns whether the replica has it.
+        """
+        if self.up_to_date():
+            return True
+        waiter = asyncio.get_running_loop().create_future()
+        entry = (self._committed.value, waiter)
+        self._waiters.append(entry)
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter
+        except TimeoutError:
+            return False
+        finally:
+            with contextlib.suppress(ValueError):
+                self._waiters.remove(entry)
+        return True
+
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Hand a batch to the writer, now or when it is back; each is taken over once.
+
+        Only the death of the writer can repeat the last ones. Returns False, and keeps nothing,
+        when too much is waiting already. Raises FeedError for a payload that fits no frame.
+        """
+        number = self._batch_number + 1
+        batch = feed.Batch(number=number, topic=topic, payload=payload)
+        data = frame(FrameType.BATCH, batch.SerializeToString())
+        if self.batch_bytes + len(data) > self._batch_limit:
+            return False
+        self._batch_number = number
+        self._batches.append((number, data))
+        self.batch_bytes += len(data)
+        if self._connection is not None:
+            self._connection.send(data)
+        return True
+
+    def _connect(self) -> None:
+        self._timer = None
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        stream.setblocking(False)
+        try:
+            stream.connect(self._path)
+        except OSError as error:
+            stream.close()
+            self._later(str(error))
+            return
+        connection = Connection(
+            stream, self._received, self._closed, self._batch_limit + 1024 * 1024
+        )
+        self._connection = connection
+        hello = feed.Hello(
+            role=self._role,
+            revision=self._replica.revision,
+            worker=self._worker,
+            instance=self._instance,
+            reader=self._reader,
+        )
+        connection.send(frame(FrameType.HELLO, hello.SerializeToString()))
+        for _, data in tuple(self._batches):
+            connection.send(data)
+
+    def _closed(self, reason: str) -> None:
+        self._connection = None
+        self._replica.abandon()
+        if not self.stopped:
+            self._later(reason)
+
+    def _later(self, reason: str) -> None:
+        _LOG.info("%s is without the control process: %s", self._worker or self._path, reason)
+        self._timer = asyncio.get_running_loop().call_later(self._retry, self._connect)
+        self._retry = min(self._retry * 2, _RETRY_LAST)
+
+    def _received(self, frame_type: FrameType, payload: bytes) -> None:
+        self._retry = _RETRY_FIRST
+        if frame_type is FrameType.COMMIT:
+            self._apply(parsed(feed.Commit, payload))
+        elif frame_type is FrameType.ACK:
+            number = parsed(feed.Ack, payload).number
+            while self._batches and self._batches[0][0] <= number:
+                self.batch_bytes -= len(self._batches.popleft()[1])
+        else:
+            raise FeedError(f"a frame {frame_type.name} is out of place")
+
+    def _apply(self, commit: feed.Commit) -> None:
+        if commit.snapshot_begin:
+            self._coming = commit.instance
+        # Unknown until all of it is in, so that a failure asks for a snapshot.
+        self._instance = b""
+        self._replica.apply(commit)
+        if not self._replica.loading:
+            self._instance = self._coming
+        for entry in tuple(self._waiters):
+            target, waiter = entry
+            if target <= self._replica.revision and not waiter.done():
+                waiter.set_result(None)
+
+
+class LocalFeed:
+    """Keeps a replica in the writer's own process up to date."""
+
+    def __init__(self, resources: Resources, replica: Replica, role: str = "data-plane") -> None:
+        self._resources = resources
+        self._replica = replica
+        self._role = role
+        self._source: Source
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Fill the replica and follow every commit from here on."""
+        self._load()
+        self._unsubscribe = self._resources.subscribe(self._take)
+
+    def close(self) -> None:
+        """Stop following. Idempotent."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def _take(self, committed: Committed) -> None:
+        try:
+            self._replica.apply(self._source.commit(committed))
+        except FeedError:
+            _LOG.exception("revision %d does not fit the replica", committed.revision)
+            self._load()
+
+    def _load(self) -> None:
+        self._source = Source(self._resources, self._role)
+        for piece in self._source.snapshot(b""):
+            self._replica.apply(piece)
