@@ -203,9 +203,12 @@ class Replica:
     def _put(self, change: feed.Change, entry: AnyEntry | None) -> None:
         kind, uid = change.kind, change.uid
         table, names = self._tables[kind]
-        former: Any = table.get(uid)
-        if names is not None and former is not None and names.get(former.name) is former:
-            del names[former.name]
+        former = table.get(uid)
+        if names is not None and former is not None:
+            # Its name may have passed to another resource already.
+            holder = names.pop(former.name, None)
+            if holder is not None and holder is not former:
+                names[former.name] = holder
         if entry is None:
             table.pop(uid, None)
         else:
