@@ -19,9 +19,9 @@ from octelium.store.metadata import SYSTEM, Actor, reference
 from octelium.store.query import Filter, Page
 from octelium.store.reading import Reader
 from octelium.store.retention import Retention
-from octelium.store.schema import upgraded
 from octelium.store.state import Change, Committed, Item, State
 from octelium.store.transaction import Transaction
+from octelium.store.upgrades import upgraded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

@@ -9,7 +9,7 @@ from octelium.schema.kinds import KINDS
 from octelium.store.errors import StoreUnusable
 from octelium.store.indexes import index_values
 from octelium.store.parts import OWNERS, PARTS
-from octelium.store.schema import upgraded
+from octelium.store.upgrades import upgraded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,12 +8,12 @@ from google.protobuf.message import Message
 
 from octelium.schema.kinds import kind_of
 from octelium.schema.names import is_stored_name
+from octelium.schema.schema_id import SCHEMA_ID
 from octelium.store.errors import AlreadyExists, InvalidArgument, NotFound, ResourceChanged
 from octelium.store.interface import Write
 from octelium.store.metadata import Actor, keep_stamps, label, stamp_changed, stamp_created
 from octelium.store.parts import PARTS
 from octelium.store.reading import Reader
-from octelium.store.schema import SCHEMA
 from octelium.store.state import Item
 
 if TYPE_CHECKING:
@@ -118,15 +118,15 @@ class Transaction(Reader):
     def writes(self) -> Iterator[Write]:
         """What the store is to commit."""
         for (kind, uid), last in self._deleted.items():
-            yield Write(kind, uid, last.name, SCHEMA, last.data, deleted=True)
+            yield Write(kind, uid, last.name, SCHEMA_ID, last.data, deleted=True)
             if self._state.shelves[kind].by_uid[uid].part is not None:
                 apart = PARTS[kind].record_kind
-                yield Write(apart, uid, uid, SCHEMA, b"", deleted=True, erase=True)
+                yield Write(apart, uid, uid, SCHEMA_ID, b"", deleted=True, erase=True)
         for (kind, uid), item in self._staged.items():
-            yield Write(kind, uid, item.name, SCHEMA, item.data)
+            yield Write(kind, uid, item.name, SCHEMA_ID, item.data)
             before = self._state.shelves[kind].by_uid.get(uid)
             if item.part is not None and (before is None or before.part is not item.part):
-                yield Write(PARTS[kind].record_kind, uid, uid, SCHEMA, item.part)
+                yield Write(PARTS[kind].record_kind, uid, uid, SCHEMA_ID, item.part)
 
     def _stage(self, kind: str, draft: Any, current: Item | None) -> None:
         stored = current.part if current is not None else None
