@@ -9,6 +9,7 @@ from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.h2.compression import encode, encoded
 from octelium.http.h2.connection import Connection
 from octelium.http.h2.frames import GOAWAY_HEAD, ErrorCode, H2ConnectionError, H2StreamError
+from octelium.http.h2.heads import HeadReader
 from octelium.http.h2.settings import CLIENT_LIMITS
 from octelium.http.h2.stream import Cause, Stream
 from octelium.http.message import ResponseHead
@@ -48,7 +49,7 @@ class ClientConnection(Connection):
         freed: Callable[[], None],
         limits: Limits = CLIENT_LIMITS,
     ) -> None:
-        super().__init__(limits, clock, wake)
+        super().__init__(limits, clock, wake, HeadReader(limits.max_header_list))
         self.secure = False
         """Whether requests say `https`."""
         self._next = 1
@@ -218,6 +219,16 @@ class ClientStream(Stream):
         self._ended = self.remote_closed
         self._receiver.response_head(head, self.early, self.remote_closed)
         self.early = b""
+
+    def stop_sending(self) -> bool:
+        """A complete response stands, though the server wants no more of the request
+        (RFC 9113, section 8.1).
+        """
+        if not self.remote_closed:
+            return False
+        self.local_closed = True
+        self.clear_outbox()
+        return True
 
     def _accepts_data(self) -> bool:
         return self.head is not None

@@ -33,13 +33,13 @@ from octelium.http.h2.frames import (
     H2StreamError,
     Setting,
 )
-from octelium.http.h2.heads import HeadReader
 from octelium.http.h2.settings import PeerSettings
 from octelium.http.h2.stream import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from octelium.http.h2.heads import HeadReader
     from octelium.http.h2.settings import Limits
     from octelium.http.h2.stream import Stream
 
@@ -60,12 +60,16 @@ class Connection:
     role_is_client: bool = False
 
     def __init__(
-        self, limits: Limits, clock: Callable[[], float], wake: Callable[[], None]
+        self,
+        limits: Limits,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+        heads: HeadReader,
     ) -> None:
         """`clock` gives seconds that only rise; `wake` asks for a `turn` soon."""
         self.limits = limits
         self.peer_settings = PeerSettings()
-        self.heads = HeadReader(limits.max_header_list)
+        self.heads = heads
         self.streams: dict[int, Stream] = {}
         """Open and half-closed streams."""
         self.backlog: dict[int, Stream] = {}
@@ -209,7 +213,7 @@ class Connection:
     def release(self, size: int) -> None:
         """A handler has taken `size` bytes that waited."""
         self.waiting_bytes -= size
-        self._refund(0)
+        self._refund()
 
     def forget(self, stream: Stream) -> None:
         """Both directions of `stream` are closed."""
@@ -344,14 +348,15 @@ class Connection:
         self._receive_window -= size
         if self._receive_window < 0:
             raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the window")
-        self._refund(size)
+        self._credit += size
         stream = self.streams.get(number)
         if stream is None:
             self._check_late(number)
+            self._refund()
             return
         end = bool(flags & END_STREAM)
-        self.data_frames += 1
         stream.take_data(payload, size, end=end)
+        self._refund()
         if stream.closed:
             self.forget(stream)
 
@@ -402,6 +407,8 @@ class Connection:
         stream = self.streams.pop(number, None)
         if stream is not None:
             code = _error_code(LONG.unpack(payload)[0])
+            if code is ErrorCode.NO_ERROR and stream.stop_sending():
+                return
             cause = Cause.REFUSED if code is ErrorCode.REFUSED_STREAM else Cause.RESET
             self._guard(stream, partial(stream.fail, cause, f"reset with {code.name}"))
             self._spend_reset()
@@ -479,8 +486,7 @@ class Connection:
             if stream.has_backlog():
                 backlog[number] = stream
 
-    def _refund(self, size: int) -> None:
-        self._credit += size
+    def _refund(self) -> None:
         if (
             self._credit > self.limits.connection_window >> 1
             and self.waiting_bytes <= self.limits.max_waiting
@@ -510,7 +516,7 @@ class Connection:
     def _check_late(self, number: int) -> None:
         """A frame for a stream that is not open: ignored if we have reset it, else a fault."""
         if not number or self._is_idle(number):
-            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream")
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "frame on an idle stream")
         if number not in self._reset_numbers:
             raise H2ConnectionError(ErrorCode.STREAM_CLOSED, "frame on a closed stream")
 

@@ -58,9 +58,11 @@ class HeadReader:
     regular fields the same `HeaderBlock` whatever the path is.
     """
 
-    __slots__ = ("_blocks", "_decoder", "_heads", "_repeatable")
+    __slots__ = ("_blocks", "_decoder", "_heads", "_repeatable", "_scheme")
 
-    def __init__(self, max_list: int) -> None:
+    def __init__(self, max_list: int, scheme: bytes = b"https") -> None:
+        """`max_list` is a header list's size; `scheme` is the connection's, for request heads."""
+        self._scheme = scheme
         self._decoder = Decoder(max_list)
         self._repeatable = False
         self._heads: dict[tuple[bytes, bool], RequestHead | ResponseHead] = {}
@@ -129,7 +131,7 @@ class HeadReader:
     def _decode(self, raw: bytes) -> list[Field]:
         fields = self._walk(raw)
         if fields is None or len(fields) > MAX_FIELDS:
-            raise H2StreamError(ErrorCode.ENHANCE_YOUR_CALM, "header list too large", 431)
+            raise H2StreamError(ErrorCode.NO_ERROR, "header list too large", 431)
         return fields
 
     def _remember(self, raw: bytes, head: RequestHead | ResponseHead, *, end: bool) -> None:
@@ -152,9 +154,9 @@ class HeadReader:
         if method is None or len(method) > 32 or is_token(method) is None:
             raise _malformed("no valid :method")
         if method == b"CONNECT":
-            raise H2StreamError(ErrorCode.CONNECT_ERROR, "CONNECT is not offered", 501)
-        scheme = pseudo.get(b":scheme")
-        if scheme not in {b"http", b"https"}:
+            raise H2StreamError(ErrorCode.NO_ERROR, "CONNECT is not offered", 501)
+        # The connection says how the client came; a gateway before us may have changed it.
+        if pseudo.get(b":scheme") not in {b"http", b"https"}:
             raise _malformed("no valid :scheme")
         target = pseudo.get(b":path")
         if target is None or _is_target(target) is None:
@@ -175,7 +177,7 @@ class HeadReader:
         return RequestHead(
             method,
             target,
-            scheme,
+            self._scheme,
             host,
             authority,
             block,
@@ -215,7 +217,9 @@ class HeadReader:
 
 
 def _malformed(problem: str, status: int = 400) -> H2StreamError:
-    return H2StreamError(ErrorCode.PROTOCOL_ERROR, problem, status)
+    """A fault of the peer; other statuses than 400 are answers to proper requests."""
+    code = ErrorCode.PROTOCOL_ERROR if status == 400 else ErrorCode.NO_ERROR
+    return H2StreamError(code, problem, status)
 
 
 def _checked(fields: list[Field]) -> HeaderBlock:

@@ -9,6 +9,7 @@ from octelium.http.h2 import frames
 from octelium.http.h2.compression import encode, encode_status, encoded
 from octelium.http.h2.connection import Connection
 from octelium.http.h2.frames import ErrorCode, H2ConnectionError, H2StreamError
+from octelium.http.h2.heads import HeadReader
 from octelium.http.h2.settings import SERVER_LIMITS
 from octelium.http.h2.stream import Cause, Stream
 
@@ -36,7 +37,8 @@ class ServerConnection(Connection):
         limits: Limits = SERVER_LIMITS,
     ) -> None:
         """`refusals` are the fields of answers to malformed requests."""
-        super().__init__(limits, clock, wake)
+        scheme = b"https" if peer.secure else b"http"
+        super().__init__(limits, clock, wake, HeadReader(limits.max_header_list, scheme))
         self.handler = handler
         self.peer = peer
         self._refusal = encoded(refusals) + encode(((b"content-length", b"0"),))
@@ -211,6 +213,8 @@ class ServerStream(Stream):
     def _begin(self) -> None:
         self.complete = self.remote_closed
         self._handler(self)
+        if self.receiver is None and not self.gone:
+            raise RuntimeError("the handler left a request without a receiver")
 
     def _deliver(self, data: bytes) -> None:
         if self.receiver is not None:

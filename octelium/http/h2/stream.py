@@ -196,6 +196,7 @@ class Stream:
 
     def _count(self, length: int) -> None:
         """Weigh the body against what the head said of it. Raises H2StreamError."""
+        self.connection.data_frames += 1
         if self._expected is not None:
             self._expected -= length
             if self._expected < 0:
@@ -368,9 +369,17 @@ class Stream:
         if self._inbox:
             self.connection.release(sum(map(len, self._inbox)))
             self._inbox.clear()
+        self.clear_outbox()
+
+    def clear_outbox(self) -> None:
+        """Forget what waits to be sent."""
         self._outbox.clear()
         self._outbox_end = None
         self.connection.backlog.pop(self.number, None)
+
+    def stop_sending(self) -> bool:
+        """The peer has reset the stream with NO_ERROR; False if that ends it out of order."""
+        return False
 
     def _reset(self, code: ErrorCode) -> None:
         """End the stream by RST_STREAM."""
