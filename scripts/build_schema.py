@@ -1,7 +1,8 @@
 """Rebuild the schema's package data: `octelium/schema/pb/descriptors.binpb` and its type stubs.
 
 The official packages come from a FileDescriptorSet made by `derive_schema.py`; our own packages are
-written as `.proto` files in `octelium/schema/proto` and compiled here.
+written as `.proto` files in `octelium/schema/proto` and compiled here. Stored fields may not change
+their number or type; `tests/schema/fields.txt` remembers them.
 
 Usage: build_schema.py OFFICIAL_DESCRIPTOR_SET [OUTPUT_DIR]
 """
@@ -21,6 +22,7 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 PROTO_DIR = ROOT / "octelium/schema/proto"
 PB_DIR = ROOT / "octelium/schema/pb"
+TABLE = ROOT / "tests/schema/fields.txt"
 WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
 
 
@@ -83,6 +85,26 @@ def write_stubs(files: list[descriptor_pb2.FileDescriptorProto], output_dir: Pat
         (output_dir / Path(generated.name).name).write_text(generated.content)
 
 
+def write_table(files: list[descriptor_pb2.FileDescriptorProto]) -> None:
+    """Add new fields to the table of stored fields; refuse changes of those that it has."""
+    sys.path.insert(0, str(ROOT))
+    from octelium.schema import schema_id
+    from octelium.schema.kinds import KINDS
+
+    roots = [kind.message.DESCRIPTOR.full_name for kind in KINDS.values()]
+    after = schema_id.table(
+        descriptor_pb2.FileDescriptorSet(file=files), [*roots, *schema_id.STORED]
+    )
+    header, *before = TABLE.read_text().splitlines()
+    changed = "\n  ".join(schema_id.changes(before, after))
+    if changed and header == f"schema {schema_id.SCHEMA_ID}":
+        raise SystemExit(
+            f"These fields are gone or have another number or type:\n  {changed}\n"
+            "Write a migration of stored rows and raise octelium.schema.schema_id.SCHEMA_ID."
+        )
+    TABLE.write_text("\n".join([f"schema {schema_id.SCHEMA_ID}", *after]) + "\n")
+
+
 def main() -> None:
     official_path = Path(sys.argv[1]).resolve()
     output_dir = Path(sys.argv[2]) if len(sys.argv) > 2 else PB_DIR
@@ -93,6 +115,8 @@ def main() -> None:
         everything.flush()
         files = [*official.file, *own_files(Path(everything.name))]
     result = descriptor_pb2.FileDescriptorSet(file=files)
+    if output_dir == PB_DIR:
+        write_table(files)
     (output_dir / "descriptors.binpb").write_bytes(result.SerializeToString(deterministic=True))
     write_stubs(files, output_dir)
 

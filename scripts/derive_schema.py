@@ -10,7 +10,7 @@ Usage: derive_schema.py OUTPUT
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import importlib
 import inspect
 import sys
@@ -24,12 +24,15 @@ PACKAGES = ("meta", "core", "user", "auth")
 
 # The official JSON names that a snake_case to camelCase converter gets wrong.
 JSON_NAMES = (
-    "CIDRs accessKeyID attemptUID clientID connectionID createDB directTCPIPStart directTCPIPEnd "
-    "dropDB dualStackIP eSOCKS5Enable eSOCKS5Port eSSHEnable eSSHMode eSSHPort ekCertificateDER "
-    "ekCertificateIntermediatesDER entityID externalID ignoreDNS initDB isTLS isUpstreamHTTP2 "
-    "issuerURL jwksURL k8sLabels keyID listenHTTP2 metadataURL picURL pinnedCertSHA256 probeID "
-    "requestID responseID sessionID tokenID tokenURL typeID updateDNS upstreamTLS"
-).split()
+    "CIDRs", "accessKeyID", "attemptUID", "certificateSHA256", "clientID", "connectionID",
+    "createDB", "directTCPIPEnd", "directTCPIPStart", "dropDB", "dualStackIP", "eSOCKS5Enable",
+    "eSOCKS5Port", "eSSHEnable", "eSSHMode", "eSSHPort", "ekCertificateDER",
+    "ekCertificateIntermediatesDER", "entityID", "externalID", "ignoreDNS", "initDB", "isTLS",
+    "isUpstreamHTTP2", "issuerURL", "jwksURL", "k8sLabels", "keyID", "listenHTTP2",
+    "manufacturerID", "metadataURL", "picURL", "pinnedCertSHA256", "probeID", "requestID",
+    "responseID", "sessionID", "tokenID", "tokenURL", "trustedCASHA256", "typeID", "updateDNS",
+    "upstreamTLS",
+)  # fmt: skip
 _JSON_BY_KEY = {name.lower(): name for name in JSON_NAMES}
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -86,9 +89,9 @@ class Deriver:
         ]
 
     def type_name(self, cls: type) -> str:
-        if cls is datetime.datetime:
+        if cls is dt.datetime:
             return ".google.protobuf.Timestamp"
-        if cls is datetime.timedelta:
+        if cls is dt.timedelta:
             return ".google.protobuf.Duration"
         if cls in self.type_names:
             return self.type_names[cls]
@@ -132,7 +135,7 @@ class Deriver:
     ) -> None:
         message = out.message_type.add(name=name)
         hints = cls._type_hints()
-        element_types = cls()._betterproto.cls_by_field
+        element_types = cls()._betterproto.cls_by_field  # noqa: SLF001  (it has no other name)
         oneofs: dict[str, int] = {}
         for field in dataclasses.fields(cls):
             meta = betterproto.FieldMetadata.get(field)

@@ -435,10 +435,11 @@ def _float(value: Any) -> float:
 
 
 def _struct_number(value: Any) -> Any:
+    """A number that an object of free form keeps as it is: as a 64-bit floating-point one."""
     if isinstance(value, float):
         if not math.isfinite(value):
             raise _Mismatch("not a finite number")
-    elif abs(value) > 2**53:
+    elif abs(value) >= 2**1023 or int(float(value)) != value:
         raise _Mismatch("the number is too large to be kept exactly", "put it in quotes")
     return value
 

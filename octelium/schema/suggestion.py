@@ -20,7 +20,7 @@ def closest(word: str, words: Iterable[str]) -> str | None:
     key = _key(word[:200])
     if key in by_key:
         return by_key[key]
-    found = difflib.get_close_matches(key, by_key, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(key, by_key, n=1, cutoff=0.6)
     return by_key[found[0]] if found else None
 
 
