@@ -32,12 +32,21 @@ if TYPE_CHECKING:
 class Peer:
     """What is known of a client's connection: one object per connection, shared by its streams."""
 
-    __slots__ = ("arrival", "certificate", "number", "secure")
+    __slots__ = ("admitted", "arrival", "certificate", "number", "secure")
 
     def __init__(
-        self, arrival: Arrival, *, number: int, secure: bool, certificate: object = None
+        self,
+        arrival: Arrival,
+        *,
+        number: int,
+        secure: bool,
+        certificate: object = None,
+        admitted: Callable[[], None] | None = None,
     ) -> None:
         self.arrival = arrival
+        self.admitted = admitted
+        """To be called once, when a request of this client has been allowed: from then on the
+        connection does not count among the unauthenticated ones."""
         self.number = number
         """Counts connections within one process."""
         self.secure = secure
@@ -113,8 +122,9 @@ class RequestStream(Protocol):
     def upgrade(self) -> None:
         """Make a tunnel of the connection, after `send_head(101, …)`; HTTP/1.1 only.
 
-        From here `send_data` and `request_data` carry bytes as they are, `send_end` and
-        `request_ended` are the two halves' ends.
+        From here `send_data` and `request_data` carry bytes as they are; `request_ended` is the
+        end of the client's half, `send_end` closes the connection. The block of status 101 holds
+        `connection` and `upgrade`.
         """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,6 +13,7 @@ from octelium.http.tasks import spawn
 from octelium.http.tls import Codec, TLSLayer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from octelium.http.exchange import (
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from octelium.http.message import Fields, UpstreamRequest
     from octelium.http.section import SectionCache
     from octelium.http.ticker import Ticker
+
+_LOG = logging.getLogger(__name__)
 
 _MAX_BUFFERED: Final = 64 << 10
 """Bytes of a request's body that wait for a connection."""
@@ -223,19 +226,20 @@ class OriginPool:
     def _lose(self, connection: UpstreamConnection) -> None:
         self.connections.discard(connection)
         if connection in self.idle:
-            self.idle.remove(connection)  # type: ignore[arg-type]  # found in it
+            self.idle.remove(connection)
         if connection in self._shared:
-            self._shared.remove(connection)  # type: ignore[arg-type]  # found in it
+            self._shared.remove(connection)
 
     async def _dial(self, pending: _Pending, *, h2: bool) -> None:
         error: UpstreamError | None = None
         connection: UpstreamConnection | None = None
         try:
-            if len(self.connections) >= self._pool.limits.connections_per_origin:
-                raise UpstreamError(Failure.UNREACHABLE, "too many connections", untouched=True)
             connection = await self._connect(h2=h2)
         except UpstreamError as failure:
             error = failure
+        except Exception as failure:  # noqa: BLE001 - whoever waits must be told of a bug, too
+            _LOG.exception("connecting to %s failed", self.origin)
+            error = UpstreamError(Failure.UNREACHABLE, str(failure), untouched=True)
         finally:
             self._dialling -= h2
         if connection is None:
@@ -282,6 +286,8 @@ class OriginPool:
         """
         limits = self._pool.limits
         origin = self.origin
+        if len(self.connections) >= limits.connections_per_origin:
+            raise UpstreamError(Failure.UNREACHABLE, "too many connections", untouched=True)
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[UpstreamConnection] = loop.create_future()
 
@@ -329,6 +335,8 @@ class OriginPool:
             raise UpstreamError(
                 Failure.UNREACHABLE, f"{origin}: {error}", untouched=True
             ) from error
+        if transport.is_closing():
+            raise UpstreamError(Failure.CLOSED, "before the first request", untouched=True)
         self.connections.add(connection)
         return connection
 

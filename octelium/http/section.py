@@ -21,9 +21,10 @@ def parse_section(raw: bytes) -> HeaderBlock:
     lines = field_lines(raw)
     if len(lines) > MAX_FIELDS:
         raise MessageError("too many header fields", 431)
-    spelled = tuple([(name, value.strip(OWS)) for name, value in lines])
+    spelled = [(name, value.strip(OWS)) for name, value in lines]
+    spelled = combine_cookies(spelled)
     fields = tuple([(name.lower(), value) for name, value in spelled])
-    return HeaderBlock(fields, spelled)
+    return HeaderBlock(fields, tuple(spelled))
 
 
 class SectionCache:
@@ -80,14 +81,19 @@ class SectionCache:
 
 
 def combine_cookies(fields: list[Field]) -> list[Field]:
-    """Join several `cookie` fields into one where the first stood (RFC 9113, section 8.2.3)."""
-    cookies = [value for name, value in fields if name == b"cookie"]
-    if len(cookies) < 2:
+    """Join several `Cookie` fields, in any spelling, into one where the first stood.
+
+    HTTP/2 splits them on purpose (RFC 9113, section 8.2.3); whoever reads only the first of them
+    must not miss what an upstream would find in the second.
+    """
+    places = [index for index, (name, _) in enumerate(fields) if name.lower() == b"cookie"]
+    if len(places) < 2:
         return fields
-    joined = (b"cookie", b"; ".join(cookies))
-    first = next(index for index, (name, _) in enumerate(fields) if name == b"cookie")
+    first = places[0]
+    joined = (fields[first][0], b"; ".join([fields[index][1] for index in places]))
+    others = set(places[1:])
     return [
         joined if index == first else field
         for index, field in enumerate(fields)
-        if index == first or field[0] != b"cookie"
+        if index not in others
     ]

@@ -76,6 +76,11 @@ class TLSLayer(asyncio.Protocol):
         self._ended = False
         self._shut = False
 
+    @property
+    def codec(self) -> Codec | None:
+        """The codec, from the end of the handshake to the end of the connection."""
+        return self._codec
+
     # The asyncio Protocol, towards the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -189,7 +194,11 @@ class TLSLayer(asyncio.Protocol):
             self._fail(error)
             return
         self._flush()
-        self._codec = self._established(self)
+        try:
+            self._codec = self._established(self)
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
         self._failed = None
         self._codec.connection_made(self)
 
@@ -261,7 +270,7 @@ def load_certificate(context: ssl.SSLContext, chain: bytes, key: bytes) -> None:
     """
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
-        with open(descriptor, "wb", closefd=False) as file:  # noqa: PTH123 - a descriptor, no path
+        with open(descriptor, "wb", closefd=False) as file:
             file.write(chain.rstrip() + b"\n" + key.rstrip() + b"\n")
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=_no_password)
     finally:

@@ -94,14 +94,7 @@ class H1Client(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return False
-        if self._tunnel:
-            exchange.upstream_ended = True
-            if exchange.ended:
-                self._exchange = None
-            exchange.receiver.response_ended(())
-            return self._exchange is not None
-        body = self._body
-        if isinstance(body, CloseBody):
+        if self._tunnel or isinstance(self._body, CloseBody):
             self._complete(exchange, b"")
             exchange.receiver.response_ended(())
         return False
@@ -280,14 +273,9 @@ class H1Client(asyncio.Protocol):
         """Send bytes as they are."""
         self._transport.write(data)
 
-    def end_tunnel(self, exchange: _Exchange) -> None:
-        """Half-close; close if the upstream has ended its half."""
-        if exchange.upstream_ended or not self._transport.can_write_eof():
-            self._exchange = None
-            exchange.connection = None
-            self.close()
-        else:
-            self._transport.write_eof()
+    def end_tunnel(self) -> None:
+        """Half-close: the upstream may have more to say."""
+        self._transport.write_eof()
 
     @property
     def tunnelling(self) -> bool:
@@ -325,7 +313,6 @@ class _Exchange:
         "head_only",
         "receiver",
         "upgrade",
-        "upstream_ended",
     )
 
     def __init__(
@@ -338,7 +325,6 @@ class _Exchange:
         self.chunked = False
         self.ended = False
         """Whether the request has been sent to its end."""
-        self.upstream_ended = False
         self.given_up = False
 
     def send_data(self, data: bytes) -> None:
@@ -355,7 +341,7 @@ class _Exchange:
             return
         self.ended = True
         if connection.tunnelling:
-            connection.end_tunnel(self)
+            connection.end_tunnel()
         elif self.chunked:
             lines = b"".join([b"%b: %b\r\n" % field for field in trailers])
             connection.write(b"0\r\n" + lines + b"\r\n")

@@ -78,8 +78,6 @@ class H1Server:
         self._reading = True
         self._writing = True
         self._tunnel = False
-        self._client_ended = False
-        self._server_ended = False
         self._draining = False
         self._lingering = -1
         self._deadline = inf
@@ -107,9 +105,6 @@ class H1Server:
         stream = self._stream
         if stream is None or not self._tunnel or stream.receiver is None:
             return False
-        self._client_ended = True
-        if self._server_ended:
-            self._detach()
         stream.receiver.request_ended(())
         return stream.connection is not None
 
@@ -334,13 +329,9 @@ class H1Server:
             stream.receiver.request_data(early)
 
     def end_tunnel(self) -> None:
-        """Half-close towards the client; close if it has ended its half, or cannot be told."""
-        self._server_ended = True
-        if self._client_ended or not self._transport.can_write_eof():
-            self._detach()
-            self._transport.close()
-        else:
-            self._transport.write_eof()
+        """Close after what is queued: a tunnel lives until the upstream ends it."""
+        self._detach()
+        self._transport.close()
 
     def finish(self, stream: H1Stream) -> None:
         """The response to `stream` is complete."""

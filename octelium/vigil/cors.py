@@ -1,0 +1,124 @@
+"""Cross-origin requests (the Fetch standard, section 3.2), answered before authentication."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from octelium.http.message import Field, FieldBlock
+from octelium.vigil.refusals import Answer
+from octelium.vigil.rules import checked_value
+
+if TYPE_CHECKING:
+    from octelium.http.message import HeaderBlock, RequestHead
+    from octelium.schema.pb import core_v1_pb2 as core
+
+_is_origin = re.compile(
+    rb"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+).fullmatch
+_PORTS: Final = {b"http": b":80", b"https": b":443"}
+
+
+def is_preflight(head: RequestHead) -> bool:
+    """Whether a browser asks if it may send a request of another origin."""
+    return (
+        head.method == b"OPTIONS"
+        and head.block.first(b"access-control-request-method") is not None
+        and _origin(head.block) is not None
+    )
+
+
+def _origin(block: HeaderBlock) -> bytes | None:
+    """The one valid `Origin`, normalised: lower-case, without the scheme's own port."""
+    values = block.all(b"origin")
+    if len(values) != 1 or _is_origin(values[0]) is None:
+        return None
+    return _normalise(values[0])
+
+
+def _normalise(origin: bytes) -> bytes:
+    origin = origin.lower()
+    return origin.removesuffix(_PORTS[origin.partition(b":")[0]])
+
+
+class Cors:
+    """The rules of one Service: those of its default configuration, or none."""
+
+    def __init__(self, settings: core.ServiceSpecConfigHttpCors | None, *, domain: str) -> None:
+        self.configured = settings is not None
+        self._any = False
+        self._origins: frozenset[bytes] = frozenset()
+        self._cluster = False
+        self._credentials = False
+        self._suffix = f".{domain}".encode()
+        self._domain = domain.encode()
+        self._methods = self._headers = self._max_age = b""
+        self._expose = b""
+        if settings is not None:
+            listed = [item.encode() for item in settings.allow_origin_string_match]
+            self._any = b"*" in listed
+            self._origins = frozenset(_normalise(item) for item in listed if _is_origin(item))
+            self._cluster = settings.allow_cluster_services
+            self._credentials = settings.allow_credentials
+            self._methods = checked_value(settings.allow_methods, "cors.allowMethods")
+            self._headers = checked_value(settings.allow_headers, "cors.allowHeaders")
+            self._expose = checked_value(settings.expose_headers, "cors.exposeHeaders")
+            self._max_age = checked_value(settings.max_age, "cors.maxAge")
+
+    def _allows(self, origin: bytes, head: RequestHead) -> tuple[bool, bool]:
+        """Whether `origin` may read, and whether with the user's credentials."""
+        scheme, _, host = origin.partition(b"://")
+        own = head.host.lower().removesuffix(_PORTS[scheme])
+        if host == own:
+            return True, self._credentials
+        name = (urlsplit(origin).hostname or b"").strip(b"[]")
+        if (
+            self._cluster
+            and scheme == b"https"
+            and (name == self._domain or name.endswith(self._suffix))
+        ):
+            return True, True
+        return self._any or origin in self._origins, self._credentials
+
+    def preflight(self, head: RequestHead, own: list[Field]) -> Answer:
+        """The answer to a preflight; `own` fields are in every answer."""
+        block = head.block
+        origin = _origin(block)
+        assert origin is not None
+        vary = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+        answer: list[Field] = [*own, (b"vary", vary)]
+        allowed, credentials = self._allows(origin, head)
+        if not allowed:
+            return Answer(403, FieldBlock([*answer, (b"content-length", b"0")]))
+        answer.append((b"access-control-allow-origin", block.all(b"origin")[0]))
+        methods = self._methods or block.first(b"access-control-request-method")
+        headers = self._headers or block.first(b"access-control-request-headers")
+        if methods:
+            answer.append((b"access-control-allow-methods", methods))
+        if headers:
+            answer.append((b"access-control-allow-headers", headers))
+        if self._max_age:
+            answer.append((b"access-control-max-age", self._max_age))
+        if credentials:
+            answer.append((b"access-control-allow-credentials", b"true"))
+        return Answer(204, FieldBlock(answer))
+
+    def fields(self, head: RequestHead, vary: bytes | None = None) -> list[Field]:
+        """What a response to a request with an `Origin` gets, in place of the upstream's own.
+
+        `vary` is the upstream's `Vary`. Empty for requests without an origin, and where nothing is
+        configured: then the upstream's own answers count.
+        """
+        origin = _origin(head.block)
+        if origin is None or not self.configured:
+            return []
+        fields = [(b"vary", b"Origin" if not vary else vary + b", Origin")]
+        allowed, credentials = self._allows(origin, head)
+        if allowed:
+            fields.append((b"access-control-allow-origin", head.block.all(b"origin")[0]))
+            if credentials:
+                fields.append((b"access-control-allow-credentials", b"true"))
+            if self._expose:
+                fields.append((b"access-control-expose-headers", self._expose))
+        return fields

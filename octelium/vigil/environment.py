@@ -1,0 +1,96 @@
+"""What a Service's configuration refers to outside itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from octelium.schema.names import public_fqdn, split_service_name
+from octelium.vigil.errors import Unserviceable
+from octelium.vigil.origins import Origins
+
+if TYPE_CHECKING:
+    from octelium.http.pool import Origin, UpstreamPool
+    from octelium.replica.replica import Replica
+    from octelium.schema.pb import core_v1_pb2 as core
+
+Expression = Callable[[Mapping[str, Any]], object]
+"""A CEL-valued field: from `ctx` to a JSON value."""
+
+
+class Environment:
+    """Secrets, names, connections and expressions for compiling configurations.
+
+    `compile_expression` turns the text of a CEL-valued field into a function of `ctx`; both may
+    raise. `managed` are the origins of the Cluster's own components by type. `port` is the
+    public port of the front door.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        pool: UpstreamPool,
+        *,
+        managed: Mapping[str, Origin],
+        compile_expression: Callable[[str], Expression],
+        port: int = 443,
+    ) -> None:
+        self.replica = replica
+        self.pool = pool
+        self.managed = managed
+        self.port = port
+        self.origins = Origins(self.secret)
+        self._compile_expression = compile_expression
+
+    @property
+    def domain(self) -> str:
+        """The Cluster's domain; empty while nothing is known yet."""
+        config = self.replica.cluster_config
+        return config.domain if config is not None else ""
+
+    def url(self, host: str) -> str:
+        """`https://` URL of a public host name, with the port unless it is the usual one."""
+        return f"https://{host}" if self.port == 443 else f"https://{host}:{self.port}"
+
+    def public_host(self, service: core.Service) -> str:
+        """The shortest public name of a Service."""
+        return public_fqdn(service.metadata.name, self.domain)
+
+    def canonical_host(self, service: core.Service) -> str:
+        """The one name by which policies know a Service, whatever alias the client used."""
+        name, namespace = split_service_name(service.metadata.name)
+        return f"{name}.{namespace}.{self.domain}"
+
+    def secret(self, name: str) -> core.Secret:
+        """A Secret.
+
+        Raises:
+            Unserviceable: there is none of that name.
+        """
+        entry = self.replica.secrets_by_name.get(name)
+        if entry is None:
+            raise Unserviceable(f"Secret {name} does not exist", 502)
+        return entry.message
+
+    def secret_value(self, name: str) -> bytes:
+        """The value of a Secret.
+
+        Raises:
+            Unserviceable: there is no such Secret, or it is empty.
+        """
+        data = self.secret(name).data
+        value = data.value_bytes or data.value.encode()
+        if not value:
+            raise Unserviceable(f"Secret {name} is empty", 502)
+        return value
+
+    def expression(self, text: str) -> Expression:
+        """A CEL-valued field, compiled.
+
+        Raises:
+            Unserviceable: the text is no valid expression.
+        """
+        try:
+            return self._compile_expression(text)
+        except Exception as error:
+            raise Unserviceable(f"expression {text[:80]!r}: {error}") from error

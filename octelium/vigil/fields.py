@@ -1,0 +1,82 @@
+"""Which header fields may pass between clients and upstreams.
+
+Upstreams behind CGI-like interfaces fold names (`X_Octelium_Auth` arrives like
+`X-Octelium-Auth`), so a field is judged by its folded name: lower-case, with everything but
+letters and digits turned into hyphens.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import lru_cache
+from typing import Final
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    }
+)
+"""RFC 9110, section 7.6.1, and what existing software treats alike."""
+
+_NEVER: Final = HOP_BY_HOP | {b"host", b"expect", b"proxy", b"x-request-id", b"content-length"}
+_FORWARDING: Final = frozenset(
+    {
+        b"forwarded",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"true-client-ip",
+        b"cf-connecting-ip",
+        b"fastly-client-ip",
+    }
+)
+_FORWARDING_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-original-", b"x-rewrite-")
+
+_not_alphanumeric = re.compile(rb"[^a-z0-9]")
+
+
+class Kind(Enum):
+    """What a request field is to Vigil."""
+
+    ORDINARY = "ordinary"
+    NEVER = "never passed on"
+    COOKIE = "cookies"
+    AUTHORIZATION = "credentials of the client"
+    OWN = "Octelium's own credentials, for its own Services only"
+    FORWARDING = "claims about the client and the original request"
+
+
+@lru_cache(maxsize=2048)
+def fold(name: bytes) -> bytes:
+    """The name as a CGI-like interface cannot tell it apart from others; `name` is lower-case."""
+    return _not_alphanumeric.sub(b"-", name)
+
+
+@lru_cache(maxsize=2048)
+def classify(name: bytes) -> Kind:
+    """The kind of a request field by its lower-case name."""
+    folded = fold(name)
+    if folded.startswith(b"x-octelium"):
+        own = name in {b"x-octelium-auth", b"x-octelium-refresh-token"}
+        return Kind.OWN if own else Kind.NEVER
+    if name == b"content-length":
+        return Kind.ORDINARY
+    if folded in _NEVER:
+        return Kind.NEVER
+    if folded in _FORWARDING or folded.startswith(_FORWARDING_PREFIXES):
+        return Kind.FORWARDING
+    if folded == b"cookie":
+        return Kind.COOKIE
+    if folded == b"authorization":
+        return Kind.AUTHORIZATION
+    return Kind.ORDINARY

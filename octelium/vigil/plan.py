@@ -1,0 +1,82 @@
+"""A Service as Vigil serves it: everything that does not depend on the single request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.vigil.configuration import (
+    Configuration,
+    compile_configuration,
+    managed_configuration,
+)
+from octelium.vigil.cors import Cors
+from octelium.vigil.errors import Unserviceable, not_offered
+from octelium.vigil.modes import MODES, Mode
+from octelium.vigil.refusals import Site
+
+if TYPE_CHECKING:
+    from octelium.policy.decision import Decision
+    from octelium.replica.replica import ServiceEntry
+    from octelium.vigil.environment import Environment
+
+_MAX_CONFIGURATIONS: Final = 256
+
+
+class Plan:
+    """One version of a Service, with the Secrets as they were when it was made."""
+
+    def __init__(self, entry: ServiceEntry, environment: Environment) -> None:
+        service = entry.message
+        self.entry = entry
+        self.environment = environment
+        self.disabled = service.spec.is_disabled
+        self.public = service.spec.is_public
+        self.host = environment.canonical_host(service)
+        self.public_host = environment.public_host(service)
+        self.managed = service.status.HasField("managed_service")
+        mode = MODES.get(int(service.spec.mode))
+        self.problem: Unserviceable | None = None
+        if mode is None:
+            name = core.ServiceSpecMode__.ServiceSpecMode.Name(service.spec.mode)
+            self.problem = not_offered(f"mode {name}")
+            mode = MODES[core.ServiceSpecMode__.HTTP]
+        self.mode: Mode = mode
+        self.cors = Cors(None, domain=environment.domain)
+        default = service.spec.config
+        if default.http.HasField("cors"):
+            try:
+                self.cors = Cors(default.http.cors, domain=environment.domain)
+            except Unserviceable as problem:
+                self.problem = problem
+        login = environment.url(environment.domain)
+        public = environment.url(self.public_host) if self.public else None
+        self.sites = {front: Site(login, public, front) for front in (True, False)}
+        """By whether the client came through the front door."""
+        self._configurations: dict[int, tuple[core.ServiceSpecConfig | None, Configuration]] = {}
+
+    def configuration(self, decision: Decision) -> Configuration:
+        """The configuration that a decision selected."""
+        config = decision.config
+        # Decisions share the message of their configuration, so its identity names it; it is
+        # kept beside the result so that the identity stays its own.
+        known = self._configurations.get(id(config))
+        if known is not None:
+            return known[1]
+        if len(self._configurations) >= _MAX_CONFIGURATIONS:
+            self._configurations.clear()
+        result = self._compile(config)
+        self._configurations[id(config)] = (config, result)
+        return result
+
+    def _compile(self, config: core.ServiceSpecConfig | None) -> Configuration:
+        service = self.entry.message
+        if self.managed:
+            return managed_configuration(
+                service, self.environment, grpc=service.spec.mode == core.ServiceSpecMode__.GRPC
+            )
+        if config is None:
+            result = Configuration()
+            result.problem = Unserviceable("the Service has no configuration", 502)
+            return result
+        return compile_configuration(service, config, self.environment)

@@ -1,0 +1,306 @@
+"""What a configuration does to the header fields of requests and responses.
+
+The result for one section of bytes and one set of rules is always the same unless an expression
+takes part, so it is kept with the section.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from octelium.http.message import Field, FieldBlock
+from octelium.http.syntax import elements, is_token, is_value
+from octelium.vigil.credentials import sets_own_cookie, without_own_cookies
+from octelium.vigil.errors import Unserviceable
+from octelium.vigil.fields import HOP_BY_HOP, Kind, classify, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from octelium.http.message import HeaderBlock, RequestHead, ResponseHead
+    from octelium.policy.decision import Decision
+
+HSTS: Final = (b"strict-transport-security", b"max-age=2592000")
+SERVER: Final = (b"server", b"octelium")
+
+_FRAMING: Final = HOP_BY_HOP | {b"content-length", b"host"}
+_BY: Final = "_octelium-" + secrets.token_hex(3)
+"""How this process calls itself in `Forwarded`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A field that a configuration adds: a fixed value, or an expression over `ctx`."""
+
+    name: bytes
+    value: bytes = b""
+    expression: Callable[[Mapping[str, Any]], object] | None = None
+    append: bool = False
+
+    def resolve(self, context: Callable[[], Mapping[str, Any]]) -> bytes:
+        """The value.
+
+        Raises:
+            Unserviceable: the expression failed, or its result cannot be a field value.
+        """
+        if self.expression is None:
+            return self.value
+        try:
+            result = self.expression(context())
+        except Exception as error:
+            raise Unserviceable(f"expression of field {self.name.decode()}: {error}") from error
+        if not isinstance(result, str) or is_value(value := result.encode()) is None:
+            raise Unserviceable(
+                f"expression of field {self.name.decode()} gave no valid field value"
+            )
+        return value
+
+
+def checked_name(name: str) -> bytes:
+    """The lower-case name of a field that a configuration adds or removes.
+
+    Raises:
+        Unserviceable: it is no field name, or one that frames the message.
+    """
+    raw = name.lower().encode()
+    if is_token(raw) is None:
+        raise Unserviceable(f"{name!r} is not a header field's name")
+    if fold(raw) in _FRAMING:
+        raise Unserviceable(f"field {name} belongs to the connection and cannot be set")
+    return raw
+
+
+def checked_value(value: str | bytes, what: str) -> bytes:
+    """A field value out of a configuration or a Secret.
+
+    Raises:
+        Unserviceable: it contains what no field value can.
+    """
+    raw = value.encode() if isinstance(value, str) else value
+    if is_value(raw) is None:
+        raise Unserviceable(f"the value of {what} cannot stand in a header field", 502)
+    return raw
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestRules:
+    """From a client's fields to the upstream's."""
+
+    additions: Sequence[Addition] = ()
+    removals: frozenset[bytes] = frozenset()
+    credentials: Sequence[Field] = ()
+    pass_authorization: bool = False
+    pass_forwarding: bool = False
+    obfuscate: bool = False
+    managed: bool = False
+    grpc: bool = False
+    dropped: frozenset[bytes] = field(init=False)
+    """Folded names of which nothing of the client's remains."""
+    fixed: bool = field(init=False)
+    """Whether the result depends on the section alone."""
+
+    def __post_init__(self) -> None:
+        replaced = {fold(a.name) for a in self.additions if not a.append}
+        injected = {fold(name) for name, _ in self.credentials}
+        removed = {fold(name) for name in self.removals}
+        object.__setattr__(self, "dropped", frozenset(replaced | injected | removed))
+        dynamic = any(a.expression is not None for a in self.additions)
+        object.__setattr__(self, "fixed", not (dynamic or self.obfuscate or self.managed))
+
+    def render(self, exchange: Exchange) -> FieldBlock:
+        """The section for the upstream.
+
+        Raises:
+            Unserviceable: an expression failed.
+        """
+        block = exchange.head.block
+        if self.fixed:
+            known: FieldBlock | None = block.derived.get(self)
+            if known is not None:
+                return known
+        spelled = self._kept(block)
+        spelled += self._added(exchange)
+        if b"user-agent" not in block.index and not any(
+            n.lower() == b"user-agent" for n, _ in spelled
+        ):
+            spelled.append((b"User-Agent", b"octelium"))
+        result = FieldBlock([(name.lower(), value) for name, value in spelled], spelled)
+        if self.fixed:
+            block.remember(self, result)
+        return result
+
+    def _kept(self, block: HeaderBlock) -> list[Field]:
+        kept: list[Field] = []
+        appended = {a.name for a in self.additions}
+        for (name, value), (spelling, _) in zip(block.fields, block.spelled, strict=True):
+            kind = classify(name)
+            folded = fold(name)
+            if kind is Kind.NEVER or folded in self.dropped:
+                if self.grpc and name == b"te" and b"trailers" in elements(value):
+                    kept.append((spelling, b"trailers"))
+                continue
+            if name not in appended and any(fold(other) == folded for other in appended):
+                continue
+            if kind is Kind.COOKIE and not self.managed:
+                value = without_own_cookies(value)
+                if not value:
+                    continue
+            elif (
+                (kind is Kind.AUTHORIZATION and not self.pass_authorization)
+                or (kind is Kind.OWN and not self.managed)
+                or (kind is Kind.FORWARDING and not self.pass_forwarding)
+            ):
+                continue
+            kept.append((spelling, value))
+        return kept
+
+    def _added(self, exchange: Exchange) -> list[Field]:
+        added = [
+            (addition.name, addition.resolve(exchange.context))
+            for addition in self.additions
+            if addition.name not in self.removals
+        ]
+        # Credentials last: nothing that a configuration adds may stand beside or instead of them.
+        injected = {fold(name) for name, _ in self.credentials}
+        added = [one for one in added if fold(one[0]) not in injected]
+        added += self.credentials
+        if self.obfuscate:
+            added += _obfuscated(exchange)
+        if self.managed:
+            added += _managed(exchange)
+        return added
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What rules may look at."""
+
+    head: RequestHead
+    decision: Decision
+    client_address: str
+    path: bytes
+    public_host: str
+    context: Callable[[], Mapping[str, Any]]
+
+
+def _obfuscated(exchange: Exchange) -> list[Field]:
+    """Forwarding fields that tell an upstream how it is reached but not by whom (RFC 7239)."""
+    host = exchange.public_host
+    forwarded = f"for=_octelium-{secrets.token_hex(4)};by={_BY};proto=https;host={host}"
+    return [
+        (b"forwarded", forwarded.encode()),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded-host", host.encode()),
+        (b"x-forwarded-for", b"10.0.0.1"),
+        (b"x-real-ip", b"10.0.0.1"),
+    ]
+
+
+def _managed(exchange: Exchange) -> list[Field]:
+    """What the Cluster's own Services learn: who asks, from where, for what."""
+    head = exchange.head
+    address = exchange.client_address.encode()
+    added = [
+        (b"x-forwarded-host", head.host),
+        (b"x-forwarded-proto", head.scheme),
+        (b"x-octelium-client-address", address),
+        (b"x-octelium-req-path", exchange.path),
+    ]
+    if address:
+        added.append((b"x-forwarded-for", address))
+    origin = head.block.first(b"origin")
+    if origin is not None:
+        added.append((b"x-octelium-origin", origin))
+    session = exchange.decision.session
+    if session is not None:
+        metadata = session.message.metadata
+        reference = {
+            "apiVersion": "core/v1",
+            "kind": "Session",
+            "uid": metadata.uid,
+            "name": metadata.name,
+            "resourceVersion": metadata.resource_version,
+        }
+        added.append((b"x-octelium-session-uid", metadata.uid.encode()))
+        added.append(
+            (b"x-octelium-session-ref", json.dumps(reference, separators=(",", ":")).encode())
+        )
+    return added
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResponseRules:
+    """From an upstream's fields to the client's. `front` is for clients of the front door."""
+
+    additions: Sequence[Addition] = ()
+    removals: frozenset[bytes] = frozenset()
+    managed: bool = False
+    front: bool = True
+    dropped: frozenset[bytes] = field(init=False)
+    fixed: bool = field(init=False)
+    local: FieldBlock = field(init=False)
+    """The section of an answer by Octelium itself."""
+
+    def __post_init__(self) -> None:
+        replaced = {a.name for a in self.additions if not a.append}
+        dropped = HOP_BY_HOP | self.removals | replaced | {b"server", b"alt-svc"}
+        if self.front:
+            dropped |= {b"strict-transport-security"}
+        object.__setattr__(self, "dropped", frozenset(dropped))
+        object.__setattr__(self, "fixed", all(a.expression is None for a in self.additions))
+        object.__setattr__(self, "local", FieldBlock([SERVER, HSTS] if self.front else [SERVER]))
+
+    def render(
+        self, head: ResponseHead, exchange: Callable[[], Exchange], extra: Sequence[Field] = ()
+    ) -> FieldBlock:
+        """The section for the client; `extra` fields replace the upstream's of the same names.
+
+        Raises:
+            Unserviceable: an expression failed.
+        """
+        block = head.block
+        # A length in these would be wrong or forbidden (RFC 9110, section 8.6).
+        cut_length = head.status in {101, 204} and b"content-length" in block.index
+        plain = self.fixed and not extra and not cut_length
+        if plain:
+            known: FieldBlock | None = block.derived.get(self)
+            if known is not None:
+                return known
+        dropped = self.dropped | {name for name, _ in extra}
+        for value in block.all(b"connection"):
+            dropped |= frozenset(elements(value))
+        if cut_length:
+            dropped |= {b"content-length"}
+        spelled = [
+            (spelling, value)
+            for (name, value), (spelling, _) in zip(block.fields, block.spelled, strict=True)
+            if name not in dropped
+            and (self.managed or not name.startswith(b"x-octelium-"))
+            and (self.managed or name != b"set-cookie" or not sets_own_cookie(value))
+        ]
+        spelled += self.added(exchange)
+        spelled += extra
+        result = FieldBlock([(name.lower(), value) for name, value in spelled], spelled)
+        if plain:
+            block.remember(self, result)
+        return result
+
+    def added(self, exchange: Callable[[], Exchange]) -> list[Field]:
+        """The fields that every response gets.
+
+        Raises:
+            Unserviceable: an expression failed.
+        """
+        added = [
+            (addition.name, addition.resolve(lambda: exchange().context()))
+            for addition in self.additions
+            if addition.name not in self.removals and addition.name != b"server"
+        ]
+        added.append(SERVER)
+        if self.front:
+            added = [one for one in added if one[0] != HSTS[0]]
+            added.append(HSTS)
+        return added

@@ -1,0 +1,65 @@
+"""The enforcement point of a process: every request to a Service passes through here."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from octelium.http.tasks import spawn
+from octelium.policy.decision import Decision
+from octelium.vigil.plan import Plan
+from octelium.vigil.relay import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from octelium.http.exchange import RequestStream
+    from octelium.policy.decision import Decider
+    from octelium.replica.replica import Replica, ServiceEntry
+    from octelium.vigil.environment import Environment
+    from octelium.visibility.record import LogSink
+
+_FOREIGN = frozenset({"Secret", "ClusterConfig", "Namespace"})
+"""Kinds whose change may alter any plan."""
+
+
+class Vigil:
+    """Serves streams on behalf of Services."""
+
+    decision_type = Decision
+
+    def __init__(
+        self, replica: Replica, decider: Decider, environment: Environment, sink: LogSink
+    ) -> None:
+        self.replica = replica
+        self.decider = decider
+        self.sink = sink
+        self.spawn = spawn
+        self.served = 0
+        """Requests that came to an end, however they ended."""
+        self.numbers: Iterator[int] = itertools.count(1)
+        self._environment = environment
+        self._plans: dict[str, Plan] = {}
+        replica.listeners.append(self._changed)
+
+    def serve(self, stream: RequestStream, service: ServiceEntry, client_address: str) -> None:
+        """Serve one request to `service`. `client_address` is the client's, or empty."""
+        plan = self._plans.get(service.uid)
+        if plan is None or plan.entry is not service:
+            plan = self._plans[service.uid] = Plan(service, self._environment)
+        relay = Relay(self, plan, stream, client_address)
+        stream.receiver = relay
+        relay.start()
+
+    def close(self) -> None:
+        """Stop following the replica."""
+        self.replica.listeners.remove(self._changed)
+        self._plans.clear()
+
+    def _changed(self, changed: frozenset[tuple[str, str]]) -> None:
+        if any(kind in _FOREIGN for kind, _ in changed):
+            self._plans.clear()
+            return
+        for kind, uid in changed:
+            if kind == "Service":
+                self._plans.pop(uid, None)
