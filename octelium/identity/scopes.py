@@ -99,6 +99,47 @@ def _api_scope(rest: str) -> core.Scope | None:
     return core.Scope(api=core.ScopeApi(filter=chosen))
 
 
+def describe_scopes(scopes: Iterable[core.Scope]) -> list[str]:
+    """The texts of a Session's scopes, as `parse_scopes` reads them."""
+    return [text for scope in scopes for text in _describe(scope)]
+
+
+def _describe(scope: core.Scope) -> list[str]:
+    if scope.HasField("service"):
+        if scope.service.HasField("all"):
+            return ["service:*"]
+        chosen = scope.service.filter
+        return [
+            f"service:{_service_text(name, namespace)}"
+            for name in chosen.names
+            for namespace in chosen.namespaces
+        ]
+    if scope.api.HasField("all"):
+        return ["api:*"]
+    wanted = scope.api.filter
+    return [
+        f"api:{_api_text(package, service, method)}"
+        for package in wanted.packages
+        for service in wanted.services
+        for method in wanted.methods
+    ]
+
+
+def _service_text(name: str, namespace: str) -> str:
+    if name == "*":
+        return "*" if namespace == "*" else f"{namespace}/*"
+    return name if "." in name else f"{name}.{namespace}"
+
+
+def _api_text(package: str, service: str, method: str) -> str:
+    text = package.removeprefix("octelium.api.main.").removeprefix("octelium.").removesuffix(".v1")
+    if service != "*":
+        text += f".{service}"
+        if method != "*":
+            text += f"/{method}"
+    return text
+
+
 def covers(
     scopes: Iterable[core.Scope], service: str, namespace: str, api: ApiCall | None = None
 ) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.identity.scopes import ApiCall, ScopeError, covers, parse_scopes
+from octelium.identity.scopes import ApiCall, ScopeError, covers, describe_scopes, parse_scopes
 from octelium.schema.pb import core_v1_pb2 as core
 
 LIST_USER = ApiCall("octelium.api.main.core.v1", "MainService", "ListUser")
@@ -110,6 +110,42 @@ def test_limits_are_inclusive() -> None:
     assert parse_scopes(["api:" + "a" * 252])
     with pytest.raises(ScopeError):
         parse_scopes(["api:" + "a" * 253])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "service:*",
+        "service:wiki.default",
+        "service:wiki.team",
+        "service:team/*",
+        "api:*",
+        "api:core",
+        "api:core.MainService",
+        "api:core.MainService/ListUser",
+        "api:ext.MainService/Apply",
+    ],
+)
+def test_descriptions_are_what_was_parsed(text: str) -> None:
+    assert describe_scopes(parse_scopes([text])) == [text]
+
+
+def test_short_names_are_described_in_full() -> None:
+    assert describe_scopes(parse_scopes(["service:wiki", "api:*"])) == [
+        "service:wiki.default",
+        "api:*",
+    ]
+
+
+def test_filters_of_many_parts_are_described_one_by_one() -> None:
+    chosen = core.ScopeServiceFilter(names=["wiki", "*"], namespaces=["team", "*"])
+    scope = core.Scope(service=core.ScopeService(filter=chosen))
+    assert describe_scopes([scope]) == [
+        "service:wiki.team",
+        "service:wiki.*",
+        "service:team/*",
+        "service:*",
+    ]
 
 
 @given(st.lists(st.text(max_size=300), max_size=5))

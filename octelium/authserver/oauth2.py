@@ -1,0 +1,202 @@
+"""OAuth 2.0 client credentials for workloads (RFC 6749 section 4.4) and the server's metadata.
+
+A client is an OAUTH2 Credential. It authenticates by `client_id` and `client_secret` in the body
+and gets an access token; there is no refresh token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from octelium.authserver.form import MEDIA_TYPE, FormError, parse_form
+from octelium.identity.errors import (
+    AuthenticationError,
+    SessionRefusedError,
+    UnauthenticatedError,
+    UnknownUserError,
+)
+from octelium.identity.scopes import ScopeError, describe_scopes
+from octelium.identity.sessions import Downstream
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from octelium.authserver.site import Site
+    from octelium.identity.admission import IssuedTokens
+    from octelium.identity.authentication import Authentication
+
+_LOG = logging.getLogger(__name__)
+
+TOKEN_PATH = "/oauth2/token"  # noqa: S105  (a path)
+METADATA_PATH = "/.well-known/oauth-authorization-server"
+MAX_BODY = 100 << 10
+MAX_SCOPE = 2048
+BODY_TIMEOUT = 15.0
+"""Seconds in which a body must have arrived."""
+_EVERYTHING = ["api:*", "service:*"]
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Pragma": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Publish(Protocol):
+    """Makes what was committed known to the readers of the store, before the reply leaves."""
+
+    async def __call__(self) -> None:
+        """Return once every reader can tell that it must catch up."""
+        ...
+
+
+class OAuth2Error(Exception):
+    """A refusal in the form of RFC 6749 section 5.2."""
+
+    def __init__(self, status: int, code: str, description: str = "") -> None:
+        super().__init__(code, description)
+        self.status = status
+        self.code = code
+        self.description = description
+
+    def response(self) -> Response:
+        """What the client gets."""
+        body = {"error": self.code}
+        if self.description:
+            body["error_description"] = self.description
+        headers = {**_HEADERS, "Allow": "POST"} if self.status == 405 else _HEADERS
+        return JSONResponse(body, self.status, headers)
+
+
+class OAuth2:
+    """The OAuth 2.0 endpoints."""
+
+    def __init__(self, site: Site, authentication: Authentication, publish: Publish) -> None:
+        self._site = site
+        self._authentication = authentication
+        self._publish = publish
+
+    async def token(self, request: Request) -> Response:
+        """The token endpoint."""
+        try:
+            return await self._token(request)
+        except OAuth2Error as error:
+            return error.response()
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
+        except Exception:  # noqa: BLE001  (logged; a client must get the form of RFC 6749)
+            _LOG.exception("%s failed", TOKEN_PATH)
+            return OAuth2Error(500, "server_error").response()
+
+    async def metadata(self, _request: Request) -> Response:
+        """Authorization server metadata (RFC 8414)."""
+        return JSONResponse(
+            {
+                "issuer": self._site.issuer,
+                "token_endpoint": self._site.origin + TOKEN_PATH,
+                "grant_types_supported": ["client_credentials"],
+                "token_endpoint_auth_methods_supported": ["client_secret_post"],
+                "response_types_supported": ["code"],
+            },
+            headers={"X-Content-Type-Options": "nosniff"},
+        )
+
+    async def _token(self, request: Request) -> Response:
+        if request.method != "POST":
+            raise OAuth2Error(405, "invalid_request", "send a POST request")
+        form = await _read_form(request)
+        _check_grant(form)
+        scopes = _scopes(form)
+        issued = await self._authenticate(request, form, scopes)
+        await self._publish()
+        body: dict[str, str | int] = {
+            "access_token": issued.access_token,
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+        }
+        granted = describe_scopes(issued.session.status.scopes)
+        if scopes is not None or granted:
+            body["scope"] = " ".join(granted or _EVERYTHING)
+        return JSONResponse(body, headers=_HEADERS)
+
+    async def _authenticate(
+        self, request: Request, form: dict[str, str], scopes: list[str] | None
+    ) -> IssuedTokens:
+        downstream = Downstream(
+            request.headers.get("user-agent", ""),
+            request.headers.get("x-octelium-client-address", ""),
+        )
+        try:
+            return await self._authentication.with_client_secret(
+                form.get("client_id", ""),
+                form.get("client_secret", ""),
+                scopes=scopes,
+                downstream=downstream,
+                operation=TOKEN_PATH.removeprefix("/"),
+            )
+        except ScopeError as error:
+            raise OAuth2Error(401, "invalid_scope", _ascii(str(error))) from error
+        except AuthenticationError as error:
+            raise _refusal(error) from error
+
+
+def _refusal(error: AuthenticationError) -> OAuth2Error:
+    if isinstance(error, UnknownUserError):
+        return OAuth2Error(400, "invalid_client")
+    if isinstance(error, UnauthenticatedError):
+        return OAuth2Error(401, "invalid_client")
+    code = "invalid_client" if isinstance(error, SessionRefusedError) else "invalid_request"
+    return OAuth2Error(400, code, _ascii(error.answer))
+
+
+def _ascii(text: str) -> str:
+    """RFC 6749 section 5.2 wants printable ASCII without quotation marks and backslashes."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)
+
+
+def _check_grant(form: dict[str, str]) -> None:
+    grant = form.get("grant_type")
+    if grant is None:
+        raise OAuth2Error(400, "invalid_request", "grant_type is missing")
+    if grant != "client_credentials":
+        raise OAuth2Error(400, "unsupported_grant_type", "the only grant is client_credentials")
+    if "client_assertion" in form or "client_assertion_type" in form:
+        raise OAuth2Error(
+            400, "invalid_request", "client assertions are not accepted; send client_secret"
+        )
+
+
+def _scopes(form: dict[str, str]) -> list[str] | None:
+    text = form.get("scope")
+    if text is None:
+        return None
+    if not text.isascii() or len(text) > MAX_SCOPE:
+        description = f"scope must be at most {MAX_SCOPE} ASCII characters"
+        raise OAuth2Error(401, "invalid_scope", description)
+    return text.split(" ")
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise OAuth2Error(400, "invalid_request", f"the body must be {MEDIA_TYPE}")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            return parse_form(await _read_body(request))
+    except TimeoutError as error:
+        raise OAuth2Error(408, "invalid_request", "the body did not arrive in time") from error
+    except FormError as error:
+        raise OAuth2Error(400, "invalid_request", str(error)) from error
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise OAuth2Error(413, "invalid_request", f"the body is larger than {MAX_BODY} bytes")
+    return bytes(body)

@@ -1,0 +1,37 @@
+"""Where the Cluster is, in the forms that pages and endpoints need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A Cluster's domain, and the port that its clients use."""
+
+    domain: str
+    port: int = 443
+
+    @property
+    def issuer(self) -> str:
+        """What identifies the Cluster to others; it never carries a port."""
+        return f"https://{self.domain}"
+
+    @property
+    def origin(self) -> str:
+        """Where the login pages are."""
+        return self.url(self.domain)
+
+    def url(self, host: str) -> str:
+        """The address of one of the Cluster's hosts, without a path."""
+        return f"https://{host}{self._suffix}"
+
+    @property
+    def login_command(self) -> str:
+        """The command line by which a person with an authentication token signs in."""
+        endpoint = "" if self.port == 443 else f" --endpoint octelium-api.{self.domain}:{self.port}"
+        return f"octelium login --domain {self.domain}{endpoint} --auth-token TOKEN"
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.port == 443 else f":{self.port}"

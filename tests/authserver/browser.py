@@ -1,0 +1,47 @@
+"""A Cluster's login host, and a client that talks to it without a network."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from octelium.authserver.app import create_app
+from octelium.authserver.portal import create_portal_app
+from octelium.authserver.site import Site
+from tests.identity.cluster import Cluster, open_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SITE = Site("example.com")
+
+
+class Host:
+    """`site`'s applications over one Cluster."""
+
+    def __init__(self, cluster: Cluster, site: Site = SITE) -> None:
+        self.cluster = cluster
+        self.published = 0
+        app = create_app(site, cluster.resources, cluster.authentication, self.publish)
+        self.client = _client(app, "https://example.com")
+        portal = create_portal_app(site, cluster.resources)
+        self.portal = _client(portal, "https://portal.example.com")
+
+    async def publish(self) -> None:
+        self.published += 1
+
+
+def _client(app: Any, base: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=base)
+
+
+@asynccontextmanager
+async def open_host(directory: Path) -> AsyncIterator[Host]:
+    async with open_cluster(directory) as cluster:
+        host = Host(cluster)
+        async with host.client, host.portal:
+            yield host

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.schema.pb import core_v1_pb2 as core
+from tests.authserver.test_pages import ESCAPED, EVIL, check_headers
+from tests.identity.cluster import CLI
+
+if TYPE_CHECKING:
+    from octelium.store.transaction import Transaction
+    from tests.authserver.browser import Host
+
+MODES = core.ServiceSpecMode__
+
+
+def add_service(
+    tx: Transaction, name: str, mode: Any = MODES.WEB, *, public: bool = True, **metadata: Any
+) -> None:
+    service = core.Service()
+    service.metadata.name = name
+    for field, value in metadata.items():
+        setattr(service.metadata, field, value)
+    service.spec.mode = mode
+    service.spec.is_public = public
+    tx.create(service)
+
+
+async def signed_in(host: Host) -> dict[str, str]:
+    """The header by which the proxy names alice's Session."""
+    cluster = host.cluster
+    issued = await cluster.authentication.with_authentication_token(
+        cluster.token(await cluster.add_credential(cluster.alice)),
+        downstream=CLI,
+        operation="sign-in",
+    )
+    return {"x-octelium-session-uid": issued.session.metadata.uid}
+
+
+async def test_services_and_the_way_to_them(host: Host) -> None:
+    def populate(tx: Transaction) -> None:
+        add_service(tx, "wiki.default", display_name="Wiki", description="What we know")
+        add_service(tx, "wiki.team")
+        add_service(tx, "shell.default", MODES.SSH)
+        add_service(tx, "inner.default", public=False)
+        add_service(tx, "portal.default", is_system=True)
+        add_service(tx, "dns.octelium", MODES.DNS, is_user_hidden=True)
+        add_service(tx, "deep.default", is_system_hidden=True)
+
+    await host.cluster.write(populate)
+    response = await host.portal.get("/", headers=await signed_in(host))
+    assert response.status_code == 200
+    check_headers(response)
+    html = response.text
+    assert "Signed in as alice." in html
+    assert '<a href="https://wiki.example.com/">Wiki</a>' in html
+    assert "wiki.default · WEB · What we know" in html
+    assert '<a href="https://wiki.team.example.com/">wiki.team</a>' in html
+    assert "<li>shell<span" in html
+    assert "<li>inner<span" in html
+    for hidden in ("portal.default", "dns.octelium", "deep.default"):
+        assert hidden not in html
+
+
+async def test_names_are_escaped(host: Host) -> None:
+    await host.cluster.write(lambda tx: add_service(tx, "wiki.default", display_name=EVIL))
+    alice = host.cluster.get(host.cluster.alice)
+    alice.metadata.display_name = EVIL
+    await host.cluster.change(alice)
+    html = (await host.portal.get("/", headers=await signed_in(host))).text
+    assert html.count(ESCAPED) == 2
+    assert "<script" not in html
+
+
+async def test_an_empty_cluster(host: Host) -> None:
+    response = await host.portal.get("/", headers=await signed_in(host))
+    assert "no Services" in response.text
+
+
+async def test_every_path_is_the_portal(host: Host) -> None:
+    headers = await signed_in(host)
+    for path in ("/", "/services/x", "/../x", "//evil.test/"):
+        response = await host.portal.get(f"https://portal.example.com{path}", headers=headers)
+        assert response.status_code == 200
+        assert "Signed in as alice." in response.text
+
+
+@pytest.mark.parametrize("uid", ["", "x", "3b241101-e2bb-4255-8caf-4136c566a962"])
+async def test_nobody_is_sent_to_the_login_page(host: Host, uid: str) -> None:
+    response = await host.portal.get("/", headers={"x-octelium-session-uid": uid})
+    assert response.status_code == 303
+    assert response.headers["location"] == "https://example.com/login"
+    assert "alice" not in response.text
+
+
+async def test_a_session_whose_user_is_gone(host: Host) -> None:
+    headers = await signed_in(host)
+    await host.cluster.delete(host.cluster.alice)
+    assert (await host.portal.get("/", headers=headers)).status_code == 303
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "BREW"])
+async def test_the_portal_is_there_to_be_read(host: Host, method: str) -> None:
+    response = await host.portal.request(method, "/", headers=await signed_in(host))
+    assert response.status_code == 404
+    check_headers(response)
