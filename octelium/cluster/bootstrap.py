@@ -27,7 +27,7 @@ class BootstrapError(Exception):
 
 
 async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
-    """Make what a Cluster begins with, in one transaction; whether this was the first start.
+    """Make what a Cluster begins with, in one transaction; whether there was anything to make.
 
     The certificate of the new CA is written to `ca_file`.
 
@@ -83,6 +83,12 @@ def first_credential() -> core.Credential:
     rule = inline.spec.rules.add(effect=core.PolicySpecRuleEffect__.ALLOW)
     rule.condition.match_any = True
     return credential
+
+
+def awaits_first_token(resources: Resources) -> bool:
+    """Whether the first Credential never had a token, because the first start is under way."""
+    credential = resources.peek(core.Credential, name=FIRST_CREDENTIAL)
+    return credential is not None and not credential.status.token_id
 
 
 async def first_token(resources: Resources, authentication: Authentication) -> str:

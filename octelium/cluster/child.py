@@ -7,6 +7,7 @@ and dies with the supervisor whatever happens to it.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import logging
 import os
@@ -77,11 +78,8 @@ def main() -> None:
         format=f"%(asctime)s {assignment.name} %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    if assignment.role == "control":
-        from octelium.cluster.control import run
-    else:
-        from octelium.cluster.worker import run
-    sys.exit(run(assignment))
+    role = importlib.import_module(f"octelium.cluster.{assignment.role}")  # one role's imports only
+    sys.exit(role.run(assignment))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,11 @@ class Layout:
         return self.run / "auth.sock"
 
     @property
+    def portal(self) -> Path:
+        """The Portal, behind Vigil."""
+        return self.run / "portal.sock"
+
+    @property
     def admin(self) -> Path:
         """What may be asked on the machine itself (`octops`)."""
         return self.run / "admin.sock"

@@ -105,7 +105,9 @@ class Supervisor:
             public += listen_tcp(address, "--listen")
         admin = listen_tcp(self.settings.admin_listen, "--admin-listen")
         self._sockets += [*public, *admin]
-        unix = {name: listen_unix(getattr(layout, name)) for name in ("feed", "auth", "admin")}
+        unix = {
+            name: listen_unix(getattr(layout, name)) for name in ("feed", "auth", "portal", "admin")
+        }
         self._sockets += unix.values()
         committed = CommittedRevision.create()
         shared = {"committed": [committed.fileno()]}

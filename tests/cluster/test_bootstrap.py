@@ -8,6 +8,7 @@ import pytest
 from octelium.cluster.bootstrap import (
     FIRST_CREDENTIAL,
     BootstrapError,
+    awaits_first_token,
     bootstrap,
     first_token,
     install_certificate,
@@ -74,7 +75,9 @@ async def test_the_first_token_verifies(resources: Resources, tmp_path: Path) ->
     await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
     keyring = Keyring()
     keyring.follow(resources)
+    assert awaits_first_token(resources)
     token = await first_token(resources, Authentication(resources, keyring))
+    assert not awaits_first_token(resources)
     claims = keyring.verifier.verify(token, TokenType.CREDENTIAL)
     assert claims is not None
 

@@ -1,0 +1,270 @@
+"""The control process: the store, its API, the login endpoints, the log store, health."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from octelium.apiserver.apply.applier import Applier
+from octelium.apiserver.auth import AuthService
+from octelium.apiserver.core.service import CoreService
+from octelium.apiserver.core.verbs import Verbs
+from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
+from octelium.apiserver.janitor import Janitor
+from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.apiserver.user import UserService
+from octelium.authserver.app import create_app
+from octelium.authserver.portal import create_portal_app
+from octelium.authserver.site import Site
+from octelium.cluster.admin import Health, health_app, local_app
+from octelium.cluster.authorization import OperationAuthorizer
+from octelium.cluster.bootstrap import (
+    BootstrapError,
+    awaits_first_token,
+    bootstrap,
+    first_token,
+    install_certificate,
+)
+from octelium.cluster.certificates import CertificateError, Pair
+from octelium.cluster.child import EXIT_UNUSABLE, Assignment
+from octelium.cluster.layout import Layout
+from octelium.cluster.settings import Settings, from_wire
+from octelium.cluster.signals import stop_signals
+from octelium.cluster.web import WebServer
+from octelium.http.tasks import spawn
+from octelium.identity.authentication import Authentication
+from octelium.identity.keys import Keyring
+from octelium.octovigil.octovigil import Octovigil
+from octelium.policy.checker import Checker
+from octelium.replica.committed import CommittedRevision
+from octelium.replica.feed import FeedServer, LocalFeed
+from octelium.replica.replica import Replica
+from octelium.schema.pb import auth_v1_pb2 as auth
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import user_v1_pb2 as user
+from octelium.store.errors import StoreError
+from octelium.store.resources import Resources
+from octelium.store.sqlite import SqliteStore
+from octelium.store.vault import Vault
+from octelium.visibility.metrics import Registry
+from octelium.visibility.query import AccessLogReader
+from octelium.visibility.store import LogStore
+
+if TYPE_CHECKING:
+    from octelium.apiserver.rpc import Publish
+    from octelium.identity.tokens import Verifier
+
+_LOG = logging.getLogger(__name__)
+_AUTH_LIMIT = 200 << 10
+"""Bytes of a request to auth.v1, which anybody may send."""
+_PRUNE_EVERY = 600.0
+_SILENT = 5.0
+"""Seconds without word after which a worker counts as missing."""
+
+
+@dataclass(slots=True)
+class _Workers:
+    """When each worker was last heard of."""
+
+    heard: dict[str, float]
+    expected: int
+
+    def trouble(self) -> str:
+        """Empty when all workers follow."""
+        since = time.monotonic() - _SILENT
+        alive = sum(moment > since for moment in self.heard.values())
+        if alive >= self.expected:
+            return ""
+        return f"{alive} of {self.expected} workers are connected"
+
+
+class Control:
+    """Everything of the control process, put together."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._settings: Settings = from_wire(assignment.settings)
+        self._layout = Layout(self._settings.data_dir)
+        self._stack = contextlib.AsyncExitStack()
+
+    def _sockets(self, use: str) -> list[socket.socket]:
+        return [socket.socket(fileno=number) for number in self._assignment.descriptors[use]]
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Serve until `stopped`."""
+        async with self._stack:
+            resources = await self._open_store()
+            await bootstrap(resources, self._settings.domain, self._layout.ca)
+            await self._serve(resources)
+            await stopped.wait()
+
+    async def _open_store(self) -> Resources:
+        directory = self._layout.store
+        directory.mkdir(mode=0o700, exist_ok=True)
+        store = await SqliteStore.open(directory)
+        vault = Vault.load(directory, os.environ, create=await store.head() == 0)
+        resources = Resources(store, vault)
+        self._stack.push_async_callback(resources.close)
+        await resources.load()
+        return resources
+
+    async def _serve(self, resources: Resources) -> None:
+        settings, layout = self._settings, self._layout
+        keyring = Keyring()
+        keyring.follow(resources)
+        authentication = Authentication(resources, keyring)
+        committed = CommittedRevision(self._assignment.descriptors["committed"][0])
+        log_store = LogStore(
+            layout.logs,
+            retention=settings.log_retention_days * 86400,
+            capacity=settings.log_capacity_mb << 20,
+        )
+        self._stack.callback(log_store.close)
+        registry, workers = Registry(), _Workers({}, settings.workers)
+        feed = self._feed(resources, committed, log_store, registry, workers)
+
+        async def publish() -> None:
+            """Commits reach the followers' sockets, then shared memory, as they are made."""
+
+        site = Site(settings.domain, settings.public_port)
+        web = create_app(site, resources, authentication, publish)
+        portal = create_portal_app(site, resources)
+        health = Health(
+            {
+                "workers": workers.trouble,
+                "log": lambda: "" if log_store.writable else "the access log cannot be written",
+            }
+        )
+        metrics = partial(self._metrics, registry, resources, log_store)
+        install = partial(self._install, resources)
+        api = self._api(resources, authentication, keyring.verifier, log_store, publish)
+        api.listen(layout.api)
+        await api.start()
+        self._stack.push_async_callback(api.stop, 0.2)
+        for app, use in (
+            (web, "auth"),
+            (portal, "portal"),
+            (local_app(install), "admin"),
+            (health_app(health, metrics), "health"),
+        ):
+            server = WebServer(app, self._sockets(use), name=f"web: {use}")
+            server.start()
+            self._stack.push_async_callback(server.stop)
+        feed.start()
+        self._stack.callback(feed.close)
+        janitor = Janitor(resources, time.time, committed=publish)
+        janitor.start()
+        self._stack.push_async_callback(janitor.stop)
+        pruning = spawn(self._prune(log_store), name="log retention")
+        self._stack.callback(pruning.cancel)
+        message: dict[str, Any] = {"ready": True}
+        if awaits_first_token(resources):
+            message["token"] = await self._first_token(resources, authentication)
+        self._assignment.tell(message)
+
+    def _feed(
+        self,
+        resources: Resources,
+        committed: CommittedRevision,
+        log_store: LogStore,
+        registry: Registry,
+        workers: _Workers,
+    ) -> FeedServer:
+        (listener,) = self._sockets("feed")
+        feed = FeedServer(resources, listener, committed)
+
+        def log(_worker: str, payload: bytes) -> None:
+            log_store.append(payload)
+
+        def counters(worker: str, payload: bytes) -> None:
+            workers.heard[worker] = time.monotonic()
+            registry.receive(worker, payload)
+
+        feed.on("log", log)
+        feed.on("counters", counters)
+        return feed
+
+    def _api(
+        self,
+        resources: Resources,
+        authentication: Authentication,
+        verifier: Verifier,
+        log_store: LogStore,
+        publish: Publish,
+    ) -> ApiServer:
+        replica = Replica()
+        local = LocalFeed(resources, replica)
+        local.start()
+        self._stack.callback(local.close)
+        octovigil = Octovigil(replica, verifier)
+        authorize = OperationAuthorizer(replica, octovigil)
+        verbs = Verbs(Checker())
+        core_service = CoreService(resources, verbs, authentication.generate_token)
+        ext_service = ExtService(Applier(resources, verbs, authorize), AccessLogReader(log_store))
+        services: list[tuple[Any, object, int]] = [
+            (core, core_service.methods(), 4 << 20),
+            (user, UserService(resources), 4 << 20),
+            (auth, AuthService(authentication), _AUTH_LIMIT),
+            (ext, ext_service, MAX_REQUEST_BYTES),
+        ]
+        bindings = [
+            Binding(package.DESCRIPTOR.services_by_name["MainService"], service, limit)
+            for package, service, limit in services
+        ]
+        return ApiServer(bindings, publish=publish)
+
+    async def _first_token(self, resources: Resources, authentication: Authentication) -> str:
+        token = await first_token(resources, authentication)
+        path = os.environ.get("OCTELIUM_AUTH_TOKEN_SAVE_PATH")
+        if path:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(token + "\n")
+        return token
+
+    async def _install(self, resources: Resources, namespace: str, pair: Pair) -> None:
+        try:
+            await install_certificate(resources, namespace, pair)
+        except StoreError as error:
+            raise CertificateError(str(error)) from error
+
+    @staticmethod
+    def _metrics(registry: Registry, resources: Resources, log_store: LogStore) -> str:
+        own: dict[str, float] = {
+            "octelium_store_revision": resources.revision,
+            "octelium_log_write_failures_total": log_store.failures,
+        }
+        registry.update("control", own)
+        return registry.render()
+
+    @staticmethod
+    async def _prune(log_store: LogStore) -> None:
+        while True:
+            log_store.prune()
+            await asyncio.sleep(_PRUNE_EVERY)
+
+
+def run(assignment: Assignment) -> int:
+    """Run the control process; its exit status."""
+
+    async def main() -> None:
+        async with stop_signals() as stopped:
+            await Control(assignment).run(stopped)
+
+    try:
+        uvloop.run(main())
+    except (BootstrapError, StoreError, OSError) as error:
+        _LOG.debug("cannot start", exc_info=True)
+        assignment.tell({"error": str(error)})
+        return EXIT_UNUSABLE
+    return 0

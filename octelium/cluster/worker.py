@@ -1,0 +1,150 @@
+"""A data-plane process: front door, enforcement and decisions on a replica of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import json
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from octelium.cluster.layout import Layout
+from octelium.cluster.settings import from_wire
+from octelium.cluster.signals import stop_signals
+from octelium.http.h2.protocol import H2Client
+from octelium.http.pool import Origin, UpstreamPool
+from octelium.http.section import SectionCache
+from octelium.http.ticker import Ticker
+from octelium.identity.tokens import Verifier
+from octelium.ingress.server import IngressServer
+from octelium.ingress.settings import Settings as FrontSettings
+from octelium.octovigil.octovigil import Octovigil
+from octelium.policy.value import compile_value
+from octelium.replica.committed import CommittedRevision
+from octelium.replica.feed import Follower
+from octelium.replica.replica import Replica
+from octelium.vigil.environment import Environment
+from octelium.vigil.vigil import Vigil
+from octelium.visibility.sink import BatchingSink
+
+if TYPE_CHECKING:
+    from octelium.cluster.child import Assignment
+
+_LOG = logging.getLogger(__name__)
+FLUSH_EVERY = 0.2
+"""Seconds between two batches of log records."""
+_COUNT_EVERY = 5
+"""Flushes between two reports of counters."""
+GRACE = 1.0
+"""Seconds that streams have to end after SIGTERM."""
+_FIRST_SNAPSHOT = 30.0
+
+
+class Worker:
+    """Everything of one data-plane process, put together."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._settings = from_wire(assignment.settings)
+        layout = Layout(self._settings.data_dir)
+        self.replica = Replica()
+        committed = CommittedRevision(assignment.descriptors["committed"][0])
+        self.follower = Follower(layout.feed, self.replica, committed, worker=assignment.name)
+        self.verifier = Verifier({})
+        self.octovigil = Octovigil(self.replica, self.verifier)
+        self.sink = BatchingSink(lambda batch: self.follower.send("log", batch))
+        self.ticker = Ticker()
+        sections = SectionCache()
+        pool = UpstreamPool(sections=sections, ticker=self.ticker, h2=H2Client)
+        environment = Environment(
+            self.replica,
+            pool,
+            managed={
+                "apiserver": Origin("", 0, path=str(layout.api), h2=True),
+                "authserver": Origin("", 0, path=str(layout.auth)),
+                "portal": Origin("", 0, path=str(layout.portal)),
+            },
+            compile_expression=lambda text: compile_value(text).text,
+            port=self._settings.public_port,
+        )
+        self.vigil = Vigil(self.replica, self.octovigil, environment, self.sink)
+        self.ingress = IngressServer(
+            self.replica,
+            self.follower,
+            self.vigil.serve,
+            FrontSettings(
+                public_port=self._settings.public_port,
+                proxy_peers=tuple(
+                    ipaddress.ip_network(text) for text in self._settings.proxy_protocol_from
+                ),
+                max_connections=self._settings.max_connections,
+            ),
+            sections=sections,
+            ticker=self.ticker,
+        )
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Serve until `stopped`."""
+        self.ticker.start()
+        self.replica.listeners.append(self._keys_changed)
+        self.follower.start()
+        async with asyncio.timeout(_FIRST_SNAPSHOT):
+            while not self.replica.loaded:
+                await asyncio.sleep(0.005)
+        listeners = [socket.socket(fileno=n) for n in self._assignment.descriptors["listen"]]
+        await self.ingress.start(listeners)
+        # What is loaded by now stays; the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        self._assignment.tell({"ready": True})
+        turns = 0
+        while not stopped.is_set():
+            self.sink.flush()
+            if turns % _COUNT_EVERY == 0:
+                self._report()
+            turns += 1
+            try:
+                async with asyncio.timeout(FLUSH_EVERY):
+                    await stopped.wait()
+            except TimeoutError:
+                continue
+        await self.ingress.close(GRACE)
+        self.sink.flush()
+        self._report()
+        await asyncio.sleep(0.02)  # let the last batch leave
+        self.follower.close()
+        self.ticker.stop()
+
+    def _keys_changed(self, changed: frozenset[tuple[str, str]]) -> None:
+        if any(kind == "VerificationKey" for kind, _ in changed):
+            self.verifier.replace_keys(self.replica.verification_keys)
+
+    def _report(self) -> None:
+        """Tell the control process this one's counters, which also says that it lives."""
+        counters = self.ingress.counters
+        series = {
+            "octelium_requests_total": counters.requests,
+            "octelium_connections": len(self.ingress.codecs),
+            "octelium_connections_refused_total": counters.over_limit,
+            "octelium_log_records_total": self.sink.written,
+            "octelium_log_records_dropped_total": self.sink.dropped,
+            "octelium_log_records_waiting": len(self.sink),
+            "octelium_replica_revision": self.replica.revision,
+        }
+        self.follower.send("counters", json.dumps(series).encode())
+
+
+def run(assignment: Assignment) -> int:
+    """Run a worker; its exit status."""
+
+    async def main() -> None:
+        async with stop_signals() as stopped:
+            await Worker(assignment).run(stopped)
+
+    uvloop.run(main())
+    return 0
