@@ -88,19 +88,19 @@ def _newer(path: Path) -> StoreUnusable:
 def _backup(connection: sqlite3.Connection, path: Path) -> Path:
     """Copy the whole file, durably, before it is migrated."""
     folder = path.parent / "backups"
-    folder.mkdir(mode=0o700, exist_ok=True)
     copy = folder / f"{path.stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.db"
     draft = copy.with_suffix(".partial")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    draft.touch(mode=0o600)
     try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
         connection.execute("VACUUM INTO ?", (str(draft),))
         _sync(draft)
         draft.rename(copy)
         _sync(folder)
     except (OSError, sqlite3.DatabaseError) as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise StoreUnusable(
             f"{path} needs a migration, but no backup can be made in {folder} ({error}): "
             "free some space; nothing was changed"

@@ -45,13 +45,6 @@ def index_values(kind: str, message: Any) -> Iterator[Value]:
 
 
 @cache
-def index_names(kind: str, status: Descriptor) -> frozenset[str]:
-    """The indexes of a kind, those over labels left out."""
-    references = {f"status.{json_name}" for _, json_name in _references(status)}
-    return frozenset(references | _OF_KIND.get(kind, {}).keys())
-
-
-@cache
 def _references(status: Descriptor) -> tuple[tuple[str, str], ...]:
     return tuple(
         (field.name, field.json_name)

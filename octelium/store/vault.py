@@ -7,7 +7,6 @@ into another row does not open.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 from typing import TYPE_CHECKING
@@ -64,7 +63,7 @@ class Vault:
         body = 1 + _KEY_ID + _NONCE
         try:
             return cipher.decrypt(sealed[1 + _KEY_ID : body], sealed[body:], _identity(kind, uid))
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise StoreUnusable(
                 f"the data of {kind} {uid} was altered: restore it from a backup"
             ) from None
@@ -86,7 +85,7 @@ class Vault:
             text = _read_keys(path)
         try:
             keys = [base64.b64decode(line, validate=True) for line in text.split()]
-        except binascii.Error:
+        except ValueError:
             raise StoreUnusable(f"{source}: keys are written in base64, one a line") from None
         if not keys or any(len(key) != _KEY for key in keys):
             raise StoreUnusable(f"{source}: expected keys of {_KEY} bytes in base64")
