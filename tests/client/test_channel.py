@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from octelium import __version__
+from octelium.client.channel import open_channel
+from octelium.client.errors import ApiError
+from octelium.client.settings import Target
+from octelium.client.stub import Stub
+from octelium.schema.pb import user_v1_pb2 as user
+from tests.client.standin import DOMAIN, Authority, StandIn, _Handler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SERVICE = user.DESCRIPTOR.services_by_name["MainService"]
+
+
+def ask(target: Target, warnings: list[str] | None = None) -> str:
+    """Who the API says that the caller is."""
+    said: list[str] = [] if warnings is None else warnings
+    with open_channel(target, said.append) as channel:
+        stub = Stub(channel, _SERVICE, sleep=lambda _: None)
+        metadata = (("x-octelium-auth", "access-1"),)
+        reply = stub.call("GetStatus", user.GetStatusRequest(), metadata, deadline=5)
+        return str(reply.user.metadata.name)
+
+
+def target(
+    cluster: StandIn,
+    *,
+    host: str = "127.0.0.1",
+    name: str = f"octelium-api.{DOMAIN}",
+    ca: bytes | None = None,
+    insecure: bool = False,
+) -> Target:
+    cluster.new_session()
+    cluster.generation = 1
+    return Target(DOMAIN, host, cluster.port, name, ca or cluster.authority.pem, insecure)
+
+
+def test_clients_name_themselves_as_the_official_ones(cluster: StandIn) -> None:
+    assert ask(target(cluster)) == "root"
+    assert cluster.calls[0].metadata["user-agent"].startswith(f"octelium-cli/{__version__} ")
+
+
+def test_names_below_localhost_are_loopback(cluster: StandIn) -> None:
+    assert ask(target(cluster, host="octelium-api.octelium.localhost")) == "root"
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
+    cluster: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert ask(target(cluster)) == "root"
+
+
+def test_an_unknown_authority_is_refused_with_a_remedy(cluster: StandIn) -> None:
+    with pytest.raises(ApiError, match="certificate is not trusted") as caught:
+        ask(target(cluster, ca=Authority.new("other").pem))
+    assert "--ca-file" in caught.value.remedy
+    assert cluster.calls == []
+
+
+def test_a_certificate_for_another_name_is_refused(cluster: StandIn) -> None:
+    with pytest.raises(ApiError, match="certificate is for another name") as caught:
+        ask(target(cluster, name="evil.test"))
+    assert "--tls-server-name" in caught.value.remedy
+    assert cluster.calls == []
+
+
+def test_nobody_listens(cluster: StandIn) -> None:
+    with closing(socket.socket()) as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        cluster.port = reserved.getsockname()[1]
+        with pytest.raises(ApiError, match="cannot reach the Cluster's API") as caught:
+            ask(target(cluster))
+    assert "--endpoint" in caught.value.remedy
+
+
+def test_without_verification_whatever_certificate_is_shown_is_taken(cluster: StandIn) -> None:
+    warnings: list[str] = []
+    name = "other.test"
+    other = Authority.new("other").pem
+    assert ask(target(cluster, name=name, ca=other, insecure=True), warnings) == "root"
+    assert len(warnings) == 1
+    assert "not verified" in warnings[0]
+
+
+def test_a_socket_that_adds_the_identity(cluster: StandIn, tmp_path: Path) -> None:
+    cluster.check_tokens = False
+    path = tmp_path / "proxy.sock"
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((_Handler(cluster),))
+    server.add_insecure_port(f"unix:{path}")
+    server.start()
+    assert ask(Target(DOMAIN, "unused", 1, "unused", socket=str(path))) == "root"
+    server.stop(None).wait()

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from octelium.client.errors import StateError
+from octelium.client.storage import DirectoryStorage, MemoryStorage, storage_at
+
+
+def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    home = tmp_path / "a" / "home"
+    storage = DirectoryStorage(home)
+    with storage.lock("x"):
+        storage.write("x", b"one")
+    assert storage.read("x") == b"one"
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert (home / "x").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in home.iterdir()) == ["x", "x.lock"]
+
+
+def test_what_does_not_exist_is_empty(tmp_path: Path) -> None:
+    assert DirectoryStorage(tmp_path / "none").read("x") == b""
+    assert MemoryStorage().read("x") == b""
+
+
+def test_a_failed_write_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = DirectoryStorage(tmp_path)
+    storage.write("x", b"old")
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateError, match="No space left on device") as caught:
+        storage.write("x", b"new")
+    assert "--homedir" in caught.value.remedy
+    assert storage.read("x") == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "x").symlink_to(tmp_path / "real")
+    DirectoryStorage(tmp_path).write("x", b"new")
+    assert (tmp_path / "x").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    storage = DirectoryStorage(tmp_path / "file" / "home")
+    with pytest.raises(StateError, match="cannot write to"), storage.lock("x"):
+        pytest.fail("there is a file in the way")
+    with pytest.raises(StateError, match="cannot read"):
+        storage.read("x")
+
+
+def test_memory_keeps_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = storage_at(None)
+    with storage.lock("x"):
+        storage.write("x", b"one")
+    assert storage.read("x") == b"one"
+    assert list(tmp_path.iterdir()) == []
+    assert isinstance(storage_at(Path()), DirectoryStorage)

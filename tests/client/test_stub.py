@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.client.channel import open_channel
+from octelium.client.errors import ApiError
+from octelium.client.settings import Target
+from octelium.client.stub import PAUSES, Stub
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
+from tests.client.standin import DOMAIN, RefusedError, StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import grpc
+
+_BEARING = (("x-octelium-auth", "access-1"),)
+
+
+@pytest.fixture
+def channel(cluster: StandIn) -> Iterator[grpc.Channel]:
+    target = Target(
+        DOMAIN, "127.0.0.1", cluster.port, f"octelium-api.{DOMAIN}", cluster.authority.pem
+    )
+    with open_channel(target, pytest.fail) as channel:
+        cluster.new_session()
+        yield channel
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def stub(channel: grpc.Channel, pauses: list[float]) -> Stub:
+    service = core.DESCRIPTOR.services_by_name["MainService"]
+    return Stub(channel, service, sleep=pauses.append)
+
+
+def get(stub: Stub, name: str = "bob") -> core.User:
+    reply = stub.call("GetUser", meta.GetOptions(name=name), _BEARING)
+    assert isinstance(reply, core.User)
+    return reply
+
+
+def test_a_call_has_the_messages_of_its_method(cluster: StandIn, stub: Stub) -> None:
+    cluster.add(core.User(metadata=meta.Metadata(name="bob")))
+    assert get(stub).metadata.name == "bob"
+    assert stub.input("ListUser") is core.ListUserOptions
+    assert stub.has("ListUser")
+    assert not stub.has("CreateSession")
+    assert cluster.calls[0].metadata["x-octelium-auth"] == "access-1"
+
+
+def test_what_was_not_delivered_is_tried_again(
+    cluster: StandIn, stub: Stub, pauses: list[float]
+) -> None:
+    cluster.add(core.User(metadata=meta.Metadata(name="bob")))
+    cluster.failures["GetUser"] = [RefusedError("UNAVAILABLE", "starting")] * 2
+    assert get(stub).metadata.name == "bob"
+    assert pauses == list(PAUSES[:2])
+
+
+def test_attempts_are_limited(cluster: StandIn, stub: Stub, pauses: list[float]) -> None:
+    cluster.failures["GetUser"] = [RefusedError("UNAVAILABLE", "starting")] * 9
+    with pytest.raises(ApiError, match="Unavailable: starting"):
+        get(stub)
+    assert len(cluster.calls) == len(PAUSES) + 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["INTERNAL", "UNKNOWN", "ABORTED", "RESOURCE_EXHAUSTED", "NOT_FOUND", "PERMISSION_DENIED"],
+)
+def test_refusals_are_final(cluster: StandIn, stub: Stub, pauses: list[float], code: str) -> None:
+    cluster.failures["GetUser"] = [RefusedError(code, "no")]
+    with pytest.raises(ApiError) as caught:
+        get(stub)
+    assert caught.value.code == code
+    assert caught.value.method == "/octelium.api.main.core.v1.MainService/GetUser"
+    assert (len(cluster.calls), pauses) == (1, [])
+
+
+def test_a_creation_that_may_have_happened_is_not_repeated(cluster: StandIn, stub: Stub) -> None:
+    cluster.failures["CreateUser"] = [RefusedError("UNAVAILABLE", "gone")]
+    with pytest.raises(ApiError, match="gone"):
+        stub.call("CreateUser", core.User(), _BEARING)
+    assert len(cluster.calls) == 1
+
+
+def test_binary_trailers_come_with_the_error(cluster: StandIn, stub: Stub) -> None:
+    cluster.failures["GetUser"] = [RefusedError("ABORTED", "no", why_bin=b"\x00\xff")]
+    with pytest.raises(ApiError) as caught:
+        get(stub)
+    assert caught.value.trailers["why-bin"] == b"\x00\xff"
+
+
+def test_no_answer_in_time(cluster: StandIn, stub: Stub) -> None:
+    with pytest.raises(ApiError, match="did not answer in time"):
+        stub.call("GetUser", meta.GetOptions(name="bob"), _BEARING, deadline=0)
+
+
+def test_a_stream_ends_with_its_call(cluster: StandIn, channel: grpc.Channel) -> None:
+    stub = Stub(channel, ext.DESCRIPTOR.services_by_name["MainService"])
+    cluster.live.put(core.AccessLog(kind="AccessLog"))
+    cluster.live.put(None)
+    replies = list(stub.stream("WatchAccessLog", ext.ListAccessLogRequest(), _BEARING))
+    assert [reply.items[0].kind for reply in replies] == ["AccessLog"]
+    cluster.live.put(RefusedError("PERMISSION_DENIED", "no"))
+    with pytest.raises(ApiError, match="PermissionDenied: no"):
+        list(stub.stream("WatchAccessLog", ext.ListAccessLogRequest(), _BEARING))
