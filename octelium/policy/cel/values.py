@@ -37,7 +37,7 @@ ATTRS: Final = 1
 BUDGET: Final = 2
 """Steps that may still be made, an int."""
 NOW: Final = 3
-"""`now()` as a `Timestamp`."""
+"""`now()` as a `Timestamp`; None while it is not known."""
 LOCALS: Final = 4
 MAX_SLOTS: Final = 32
 """Variables that may be bound at once."""

@@ -19,7 +19,7 @@ from ipaddress import (
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.cel import times
-from octelium.policy.cel.errors import CelError
+from octelium.policy.cel.errors import CelError, UnknownDataError
 from octelium.policy.cel.functions.standard import format_double
 from octelium.policy.cel.operators import check_size
 from octelium.policy.cel.values import (
@@ -50,7 +50,10 @@ _MAX_JSON_DEPTH: Final = 64
 
 def now(frame: Frame) -> object:
     """The instant of the evaluation; the same in every part of one decision."""
-    return frame[NOW]
+    instant = frame[NOW]
+    if instant is None:
+        raise UnknownDataError("the time of the request is not known yet")
+    return instant
 
 
 # --- json

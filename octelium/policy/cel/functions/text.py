@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.cel import times
@@ -305,14 +306,9 @@ def _text(frame: Frame, value: Any, precision: int) -> str:
 
 
 def _plain_double(value: float) -> str:
-    if value.is_integer() and abs(value) < 1e21:
+    if value.is_integer() and abs(value) < 1e16:
         return str(int(value))
-    text = repr(value)
-    if "e" not in text:
-        return text
-    mantissa, _, exponent = text.partition("e")
-    digits = len(mantissa.partition(".")[2])
-    return f"{value:.{max(0, digits - int(exponent))}f}"
+    return f"{Decimal(repr(value)):f}"
 
 
 _CLAUSES: Final[dict[str, Callable[[Frame, Any, int], str]]] = {

@@ -1,0 +1,228 @@
+"""The decision point: who asks, may they, and with which configuration.
+
+https://octelium.com/docs/octelium/latest/overview/how-octelium-works describes the parts of
+Octelium. In order: a Service without identity, or the identity of the request; what must hold of
+Session, User and Device; scopes; Policies; dynamic configuration. Whatever fails on the way
+refuses.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from octelium.identity.tokens import TokenType
+from octelium.octovigil.audit import audit_subject
+from octelium.octovigil.memo import DEFAULT_LIMIT, Memo
+from octelium.octovigil.planner import Planner
+from octelium.octovigil.watch import Watcher
+from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
+from octelium.replica.arrival import Tunnel
+from octelium.schema.pb import core_v1_pb2 as core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from octelium.identity.tokens import PublicKey, TokenClaims
+    from octelium.octovigil.plan import Plan
+    from octelium.octovigil.watch import StreamWatch
+    from octelium.policy.request import Request
+    from octelium.replica.arrival import Arrival
+    from octelium.replica.replica import Replica, ServiceEntry, SessionEntry
+
+_LOG = logging.getLogger(__name__)
+
+_GONE: Final = "the Service does not exist any more"
+
+_WITH_HEADERS: Final = frozenset(
+    int(mode)
+    for mode in (
+        core.ServiceSpecMode__.HTTP,
+        core.ServiceSpecMode__.WEB,
+        core.ServiceSpecMode__.GRPC,
+        core.ServiceSpecMode__.KUBERNETES,
+        core.ServiceSpecMode__.RDP_WEB,
+        core.ServiceSpecMode__.MCP,
+        core.ServiceSpecMode__.LLM,
+    )
+)
+"""Modes whose requests can carry an access token."""
+
+
+class Verifier(Protocol):
+    """Verifies access tokens; `octelium.identity.tokens.Verifier` does."""
+
+    def verify(self, token: bytes | str, token_type: TokenType) -> TokenClaims | None:
+        """What a genuine, unexpired token says; else None."""
+
+    def replace_keys(self, keys: Mapping[bytes, PublicKey]) -> None:
+        """Verify with `keys` from here on."""
+
+
+class Octovigil:
+    """Decides on the resources of a replica. Implements `octelium.policy.decision.Decider`.
+
+    Everything happens in the thread of the event loop. `clock` gives Unix seconds. `memo_limit` is
+    about how many bytes remembered decisions may take.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        verifier: Verifier,
+        clock: Callable[[], float] = time.time,
+        audit_factory: Callable[[Decision], object] = audit_subject,
+        *,
+        memo_limit: int = DEFAULT_LIMIT,
+    ) -> None:
+        self._replica = replica
+        self._verifier = verifier
+        self._clock = clock
+        self._audit_factory = audit_factory
+        self._planner = Planner(replica, audit_factory)
+        self._revision = replica.revision
+        self.memo = Memo(memo_limit)
+        self._plans = self.memo.plans
+        self._watcher = Watcher(self._decide_again, clock)
+        verifier.replace_keys(replica.verification_keys)
+        replica.listeners.append(self._changed)
+
+    def close(self) -> None:
+        """Stop following the replica."""
+        self._replica.listeners.remove(self._changed)
+        self.memo.clear()
+
+    def decide(self, service: ServiceEntry, request: Request, arrival: Arrival) -> Decision:
+        """Decide on one request. Never raises: what fails comes out as `Outcome.ERROR`."""
+        try:
+            replica = self._replica
+            if self._revision != replica.revision:
+                self._forget_everything()
+            current = replica.services.get(service.uid)
+            if current is None:
+                return self._failed(service, _GONE)
+            now = self._clock()
+            session = None
+            if not current.is_anonymous:
+                session = self._identify(current, request, arrival, now)
+            plan = self._plans.get((current.uid, "" if session is None else session.uid))
+            if (
+                plan is None
+                or plan.parties.service is not current
+                or plan.parties.session is not session
+                or now >= plan.deadline
+            ):
+                plan = self._plan(current, session, now)
+            return plan.decide(request, now)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            _LOG.exception("a decision on Service %s failed", service.name)
+            return self._failed(service, f"unexpected {type(error).__name__}, see the log")
+
+    def watch(
+        self,
+        decision: Decision,
+        service: ServiceEntry,
+        request: Request,
+        arrival: Arrival,  # noqa: ARG002 - the identity is the Session's that was let in
+        callback: Callable[[Decision], None],
+    ) -> StreamWatch:
+        """Tell an open stream when it must end; see `Decider.watch`. Needs a running event loop."""
+        session = decision.session
+        uid = "" if session is None else session.uid
+        return self._watcher.watch(service, uid, request, callback)
+
+    # --- identity
+
+    def _identify(
+        self, service: ServiceEntry, request: Request, arrival: Arrival, now: float
+    ) -> SessionEntry | None:
+        """The Session that a request belongs to, or None if there is none that is usable.
+
+        A tunnel tells the Session itself, and no token counts there. At the front door a token
+        counts for public Services; only the current one of its Session does.
+        """
+        if type(arrival) is Tunnel:
+            session = self._replica.sessions.get(arrival.session_uid)
+        else:
+            token = request.token
+            if not token or not service.is_public or service.mode not in _WITH_HEADERS:
+                return None
+            claims = self._verifier.verify(token, TokenType.ACCESS)
+            if claims is None or claims.expires_at <= now:
+                return None
+            session = self._replica.sessions.get(claims.subject)
+            if session is not None and session.token_id != claims.token_id:
+                return None
+        if session is None or session.expires_at <= now:
+            return None
+        return session
+
+    # --- plans
+
+    def _plan(self, service: ServiceEntry, session: SessionEntry | None, now: float) -> Plan:
+        """The plan for current entries, remembered or made now."""
+        plan = self._plans.get((service.uid, "" if session is None else session.uid))
+        if (
+            plan is not None
+            and plan.parties.service is service
+            and plan.parties.session is session
+            and now < plan.deadline
+        ):
+            return plan
+        if service.is_anonymous:
+            made = self._planner.anonymous(service, now)
+        elif session is None:
+            made = self._planner.unknown(service)
+        else:
+            made = self._planner.known(service, session, now)
+        self.memo.put(made)
+        if plan is not None:
+            self._watcher.dropped((plan,))
+        return made
+
+    def _decide_again(
+        self, service: ServiceEntry, session_uid: str, request: Request
+    ) -> tuple[Decision, Plan | None]:
+        """The decision on an open stream, and the plan that it comes from if that is current."""
+        try:
+            if self._revision != self._replica.revision:
+                self._forget_everything()
+            current = self._replica.services.get(service.uid)
+            if current is None:
+                return self._failed(service, _GONE), None
+            now = self._clock()
+            session = None
+            if session_uid and not current.is_anonymous:
+                session = self._replica.sessions.get(session_uid)
+            plan = self._plan(current, session, now)
+            return plan.decide(request, now), plan
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            _LOG.exception("a decision on a stream of Service %s failed", service.name)
+            problem = f"unexpected {type(error).__name__}, see the log"
+            return self._failed(service, problem), None
+
+    def _changed(self, changed: frozenset[tuple[str, str]]) -> None:
+        """A commit reached the replica: drop what was made of the resources that it changed."""
+        self._revision = self._replica.revision
+        for kind, uid in changed:
+            self._planner.forget(kind, uid)
+            if kind == "VerificationKey":
+                self._verifier.replace_keys(self._replica.verification_keys)
+        self._watcher.dropped(self.memo.invalidate(changed))
+
+    def _forget_everything(self) -> None:
+        """The replica went on without telling: nothing that was made of it can be trusted."""
+        self._revision = self._replica.revision
+        self._verifier.replace_keys(self._replica.verification_keys)
+        self._watcher.dropped(self.memo.clear())
+
+    def _failed(self, service: ServiceEntry, problem: str) -> Decision:
+        reason = Reason(ReasonType.TYPE_UNKNOWN_REASON)
+        decision = Decision(Outcome.ERROR, reason, service, error=problem)
+        try:
+            return replace(decision, audit=self._audit_factory(decision))
+        except Exception:  # noqa: BLE001 - the refusal stands, logged or not
+            _LOG.exception("no audit subject for Service %s", service.name)
+            return decision

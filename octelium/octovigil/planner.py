@@ -1,0 +1,290 @@
+"""Making plans: everything of a decision that does not depend on the request."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+from octelium.octovigil import checks, scoping
+from octelium.octovigil.attachments import ANY, Attachments
+from octelium.octovigil.configs import ServiceConfigs
+from octelium.octovigil.errors import DecisionError
+from octelium.octovigil.plan import Candidate, Plan, holds
+from octelium.octovigil.policies import Policies
+from octelium.octovigil.triggers import CompiledTrigger, Parties
+from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
+from octelium.policy.cel.program import MAX_STEPS, new_frame
+from octelium.policy.cel.reads import minimal
+from octelium.policy.cel.values import BUDGET, NOW
+from octelium.policy.context import REQUEST, Context, JsonForms
+from octelium.policy.decision import Decision, Reason, ReasonType
+from octelium.policy.observation import ambiguous
+from octelium.schema.pb import core_v1_pb2 as core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from octelium.octovigil.attachments import Dependency
+    from octelium.octovigil.configs import ConfigRule
+    from octelium.policy.condition import CompiledCondition
+    from octelium.policy.request import Path
+    from octelium.replica.replica import (
+        GroupEntry,
+        Replica,
+        ServiceEntry,
+        SessionEntry,
+        Trigger,
+    )
+
+_E = TypeVar("_E")
+
+
+class Planner:
+    """Makes plans from a replica, and keeps what it compiled on the way."""
+
+    def __init__(self, replica: Replica, make_audit: Callable[[Decision], object]) -> None:
+        self._replica = replica
+        self._make_audit = make_audit
+        self._policies = Policies()
+        self._forms = JsonForms()
+        self._configs: dict[str, tuple[ServiceEntry, ServiceConfigs]] = {}
+        self._trigger_source: tuple[Trigger, ...] | None = None
+        self._triggers: tuple[CompiledTrigger, ...] = ()
+
+    def forget(self, kind: str, uid: str) -> None:
+        """Drop what was made of a resource that changed or went."""
+        self._policies.forget(kind, uid)
+        if kind == "Service":
+            self._configs.pop(uid, None)
+
+    def anonymous(self, service: ServiceEntry, now: float) -> Plan:
+        """The plan for a Service that is used without identity."""
+        dependencies = [("Service", service.uid)]
+        namespace = self._replica.namespaces.get(service.namespace_uid)
+        dependencies.append(("Namespace", service.namespace_uid if namespace else ANY))
+        parties = Parties(service, namespace)
+        plan = self._plan(parties, dependencies, math.inf, anonymous=True)
+        if service.is_disabled:
+            plan.constant = plan.failed("the Service is disabled")
+            return plan
+        plan.open = not service.enable_anonymous
+        if not plan.open and namespace is None:
+            return _failed(plan, f"the Namespace of Service {service.name} does not exist")
+        shown = {"service": service, "namespace": None if plan.open else namespace}
+        plan.context = Context(self._forms, shown)
+        return self._complete(plan, now)
+
+    def unknown(self, service: ServiceEntry) -> Plan:
+        """The plan for a Service that needs an identity, and a request without one."""
+        namespace = self._replica.namespaces.get(service.namespace_uid)
+        dependencies = [
+            ("Service", service.uid),
+            ("Namespace", service.namespace_uid if namespace else ANY),
+        ]
+        plan = self._plan(Parties(service, namespace), dependencies, math.inf, anonymous=False)
+        plan.constant = plan.unauthenticated()
+        return plan
+
+    def known(self, service: ServiceEntry, session: SessionEntry, now: float) -> Plan:
+        """The plan for a Session's requests to a Service."""
+        dependencies = [("Service", service.uid), ("Session", session.uid)]
+        try:
+            parties = self._parties(service, session, dependencies)
+        except DecisionError as error:
+            parties = Parties(service, session=session)
+            return _failed(self._plan(parties, dependencies, math.inf, anonymous=False), str(error))
+        deadline = checks.next_change(parties, now)
+        plan = self._plan(parties, dependencies, deadline, anonymous=False)
+        if service.is_disabled:
+            return _failed(plan, "the Service is disabled")
+        reason = checks.refusal(parties, now)
+        if reason is not None:
+            plan.constant = plan.refused(reason)
+            return plan
+        plan.pinned = self._pinned(service, session)
+        plan.dependencies = (*plan.dependencies, ("ClusterConfig", ANY))
+        if not scoping.covers_service(session, service):
+            if not scoping.depends_on_call(service):
+                plan.constant = plan.refused(Reason(ReasonType.SCOPE_UNAUTHORIZED))
+                return plan
+            plan.scoped = True
+        shown = {
+            "service": service,
+            "namespace": parties.namespace,
+            "session": session,
+            "user": parties.user,
+            "device": parties.device,
+        }
+        plan.context = Context(self._forms, shown, parties.groups)
+        return self._complete(plan, now)
+
+    # --- parties
+
+    def _parties(
+        self, service: ServiceEntry, session: SessionEntry, dependencies: list[Dependency]
+    ) -> Parties:
+        """Everybody who takes part. Raises DecisionError if somebody is missing."""
+        replica = self._replica
+
+        def need(kind: str, uid: str, entry: _E | None, holder: str) -> _E:
+            dependencies.append((kind, ANY if entry is None else uid))
+            if entry is None:
+                raise DecisionError(f"the {kind} of {holder} does not exist")
+            return entry
+
+        holder = f"Session {session.name}"
+        uid = service.namespace_uid
+        namespace = need("Namespace", uid, replica.namespaces.get(uid), f"Service {service.name}")
+        user = need("User", session.user_uid, replica.users.get(session.user_uid), holder)
+        device = None
+        if uid := session.device_uid:
+            device = need("Device", uid, replica.devices.get(uid), holder)
+        groups: list[GroupEntry] = []
+        for name in user.groups:
+            group = replica.groups_by_name.get(name)
+            dependencies.append(("Group", ANY if group is None else group.uid))
+            if group is None:
+                raise DecisionError(f"Group {name} of User {user.name} does not exist")
+            groups.append(group)
+        return Parties(service, namespace, session, user, device, groups)
+
+    def _pinned(self, service: ServiceEntry, session: SessionEntry) -> str:
+        config = self._replica.cluster_config
+        if config is None or not config.use_forwarded_for_header or not service.is_public:
+            return ""
+        if session.type != core.SessionStatusType__.CLIENTLESS:
+            return ""
+        return session.client_address
+
+    # --- policies and configuration
+
+    def _plan(
+        self,
+        parties: Parties,
+        dependencies: Iterable[Dependency],
+        deadline: float,
+        *,
+        anonymous: bool,
+    ) -> Plan:
+        session = parties.session
+        key = (parties.service.uid, "" if session is None else session.uid)
+        return Plan(key, parties, anonymous, deadline, tuple(dependencies), self._make_audit)
+
+    def _complete(self, plan: Plan, now: float) -> Plan:
+        """Add what Policies and configurations have to say, as far as it is known already."""
+        assert plan.context is not None
+        service = plan.parties.service
+        plan.configs = self._service_configs(service)
+        plan.config_rules = plan.configs.rules
+        plan.frame = new_frame(plan.context, now=now)
+        plan.frame[NOW] = None
+        try:
+            if not plan.open:
+                self._attach(plan, now)
+            self._prune(plan, now)
+        except DecisionError as error:
+            return _failed(plan, str(error))
+        return plan
+
+    def _attach(self, plan: Plan, now: float) -> None:
+        triggers = self._compiled_triggers()
+        attachments = Attachments(self._replica, self._policies, triggers, plan.parties)
+        plan.attachments = attachments
+        plan.dependencies = (*plan.dependencies, *attachments.dependencies)
+        upcoming = (trigger.next_instant(now) for trigger in triggers)
+        plan.deadline = min(plan.deadline, *upcoming, math.inf)
+
+    def _prune(self, plan: Plan, now: float) -> None:
+        """Settle what the request cannot change, and note what the rest reads."""
+        attached = [] if plan.attachments is None else list(plan.attachments.conditions())
+        reads = {path for condition in attached for path in condition.reads}
+        reads |= {path for rule in plan.config_rules for path in rule.reads}
+        plan.whole = () in reads
+        if not plan.whole:
+            if plan.attachments is not None:
+                plan.candidates = _candidates(plan, now)
+            if not plan.scoped:
+                plan.constant = _constant(plan, now)
+                if plan.constant is not None:
+                    return
+        open_rules = _uncertain(plan.candidates)
+        conditions = attached if open_rules is None else open_rules
+        config_rules = plan.config_rules
+        plan.volatile = any(part.volatile for part in conditions) or any(
+            rule.volatile for rule in config_rules
+        )
+        plan.reads = _request_paths(conditions, config_rules, scoped=plan.scoped)
+        plan.ambiguous = ambiguous(plan.reads)
+
+    def _service_configs(self, service: ServiceEntry) -> ServiceConfigs:
+        known = self._configs.get(service.uid)
+        if known is not None and known[0] is service:
+            return known[1]
+        configs = ServiceConfigs(service)
+        self._configs[service.uid] = service, configs
+        return configs
+
+    def _compiled_triggers(self) -> tuple[CompiledTrigger, ...]:
+        if self._trigger_source is not self._replica.triggers:
+            self._trigger_source = self._replica.triggers
+            self._triggers = tuple(map(CompiledTrigger, self._trigger_source))
+        return self._triggers
+
+
+def _failed(plan: Plan, problem: str) -> Plan:
+    plan.constant = plan.failed(problem)
+    return plan
+
+
+def _candidates(plan: Plan, now: float) -> list[Candidate] | None:
+    """The rules that may decide, up to the first that does; None if the request chooses them.
+
+    A rule that fails without the request fails with it too, when it is reached.
+    """
+    assert plan.attachments is not None
+    try:
+        rules = plan.attachments.rules(plan.frame, now)
+    except UnknownDataError:
+        return None
+    candidates: list[Candidate] = []
+    for index, rule in enumerate(rules):
+        try:
+            if holds(rule, plan.frame):
+                return [*candidates, Candidate(rule, certain=True)]
+        except UnknownDataError:
+            candidates.append(Candidate(rule, certain=False))
+        except BudgetError:
+            # A rule may afford more once those before it are settled: leave the rest open.
+            return [*candidates, *(Candidate(rest, certain=False) for rest in rules[index:])]
+        except EvaluationError:
+            return [*candidates, Candidate(rule, certain=False)]
+    return candidates
+
+
+def _constant(plan: Plan, now: float) -> Decision | None:
+    """The decision, if it does not depend on the request."""
+    plan.frame[BUDGET] = MAX_STEPS
+    try:
+        return plan.conclude(plan.frame, now)
+    except UnknownDataError:
+        return None
+    except EvaluationError as error:
+        return plan.failed(str(error))
+
+
+def _uncertain(candidates: Iterable[Candidate] | None) -> list[CompiledCondition] | None:
+    if candidates is None:
+        return None
+    return [candidate.rule.condition for candidate in candidates if not candidate.certain]
+
+
+def _request_paths(
+    conditions: Iterable[CompiledCondition], rules: Iterable[ConfigRule], *, scoped: bool
+) -> tuple[Path, ...]:
+    """Where conditions look below `ctx.request`, sorted."""
+    reads = {path for condition in conditions for path in condition.reads}
+    reads |= {path for rule in rules for path in rule.reads}
+    paths = {path[1:] for path in reads if path[:1] in ((), (REQUEST,))}
+    if scoped:
+        paths |= set(scoping.READS)
+    return tuple(sorted(minimal(paths)))
