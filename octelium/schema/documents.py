@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,16 @@ class _Dumper(yaml.SafeDumper):
     """Block style, with texts of several lines shown as they are."""
 
 
+_OTHER_BREAK = re.compile("[\x85\u2028\u2029\ufeff]")
+_PLAIN_LINES = re.compile(r"(?:\S(?:[^\n]*\S)?)(?:\n|\n[^\n]*\S)*")
+
+
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    style = None
+    if _OTHER_BREAK.search(text):
+        style = '"'
+    elif "\n" in text and _PLAIN_LINES.fullmatch(text):
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

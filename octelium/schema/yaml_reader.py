@@ -25,6 +25,8 @@ MAX_DEPTH = 100
 """Levels of mappings and sequences."""
 MAX_NODES = 1_000_000
 """Values of one document, those that aliases repeat included."""
+MAX_BROKEN = 20
+"""Documents of a text that may be broken before the reading ends."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DOCUMENT_START = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
@@ -92,7 +94,8 @@ class Tree:
 def read(text: str) -> Iterator[Tree]:
     """The documents of a text.
 
-    After a syntax error the reading goes on at the next line that begins a document.
+    After a fault that ends a document the reading goes on at the next line that begins one; after
+    `MAX_BROKEN` such faults it ends.
     """
     if len(text) > MAX_TEXT:
         tree = Tree(1, 1)
@@ -104,16 +107,19 @@ def read(text: str) -> Iterator[Tree]:
     start = 0
     first_line = 1
     index = 0
-    while True:
-        composer = _Composer(index, first_line)
+    for _ in range(MAX_BROKEN):
         rest = text[start:]
+        composer = _Composer(index, first_line)
         try:
             yield from composer.documents(rest)
             return
+        except _Refused as refused:
+            end: int | None = refused.end
+            tree = composer.tree or Tree(composer.index + 1, first_line)
         except (yaml.YAMLError, UnicodeEncodeError) as error:
             line, end, problem = _syntax_fault(error, rest)
-        tree = composer.tree or Tree(composer.index + 1, first_line + line)
-        tree.faults.append(Fault(first_line + line, problem))
+            tree = composer.tree or Tree(composer.index + 1, first_line + line)
+            tree.faults.append(Fault(first_line + line, problem))
         tree.broken = True
         index = tree.index
         yield tree
@@ -127,7 +133,7 @@ def read(text: str) -> Iterator[Tree]:
 class _Frame:
     """A mapping or sequence that is being filled."""
 
-    __slots__ = ("anchor", "before", "key", "key_line", "merged", "place", "value")
+    __slots__ = ("anchor", "before", "is_merge", "key", "key_line", "merged", "place", "value")
 
     def __init__(self, value: Any, place: Place, anchor: str | None, before: int) -> None:
         self.value = value
@@ -136,11 +142,19 @@ class _Frame:
         self.before = before
         self.key: Any = _NO_KEY
         self.key_line = 0
+        self.is_merge = False
         self.merged: list[Any] = []
 
 
 class _Refused(Exception):  # noqa: N818  (no error of the program)
-    """The rest of a document cannot be understood."""
+    """The rest of a document is not read; the next one begins after the character `end`.
+
+    The parser is not asked for the rest either: libyaml's time grows with the square of the depth.
+    """
+
+    def __init__(self, end: int) -> None:
+        super().__init__()
+        self.end = end
 
 
 class _Composer:
@@ -153,34 +167,30 @@ class _Composer:
         self.frames: list[_Frame] = []
         self.anchors: dict[str, tuple[Any, int | Place, int]] = {}
         self.nodes = 0
+        self.end = 0
 
     def documents(self, text: str) -> Iterator[Tree]:
-        skipping = False
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.DocumentEndEvent):
                 tree = self.tree
                 self.tree = None
                 if tree is not None:
                     yield tree
-                skipping = False
             elif isinstance(event, yaml.DocumentStartEvent):
                 self.index += 1
                 self.frames.clear()
                 self.anchors.clear()
                 self.nodes = 0
                 self.tree = Tree(self.index, self.line_of(event))
-            elif not skipping and isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
-                try:
-                    self.event(event)
-                except _Refused:
-                    assert self.tree is not None
-                    self.tree.broken = skipping = True
+            elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
+                self.event(event)
 
     def line_of(self, event: Any) -> int:
         return self.first_line + int(event.start_mark.line)
 
     def event(self, event: Any) -> None:
         """Take one event of a node."""
+        self.end = event.start_mark.index
         line = self.line_of(event)
         if isinstance(event, yaml.ScalarEvent):
             self.begin_scalar(event, line)
@@ -196,7 +206,7 @@ class _Composer:
         frame = self.frames[-1] if self.frames else None
         if frame is not None and frame.key is _NO_KEY and isinstance(frame.value, dict):
             value = event.value
-            self.begin_entry(frame, value, line)
+            self.begin_entry(frame, value, line, is_merge=value == "<<" and event.implicit[0])
         else:
             value = self.scalar(event, line)
             self.add(value, line, line)
@@ -208,9 +218,10 @@ class _Composer:
         if self.nodes > MAX_NODES:
             self.refuse(line, f"the document has more than {MAX_NODES} values", "split it")
 
-    def begin_entry(self, frame: _Frame, key: str, line: int) -> None:
+    def begin_entry(self, frame: _Frame, key: str, line: int, *, is_merge: bool = False) -> None:
         frame.key = key
         frame.key_line = line
+        frame.is_merge = is_merge
         if key in frame.place.parts:
             first = frame.place.parts[key]
             first_line = first.line if isinstance(first, Place) else first
@@ -273,7 +284,7 @@ class _Composer:
             frame.place.parts[len(frame.value)] = place
             frame.value.append(value)
             return
-        if frame.key == "<<":
+        if frame.is_merge:
             self.merge(frame, value, line)
         else:
             frame.value[frame.key] = value
@@ -321,7 +332,7 @@ class _Composer:
     def refuse(self, line: int, problem: str, remedy: str) -> None:
         """Raise _Refused after noting why."""
         self.note(line, problem, remedy)
-        raise _Refused
+        raise _Refused(self.end)
 
 
 def _resolve(text: str) -> Any:

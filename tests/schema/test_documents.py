@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import textwrap
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from octelium.schema import json_writer
+from octelium.schema.documents import Document, dump_yaml, parse_documents
+from octelium.schema.errors import DocumentError, InvalidDocuments
+from octelium.schema.kinds import KINDS
+from octelium.schema.pb import core_v1_pb2 as core
+from tests.schema.messages import resources
+
+
+def parse(text: str, **options: Any) -> list[Document]:
+    return parse_documents(textwrap.dedent(text), "f.yaml", **options)
+
+
+def errors_of(text: str, **options: Any) -> list[DocumentError]:
+    with pytest.raises(InvalidDocuments) as refused:
+        parse(text, **options)
+    return refused.value.errors
+
+
+def test_resources_come_in_their_order_with_their_places() -> None:
+    documents = parse(
+        """\
+        # people
+        kind: User
+        metadata: {name: alice}
+        spec: {type: HUMAN}
+        ---
+        ---
+        apiVersion: core/v1
+        kind: Service
+        metadata: {name: wiki}
+        spec:
+          mode: WEB
+          config: {upstream: {url: "http://h"}}
+        """
+    )
+    assert [(d.kind.name, d.index, d.line, d.source) for d in documents] == [
+        ("User", 1, 2, "f.yaml"),
+        ("Service", 3, 7, "f.yaml"),
+    ]
+    user, service = (document.message for document in documents)
+    assert user.api_version == "core/v1"
+    assert user.spec.type == core.UserSpecType__.HUMAN
+    assert service.spec.config.upstream.url == "http://h"
+
+
+def test_json_is_yaml() -> None:
+    [document] = parse('{"kind": "User",\n\t"metadata": {"name": "a\\u0062"}}')
+    assert document.message.metadata.name == "ab"
+
+
+def test_nothing_is_no_error() -> None:
+    assert parse("") == []
+    assert parse("---\n# x\n---\n") == []
+
+
+def test_every_problem_of_a_text_is_listed_with_file_document_line_path_and_remedy() -> None:
+    errors = errors_of(
+        """\
+        kind: Policy
+        metadata: {name: staff}
+        spec:
+          rules:
+            - effect: ALLOW
+              condition:
+                match: "ops" in ctx.user.spec.groups
+        ---
+        kind: Service
+        metadata:
+          nam: wiki
+        spec:
+          port: "x"
+          isPublic: yes
+          config:
+            http: {auth: {bearer: token}}
+            ssh: {}
+        ---
+        kind: User
+        spec: {type: HUMAN}
+        spec: {type: human}
+        """
+    )
+    yaml_remedy = (
+        "a text that begins with a quote ends at the next one; put the whole value in the other "
+        "kind of quotes: '\"ops\" in ctx.user.spec.groups'"
+    )
+    assert [
+        (error.source, error.document, error.line, error.path, error.remedy) for error in errors
+    ] == [
+        ("f.yaml", 1, 7, "", yaml_remedy),
+        ("f.yaml", 2, 11, "metadata.nam", "did you mean name?"),
+        ("f.yaml", 2, 13, "spec.port", ""),
+        ("f.yaml", 2, 14, "spec.isPublic", "write true, without quotes"),
+        ("f.yaml", 2, 16, "spec.config.http.auth.bearer", "name a Secret: {fromSecret: NAME}"),
+        ("f.yaml", 2, 17, "spec.config.ssh", "keep one of the two"),
+        ("f.yaml", 3, 21, "spec", "keep one of the two"),
+        ("f.yaml", 3, 21, "spec.type", "did you mean HUMAN?"),
+    ]
+    assert str(errors[1]) == (
+        "f.yaml:11 (document 2): metadata.nam: unknown field (did you mean name?)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "problem", "remedy"),
+    [
+        ("[a]", "", "not a resource", "kind:"),
+        ("just text", "", "not a resource", "kind:"),
+        ("metadata: {name: a}", "", "has no kind", "one of Secret"),
+        ("kind: Usr", "kind", "unknown kind", "did you mean User?"),
+        ("kind: user", "kind", "unknown kind", "did you mean User?"),
+        ("kind: [User]", "kind", "unknown kind", ""),
+        ("kind: 7", "kind", "unknown kind", "one of Secret"),
+        ("kind: UserList", "kind", "unknown kind", "did you mean User?"),
+        ("kind: PolicyTrigger", "kind", "unknown kind", ""),
+        ("kind: Session", "kind", "a Session cannot be declared in a file", "one of Secret"),
+        ("kind: Gateway", "kind", "cannot be declared", ""),
+        ("kind: User\napiVersion: v1", "apiVersion", "unknown API version", "core/v1"),
+        ("kind: User\nmetadata: {labels: {a: 1}}", "metadata.labels.a", "the number 1", "quotes"),
+        ("kind: User\nspec: {isDisabled: 'no'}", "spec.isDisabled", "text 'no'", "write false"),
+        ("kind: User\nspec: {session: {clientDuration: 8h}}", "spec.session.clientDuration",
+         "text '8h'", "{hours: 8}"),
+        ("kind: Group\nspec: {attrs: {a: .nan}}", "spec.attrs.a", "not a finite number", ""),
+    ],
+)  # fmt: skip
+def test_refused_documents(text: str, path: str, problem: str, remedy: str) -> None:
+    [error] = errors_of(text)
+    assert error.path == path
+    assert problem in error.problem
+    assert remedy in error.remedy
+
+
+def test_kinds_that_cannot_be_declared_are_read_on_request() -> None:
+    [document] = parse("kind: Session\nspec: {state: ACTIVE}", any_kind=True)
+    assert document.kind.name == "Session"
+    errors_of("kind: PolicyTrigger", any_kind=True)
+
+
+def test_country_codes_dates_and_snake_case() -> None:
+    [document] = parse(
+        """\
+        kind: Credential
+        metadata: {name: ci, display_name: 2020-01-01}
+        spec:
+          expires_at: 2030-01-01
+          user: no
+        """
+    )
+    spec = document.message.spec
+    assert document.message.metadata.display_name == "2020-01-01"
+    assert spec.expires_at.ToJsonString() == "2030-01-01T00:00:00Z"
+    assert spec.user == "no"
+
+
+@settings(max_examples=150)
+@given(st.lists(resources(), max_size=3))
+def test_what_is_dumped_is_parsed(messages: list[Any]) -> None:
+    for message in messages:
+        message.kind = message.DESCRIPTOR.name
+        message.api_version = "core/v1"
+    written = dump_yaml(messages)
+    parsed = parse_documents(written, "again", any_kind=True)
+    assert [document.message for document in parsed] == messages
+
+
+def test_dumped_yaml_is_readable() -> None:
+    policy = core.Policy(kind="Policy")
+    policy.metadata.name = "staff"
+    opa = policy.spec.rules.add(effect=core.PolicySpecRuleEffect__.DENY)
+    opa.condition.opa.inline = "package octelium.condition\nmatch if true\n"
+    assert (
+        dump_yaml([policy, policy]).split("---\n")
+        == [
+            textwrap.dedent(
+                """\
+            kind: Policy
+            metadata:
+              name: staff
+            spec:
+              rules:
+              - condition:
+                  opa:
+                    inline: |
+                      package octelium.condition
+                      match if true
+                effect: DENY
+            """
+            )
+        ]
+        * 2
+    )
+
+
+def parsed_or_refused(text: str) -> tuple[list[Document], list[DocumentError]]:
+    """Nothing but InvalidDocuments may be raised, and only with errors."""
+    try:
+        return parse_documents(text, "fuzz", any_kind=True), []
+    except InvalidDocuments as refused:
+        return [], refused.errors or [DocumentError("", 0, 0, "", "")]
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=80) | st.text("kind:User spc{}[]\n-\"'*&!#|,~0", max_size=80))
+def test_a_text_is_parsed_or_refused(text: str) -> None:
+    documents, errors = parsed_or_refused(text)
+    assert not (documents and errors)
+    assert all(error.problem and error.line >= 1 for error in errors)
+    assert all(document.kind.name in KINDS for document in documents)
+
+
+@settings(max_examples=200)
+@given(resources(), st.data())
+def test_a_damaged_document_is_parsed_or_refused(message: Any, data: st.DataObject) -> None:
+    written = f"kind: {message.DESCRIPTOR.name}\n" + dump_yaml([message]).removeprefix("{}\n")
+    at = data.draw(st.integers(0, len(written)))
+    cut = data.draw(st.integers(0, 5))
+    put = data.draw(
+        st.sampled_from(["", "x", ": ", "- ", '"', "'", "\n", "[", "{", "\t", "&", "*"])
+    )
+    damaged = written[:at] + put + written[at + cut :]
+    documents, errors = parsed_or_refused(damaged)
+    assert not (documents and errors)
+
+
+def test_a_thousand_services_are_parsed_within_a_second() -> None:
+    one = """\
+kind: Service
+metadata: {name: svc%d.prod}
+spec:
+  mode: WEB
+  isPublic: true
+  config:
+    upstream: {url: "http://10.0.0.5:8080"}
+    http: {header: {addRequestHeaders: [{key: X-A, value: "1"}]}}
+  authorization:
+    inlinePolicies:
+      - name: only-ops
+        spec: {rules: [{effect: ALLOW, condition: {match: 'ctx.user.metadata.name == "alice"'}}]}
+---
+"""
+    text = "".join(one % number for number in range(1000))
+    begin = time.process_time()
+    documents = parse_documents(text, "many")
+    assert time.process_time() - begin < 1
+    assert len(documents) == 1000
+    assert json_writer.write(documents[999].message)["metadata"] == {"name": "svc999.prod"}
