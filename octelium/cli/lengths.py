@@ -16,7 +16,7 @@ _UNITS = {
     "month": 30 * 86400,
     "y": 365 * 86400, "year": 365 * 86400,
 }  # fmt: skip
-_PART = re.compile(r"\s*(\d{1,9})\s*([a-z]+)")
+_PART = re.compile(r"\s*([0-9]{1,9})\s*([a-z]+)")
 _LONGEST = 100 * 365 * 86400
 
 

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 
 class Command:
-    """Where a command lives (`module:attribute`), and its line in the list of commands.
+    """Where a command lives (`module:attribute`), its line in the list, further names for it."""
 
-    `aliases` are further names for it; a hidden command is not listed.
-    """
+    __slots__ = ("aliases", "summary", "target")
 
-    __slots__ = ("aliases", "hidden", "summary", "target")
-
-    def __init__(
-        self, target: str, summary: str, *, aliases: tuple[str, ...] = (), hidden: bool = False
-    ) -> None:
+    def __init__(self, target: str, summary: str, *, aliases: tuple[str, ...] = ()) -> None:
         self.target = target
         self.summary = summary
         self.aliases = aliases
-        self.hidden = hidden
 
 
 class Program:
@@ -64,7 +58,6 @@ CONNECTION = (
 )
 """Options that every command with a connection takes: flag, placeholder, help."""
 
-_CLUSTER = "octelium.cluster.command"
 _COMMON = {
     "login": Command("octelium.cli.login:login", "Log in to a Cluster and remember it."),
     "logout": Command("octelium.cli.logout:logout", "End the Session and forget it."),
@@ -77,12 +70,10 @@ PROGRAMS = {
         "octelium",
         "Reach the Services of an Octelium Cluster, or run one.",
         {
-            "up": Command(f"{_CLUSTER}:up", "Run a Cluster on this machine."),
+            "up": Command("octelium.cluster.command:up", "Run a Cluster on this machine."),
             "status": Command("octelium.cli.status:status", "Show who one is logged in as."),
             "get": Command("octelium.cli.user_get:get", "List the Services and Namespaces to use."),
             **_COMMON,
-            "control": Command(f"{_CLUSTER}:control", "The control process.", hidden=True),
-            "worker": Command(f"{_CLUSTER}:worker", "A data-plane worker.", hidden=True),
         },
         example="octelium login --domain example.com --auth-token TOKEN",
     ),
@@ -134,7 +125,6 @@ def options(program: Program) -> list[tuple[str, str]]:
 
 def help_text(program: Program) -> str:
     """What `PROGRAM --help` prints."""
-    shown = [(name, entry.summary) for name, entry in program.commands.items() if not entry.hidden]
     return "\n".join(
         [
             f"Usage: {program.name} [OPTIONS] COMMAND [ARGUMENTS]...",
@@ -142,7 +132,7 @@ def help_text(program: Program) -> str:
             f"  {program.summary}",
             "",
             "Commands:",
-            *_rows(shown),
+            *_rows([(name, entry.summary) for name, entry in program.commands.items()]),
             "",
             "Options, before or after the command:",
             *_rows(options(program)),

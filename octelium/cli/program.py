@@ -24,8 +24,8 @@ class ProgramGroup(click.Group):
             self.params.extend(connection_options())
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The names of the commands that are shown."""
-        return [name for name, entry in self.program.commands.items() if not entry.hidden]
+        """The names of the commands."""
+        return list(self.program.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Load a command by its name or an alias."""

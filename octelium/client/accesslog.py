@@ -10,7 +10,7 @@ from octelium.client.errors import ApiError
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from octelium.client.api import Authorized
 
@@ -59,7 +59,7 @@ def follow_entries(
     now: Callable[[], float],
     sleep: Callable[[float], None],
     warn: Callable[[str], None],
-) -> Iterator[Entry]:
+) -> Generator[Entry, None, None]:
     """The entries after those that were `seen`, as they come, each once, without end.
 
     When the stream breaks it is made again, and what came meanwhile is fetched. Raises ApiError

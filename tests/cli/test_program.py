@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from octelium.cli import exits, menu
+from octelium.cli.invocation import Invocation
+from octelium.cli.program import program
+
+if TYPE_CHECKING:
+    from tests.cli.runner import Runner
+    from tests.client.standin import StandIn
+
+
+@pytest.mark.parametrize("name", menu.PROGRAMS)
+def test_help_is_the_same_by_click_and_by_the_table(name: str, offline: Runner) -> None:
+    loaded = program(name)
+    context = click.Context(loaded, info_name=name)
+    assert loaded.get_help(context) == menu.help_text(menu.PROGRAMS[name])
+    result = offline(name, "--help", "x")
+    assert (result.code, result.out) == (0, f"{loaded.get_help(context)}\n")
+
+
+@pytest.mark.parametrize("name", menu.PROGRAMS)
+def test_every_command_has_help_with_an_example(name: str, offline: Runner) -> None:
+    for word, entry in menu.PROGRAMS[name].commands.items():
+        if entry.target.startswith("octelium.cluster"):
+            continue
+        result = offline(name, word, "-h")
+        assert result.code == 0
+        assert "Example" in result.out
+        assert result.out.rstrip().splitlines()[-1].startswith("  ")
+
+
+def test_a_mistyped_command(offline: Runner) -> None:
+    result = offline.ctl("aply")
+    assert result.code == exits.USAGE
+    assert "Did you mean 'apply'?" in result.err
+    assert result.out == ""
+    assert "Did you mean" not in offline.ctl("zzz").err
+
+
+def test_no_command(offline: Runner) -> None:
+    assert offline.ctl().code == exits.USAGE
+
+
+def test_aliases(terminal: Runner) -> None:
+    assert terminal.ctl("list", "users").code == exits.OK
+    assert terminal.ctl("rm", "user", "none").code == exits.FAILED
+
+
+def test_options_before_and_after_the_command(cluster: StandIn, terminal: Runner) -> None:
+    del terminal.environ["OCTELIUM_API_ENDPOINT"]
+    for arguments in (
+        ("--endpoint", cluster.endpoint, "get", "users"),
+        ("get", "users", "--endpoint", cluster.endpoint),
+        ("--endpoint", "127.0.0.1:1", "get", "--endpoint", cluster.endpoint, "users"),
+    ):
+        assert terminal.ctl(*arguments).code == exits.OK
+    assert cluster.methods().count("ListUser") == 3
+
+
+def test_a_failure_has_one_line_on_stderr_and_a_remedy(offline: Runner) -> None:
+    result = offline.ctl("get", "users")
+    assert result.code == exits.FAILED
+    assert result.out == ""
+    assert result.err == (
+        "Error: the Cluster's domain is not set\n  give --domain DOMAIN or set OCTELIUM_DOMAIN\n"
+    )
+
+
+def test_ctrl_c(offline: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_invocation: Invocation) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Invocation, "client", property(interrupted))
+    result = offline.ctl("get", "users")
+    assert (result.code, result.err.strip()) == (exits.INTERRUPTED, "Interrupted.")
+
+
+def test_logging_out_afterwards(cluster: StandIn, terminal: Runner) -> None:
+    result = terminal.ctl("get", "users", "--logout")
+    assert result.code == exits.OK
+    assert "Logged out of lab.test." in result.err
+    assert cluster.methods()[-1] == "Logout"
+    terminal.environ["OCTELIUM_LOGOUT"] = "true"
+    assert terminal.ctl("get", "user", "none").code == exits.FAILED
+    assert cluster.methods()[-1] == "GetUser"
+    assert terminal.ctl("version").code == exits.OK
+
+
+def test_bugs_are_not_hidden(terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octelium.cli.get.parse_targets", lambda _words: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        terminal.ctl("get", "users")

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octelium.cli.table import table, width
+
+
+def test_columns_are_aligned_without_lines_around() -> None:
+    text = table(["NAME", "PORT"], [["wiki.default", "80"], ["a", ""]])
+    assert text == "NAME          PORT\nwiki.default  80\na             -"
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert width("大") == 2
+    assert width("e\u0301") == 1
+    assert table(["A", "B"], [["大", "x"], ["ab", "y"]]) == "A   B\n大  x\nab  y"
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.text()), max_size=4))
+def test_one_line_for_each_row(rows: list[tuple[str, str, str]]) -> None:
+    lines = table(["A", "B", "C"], rows).split("\n")
+    assert len(lines) == len(rows) + 1
