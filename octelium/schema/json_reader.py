@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime as dt
 import math
 import re
@@ -64,13 +65,14 @@ class Problem(NamedTuple):
     remedy: str
 
 
-def read(message: Message, value: Any) -> list[Problem]:
+def read(message: Message, value: Any, *, most: int = 50) -> list[Problem]:
     """Fill an empty message from its JSON form.
 
-    Returns every problem found; the message is complete only when there is none.
+    Returns the problems found, up to `most`; the message is complete only when there is none.
     """
-    reading = _Reading()
-    reading.message(message, plan_of(fields.descriptor_of(message)), value)
+    reading = _Reading(most)
+    with contextlib.suppress(_Enough):
+        reading.message(message, plan_of(fields.descriptor_of(message)), value)
     return reading.problems
 
 
@@ -79,6 +81,10 @@ class _Mismatch(Exception):  # noqa: N818  (no error of the program)
         super().__init__(problem)
         self.problem = problem
         self.remedy = remedy
+
+
+class _Enough(Exception):  # noqa: N818  (no error of the program)
+    """As many problems as are wanted have been found."""
 
 
 _Scalar = Callable[[Any], Any]
@@ -166,12 +172,15 @@ def plan_of(descriptor: Descriptor) -> _Plan:
 class _Reading:
     """One run: the place where it is and the problems that it met."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.place: list[Step] = []
         self.problems: list[Problem] = []
 
     def refuse(self, problem: str, remedy: str = "", *steps: Step) -> None:
         self.problems.append(Problem((*self.place, *steps), problem, remedy))
+        if len(self.problems) >= self.most:
+            raise _Enough
 
     def message(self, message: Any, plan: _Plan, value: Any) -> None:
         if not isinstance(value, dict):

@@ -23,7 +23,7 @@ def from_json(message_class: type[M], value: Any) -> M:
     Raises Invalid for the first value that is unknown, of another type or out of range.
     """
     message = message_class()
-    problems = json_reader.read(message, value)
+    problems = json_reader.read(message, value, most=1)
     if problems:
         first = problems[0]
         raise Invalid(render_path(first.steps), first.problem, first.remedy)

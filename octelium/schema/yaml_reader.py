@@ -25,6 +25,8 @@ MAX_DEPTH = 100
 """Levels of mappings and sequences."""
 MAX_NODES = 1_000_000
 """Values of one document, those that aliases repeat included."""
+MAX_FAULTS = 50
+"""Faults of one document that are listed."""
 MAX_BROKEN = 20
 """Documents of a text that may be broken before the reading ends."""
 
@@ -328,6 +330,8 @@ class _Composer:
     def note(self, line: int, problem: str, remedy: str) -> None:
         assert self.tree is not None
         self.tree.faults.append(Fault(line, Problem(self.steps(), problem, remedy)))
+        if len(self.tree.faults) >= MAX_FAULTS:
+            raise _Refused(self.end)
 
     def refuse(self, line: int, problem: str, remedy: str) -> None:
         """Raise _Refused after noting why."""

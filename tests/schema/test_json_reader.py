@@ -159,6 +159,12 @@ def test_all_problems_are_found() -> None:
     ]
 
 
+def test_the_number_of_problems_is_bounded() -> None:
+    value = {f"unknown{number}": number for number in range(100_000)}
+    assert len(json_reader.read(core.Service(), value)) == 50
+    assert len(json_reader.read(core.Service(), value, most=3)) == 3
+
+
 def test_forms_of_scalars() -> None:
     assert from_json(core.ServiceSpec, {"port": "80", "mode": 9}).port == 80
     assert from_json(core.ServiceSpec, {"port": 80.0}).port == 80

@@ -148,6 +148,12 @@ def test_reading_ends_after_many_broken_documents() -> None:
     assert all(tree.broken for tree in trees)
 
 
+def test_the_number_of_faults_is_bounded() -> None:
+    [first, second] = yaml_reader.read("a: 1\n" * 10_000 + "---\nb: 2\n")
+    assert (len(first.faults), first.broken) == (yaml_reader.MAX_FAULTS, True)
+    assert second.value == {"b": 2}
+
+
 def test_a_quoted_merge_key_is_a_key() -> None:
     assert value_of("{'<<': 1, \"a\": 2}") == {"<<": 1, "a": 2}
 
