@@ -104,6 +104,13 @@ class Attachments:
             self.dependencies.append(("Policy", entry.uid))
             yield self._policies.named(entry)
 
+    @property
+    def whole(self) -> bool:
+        """Whether some condition looks at all of `ctx`."""
+        return any(item.policy.whole for item in self.items) or any(
+            condition.whole for trigger in self._triggers for condition in trigger.conditions
+        )
+
     def conditions(self) -> Iterator[CompiledCondition]:
         """Every condition that any outcome may depend on."""
         for trigger in self._triggers:

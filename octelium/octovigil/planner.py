@@ -196,24 +196,26 @@ class Planner:
 
     def _prune(self, plan: Plan, now: float) -> None:
         """Settle what the request cannot change, and note what the rest reads."""
-        attached = [] if plan.attachments is None else list(plan.attachments.conditions())
-        reads = {path for condition in attached for path in condition.reads}
-        reads |= {path for rule in plan.config_rules for path in rule.reads}
-        plan.whole = () in reads
+        attachments = plan.attachments
+        plan.whole = any(() in rule.reads for rule in plan.config_rules) or (
+            attachments is not None and attachments.whole
+        )
         if not plan.whole:
-            if plan.attachments is not None:
+            if attachments is not None:
                 plan.candidates = _candidates(plan, now)
-            if not plan.scoped:
+            if not plan.scoped and _settled(plan):
                 plan.constant = _constant(plan, now)
                 if plan.constant is not None:
                     return
-        open_rules = _uncertain(plan.candidates)
-        conditions = attached if open_rules is None else open_rules
-        config_rules = plan.config_rules
+        conditions: list[CompiledCondition] = []
+        if plan.candidates is not None:
+            conditions = [each.rule.condition for each in plan.candidates if not each.certain]
+        elif attachments is not None:
+            conditions = list(attachments.conditions())
         plan.volatile = any(part.volatile for part in conditions) or any(
-            rule.volatile for rule in config_rules
+            rule.volatile for rule in plan.config_rules
         )
-        plan.reads = _request_paths(conditions, config_rules, scoped=plan.scoped)
+        plan.reads = _request_paths(conditions, plan.config_rules, scoped=plan.scoped)
         plan.ambiguous = ambiguous(plan.reads)
 
     def _service_configs(self, service: ServiceEntry) -> ServiceConfigs:
@@ -248,6 +250,9 @@ def _candidates(plan: Plan, now: float) -> list[Candidate] | None:
         return None
     candidates: list[Candidate] = []
     for index, rule in enumerate(rules):
+        if rule.condition.only_request:
+            candidates.append(Candidate(rule, certain=False))
+            continue
         try:
             if holds(rule, plan.frame):
                 return [*candidates, Candidate(rule, certain=True)]
@@ -272,10 +277,10 @@ def _constant(plan: Plan, now: float) -> Decision | None:
         return plan.failed(str(error))
 
 
-def _uncertain(candidates: Iterable[Candidate] | None) -> list[CompiledCondition] | None:
-    if candidates is None:
-        return None
-    return [candidate.rule.condition for candidate in candidates if not candidate.certain]
+def _settled(plan: Plan) -> bool:
+    """Whether the request has no part in which rule decides."""
+    candidates = plan.candidates
+    return plan.open or (candidates is not None and (not candidates or candidates[0].certain))
 
 
 def _request_paths(

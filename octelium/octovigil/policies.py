@@ -66,7 +66,16 @@ class CompiledPolicy:
     the same for operators, `attrs` what its expressions see as `attrs`.
     """
 
-    __slots__ = ("attrs", "enforcement", "is_disabled", "place", "rules", "source")
+    __slots__ = (
+        "attrs",
+        "conditions",
+        "enforcement",
+        "is_disabled",
+        "place",
+        "rules",
+        "source",
+        "whole",
+    )
 
     def __init__(self, spec: core.PolicySpec, source: dict[str, Any], place: str) -> None:
         self.source = source
@@ -89,19 +98,17 @@ class CompiledPolicy:
             sorted(enforcement, key=lambda rule: not rule.enforces)
         )
         """All that enforce stand before those that ignore."""
+        self.conditions: tuple[CompiledCondition, ...] = (
+            *(rule.condition for rule in self.enforcement),
+            *(rule.condition for rule in self.rules),
+        )
+        self.whole = any(condition.whole for condition in self.conditions)
+        """Some condition looks at all of `ctx`."""
 
     def _rule(self, rule: core.PolicySpecRule, place: str) -> Rule:
         where = f"{place} ({rule.name})" if rule.name else place
         condition = _compiled(rule.condition, where)
         return Rule(self, rule.name, rule.effect == _ALLOW, rule.priority, condition, where)
-
-    @property
-    def conditions(self) -> list[CompiledCondition]:
-        """Every condition of the Policy."""
-        return [
-            *(rule.condition for rule in self.enforcement),
-            *(rule.condition for rule in self.rules),
-        ]
 
 
 def _compiled(condition: core.Condition, place: str) -> CompiledCondition:

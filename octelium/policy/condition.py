@@ -7,7 +7,7 @@ false, before `not` negates it. Any other failure is an error, and whoever asked
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +53,15 @@ class CompiledCondition:
     """Evaluate on a frame of `cel.program.new_frame`. Raises EvaluationError."""
     reads: frozenset[Path]
     volatile: bool
+    whole: bool = field(init=False)
+    """The condition looks at `ctx` as a whole, and not just along fixed paths."""
+    only_request: bool = field(init=False)
+    """The condition looks at nothing but `ctx.request`, and does look at it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "whole", () in self.reads)
+        only_request = bool(self.reads) and all(path[:1] == ("request",) for path in self.reads)
+        object.__setattr__(self, "only_request", only_request)
 
     def evaluate(
         self,
@@ -70,11 +79,6 @@ class CompiledCondition:
         assert isinstance(context, dict)
         given = ABSENT if attrs is None else normalized(dict(attrs))
         return self.test(new_frame(context, given, now=now))
-
-    @property
-    def whole(self) -> bool:
-        """Whether the condition looks at `ctx` as a whole, and not just along fixed paths."""
-        return () in self.reads
 
 
 def compile_condition(condition: core.Condition, path: str = "") -> CompiledCondition:

@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
-from octelium.policy.cel.errors import CelError, CompileError, MissingDataError, UnknownDataError
+from octelium.policy.cel.errors import (
+    CelError,
+    CompileError,
+    MissingDataError,
+    MissingPathError,
+    UnknownDataError,
+)
 from octelium.policy.cel.folds import Slot, compile_bind, compile_fold, is_bind
 from octelium.policy.cel.functions import FUNCTIONS
 from octelium.policy.cel.functions.standard import pattern, search
@@ -159,46 +165,68 @@ def _qualified(node: Node) -> str | None:
 
 def _slot_path(index: int, fields: tuple[str, ...]) -> Closure:
     """A path from a variable. Straight subscripts first; what fails is looked at again."""
-    first, *more = fields
-    match more:
-        case [second]:
+    return _UNROLLED.get(len(fields), _path_of_any)(index, fields)
 
-            def two(frame: Any) -> object:
-                try:
-                    return frame[index][first][second]
-                except (KeyError, TypeError):
-                    return walk(frame[index], fields)
 
-            return two
-        case [second, third]:
+def _path_of_two(index: int, fields: tuple[str, ...]) -> Closure:
+    first, second = fields
 
-            def three(frame: Any) -> object:
-                try:
-                    return frame[index][first][second][third]
-                except (KeyError, TypeError):
-                    return walk(frame[index], fields)
+    def select(frame: Any) -> object:
+        try:
+            return frame[index][first][second]
+        except KeyError:
+            raise MissingPathError(*fields) from None
+        except TypeError:
+            return walk(frame[index], fields)
 
-            return three
-        case [second, third, fourth]:
+    return select
 
-            def four(frame: Any) -> object:
-                try:
-                    return frame[index][first][second][third][fourth]
-                except (KeyError, TypeError):
-                    return walk(frame[index], fields)
 
-            return four
+def _path_of_three(index: int, fields: tuple[str, ...]) -> Closure:
+    first, second, third = fields
 
-    def many(frame: Any) -> object:
+    def select(frame: Any) -> object:
+        try:
+            return frame[index][first][second][third]
+        except KeyError:
+            raise MissingPathError(*fields) from None
+        except TypeError:
+            return walk(frame[index], fields)
+
+    return select
+
+
+def _path_of_four(index: int, fields: tuple[str, ...]) -> Closure:
+    first, second, third, fourth = fields
+
+    def select(frame: Any) -> object:
+        try:
+            return frame[index][first][second][third][fourth]
+        except KeyError:
+            raise MissingPathError(*fields) from None
+        except TypeError:
+            return walk(frame[index], fields)
+
+    return select
+
+
+def _path_of_any(index: int, fields: tuple[str, ...]) -> Closure:
+    def select(frame: Any) -> object:
         value = frame[index]
         try:
             for field in fields:
                 value = value[field]
-        except (KeyError, TypeError):
+        except KeyError:
+            raise MissingPathError(*fields) from None
+        except TypeError:
             return walk(frame[index], fields)
         return value
 
-    return many
+    return select
+
+
+_UNROLLED: Final = {2: _path_of_two, 3: _path_of_three, 4: _path_of_four}
+"""Paths of these lengths, which policies are full of, need no loop."""
 
 
 def walk(value: Any, fields: tuple[str, ...]) -> object:
@@ -211,10 +239,10 @@ def walk(value: Any, fields: tuple[str, ...]) -> object:
     for position, field in enumerate(fields):
         if isinstance(value, dict):
             if field not in value:
-                raise MissingDataError(f"no such key: {'.'.join(fields[: position + 1])}")
+                raise MissingPathError(*fields[: position + 1])
             value = value[field]
         elif value is None or value is ABSENT:
-            raise MissingDataError(f"no such field: {'.'.join(fields[: position + 1])}")
+            raise MissingPathError(*fields[: position + 1])
         else:
             raise CelError(f"a value of type {type_name(value)} has no field {field!r}")
     return value
@@ -452,6 +480,8 @@ def _compile_logic(node: Call, scope: Scope) -> Closure:
     operator = node.function
     closures = [compile_node(leaf, scope) for leaf in _operands(node, operator)]
     decisive = operator == "_||_"
+    if len(closures) == 2:
+        return _logic_of_two(operator, *closures, decisive=decisive)
 
     def combine(frame: Frame) -> bool:
         failure: CelError | None = None
@@ -469,6 +499,39 @@ def _compile_logic(node: Call, scope: Scope) -> Closure:
         if failure is not None:
             raise failure
         return not decisive
+
+    return combine
+
+
+def _logic_of_two(operator: str, left: Closure, right: Closure, *, decisive: bool) -> Closure:
+    """The usual number of operands, without a loop."""
+    neutral = not decisive
+
+    def rescue(failure: CelError, frame: Frame) -> bool:
+        try:
+            if right(frame) is decisive:
+                return decisive
+        except UnknownDataError:
+            raise
+        except CelError:
+            raise failure from None
+        raise failure
+
+    def combine(frame: Frame) -> bool:
+        try:
+            value = left(frame)
+        except CelError as error:
+            return rescue(error, frame)
+        if value is decisive:
+            return decisive
+        if value is not neutral:
+            return rescue(no_overload(operator, value), frame)
+        value = right(frame)
+        if value is decisive:
+            return decisive
+        if value is neutral:
+            return neutral
+        raise no_overload(operator, value)
 
     return combine
 

@@ -19,6 +19,13 @@ class MissingDataError(CelError):
     """Nothing stands where the expression looked: an absent key, a field of null, a bad index."""
 
 
+class MissingPathError(MissingDataError):
+    """`MissingDataError` for a path, whose text is made only when somebody reads it."""
+
+    def __str__(self) -> str:
+        return f"no such key: {'.'.join(self.args)}"
+
+
 class UnknownDataError(CelError):
     """The expression needs a part of the context that is not known yet.
 
