@@ -141,10 +141,12 @@ def read_authorities(path: str) -> bytes:
 def _authorities(flags: Flags, environ: Mapping[str, str], remembered: Remembered) -> bytes | None:
     if flags.ca_file:
         return read_authorities(flags.ca_file)
+    # SSL_CERT_FILE is often set for the whole machine, so it adds to what the Cluster was given.
+    chosen = [remembered.ca.encode()] if remembered.ca else []
     if configured := environ.get("SSL_CERT_FILE"):
-        return read_authorities(configured)
-    if remembered.ca:
-        return remembered.ca.encode()
+        chosen.append(read_authorities(configured))
+    if chosen:
+        return b"\n".join(chosen)
     for bundle in _BUNDLES:
         if Path(bundle).is_file():
             return read_authorities(bundle)

@@ -45,7 +45,10 @@ def test_flags_go_before_the_environment_before_memory(tmp_path: Path) -> None:
 
     assert described(resolve("d", flags, environ, remembered)) == ("flag:3", "flag.test", "flag")
     from_environment = described(resolve("d", Flags(), environ, remembered))
-    assert from_environment == ("environment:2", "environment.test", "environment")
+    both = f"memory\n{PEM}environment"  # the machine's authorities add to the Cluster's own
+    assert from_environment == ("environment:2", "environment.test", both)
+    alone = described(resolve("d", Flags(), environ, Remembered()))
+    assert alone == ("environment:2", "environment.test", "environment")
     from_memory = described(resolve("d", Flags(), {}, remembered))
     assert from_memory == ("memory:1", "memory.test", "memory")
 
