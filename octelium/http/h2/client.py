@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from octelium.http.exchange import Failure, UpstreamError
-from octelium.http.h2.compression import encode, encoded
+from octelium.http.h2.compression import encode, encode_target, encoded
 from octelium.http.h2.connection import Connection
 from octelium.http.h2.frames import GOAWAY_HEAD, ErrorCode, H2ConnectionError, H2StreamError
 from octelium.http.h2.heads import HeadReader
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _HTTP: Final = (b":scheme", b"http")
 _HTTPS: Final = (b":scheme", b"https")
+_MAX_STARTS: Final = 64
 _LAST_STREAM: Final = 2**31 - 1
 
 _FAILURES: Final = {
@@ -55,6 +56,7 @@ class ClientConnection(Connection):
         self._next = 1
         self._freed = freed
         self._full = False
+        self._starts: dict[tuple[bytes, bytes], bytes] = {}
         self.leaving = False
         """No further streams can be opened: the peer said GOAWAY, or the numbers are used up."""
         self.served = 0
@@ -79,16 +81,12 @@ class ClientConnection(Connection):
             self.leaving = True
         stream = ClientStream(self, number, request.method, receiver)
         self.streams[number] = stream
-        head = encode(
-            (
-                (b":method", request.method),
-                _HTTPS if self.secure else _HTTP,
-                (b":authority", request.authority),
-                (b":path", request.target),
-            )
-        )
+        start = self._starts.get((request.method, request.authority))
+        if start is None:
+            start = self._start(request.method, request.authority)
         # Any field towards an upstream may be a credential put in for it.
-        block = head + encoded(request.block, never_indexed=True)
+        fields = encoded(request.block, never_indexed=True)
+        block = start + encode_target(request.target) + fields
         last = (end or not request.has_body) and not data
         self.send_headers(number, block, end=last)
         if last:
@@ -97,6 +95,18 @@ class ClientConnection(Connection):
             stream.send_first(data, end=end)
         return stream
 
+    def _start(self, method: bytes, authority: bytes) -> bytes:
+        """The pseudo-fields that most requests on a connection share."""
+        if len(self._starts) >= _MAX_STARTS:
+            self._starts.clear()
+        fields = (
+            (b":method", method),
+            _HTTPS if self.secure else _HTTP,
+            (b":authority", authority),
+        )
+        start = self._starts[method, authority] = encode(fields)
+        return start
+
     def forget(self, stream: Stream) -> None:
         """See `Connection.forget`."""
         super().forget(stream)
@@ -104,8 +114,8 @@ class ClientConnection(Connection):
             self.served += 1
 
     def _settle(self) -> None:
-        if self.leaving and not self.streams and not self.closed:
-            self.closed = True
+        if self.leaving and not self.streams:
+            self.end(ErrorCode.NO_ERROR, "the server is going away")
         elif self._full and self.available():
             self._full = False
             self._freed()

@@ -1,13 +1,14 @@
 """HPACK (RFC 7541): reading header blocks with the peer's table, writing them without one.
 
-The tables and codes are the `hpack` package's; its decoder copies the rest of the block for every
-field and reports an oversized list by losing the connection's state, so the walk over a block is
-here. What is written never refers to the dynamic table: the same fields are then the same bytes
-on every connection and are encoded once.
+The static table and the codes are the `hpack` package's; its decoder copies the rest of the block
+for every field and reports an oversized list by losing the connection's state, so the walk over a
+block is here. What is written never refers to the dynamic table: the same fields are then the same
+bytes on every connection and are encoded once.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from hpack.table import HeaderTable
@@ -37,43 +38,62 @@ _MAX_INTEGER: Final = 2**24
 class Decoder:
     """Header blocks of one direction of one connection, in the order received."""
 
-    __slots__ = ("_max_list", "_table", "generation")
+    __slots__ = (
+        "_entries",
+        "_max_list",
+        "_max_table",
+        "_table_size",
+        "added",
+        "generation",
+        "independent",
+    )
 
     def __init__(self, max_list: int) -> None:
         """`max_list` caps the size of a list, counted as RFC 9113, section 10.5.1 does."""
         self._max_list = max_list
-        self._table = HeaderTable()
+        self._entries: deque[Field] = deque()
+        self._table_size = 0
+        self._max_table = TABLE_SIZE
         self.generation = 0
         """Rises with every change of the table. While it stays, equal blocks mean equal fields."""
+        self.independent = True
+        """Whether the last block means the same whatever the table holds."""
+        self.added: list[Field] = []
+        """What the last block put into the table."""
 
     def decode(self, block: bytes) -> list[Field] | None:
         """The fields of `block`; None if they are more than allowed (the table is kept right).
 
-        Raises H2ConnectionError(COMPRESSION_ERROR): what follows cannot be understood any more.
+        Raises:
+            H2ConnectionError: COMPRESSION_ERROR; what follows cannot be understood any more.
         """
         fields: list[Field] = []
+        self.independent = True
+        self.added = []
         budget = self._max_list
         position, size = 0, len(block)
-        entries = self._table.dynamic_entries
         updates = 0
         try:
             while position < size:
                 byte = block[position]
                 if byte & 0x80:
-                    index = byte & 0x7F
-                    position += 1
-                    if index == 0x7F:
-                        index, position = _integer(block, position, 0x7F)
-                    field = _entry(index, entries)
+                    index, position = _integer(block, position, 0x7F)
+                    field = self._entry(index)
                 elif byte & 0x60 == 0x20:
                     updates += 1
                     position = self._resize(block, position, first=not fields and updates <= 2)
                     continue
                 else:
-                    field, position = _literal(block, position, byte, entries)
+                    index, position = _integer(block, position, 0x3F if byte & 0x40 else 0x0F)
+                    if index:
+                        name = self._entry(index)[0]
+                    else:
+                        name, position = _string(block, position)
+                    value, position = _string(block, position)
+                    field = (name, value)
                     if byte & 0x40:
-                        self.generation += 1
-                        self._table.add(*field)
+                        self.added.append(field)
+                        self.add(field)
                 budget -= len(field[0]) + len(field[1]) + FIELD_OVERHEAD
                 if budget >= 0:
                     fields.append(field)
@@ -81,13 +101,35 @@ class Decoder:
             raise H2ConnectionError(ErrorCode.COMPRESSION_ERROR, "broken header block") from error
         return fields if budget >= 0 else None
 
+    def add(self, field: Field) -> None:
+        """Put a field into the table."""
+        self._table_size += len(field[0]) + len(field[1]) + FIELD_OVERHEAD
+        self._entries.appendleft(field)
+        self._evict()
+
+    def _entry(self, index: int) -> Field:
+        if index < _FIRST_DYNAMIC:
+            if not index:
+                raise IndexError("index 0")
+            return _STATIC[index]
+        self.independent = False
+        return self._entries[index - _FIRST_DYNAMIC]
+
     def _resize(self, block: bytes, position: int, *, first: bool) -> int:
-        size, position = _number(block, position, 0x1F)
+        size, position = _integer(block, position, 0x1F)
         if not first or size > TABLE_SIZE:
             raise H2ConnectionError(ErrorCode.COMPRESSION_ERROR, "bad table size update")
-        self.generation += 1
-        self._table.maxsize = size
+        self.independent = False
+        self._max_table = size
+        self._evict()
         return position
+
+    def _evict(self) -> None:
+        """Drop the oldest entries; one that does not fit empties the table (RFC 7541, 4.4)."""
+        self.generation += 1
+        while self._table_size > self._max_table:
+            name, value = self._entries.pop()
+            self._table_size -= len(name) + len(value) + FIELD_OVERHEAD
 
 
 def encode(fields: Iterable[Field], *, never_indexed: bool = False) -> bytes:
@@ -107,6 +149,11 @@ def encoded(block: FieldBlock, *, never_indexed: bool = False) -> bytes:
     if wire is None:
         wire = block.h2 = encode(block.fields, never_indexed=never_indexed)
     return wire
+
+
+def encode_target(target: bytes) -> bytes:
+    """The pseudo-field `:path`."""
+    return b"\x04%b%b" % (_write_integer(len(target), 0x7F, 0), target)
 
 
 def encode_status(status: int) -> bytes:
@@ -152,14 +199,12 @@ def _write_integer(value: int, prefix: int, bits: int) -> bytes:
 _STATUSES: Final = {status: encode(((b":status", b"%d" % status),)) for status in range(100, 600)}
 
 
-def _number(block: bytes, position: int, prefix: int) -> tuple[int, int]:
+def _integer(block: bytes, position: int, prefix: int) -> tuple[int, int]:
+    """The integer at `position` and where the next byte stands (RFC 7541, section 5.1)."""
     value = block[position] & prefix
     position += 1
-    return _integer(block, position, prefix) if value == prefix else (value, position)
-
-
-def _integer(block: bytes, position: int, value: int) -> tuple[int, int]:
-    """The rest of an integer whose first byte was full."""
+    if value < prefix:
+        return value, position
     shift = 0
     while True:
         byte = block[position]
@@ -172,28 +217,9 @@ def _integer(block: bytes, position: int, value: int) -> tuple[int, int]:
         shift += 7
 
 
-def _entry(index: int, entries: Iterable[Field]) -> Field:
-    if 0 < index < _FIRST_DYNAMIC:
-        return _STATIC[index]
-    if not index:
-        raise IndexError("index 0")
-    found: Field = entries[index - _FIRST_DYNAMIC]  # type: ignore[index]  # a deque
-    return found
-
-
-def _literal(block: bytes, position: int, byte: int, entries: Iterable[Field]) -> tuple[Field, int]:
-    index, position = _number(block, position, 0x3F if byte & 0x40 else 0x0F)
-    if index:
-        name = _entry(index, entries)[0]
-    else:
-        name, position = _string(block, position)
-    value, position = _string(block, position)
-    return (name, value), position
-
-
 def _string(block: bytes, position: int) -> tuple[bytes, int]:
     coded = block[position] & 0x80
-    length, position = _number(block, position, 0x7F)
+    length, position = _integer(block, position, 0x7F)
     stop = position + length
     if stop > len(block):
         raise IndexError("truncated string")

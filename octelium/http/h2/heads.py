@@ -44,6 +44,8 @@ _NOT_IN_TRAILERS: Final = frozenset(
 )
 _FRAMING: Final = object()
 
+_Head = RequestHead | ResponseHead
+
 
 class _Framing(NamedTuple):
     content_length: int | None
@@ -58,14 +60,17 @@ class HeadReader:
     regular fields the same `HeaderBlock` whatever the path is.
     """
 
-    __slots__ = ("_blocks", "_decoder", "_heads", "_repeatable", "_scheme")
+    __slots__ = ("_blocks", "_decoder", "_fixed", "_heads", "_repeatable", "_scheme")
 
     def __init__(self, max_list: int, scheme: bytes = b"https") -> None:
         """`max_list` is a header list's size; `scheme` is the connection's, for request heads."""
         self._scheme = scheme
         self._decoder = Decoder(max_list)
         self._repeatable = False
-        self._heads: dict[tuple[bytes, bool], RequestHead | ResponseHead] = {}
+        self._heads: dict[tuple[bytes, bool], _Head] = {}
+        """What blocks mean as long as the compression state stays."""
+        self._fixed: dict[tuple[bytes, bool], tuple[_Head, list[Field]]] = {}
+        """What blocks mean whatever the state, and what they put into it."""
         self._blocks: dict[Fields, HeaderBlock] = {}
 
     def request(self, raw: bytes, *, end: bool) -> RequestHead:
@@ -75,12 +80,11 @@ class HeadReader:
             H2StreamError: the request is malformed or too large; `status` says what to answer.
             H2ConnectionError: the block cannot be decoded.
         """
-        head = self._heads.get((raw, end))
-        if head is not None and type(head) is RequestHead:
-            return head
-        fields = self._decode(raw)
-        head = self._request(fields, end=end)
-        self._remember(raw, head, end=end)
+        head = self._known(raw, end=end)
+        if head is None:
+            head = self._request(self._decode(raw), end=end)
+            self._remember(raw, head, end=end)
+        assert isinstance(head, RequestHead)
         return head
 
     def response(self, raw: bytes, *, end: bool) -> ResponseHead:
@@ -92,12 +96,11 @@ class HeadReader:
             H2StreamError: the response is malformed or too large.
             H2ConnectionError: the block cannot be decoded.
         """
-        head = self._heads.get((raw, end))
-        if head is not None and type(head) is ResponseHead:
-            return head
-        fields = self._decode(raw)
-        head = self._response(fields, end=end)
-        self._remember(raw, head, end=end)
+        head = self._known(raw, end=end)
+        if head is None:
+            head = self._response(self._decode(raw), end=end)
+            self._remember(raw, head, end=end)
+        assert isinstance(head, ResponseHead)
         return head
 
     def trailers(self, raw: bytes) -> Fields:
@@ -134,12 +137,28 @@ class HeadReader:
             raise H2StreamError(ErrorCode.NO_ERROR, "header list too large", 431)
         return fields
 
-    def _remember(self, raw: bytes, head: RequestHead | ResponseHead, *, end: bool) -> None:
-        if not self._repeatable:
-            return
-        if len(self._heads) >= MAX_REMEMBERED:
-            self._heads.clear()
-        self._heads[raw, end] = head
+    def _known(self, raw: bytes, *, end: bool) -> _Head | None:
+        head = self._heads.get((raw, end))
+        if head is not None:
+            return head
+        fixed = self._fixed.get((raw, end))
+        if fixed is None:
+            return None
+        head, added = fixed
+        for field in added:
+            self._decoder.add(field)
+        self._heads.clear()
+        return head
+
+    def _remember(self, raw: bytes, head: _Head, *, end: bool) -> None:
+        if self._decoder.independent:
+            if len(self._fixed) >= MAX_REMEMBERED:
+                self._fixed.clear()
+            self._fixed[raw, end] = (head, self._decoder.added)
+        elif self._repeatable:
+            if len(self._heads) >= MAX_REMEMBERED:
+                self._heads.clear()
+            self._heads[raw, end] = head
 
     def _request(self, fields: list[Field], *, end: bool) -> RequestHead:
         pseudo: dict[bytes, bytes] = {}

@@ -22,12 +22,30 @@ _STEPS: Final[dict[int, _Step]] = {}
 text may end here. At most 65,536 entries."""
 
 
+_MAX_KNOWN: Final = 1024
+_MAX_KNOWN_SIZE: Final = 48
+_KNOWN: Final[dict[bytes, bytes]] = {}
+"""Short codes met before: servers send the same few values with every response."""
+
+
 class HuffmanError(ValueError):
     """The bytes are no Huffman code of RFC 7541, appendix B, or their padding is wrong."""
 
 
 def decode(data: bytes) -> bytes:
     """The text that `data` stands for. Raises HuffmanError."""
+    known = _KNOWN.get(data)
+    if known is not None:
+        return known
+    text = _decode(data)
+    if len(data) <= _MAX_KNOWN_SIZE:
+        if len(_KNOWN) >= _MAX_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[data] = text
+    return text
+
+
+def _decode(data: bytes) -> bytes:
     state = 0
     complete = True
     texts = []

@@ -96,7 +96,9 @@ class ServerConnection(Connection):
             raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
         if len(payload) < 8:
             raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY too short")
-        self._draining = self._last_call = True
+        self._draining = True
+        if not self._last_call:
+            self._refuse_new()
 
     def _settle(self) -> None:
         if self._last_call and not self.streams and not self.closed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.h2.compression import encode
 from octelium.http.h2.frames import (
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _COPIED: Final = 1024
 """Payloads below this size are joined to their frame's head at once."""
+
+_JOINED: Final = 8 << 10
+"""Pieces that wait are joined up to this size, so that tiny frames do not cost more than they
+carry."""
+
+_NOTHING: Final[deque[Any]] = deque(maxlen=0)
+"""The empty queue of most streams."""
 
 _WRONG_LENGTH: Final = "body differs from content-length"
 
@@ -72,9 +79,9 @@ class Stream:
         self._credit = 0
         self._expected: int | None = None
         self._held = False
-        self._inbox: deque[bytes] = deque()
+        self._inbox: deque[bytes | bytearray] = _NOTHING
         self._inbox_end: Fields | None = None
-        self._outbox: deque[bytes | memoryview] = deque()
+        self._outbox: deque[bytes | memoryview] = _NOTHING
         self._outbox_end: Fields | None = None
         self._paused = False
         self.active = True
@@ -214,7 +221,15 @@ class Stream:
         """Hold DATA back for a handler that takes none now."""
         length = len(payload)
         if length:
-            self._inbox.append(payload)
+            if self._inbox is _NOTHING:
+                self._inbox = deque()
+            inbox = self._inbox
+            if inbox and len(inbox[-1]) + length <= _JOINED:
+                if not isinstance(inbox[-1], bytearray):
+                    inbox[-1] = bytearray(inbox[-1])
+                inbox[-1] += payload
+            else:
+                inbox.append(payload)
             self.connection.waiting_bytes += length
         self._refund(size - length)
         if end:
@@ -260,6 +275,8 @@ class Stream:
             or size > connection.send_window
             or size > connection.peer_settings.max_frame
         ):
+            if self._outbox is _NOTHING:
+                self._outbox = deque()
             self._outbox.append(data)
             if end:
                 self._outbox_end = ()
@@ -351,7 +368,7 @@ class Stream:
             piece = inbox.popleft()
             self.connection.release(len(piece))
             self._refund(len(piece))
-            self._deliver(piece)
+            self._deliver(bytes(piece))
         if not inbox and self._inbox_end is not None and not self.gone:
             trailers, self._inbox_end = self._inbox_end, None
             self._deliver_end(trailers)

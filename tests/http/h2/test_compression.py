@@ -12,6 +12,7 @@ from octelium.http.h2.compression import (
     Decoder,
     encode,
     encode_status,
+    encode_target,
     encoded,
 )
 from octelium.http.h2.frames import ErrorCode, H2ConnectionError
@@ -55,6 +56,11 @@ def test_credentials_are_never_to_be_indexed() -> None:
 def test_status(status: int) -> None:
     ((name, value),) = hpack.Decoder().decode(encode_status(status), raw=True)
     assert (name, value) == (b":status", b"%d" % status)
+
+
+@pytest.mark.parametrize("target", [b"/", b"/" + b"a" * 126, b"/" + b"a" * 1000])
+def test_target(target: bytes) -> None:
+    assert Decoder(4096).decode(encode_target(target)) == [(b":path", target)]
 
 
 def test_a_block_is_encoded_once() -> None:

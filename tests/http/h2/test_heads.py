@@ -188,11 +188,21 @@ class TestSharing:
             change(hpack.Encoder().encode([(b"x-user", user)]))
             assert reader.request(block, end=True).block.first(b"x-user") == user
 
+    def test_a_block_that_only_adds_is_remembered_with_what_it_adds(self) -> None:
+        reader = HeadReader(32 << 10)
+        block = encode(GET) + b"\x40\x06x-user\x05alice"
+        first = reader.request(block, end=True)
+        reader.skip(hpack.Encoder().encode([(b"x-user", b"mallory")]))
+        assert reader.request(block, end=True) is first
+        again = reader.request(encode(GET) + b"\xbe", end=True)
+        assert again.block.first(b"x-user") == b"alice"
+
     def test_memory_is_bounded(self) -> None:
         reader = HeadReader(32 << 10)
         for number in range(500):
             reader.request(encode([*GET, (b"x-number", b"%d" % number)]), end=True)
         assert len(reader._heads) <= 32
+        assert len(reader._fixed) <= 32
         assert len(reader._blocks) <= 32
 
 

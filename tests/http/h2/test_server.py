@@ -357,7 +357,7 @@ class TestDrain:
     def test_a_client_that_leaves_is_served_to_the_end(self) -> None:
         client = RawClient()
         request = client.get()
-        client.send(frames.goaway(0, ErrorCode.NO_ERROR))
+        assert goaway_code(client.send(frames.goaway(0, ErrorCode.NO_ERROR))) == ErrorCode.NO_ERROR
         assert not client.core.closed
         request.stream.send_head(200, TEXT, end=True)
         client.turn()

@@ -160,7 +160,7 @@ class TestReceiving:
         request.stream.resume_receiving()
         client.core.receive(frames.frame(DATA, END_STREAM, 1, b"two"))
         client.turn()
-        assert request.data == [b"one", b"two"]
+        assert request.body == b"onetwo"
         assert request.trailers == ()
 
     def test_the_end_waits_behind_the_data(self) -> None:
@@ -216,6 +216,17 @@ class TestReceiving:
         assert [f for f in updates if f.number == 0] == []
         request.stream.resume_receiving()
         assert sorted(f.number for f in client.turn()) == [0, 1]
+
+    def test_tiny_frames_that_wait_are_joined(self) -> None:
+        client = RawClient()
+        request = client.post()
+        request.stream.pause_receiving()
+        for number in range(20_000):
+            client.data(1, b"%d" % (number % 10))
+        assert len(client.core.streams[1]._inbox) < 5
+        request.stream.resume_receiving()
+        client.turn()
+        assert request.body == b"0123456789" * 2000
 
     def test_padding_counts_and_is_given_back(self) -> None:
         client = RawClient(self.LIMITS)
