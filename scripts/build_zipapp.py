@@ -21,7 +21,7 @@ SITE = BUILD / "site-packages"
 EPOCH = "1700000000"
 LINKS = ("octelium.pyz", "octelium", "octeliumctl", "octops")
 # Carried along by dependencies and never imported at run time.
-UNUSED = ("pip", "setuptools", "bin", "pip-*.dist-info", "*/tests", "*/test", "sqlite_fts4*")
+UNUSED = ("pip", "setuptools", "bin", "pip-*.dist-info", "*/tests", "*/test")
 BIN = Path(sys.executable).parent
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -25,6 +26,9 @@ DIST = ROOT / "dist"
 DOMAIN = "octelium.localhost"
 UPSTREAM_PORT = 18080
 KEY = "s3cret-inventory-key"
+SECRETS = re.compile(r"[A-Za-z0-9_-]{150,}")
+"""Octelium's tokens, which the tour does not show."""
+WIDTH = 150
 BOLD, GREEN, RED, DIM, PLAIN = (
     ("\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
 )
@@ -77,10 +81,9 @@ class Demo:
         if not good:
             self.failures += 1
 
-    def command(self, *words: str, hidden: str = "") -> str:
+    def command(self, *words: str) -> str:
         """Run a command of the zipapp; its stdout. Shows the command, and what it printed."""
-        shown = shlex.join(words)
-        print(f" $ {shown.replace(hidden, '…') if hidden else shown}", flush=True)
+        print(f" $ {SECRETS.sub('…', shlex.join(words))}", flush=True)
         done = subprocess.run(
             [str(DIST / words[0]), *words[1:]],
             env=self.environment,
@@ -91,14 +94,15 @@ class Demo:
             check=False,
         )
         for line in (done.stdout + done.stderr).splitlines():
-            print(f"   {DIM}{line.replace(hidden, '…') if hidden else line}{PLAIN}", flush=True)
+            short = line if len(line) <= WIDTH else line[:WIDTH] + " …"
+            print(f"   {DIM}{SECRETS.sub('…', short)}{PLAIN}", flush=True)
         if done.returncode != 0:
             raise StepError(f"{words[0]} {words[1]} ended with status {done.returncode}")
         return done.stdout
 
     def curl(self, *words: str) -> tuple[int, str]:
         """A request by curl: HTTP status and body."""
-        base = ["curl", "-sS", "--max-time", "10", "--cacert", str(self.data / "ca.pem")]
+        base = ["curl", "-sS", "--max-time", "5", "--cacert", str(self.data / "ca.pem")]
         for host in (DOMAIN, f"inventory.{DOMAIN}", f"demo-nginx.{DOMAIN}"):
             base += ["--resolve", f"{host}:{self.port}:127.0.0.1"]
         done = subprocess.run(
@@ -156,7 +160,7 @@ class Demo:
         endpoint = f"127.0.0.1:{self.port}"
         ca = str(self.data / "ca.pem")
         words = ("login", "--endpoint", endpoint, "--ca-file", ca, "--auth-token", token)
-        self.command("octelium", *words, hidden=token)
+        self.command("octelium", *words)
         self.check("signed in", "root" in self.command("octelium", "status"))
 
     def apply(self) -> tuple[str, str]:

@@ -43,6 +43,7 @@ from octelium.cluster.web import WebServer
 from octelium.http.tasks import spawn
 from octelium.identity.authentication import Authentication
 from octelium.identity.keys import Keyring
+from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
 from octelium.policy.checker import Checker
 from octelium.replica.committed import CommittedRevision
@@ -62,7 +63,6 @@ from octelium.visibility.store import LogStore
 
 if TYPE_CHECKING:
     from octelium.apiserver.rpc import Publish
-    from octelium.identity.tokens import Verifier
 
 _LOG = logging.getLogger(__name__)
 _AUTH_LIMIT = 200 << 10
@@ -147,7 +147,7 @@ class Control:
         )
         metrics = partial(self._metrics, registry, resources, log_store)
         install = partial(self._install, resources)
-        api = self._api(resources, authentication, keyring.verifier, log_store, publish)
+        api = self._api(resources, authentication, log_store, publish)
         api.listen(layout.api)
         await api.start()
         self._stack.push_async_callback(api.stop, 0.2)
@@ -198,7 +198,6 @@ class Control:
         self,
         resources: Resources,
         authentication: Authentication,
-        verifier: Verifier,
         log_store: LogStore,
         publish: Publish,
     ) -> ApiServer:
@@ -206,7 +205,7 @@ class Control:
         local = LocalFeed(resources, replica)
         local.start()
         self._stack.callback(local.close)
-        octovigil = Octovigil(replica, verifier)
+        octovigil = Octovigil(replica, Verifier({}))
         authorize = OperationAuthorizer(replica, octovigil)
         verbs = Verbs(Checker())
         core_service = CoreService(resources, verbs, authentication.generate_token)

@@ -35,6 +35,8 @@ WORKER_GRACE = 1.2
 CONTROL_GRACE = 0.5
 """Seconds that the control process has after the last worker is gone."""
 _LONGEST_DELAY = 5.0
+_FIRST_ATTEMPTS = 3
+"""Starts of a process that may fail before the Cluster was ever up."""
 _STABLE = 10.0
 
 
@@ -54,6 +56,7 @@ class _Child:
     started: float = 0.0
     delay: float = 0.0
     due: float = 0.0
+    failures: int = 0
     pipe: int = -1
     received: bytes = b""
 
@@ -209,8 +212,11 @@ class Supervisor:
             except BlockingIOError:
                 self._forget_pipe(child)
         child.process = None
-        if status == EXIT_UNUSABLE:
-            self._failure = self._failure or f"{child.name} cannot start; its message stands above"
+        child.failures += 1
+        if status == EXIT_UNUSABLE or (
+            not self._was_up and not child.ready and child.failures >= _FIRST_ATTEMPTS
+        ):
+            self._failure = self._failure or f"{child.name} cannot start; its messages stand above"
             self._stopping = True
             return
         lived = time.monotonic() - child.started

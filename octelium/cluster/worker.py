@@ -52,10 +52,10 @@ class Worker:
         self._settings = from_wire(assignment.settings)
         layout = Layout(self._settings.data_dir)
         self.replica = Replica()
+        self._loaded = asyncio.Event()
         committed = CommittedRevision(assignment.descriptors["committed"][0])
         self.follower = Follower(layout.feed, self.replica, committed, worker=assignment.name)
-        self.verifier = Verifier({})
-        self.octovigil = Octovigil(self.replica, self.verifier)
+        self.octovigil = Octovigil(self.replica, Verifier({}))
         self.sink = BatchingSink(lambda batch: self.follower.send("log", batch))
         self.ticker = Ticker()
         sections = SectionCache()
@@ -90,11 +90,10 @@ class Worker:
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until `stopped`."""
         self.ticker.start()
-        self.replica.listeners.append(self._keys_changed)
+        self.replica.listeners.append(self._changed)
         self.follower.start()
         async with asyncio.timeout(_FIRST_SNAPSHOT):
-            while not self.replica.loaded:
-                await asyncio.sleep(0.005)
+            await self._loaded.wait()
         listeners = [socket.socket(fileno=n) for n in self._assignment.descriptors["listen"]]
         await self.ingress.start(listeners)
         # What is loaded by now stays; the collector need not look at it again and again.
@@ -120,9 +119,9 @@ class Worker:
         self.follower.close()
         self.ticker.stop()
 
-    def _keys_changed(self, changed: frozenset[tuple[str, str]]) -> None:
-        if any(kind == "VerificationKey" for kind, _ in changed):
-            self.verifier.replace_keys(self.replica.verification_keys)
+    def _changed(self, _changed: frozenset[tuple[str, str]]) -> None:
+        if self.replica.loaded:
+            self._loaded.set()
 
     def _report(self) -> None:
         """Tell the control process this one's counters, which also says that it lives."""
