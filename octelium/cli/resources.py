@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from octelium.cli.formats import json_text
+from octelium.cli.inert import inert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def show_message(invocation: Invocation, message: Any, output: str) -> None:
 
 def short_name(kind: Kind, name: str) -> str:
     """How a resource is named on command lines: `service/wiki.default`."""
-    return f"{kind.command}/{name}"
+    return f"{kind.command}/{inert(name)}"
 
 
 def parse_targets(words: Sequence[str]) -> tuple[Kind, list[str]]:

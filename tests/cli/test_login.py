@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from octelium.client.connections import Connections
+from octelium.client.storage import DirectoryStorage
+from tests.client.standin import DOMAIN, TOKEN, RefusedError, StandIn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.runner import Runner
+
+
+def flags(cluster: StandIn, tmp_path: Path) -> list[str]:
+    ca = tmp_path / "given.pem"
+    ca.write_bytes(cluster.authority.pem)
+    return ["--domain", DOMAIN, "--endpoint", cluster.endpoint, "--ca-file", str(ca)]
+
+
+def test_a_login_is_remembered_with_its_connection(
+    cluster: StandIn, offline: Runner, tmp_path: Path
+) -> None:
+    given = flags(cluster, tmp_path)
+    result = offline("octelium", "login", *given, "--auth-token", TOKEN, "--scope", "api:*,x:y")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "Logged in to lab.test as root (Session root-000001).\n"
+    assert list(cluster.calls[0].request.scopes) == ["api:*", "x:y"]
+    (tmp_path / "given.pem").unlink()
+    later = offline("octelium", "status")
+    assert later.code == 0
+    assert "domain: lab.test" in later.out
+    remembered = Connections(DirectoryStorage(tmp_path / "home")).get(DOMAIN)
+    assert remembered.endpoint == cluster.endpoint
+
+
+def test_the_token_from_stdin_and_from_the_environment(
+    cluster: StandIn, offline: Runner, tmp_path: Path
+) -> None:
+    given = flags(cluster, tmp_path)
+    assert (
+        offline("octeliumctl", "login", *given, "--auth-token", "-", stdin=f"{TOKEN}\n").code == 0
+    )
+    offline.environ["OCTELIUM_AUTH_TOKEN"] = TOKEN
+    assert offline("octelium", "login", *given, "--force").code == 0
+    assert cluster.generation == 2
+
+
+def test_a_good_session_is_kept_and_that_is_said(terminal: Runner, cluster: StandIn) -> None:
+    terminal("octelium", "login")
+    result = terminal("octelium", "login", "--auth-token", TOKEN)
+    assert result.code == 0
+    assert result.err == (
+        "Already logged in to lab.test as root (Session root-000001).\n"
+        "The token was not used; --force makes a new Session with it.\n"
+    )
+    assert cluster.generation == 1
+
+
+def test_a_session_that_the_cluster_has_ended_is_replaced(
+    terminal: Runner, cluster: StandIn
+) -> None:
+    terminal("octelium", "login")
+    cluster.alive = False
+    result = terminal("octelium", "login")
+    assert (result.code, cluster.generation) == (0, 2)
+    assert "Logged in to lab.test as root" in result.err
+
+
+def test_a_wrong_token_changes_nothing(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
+    result = offline("octelium", "login", *flags(cluster, tmp_path), "--auth-token", "wrong")
+    assert (result.code, result.out) == (1, "")
+    assert "Unauthenticated: invalid authentication token" in result.err
+    assert Connections(DirectoryStorage(tmp_path / "home")).domains() == []
+
+
+def test_without_a_token_it_says_how(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
+    result = offline("octelium", "login", *flags(cluster, tmp_path))
+    assert result.code == 1
+    assert "not logged in to lab.test" in result.err
+    assert "--auth-token" in result.err
+
+
+def test_who_may_not_ask_who_it_is_has_logged_in_all_the_same(
+    terminal: Runner, cluster: StandIn
+) -> None:
+    cluster.failures["GetStatus"] = [RefusedError("PERMISSION_DENIED", "no")]
+    result = terminal("octelium", "login")
+    assert (result.code, result.err) == (0, "Logged in to lab.test.\n")
+
+
+def test_a_home_in_memory_leaves_nothing(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
+    given = flags(cluster, tmp_path)
+    result = offline("octelium", "login", *given, "--auth-token", TOKEN, "--homedir", "mem")
+    assert result.code == 0
+    assert not (tmp_path / "home").exists()

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.cli.sources import UnreadableError, read_documents, stored_name
+from octelium.schema.errors import InvalidDocuments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from octelium.schema.documents import Document
+
+
+def user(name: str) -> str:
+    return f"kind: User\nmetadata: {{name: {name}}}\nspec: {{}}\n"
+
+
+def names(documents: list[Document]) -> list[str]:
+    return [document.message.metadata.name for document in documents]
+
+
+def test_directories_are_read_whole_in_the_order_of_names(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for path, name in (("b.yaml", "bb"), ("a.YML", "aa"), ("sub/c.yaml", "cc"), ("z.json", "dd")):
+        (tmp_path / path).write_text(user(name))
+    (tmp_path / "notes.txt").write_text("not yaml: [")
+    assert names(read_documents([str(tmp_path)])) == ["aa", "bb", "cc", "dd"]
+    single = tmp_path / "any.suffix"
+    single.write_text(user("ee") + "---\n" + user("ff"))
+    assert names(read_documents([str(single), str(tmp_path / "sub")])) == ["ee", "ff", "cc"]
+
+
+def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"\xef\xbb\xbf" + user("aa").encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    (document,) = read_documents(["-"])
+    assert (document.source, document.message.metadata.name) == ("stdin", "aa")
+
+
+def test_all_problems_of_all_files_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("kind: User\nmetadata: {name: aa}\nspec: {emial: x}\n")
+    (tmp_path / "b.yaml").write_text(user("bb") + "---\nkind: Usr\n")
+    with pytest.raises(InvalidDocuments) as caught:
+        read_documents([str(tmp_path)])
+    places = [(error.source, error.line) for error in caught.value.errors]
+    assert places == [(str(tmp_path / "a.yaml"), 3), (str(tmp_path / "b.yaml"), 5)]
+
+
+def test_duplicates_also_under_another_spelling(tmp_path: Path) -> None:
+    service = "kind: Service\nmetadata: {name: NAME}\nspec: {mode: HTTP}\n"
+    (tmp_path / "a.yaml").write_text(service.replace("NAME", "wiki"))
+    (tmp_path / "b.yaml").write_text("\n" + service.replace("NAME", "wiki.default"))
+    with pytest.raises(
+        InvalidDocuments, match=r"b\.yaml.*wiki\.default is declared twice.*a\.yaml:1"
+    ):
+        read_documents([str(tmp_path)])
+
+
+def test_names_in_the_cluster(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "kind: Service\nmetadata: {name: wiki}\nspec: {}\n---\n"
+        "kind: ClusterConfig\nmetadata: {name: whatever}\nspec: {}\n"
+    )
+    documents = read_documents([str(tmp_path)])
+    assert [stored_name(document) for document in documents] == ["wiki.default", "default"]
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "latin.yaml").write_bytes("kind: Usér".encode("latin-1"))
+    for name, problem in (
+        ("none.yaml", "No such file"),
+        ("empty", "no files of resources"),
+        ("latin.yaml", "not UTF-8"),
+    ):
+        with pytest.raises(UnreadableError, match=problem):
+            read_documents([str(tmp_path / name)])
+
+
+def test_kinds_that_are_not_declared_only_on_demand(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("kind: Session\nmetadata: {name: x-1}\nspec: {}\n")
+    with pytest.raises(InvalidDocuments, match="cannot be declared"):
+        read_documents([str(tmp_path)])
+    assert names(read_documents([str(tmp_path)], any_kind=True)) == ["x-1"]

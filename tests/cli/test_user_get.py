@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.runner import Runner, resource
+
+if TYPE_CHECKING:
+    from tests.client.standin import StandIn
+
+
+@pytest.fixture
+def user(cluster: StandIn, terminal: Runner) -> Runner:
+    cluster.add(resource("Namespace", "prod"))
+    wiki = cluster.add(resource("Service", "wiki", spec={"mode": "HTTP", "isPublic": True}))
+    wiki.status.port = 80
+    cluster.add(resource("Service", "db.prod", spec={"mode": "POSTGRES"}))
+    return terminal
+
+
+def test_services_as_a_table(user: Runner) -> None:
+    assert user("octelium", "get", "services").out == (
+        "NAME          PORT  TYPE      TLS  PUBLIC  ADDRESSES  DESCRIPTION\n"
+        "wiki.default  80    HTTP      no   yes     -          -\n"
+        "db.prod       0     POSTGRES  no   no      -          -\n"
+    )
+    one = user("octelium", "get", "svc", "-n", "prod", "-o", "name")
+    assert one.out == "service/db.prod\n"
+
+
+def test_one_service(user: Runner) -> None:
+    assert "name: wiki.default" in user("octelium", "get", "svc", "wiki").out
+    found = json.loads(user("octelium", "get", "service", "wiki", "-o", "json").out)
+    assert found["spec"] == {"port": 80, "type": "HTTP", "isPublic": True}
+    assert user("octelium", "get", "service", "wiki", "-o", "name").out == "service/wiki.default\n"
+    result = user("octelium", "get", "service", "none")
+    assert (result.code, result.out) == (1, "")
+    assert "NotFound" in result.err
+
+
+def test_namespaces(user: Runner) -> None:
+    assert user("octelium", "get", "ns").out == "NAME  DESCRIPTION\nprod  -\n"
+    assert user("octelium", "get", "ns", "prod").code == 2
+
+
+def test_an_empty_list(cluster: StandIn, terminal: Runner) -> None:
+    result = terminal("octelium", "get", "services")
+    assert (result.code, result.out, result.err) == (0, "", "There are no services.\n")
+    assert json.loads(terminal("octelium", "get", "services", "-o", "json").out) == {}
