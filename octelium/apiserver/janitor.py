@@ -101,12 +101,10 @@ class Janitor:
         resources: Resources,
         clock: Clock,
         *,
-        committed: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._resources = resources
         self._clock = clock
-        self._committed = committed
         self._sleep = sleep
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -130,7 +128,6 @@ class Janitor:
         async with self._resources.transaction(SYSTEM) as tx:
             done = job.run(tx, self._clock())
         if done:
-            await self._committed()
             _LOG.info("%s: %d", job.name, done)
         return done
 

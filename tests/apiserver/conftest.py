@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Harness]:
-    async for harness in running(tmp_path):
+    async with running(tmp_path) as harness:
         yield harness

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -49,14 +50,22 @@ def resource(kind: str, name: str = "", **parts: Any) -> Any:
 
 def wrapped(*messages: Any) -> list[ext.Resource]:
     """Resources as an apply takes them."""
-    fields = {field.message_type.full_name: field.name for field in ext.Resource.DESCRIPTOR.fields}
+    fields = {
+        field.message_type.full_name: field.name
+        for field in ext.Resource.DESCRIPTOR.fields
+        if field.message_type is not None
+    }
     return [ext.Resource(**{fields[m.DESCRIPTOR.full_name]: m}) for m in messages]
 
 
 def trailer(error: grpc.aio.AioRpcError, name: str) -> bytes | None:
+    """A binary trailer of a failed call."""
     found = [value for key, value in error.trailing_metadata() or () if key == name]
     assert len(found) < 2
-    return bytes(found[0]) if found else None
+    for value in found:
+        assert isinstance(value, bytes)
+        return value
+    return None
 
 
 class Log:
@@ -96,17 +105,18 @@ class Harness:
         self.published = 0
         self.decided: list[str] = []
         self.denied: set[str] = set()
+        self.fails_to_decide = False
         self.session = core.Session()
         self.root = core.User()
         self.channel: grpc.aio.Channel
         verbs = Verbs(Checker())
-        applier = Applier(resources, verbs, self._authorize)
+        self.applier = Applier(resources, verbs, self._authorize)
         self.server = ApiServer(
             [
                 Binding(
                     core_service.DESCRIPTOR, CoreService(resources, verbs, self._generate).methods()
                 ),
-                Binding(EXT, ExtService(applier, self.log), MAX_REQUEST_BYTES),
+                Binding(EXT, ExtService(self.applier, self.log), MAX_REQUEST_BYTES),
             ],
             publish=self._publish,
         )
@@ -116,6 +126,8 @@ class Harness:
 
     async def _authorize(self, call: Call, method: str) -> bool:
         assert call.session_uid
+        if self.fails_to_decide:
+            raise RuntimeError("no decision could be made")
         self.decided.append(method.rpartition("/")[2])
         return method.rpartition("/")[2] not in self.denied
 
@@ -124,7 +136,9 @@ class Harness:
         tx.update(credential)
         if credential.spec.is_disabled:
             raise CredentialUnusableError("is disabled")
-        return core.CredentialToken(access_token={"access_token": credential.metadata.name})
+        return core.CredentialToken(
+            access_token=core.CredentialTokenAccessToken(access_token=credential.metadata.name)
+        )
 
     async def bootstrap(self) -> None:
         """The objects without which no Cluster is."""
@@ -176,7 +190,7 @@ class Harness:
             return [tx.create(message) for message in messages]
 
     async def _call(self, path: str, request: Any, reply: type[Any], as_session: Any) -> Any:
-        function = self.channel.unary_unary(
+        function: Any = self.channel.unary_unary(
             path,
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=reply.FromString,
@@ -236,21 +250,29 @@ def codes(error: grpc.aio.AioRpcError) -> tuple[str, str]:
     return error.code().name, error.details() or ""
 
 
-async def running(directory: Path) -> AsyncIterator[Harness]:
-    """A harness with its server running and its client connected."""
+@asynccontextmanager
+async def bootstrapped(directory: Path) -> AsyncIterator[Harness]:
+    """A harness with its store, not serving yet."""
     store = await SqliteStore.open(directory)
     clock = Clock()
     resources = Resources(store, Vault([bytes(range(32))]), clock)
     await resources.load()
     harness = Harness(resources, clock)
     await harness.bootstrap()
-    path = directory / "api.sock"
-    harness.server.listen(path)
-    await harness.server.start()
-    async with grpc.aio.insecure_channel(
-        f"unix:{path}", options=[("grpc.max_receive_message_length", -1)]
-    ) as channel:
-        harness.channel = channel
-        yield harness
-    await harness.server.stop(0)
+    yield harness
     await resources.close()
+
+
+@asynccontextmanager
+async def running(directory: Path) -> AsyncIterator[Harness]:
+    """A harness with its server running and its client connected."""
+    async with bootstrapped(directory) as harness:
+        path = directory / "api.sock"
+        harness.server.listen(path)
+        await harness.server.start()
+        async with grpc.aio.insecure_channel(
+            f"unix:{path}", options=[("grpc.max_receive_message_length", -1)]
+        ) as channel:
+            harness.channel = channel
+            yield harness
+        await harness.server.stop(0)

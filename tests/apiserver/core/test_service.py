@@ -18,7 +18,7 @@ MODE = meta.CommonListOptionsOrderByMode__
 
 
 async def groups(api: Harness, **common: Any) -> core.GroupList:
-    options = core.ListGroupOptions(common=common)
+    options = core.ListGroupOptions(common=meta.CommonListOptions(**common))
     listed: core.GroupList = await api.core("ListGroup", options)
     return listed
 
@@ -53,7 +53,7 @@ async def test_an_empty_first_page_is_a_list(api: Harness) -> None:
 @pytest.mark.parametrize(("page", "code"), [(3, "NOT_FOUND"), (10_001, "INVALID_ARGUMENT")])
 async def test_pages_that_are_not_there(api: Harness, page: int, code: str) -> None:
     await api.store(resource("Group", "ops"))
-    options = core.ListGroupOptions(common={"page": page})
+    options = core.ListGroupOptions(common=meta.CommonListOptions(page=page))
     assert codes(await api.refused("ListGroup", options))[0] == code
 
 

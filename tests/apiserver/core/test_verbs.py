@@ -54,7 +54,7 @@ async def test_create_takes_only_what_is_the_callers(api: Harness) -> None:
     assert made.resource_version not in ("", "mine")
     assert made.created_at.seconds == START
     assert not made.HasField("updated_at")
-    assert not (made.is_system or made.is_system_hidden or made.is_user_hidden)
+    assert not any((made.is_system, made.is_system_hidden, made.is_user_hidden))
     assert not made.system_labels
     assert not made.spec_labels
     stored = api.resources.get(core.Group, name="ops")

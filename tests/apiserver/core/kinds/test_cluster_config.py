@@ -25,7 +25,8 @@ async def test_the_spec_is_replaced_and_the_status_stays(api: Harness) -> None:
 
 
 async def test_metadata_must_be_there(api: Harness) -> None:
-    error = await api.refused("UpdateClusterConfig", core.ClusterConfig(spec={}))
+    given = core.ClusterConfig(spec=core.ClusterConfigSpec())
+    error = await api.refused("UpdateClusterConfig", given)
     assert codes(error)[0] == "INVALID_ARGUMENT"
     assert codes(error)[1].startswith("metadata:")
 

@@ -47,8 +47,8 @@ async def test_the_clusters_own_are_out_of_reach(api: Harness) -> None:
         meta.GetOptions(name="sys:no-such"),
     ):
         assert codes(await api.refused("GetSecret", options))[0] == "PERMISSION_DENIED"
-    options = meta.DeleteOptions(uid=own.metadata.uid)
-    assert codes(await api.refused("DeleteSecret", options))[0] == "PERMISSION_DENIED"
+    deletion = meta.DeleteOptions(uid=own.metadata.uid)
+    assert codes(await api.refused("DeleteSecret", deletion))[0] == "PERMISSION_DENIED"
     listed = await api.core("ListSecret")
     assert len(listed.items) == listed.list_response_meta.total_count == 0
     forged = resource("Secret", "sys:mine", data={"value": "x"})

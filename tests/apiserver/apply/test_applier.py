@@ -1,0 +1,466 @@
+"""Transactional applies over the wire, and their equality with a model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from google.protobuf import json_format
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from octelium.apiserver.apply.refusals import TRAILER
+from octelium.apiserver.rpc import ApiError, Call
+from octelium.http.tasks import spawn
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
+from tests.apiserver.harness import bootstrapped, codes, resource, trailer, wrapped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.apiserver.harness import Harness
+
+ALLOW = {"rules": [{"effect": "ALLOW", "condition": {"matchAny": True}}]}
+ACTIONS = ext.Action__
+
+
+def web(name: str, **spec: Any) -> core.Service:
+    config = {"upstream": {"url": "http://10.0.0.5:8080"}}
+    made: core.Service = resource("Service", name, spec={"mode": "WEB", "config": config, **spec})
+    return made
+
+
+def outline(response: ext.ApplyResponse) -> list[tuple[str, str, str]]:
+    return [
+        (operation.kind, operation.name, ACTIONS.Action.Name(operation.action))
+        for operation in response.operations
+    ]
+
+
+def whole_house() -> list[Any]:
+    """Every declarable kind, each before what it refers to."""
+    oidc = {
+        "clientID": "oct",
+        "clientSecret": {"fromSecret": "corp-oidc"},
+        "issuerURL": "https://sso.example.com/",
+    }
+    identity = {"identities": [{"identityProvider": "corp", "identifier": "alice"}]}
+    bearer = {"fromSecret": "corp-oidc"}
+    return [
+        resource("ClusterConfig", spec={"authorization": {"policies": ["eu.staff"]}}),
+        resource("Credential", "cred", spec={"type": "AUTH_TOKEN", "user": "alice"}),
+        web(
+            "wiki.prod",
+            authorization={"policies": ["staff"]},
+            config={
+                "upstream": {"url": "http://10.0.0.5:8080"},
+                "http": {"auth": {"bearer": bearer}},
+            },
+        ),
+        resource(
+            "User",
+            "alice",
+            spec={"type": "HUMAN", "groups": ["ops"], "authentication": identity},
+        ),
+        resource("Group", "ops", spec={"authorization": {"policies": ["eu.staff"]}}),
+        resource("Namespace", "prod", spec={"authorization": {"policies": ["staff"]}}),
+        resource("IdentityProvider", "corp", spec={"oidc": oidc}),
+        resource("Policy", "eu.staff", spec=ALLOW),
+        resource("Policy", "staff", spec=ALLOW),
+        resource("Config", "geo", data={"value": "v1"}),
+        resource("Secret", "corp-oidc", data={"value": "hunter2"}),
+    ]
+
+
+async def test_a_whole_house_in_one_revision(api: Harness) -> None:
+    house = whole_house()
+    before = api.resources.revision
+    response = await api.apply(*house)
+    assert response.revision == api.resources.revision == before + 1
+    names = [(m.kind, m.metadata.name or "default") for m in house]
+    assert [(kind, name) for kind, name, _ in outline(response)] == names
+    assert {action for *_, action in outline(response)} == {"CREATED", "UPDATED"}
+    made = api.resources.get(core.Service, name="wiki.prod")
+    assert made.status.primary_hostname == "wiki.prod"
+    assert made.metadata.actor_operation == "octelium.ext.v1.MainService/Apply"
+    assert made.metadata.actor_ref.uid == api.session.metadata.uid
+
+
+async def test_applying_again_changes_nothing_and_says_so(api: Harness) -> None:
+    house = whole_house()
+    first = await api.apply(*house)
+    again = await api.apply(*house)
+    assert {action for *_, action in outline(again)} == {"UNCHANGED"}
+    assert again.revision == first.revision == api.resources.revision
+
+
+async def test_updates_name_the_fields(api: Harness) -> None:
+    await api.apply(*whole_house())
+    response = await api.apply(
+        web("wiki.prod", isDisabled=True),
+        resource("Secret", "corp-oidc", data={"value": "hunter3"}),
+        resource("Group", "ops", metadata={"displayName": "Operators"}),
+    )
+    changed = {operation.kind: list(operation.changed) for operation in response.operations}
+    assert set(changed["Service"]) == {
+        "spec.isDisabled",
+        "spec.authorization",
+        "spec.config.http",
+    }
+    assert changed["Secret"] == ["data"]
+    assert set(changed["Group"]) == {"metadata.displayName", "spec.authorization"}
+    for operation in response.operations:
+        assert not operation.HasField("before")
+        assert not operation.HasField("after")
+    assert api.resources.get(core.Secret, name="corp-oidc").data.value == "hunter3"
+
+
+async def test_a_dry_run_says_all_and_writes_nothing(api: Harness) -> None:
+    await api.apply(*whole_house())
+    before = api.resources.revision
+    response = await api.apply(
+        resource("Secret", "corp-oidc", data={"value": "hunter3"}),
+        resource("Group", "dev", metadata={"displayName": "Developers"}),
+        resource("Group", "ops"),
+        dry_run=True,
+        prune=True,
+        prune_kinds=["Credential"],
+    )
+    assert api.resources.revision == before
+    assert outline(response) == [
+        ("Secret", "corp-oidc", "UPDATED"),
+        ("Group", "dev", "CREATED"),
+        ("Group", "ops", "UPDATED"),
+        ("Credential", "cred", "DELETED"),
+    ]
+    secret, dev, ops, cred = response.operations
+    assert b"hunter" not in response.SerializeToString()
+    assert list(secret.changed) == ["data"]
+    assert not dev.HasField("before")
+    after = json_format.MessageToDict(dev.after)
+    assert after["metadata"] == {"name": "dev", "displayName": "Developers"}
+    assert json_format.MessageToDict(ops.before)["spec"] == {
+        "authorization": {"policies": ["eu.staff"]}
+    }
+    assert json_format.MessageToDict(ops.after)["spec"] == {}
+    assert cred.HasField("before")
+    assert not cred.HasField("after")
+
+
+async def test_one_fault_refuses_all_and_names_the_place(api: Harness) -> None:
+    house = whole_house()
+    house[2].spec.port = 70_000
+    error = await api.apply_refused(*house)
+    code, text = codes(error)
+    assert code == "INVALID_ARGUMENT"
+    assert text.startswith("resources[2] Service wiki.prod: spec.port: ")
+    found = trailer(error, TRAILER)
+    assert found is not None
+    [fault] = ext.ApplyErrors.FromString(found).errors
+    assert (fault.index, fault.kind, fault.name, fault.path) == (
+        2,
+        "Service",
+        "wiki.prod",
+        "spec.port",
+    )
+
+
+async def test_all_faults_of_a_kind_are_named_at_once(api: Harness) -> None:
+    users = [resource("User", f"user-{letter}") for letter in "abc"]
+    users[1].spec.type = core.UserSpecType__.HUMAN
+    error = await api.apply_refused(*users, resource("Group", "ops"))
+    assert [line.split(":")[0] for line in codes(error)[1].splitlines()] == [
+        "resources[0] User user-a",
+        "resources[2] User user-c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ([resource("User", "bob", spec={"type": "HUMAN", "groups": ["no"]})], "spec.groups[0]"),
+        ([resource("Policy", "x.nobody", spec=ALLOW)], "metadata.name"),
+        ([web("wiki.nowhere")], "metadata.name"),
+        ([resource("Secret", "key")], "data"),
+        ([resource("Namespace", "default", metadata={"displayName": "x"})], "This is a System"),
+        ([resource("User", "root", spec={"type": "WORKLOAD", "isDisabled": True})], "your own"),
+        ([resource("Namespace", "wiki"), web("wiki")], "metadata.name"),
+        (
+            [
+                resource("User", "bob", spec={"type": "HUMAN", "email": "b@example.com"}),
+                resource("User", "eve", spec={"type": "HUMAN", "email": "b@example.com"}),
+            ],
+            "spec.email",
+        ),
+    ],
+)
+async def test_faults(api: Harness, changes: list[Any], place: str) -> None:
+    error = await api.apply_refused(resource("Group", "ops"), *changes)
+    assert place in codes(error)[1]
+    assert codes(error)[0] in {"INVALID_ARGUMENT", "PERMISSION_DENIED"}
+
+
+async def test_any_refusal_refuses_all(api: Harness) -> None:
+    api.denied = {"UpdateGroup"}
+    await api.store(resource("Group", "ops"))
+    error = await api.apply_refused(
+        resource("Group", "dev"), resource("Group", "ops", metadata={"displayName": "x"})
+    )
+    assert codes(error) == (
+        "PERMISSION_DENIED",
+        "resources[1] Group ops: UpdateGroup: Octelium: Unauthorized",
+    )
+    response = await api.apply(resource("Group", "dev"), resource("Group", "ops"))
+    assert [action for *_, action in outline(response)] == ["CREATED", "UNCHANGED"]
+
+
+async def test_each_method_is_decided_before_anything_is_told(api: Harness) -> None:
+    api.denied = {"CreateUser"}
+    error = await api.apply_refused(resource("User", "bob", spec={"groups": ["no-such"]}))
+    assert codes(error)[0] == "PERMISSION_DENIED"
+    assert "no-such" not in codes(error)[1]
+    api.denied = {"GetSecret"}
+    await api.store(resource("Secret", "key", data={"value": "hunter2"}))
+    for guess in ("hunter2", "hunter3"):
+        given = resource("Secret", "key", data={"value": guess})
+        error = await api.apply_refused(given, dry_run=True)
+        assert codes(error) == (
+            "PERMISSION_DENIED",
+            "resources[0] Secret key: GetSecret: Octelium: Unauthorized",
+        )
+
+
+async def test_pruning_is_decided_too(api: Harness) -> None:
+    await api.store(resource("Group", "ops"))
+    for method in ("ListGroup", "DeleteGroup"):
+        api.denied = {method}
+        error = await api.apply_refused(prune=True, prune_kinds=["Group"])
+        assert codes(error)[0] == "PERMISSION_DENIED"
+        assert method in codes(error)[1]
+
+
+async def test_a_decision_that_fails_refuses(
+    api: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.fails_to_decide = True
+    error = await api.apply_refused(resource("Group", "ops"))
+    assert codes(error) == ("INTERNAL", "Internal error")
+    assert "no decision" in caplog.text
+
+
+async def test_what_appears_between_decision_and_transaction_is_decided(api: Harness) -> None:
+    """The plan made for the decision saw no Group; the one in the transaction does."""
+    async with api.resources.transaction() as tx:
+        applying = spawn(
+            api.apply(resource("Group", "ops", metadata={"displayName": "x"})), name="apply"
+        )
+        while not api.decided:
+            await asyncio.sleep(0.001)
+        tx.create(resource("Group", "ops"))
+    response = await applying
+    assert outline(response) == [("Group", "ops", "UPDATED")]
+    assert api.decided == ["CreateGroup", "GetGroup", "UpdateGroup"]
+
+
+async def test_pruning(api: Harness) -> None:
+    await api.apply(*whole_house())
+    kept = [message for message in whole_house() if message.kind in {"Secret", "Config"}]
+    root = resource("User", "root", spec={"type": "WORKLOAD"})
+    kinds = [
+        *("Policy", "IdentityProvider", "Namespace", "Group"),
+        *("User", "Service", "Credential", "Secret"),
+    ]
+    response = await api.apply(*kept, root, prune=True, prune_kinds=kinds)
+    deleted = [(kind, name) for kind, name, action in outline(response) if action == "DELETED"]
+    assert deleted == [
+        ("Credential", "cred"),
+        ("Service", "wiki.prod"),
+        ("User", "alice"),
+        ("Group", "ops"),
+        ("Namespace", "prod"),
+        ("IdentityProvider", "corp"),
+        ("Policy", "eu.staff"),
+        ("Policy", "staff"),
+    ]
+    assert {n.metadata.name for n in api.resources.list(core.Namespace)} == {
+        "default",
+        "octelium",
+        "octelium-api",
+    }
+    assert {u.metadata.name for u in api.resources.list(core.User)} == {"octelium", "root"}
+
+
+async def test_pruning_ones_own_user_is_refused(api: Harness) -> None:
+    error = await api.apply_refused(prune=True, prune_kinds=["User"])
+    assert codes(error)[0] == "PERMISSION_DENIED"
+    assert codes(error)[1].startswith("prune User root: ")
+
+
+async def test_a_group_goes_with_its_last_member(api: Harness) -> None:
+    await api.apply(
+        resource("Group", "ops"),
+        resource("User", "alice", spec={"type": "HUMAN", "groups": ["ops"]}),
+    )
+    response = await api.apply(
+        resource("User", "alice", spec={"type": "HUMAN"}), prune=True, prune_kinds=["Group"]
+    )
+    assert outline(response) == [("User", "alice", "UPDATED"), ("Group", "ops", "DELETED")]
+
+
+async def test_what_is_pruned_cannot_be_referred_to(api: Harness) -> None:
+    await api.store(resource("Policy", "staff", spec=ALLOW))
+    group = resource("Group", "ops", spec={"authorization": {"policies": ["staff"]}})
+    error = await api.apply_refused(group, prune=True, prune_kinds=["Policy"])
+    assert codes(error)[0] == "INVALID_ARGUMENT"
+    assert "spec.authorization.policies[0]" in codes(error)[1]
+
+
+async def test_canonical_forms_are_no_change(api: Harness) -> None:
+    await api.apply(*whole_house())
+    before = api.resources.revision
+    provider = whole_house()[6]
+    provider.spec.oidc.issuer_url = "HTTPS://SSO.example.com"
+    response = await api.apply(provider)
+    assert outline(response) == [("IdentityProvider", "corp", "UNCHANGED")]
+    assert api.resources.revision == before
+
+
+async def test_sessions_can_be_changed_too(api: Harness) -> None:
+    other = (await api.store(api.new_session(api.root, "root-other1")))[0]
+    other.spec.state = core.SessionSpecState__.REJECTED
+    response = await api.apply(other)
+    assert outline(response) == [("Session", "root-other1", "UPDATED")]
+    own = core.Session.FromString(api.session.SerializeToString())
+    own.spec.state = core.SessionSpecState__.REJECTED
+    assert codes(await api.apply_refused(own))[0] == "PERMISSION_DENIED"
+
+
+async def test_who_has_gone_applies_nothing(api: Harness) -> None:
+    async with api.resources.transaction() as tx:
+        tx.delete("Session", api.session.metadata.uid)
+    error = await api.apply_refused(resource("Group", "ops"))
+    assert codes(error)[0] == "UNAUTHENTICATED"
+
+
+async def test_a_thousand_services_in_one_transaction(api: Harness) -> None:
+    services = [
+        web(
+            f"svc-{number}",
+            isPublic=True,
+            authorization={
+                "inlinePolicies": [
+                    {
+                        "spec": {
+                            "rules": [
+                                {
+                                    "effect": "ALLOW",
+                                    "condition": {
+                                        "match": f'ctx.user.metadata.name == "u{number}"'
+                                    },
+                                }
+                            ]
+                        }
+                    }
+                ]
+            },
+        )
+        for number in range(1000)
+    ]
+    before = api.resources.revision
+    start = time.perf_counter()
+    response = await api.apply(*services)
+    assert time.perf_counter() - start < 5
+    assert response.revision == before + 1
+    again = await api.apply(*services)
+    assert {action for *_, action in outline(again)} == {"UNCHANGED"}
+    assert again.revision == before + 1
+    options = core.ListServiceOptions(common=meta.CommonListOptions(items_per_page=1000))
+    listed = await api.core("ListService", options)
+    assert len(listed.items) == 1000
+
+
+NAMES = ("aa", "bb", "cc")
+GROUPS = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["", "x", "y"]))
+USERS = st.dictionaries(st.sampled_from(NAMES), st.frozensets(st.sampled_from(NAMES)))
+ROUNDS = st.lists(
+    st.tuples(GROUPS, USERS, st.booleans(), st.booleans(), st.randoms(use_true_random=False)),
+    min_size=1,
+    max_size=6,
+)
+
+
+class Model:
+    """What a sequence of applies of Groups (display name) and Users (their Groups) leaves."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, str] = {}
+        self.users: dict[str, frozenset[str]] = {}
+
+    def apply(
+        self, groups: dict[str, str], users: dict[str, frozenset[str]], prune: bool
+    ) -> tuple[dict[str, str], dict[str, frozenset[str]]] | None:
+        """The state afterwards; None when the apply must be refused."""
+        new_users = {**({} if prune else self.users), **users}
+        new_groups = {**({} if prune else self.groups), **groups}
+        at_hand = {**self.groups, **groups}
+        changed = {name for name in users if self.users.get(name) != users[name]}
+        if any(member not in at_hand for name in changed for member in users[name]):
+            return None
+        if any(member not in new_groups for members in new_users.values() for member in members):
+            return None
+        return new_groups, new_users
+
+
+async def _compare(directory: Path, rounds: list[Any]) -> None:
+    async with bootstrapped(directory) as api:
+        model = Model()
+        for groups, users, prune, dry_run, random in rounds:
+            messages = [
+                resource("Group", name, metadata={"displayName": title} if title else {})
+                for name, title in groups.items()
+            ]
+            messages += [
+                resource("User", name, spec={"type": "HUMAN", "groups": sorted(members)})
+                for name, members in users.items()
+            ]
+            messages.append(resource("User", "root", spec={"type": "WORKLOAD"}))
+            random.shuffle(messages)
+            kinds = ["Group", "User"] if prune else []
+            options = {"prune": prune, "prune_kinds": kinds, "dry_run": dry_run}
+            expected = model.apply(groups, users, prune)
+            before = api.resources.revision
+            request = ext.ApplyRequest(resources=wrapped(*messages), **options)
+            call = Call("/octelium.ext.v1.MainService/Apply", session_uid=api.session.metadata.uid)
+            if expected is None:
+                with pytest.raises(ApiError):
+                    await api.applier.apply(request, call)
+                assert api.resources.revision == before
+                continue
+            response = await api.applier.apply(request, call)
+            changed = expected != (model.groups, model.users)
+            did = {action for *_, action in outline(response)} != {"UNCHANGED"}
+            assert did == changed
+            assert api.resources.revision == before + (changed and not dry_run)
+            if not dry_run:
+                model.groups, model.users = expected
+            assert model.groups == {
+                group.metadata.name: group.metadata.display_name
+                for group in api.resources.list(core.Group)
+            }
+            assert model.users == {
+                user.metadata.name: frozenset(user.spec.groups)
+                for user in api.resources.list(core.User)
+                if user.metadata.name in NAMES
+            }
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROUNDS)
+def test_any_sequence_of_applies_equals_the_model(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[Any]
+) -> None:
+    asyncio.run(_compare(tmp_path_factory.mktemp("store"), rounds))

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from octelium.apiserver.ext import DESCRIPTOR
+from octelium.schema.pb import ext_v1_pb2 as ext
+from tests.apiserver.harness import codes, resource
+
+if TYPE_CHECKING:
+    from tests.apiserver.harness import Harness
+
+
+def method(api: Harness, name: str) -> Any:
+    make = api.channel.unary_stream if name.startswith("Watch") else api.channel.unary_unary
+    return make(
+        f"/{DESCRIPTOR.full_name}/{name}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=ext.ListAccessLogResponse.FromString,
+    )
+
+
+async def test_the_log_is_queried(api: Harness) -> None:
+    metadata = (("x-octelium-session-uid", api.session.metadata.uid),)
+    request = ext.ListAccessLogRequest(service="wiki", limit=3)
+    reply = await method(api, "ListAccessLog")(request, metadata=metadata)
+    assert len(reply.items) == 3
+    assert api.log.asked == [request]
+
+
+async def test_the_log_is_followed(api: Harness) -> None:
+    metadata = (("x-octelium-session-uid", api.session.metadata.uid),)
+    stream = method(api, "WatchAccessLog")(ext.ListAccessLogRequest(), metadata=metadata)
+    assert [len(reply.items) async for reply in stream] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("name", ["ListAccessLog", "WatchAccessLog", "Apply"])
+async def test_nobody_reads_or_writes_without_a_session(api: Harness, name: str) -> None:
+    call = method(api, name)(ext.ListAccessLogRequest())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await (call.read() if name.startswith("Watch") else call)
+    assert codes(caught.value)[0] == "UNAUTHENTICATED"
+    assert api.log.asked == []
+
+
+async def test_applies_are_applied(api: Harness) -> None:
+    response = await api.apply(resource("Group", "ops"))
+    assert [operation.name for operation in response.operations] == ["ops"]
+
+
+async def test_larger_requests_fit_than_elsewhere(api: Harness) -> None:
+    attrs = {"a": "x" * 19_000}
+    groups = [resource("Group", f"group-{n}", spec={"attrs": attrs}) for n in range(300)]
+    assert sum(group.ByteSize() for group in groups) > 5 << 20
+    response = await api.apply(*groups)
+    assert len(response.operations) == 300
