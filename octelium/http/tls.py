@@ -90,14 +90,16 @@ class TLSLayer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take encrypted bytes."""
+        if self._shut and self._codec is None:
+            return
         self._incoming.write(data)
         if self._codec is None:
-            self._handshake_bytes += len(data)
-            if self._handshake_bytes > MAX_HANDSHAKE:
-                self._fail(ssl.SSLError("handshake is too long"))
-                return
             self._handshake()
             if self._codec is None:
+                # Counted afterwards: a client may send its first request right behind.
+                self._handshake_bytes += len(data)
+                if self._handshake_bytes > MAX_HANDSHAKE:
+                    self._fail(ssl.SSLError("handshake is too long"))
                 return
         self._pump()
 

@@ -38,13 +38,13 @@ class FrontConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer, or close."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not asserted: uvloop's transports are no subclasses of asyncio's.
+        self._transport = transport  # type: ignore[assignment]
         server = self._server
         name = transport.get_extra_info("peername")
         if self._ticket is None or not isinstance(name, tuple):
             server.counters.over_limit += 1
-            transport.abort()
+            self._transport.abort()
             return
         self._address, self._port = plain_address(name[0]), name[1]
         self._expects_proxy = server.is_proxy(self._address)

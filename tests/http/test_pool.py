@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.http.exchange import Failure
+from octelium.http.h2.protocol import H2Client
+from octelium.http.message import FieldBlock, UpstreamRequest
+from octelium.http.pool import Origin, PoolLimits, UpstreamPool
+from octelium.http.section import SectionCache
+from octelium.http.ticker import Ticker
+from tests.http import certs
+from tests.http.h1.wire import EMPTY, Response
+from tests.http.test_tls import client_context, server_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Origins:
+    """A real server that answers each request with the next of `answers`, or with OK."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.answers: list[bytes] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        self.port = 0
+        self.servers: list[asyncio.Server] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.writers.append(writer)
+        try:
+            while True:
+                self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+                answer = self.answers.pop(0) if self.answers else OK
+                if not answer:
+                    writer.close()
+                    return
+                writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def start(self, *, tls: ssl.SSLContext | None = None) -> None:
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
+        self.port = server.sockets[0].getsockname()[1]
+        self.servers.append(server)
+
+    async def start_unix(self, path: Path) -> None:
+        self.servers.append(await asyncio.start_unix_server(self.serve, path))
+
+
+class Waiting(Response):
+    """A response that can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done = asyncio.Event()
+
+    def response_head(self, head, data, end) -> None:  # type: ignore[no-untyped-def]
+        super().response_head(head, data, end)
+        if end:
+            self.done.set()
+
+    def response_ended(self, trailers) -> None:  # type: ignore[no-untyped-def]
+        super().response_ended(trailers)
+        self.done.set()
+
+    def response_failed(self, error) -> None:  # type: ignore[no-untyped-def]
+        super().response_failed(error)
+        self.done.set()
+
+    async def wait(self) -> Waiting:
+        await asyncio.wait_for(self.done.wait(), 10)
+        return self
+
+
+def get() -> UpstreamRequest:
+    return UpstreamRequest(b"GET", b"/", b"a", EMPTY)
+
+
+@pytest.fixture
+async def origins() -> AsyncIterator[Origins]:
+    made = Origins()
+    yield made
+    for server in made.servers:
+        server.close()
+    for writer in made.writers:
+        writer.close()
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def make_pool() -> AsyncIterator[Callable[..., UpstreamPool]]:
+    pools = []
+
+    def make(**limits: float) -> UpstreamPool:
+        pool = UpstreamPool(
+            sections=SectionCache(),
+            ticker=Ticker(),
+            h2=H2Client,
+            limits=PoolLimits(**limits),  # type: ignore[arg-type]
+        )
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.close()
+    await asyncio.sleep(0.01)
+
+
+def fetch(pool: UpstreamPool, origin: Origin) -> Waiting:
+    response = Waiting()
+    pool.open(origin, get(), response, end=True)
+    return response
+
+
+async def test_connections_are_used_again(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, origin = make_pool(), Origin("127.0.0.1", origins.port)
+    for _ in range(5):
+        assert (await fetch(pool, origin).wait()).body == b"ok"
+    assert origins.connections == 1
+    assert pool.counts() == (1, 1)
+    together = [fetch(pool, origin) for _ in range(3)]
+    for response in together:
+        assert (await response.wait()).body == b"ok"
+    assert origins.connections == 3
+
+
+async def test_equal_origins_share_and_others_do_not(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool = make_pool()
+    one, same = (Origin("127.0.0.1", origins.port, owner="s") for _ in range(2))
+    other = Origin("127.0.0.1", origins.port, owner="t")
+    assert pool.at(one) is pool.at(same)
+    for origin in (one, same, other):
+        await fetch(pool, origin).wait()
+    assert origins.connections == 2
+
+
+async def test_a_unix_socket(
+    origins: Origins, make_pool: Callable[..., UpstreamPool], tmp_path: Path
+) -> None:
+    path = tmp_path / "s"
+    await origins.start_unix(path)
+    origin = Origin("", 0, path=str(path))
+    assert (await fetch(make_pool(), origin).wait()).body == b"ok"
+    assert str(origin) == f"unix:{path}"
+
+
+async def test_tls(origins: Origins, make_pool: Callable[..., UpstreamPool]) -> None:
+    await origins.start(tls=server_context())
+    pool = make_pool()
+    good = Origin(
+        "127.0.0.1", origins.port, tls=client_context(), tls_key="k", server_name="a.example"
+    )
+    for _ in range(2):
+        assert (await fetch(pool, good).wait()).body == b"ok"
+    assert origins.connections == 1
+    bad = Origin(
+        "127.0.0.1", origins.port, tls=client_context(), tls_key="k", server_name="b.example"
+    )
+    response = await fetch(pool, bad).wait()
+    assert response.error is not None
+    assert response.error.failure is Failure.TLS
+    assert response.error.untouched
+
+
+async def test_an_address_for_a_name(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    context = server_context()
+    pair = certs.server("127.0.0.1")
+    from octelium.http.tls import load_certificate
+
+    load_certificate(context, pair.chain, pair.key)
+    await origins.start(tls=context)
+    origin = Origin("127.0.0.1", origins.port, tls=client_context(), tls_key="k")
+    assert (await fetch(make_pool(), origin).wait()).body == b"ok"
+
+
+async def test_nobody_listens(make_pool: Callable[..., UpstreamPool], unused_port: int) -> None:
+    response = await fetch(make_pool(), Origin("127.0.0.1", unused_port)).wait()
+    assert response.error is not None
+    assert response.error.failure is Failure.UNREACHABLE
+    assert response.error.untouched
+
+
+@pytest.fixture
+async def unused_port() -> int:
+    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    return port
+
+
+async def test_names_that_do_not_exist(make_pool: Callable[..., UpstreamPool]) -> None:
+    for name in ("no-such-name.invalid", "a" * 300, "a..b"):
+        response = await fetch(make_pool(), Origin(name, 80)).wait()
+        assert response.error is not None
+        assert response.error.failure is Failure.UNREACHABLE
+
+
+async def test_a_handshake_that_does_not_end(
+    make_pool: Callable[..., UpstreamPool],
+) -> None:
+    held = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    pool = make_pool(handshake_timeout=0.05)
+    response = await fetch(pool, Origin("127.0.0.1", port, tls=client_context())).wait()
+    assert response.error is not None
+    assert response.error.failure is Failure.TLS
+    server.close()
+
+
+async def test_connecting_takes_too_long(
+    make_pool: Callable[..., UpstreamPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_args: object, **_options: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", hang)
+    response = await fetch(make_pool(connect_timeout=0.02), Origin("192.0.2.1", 80)).wait()
+    assert response.error is not None
+    assert response.error.failure is Failure.CONNECT_TIMEOUT
+
+
+async def test_a_bug_while_connecting_is_told(
+    make_pool: Callable[..., UpstreamPool],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(*_args: object, **_options: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
+    response = await fetch(make_pool(), Origin("192.0.2.1", 80)).wait()
+    assert response.error is not None
+    assert "a bug" in caplog.text
+
+
+async def test_a_body_that_waits_for_the_connection(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, response = make_pool(), Waiting()
+    block = FieldBlock([(b"content-length", b"100000")])
+    request = UpstreamRequest(b"POST", b"/", b"a", block, has_body=True)
+    stream = pool.open(Origin("127.0.0.1", origins.port), request, response, b"x", end=False)
+    stream.send_data(b"x" * 99_999)
+    assert response.is_paused()
+    stream.send_end()
+    assert (await response.wait()).body == b"ok"
+    assert not response.is_paused()
+
+
+async def test_giving_up_before_there_is_a_connection(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, response = make_pool(), Waiting()
+    origin = Origin("127.0.0.1", origins.port)
+    pool.open(origin, get(), response, end=True).reset()
+    await fetch(pool, origin).wait()
+    assert response.head is None
+    assert response.error is None
+    assert len(origins.requests) == 1
+
+
+async def test_the_number_of_connections_is_bounded(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    origins.answers = [b"HTTP/1.1 200 OK\r\n\r\n"] * 3
+    pool = make_pool(connections_per_origin=2)
+    origin = Origin("127.0.0.1", origins.port)
+    running = []
+    for _ in range(2):
+        response = fetch(pool, origin)
+        while response.head is None:
+            await asyncio.sleep(0.001)
+        running.append(response)
+    third = await fetch(pool, origin).wait()
+    assert third.error is not None
+    assert "too many" in str(third.error)
+
+
+async def test_idle_connections_do_not_stay(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, origin = make_pool(idle_timeout=90), Origin("127.0.0.1", origins.port)
+    await fetch(pool, origin).wait()
+    now = pool.ticker.now
+    pool.tick(now + 80)
+    assert pool.counts() == (1, 1)
+    pool.tick(now + 100)
+    for _ in range(100):
+        if pool.counts() == (0, 0):
+            break
+        await asyncio.sleep(0.001)
+    assert pool.counts() == (0, 0)
+
+
+async def test_no_more_idle_connections_than_allowed(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, origin = make_pool(idle_per_origin=1), Origin("127.0.0.1", origins.port)
+    for response in [fetch(pool, origin) for _ in range(3)]:
+        await response.wait()
+    assert pool.counts()[1] == 1
+
+
+async def test_a_fresh_connection_on_demand(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, origin = make_pool(), Origin("127.0.0.1", origins.port)
+    await fetch(pool, origin).wait()
+    response = Waiting()
+    pool.at(origin).open(get(), response, b"", True, fresh=True)
+    await response.wait()
+    assert origins.connections == 2
+
+
+async def test_an_upstream_that_closes_the_idle_connection(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, origin = make_pool(), Origin("127.0.0.1", origins.port)
+    await fetch(pool, origin).wait()
+    origins.answers = [b""]
+    response = await fetch(pool, origin).wait()
+    assert response.error is not None
+    assert response.error.stale
+    assert (await fetch(pool, origin).wait()).body == b"ok"
+
+
+async def test_http_1_1_where_http_2_was_hoped_for(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    context = server_context()
+    context.set_alpn_protocols(["http/1.1"])
+    await origins.start(tls=context)
+    pool = make_pool()
+    origin = Origin(
+        "127.0.0.1",
+        origins.port,
+        tls=client_context("h2", "http/1.1"),
+        server_name="a.example",
+        h2=True,
+    )
+    for response in [fetch(pool, origin) for _ in range(3)]:
+        assert (await response.wait()).body == b"ok"
+
+
+async def test_closing_fails_what_is_running(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    origins.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"]
+    pool = make_pool()
+    response = fetch(pool, Origin("127.0.0.1", origins.port))
+    while response.head is None:
+        await asyncio.sleep(0.001)
+    pool.close()
+    assert (await response.wait()).error is not None
