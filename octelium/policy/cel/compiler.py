@@ -8,22 +8,21 @@ their own; everything else goes through the function registry.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
 from octelium.policy.cel.errors import (
     CelError,
     CompileError,
     MissingDataError,
-    MissingPathError,
-    UnknownDataError,
 )
 from octelium.policy.cel.folds import Slot, compile_bind, compile_fold, is_bind
 from octelium.policy.cel.functions import FUNCTIONS
 from octelium.policy.cel.functions.standard import pattern, search
+from octelium.policy.cel.logic import combine
 from octelium.policy.cel.operators import BINARY, negate
+from octelium.policy.cel.paths import slot_path, walk
 from octelium.policy.cel.values import (
-    ABSENT,
     ATTRS,
     CTX,
     LOCALS,
@@ -148,7 +147,7 @@ def _compile_select(node: Select, scope: Scope) -> Closure:
         return slot.read()
     base, fields = _path(node)
     if isinstance(base, Ident) and (slot := scope.find(base.name)) is not None and not slot.lazy:
-        return _slot_path(slot.index, fields)
+        return slot_path(slot.index, fields)
     operand = compile_node(base, scope)
 
     def select(frame: Frame) -> object:
@@ -161,91 +160,6 @@ def _qualified(node: Node) -> str | None:
     """`a.b.c` if the node is a chain of names: it may be the name of one variable."""
     base, fields = _path(node)
     return ".".join((base.name, *fields)) if isinstance(base, Ident) else None
-
-
-def _slot_path(index: int, fields: tuple[str, ...]) -> Closure:
-    """A path from a variable. Straight subscripts first; what fails is looked at again."""
-    return _UNROLLED.get(len(fields), _path_of_any)(index, fields)
-
-
-def _path_of_two(index: int, fields: tuple[str, ...]) -> Closure:
-    first, second = fields
-
-    def select(frame: Any) -> object:
-        try:
-            return frame[index][first][second]
-        except KeyError:
-            raise MissingPathError(*fields) from None
-        except TypeError:
-            return walk(frame[index], fields)
-
-    return select
-
-
-def _path_of_three(index: int, fields: tuple[str, ...]) -> Closure:
-    first, second, third = fields
-
-    def select(frame: Any) -> object:
-        try:
-            return frame[index][first][second][third]
-        except KeyError:
-            raise MissingPathError(*fields) from None
-        except TypeError:
-            return walk(frame[index], fields)
-
-    return select
-
-
-def _path_of_four(index: int, fields: tuple[str, ...]) -> Closure:
-    first, second, third, fourth = fields
-
-    def select(frame: Any) -> object:
-        try:
-            return frame[index][first][second][third][fourth]
-        except KeyError:
-            raise MissingPathError(*fields) from None
-        except TypeError:
-            return walk(frame[index], fields)
-
-    return select
-
-
-def _path_of_any(index: int, fields: tuple[str, ...]) -> Closure:
-    def select(frame: Any) -> object:
-        value = frame[index]
-        try:
-            for field in fields:
-                value = value[field]
-        except KeyError:
-            raise MissingPathError(*fields) from None
-        except TypeError:
-            return walk(frame[index], fields)
-        return value
-
-    return select
-
-
-_UNROLLED: Final = {2: _path_of_two, 3: _path_of_three, 4: _path_of_four}
-"""Paths of these lengths, which policies are full of, need no loop."""
-
-
-def walk(value: Any, fields: tuple[str, ...]) -> object:
-    """Select `fields` one after the other.
-
-    Raises:
-        MissingDataError: one is absent, or is looked for in null.
-        CelError: one is looked for in a value without fields.
-    """
-    for position, field in enumerate(fields):
-        if isinstance(value, dict):
-            if field not in value:
-                raise MissingPathError(*fields[: position + 1])
-            value = value[field]
-        elif value is None or value is ABSENT:
-            raise MissingPathError(*fields[: position + 1])
-        else:
-            raise CelError(f"a value of type {type_name(value)} has no field {field!r}")
-    return value
 
 
 def _compile_has(node: Select, scope: Scope) -> Closure:
@@ -472,68 +386,8 @@ def _operands(node: Node, operator: str) -> list[Node]:
 
 
 def _compile_logic(node: Call, scope: Scope) -> Closure:
-    """`&&` and `||`: the deciding value wins over errors on either side (CEL, "Logical operators").
-
-    Otherwise the leftmost error stands. One for unknown data goes before others, because the
-    deciding value may still turn up in its place.
-    """
-    operator = node.function
-    closures = [compile_node(leaf, scope) for leaf in _operands(node, operator)]
-    decisive = operator == "_||_"
-    if len(closures) == 2:
-        return _logic_of_two(operator, *closures, decisive=decisive)
-
-    def combine(frame: Frame) -> bool:
-        failure: CelError | None = None
-        for closure in closures:
-            try:
-                value = closure(frame)
-            except CelError as error:
-                if failure is None or isinstance(error, UnknownDataError):
-                    failure = error
-                continue
-            if value is decisive:
-                return decisive
-            if type(value) is not bool and failure is None:
-                failure = no_overload(operator, value)
-        if failure is not None:
-            raise failure
-        return not decisive
-
-    return combine
-
-
-def _logic_of_two(operator: str, left: Closure, right: Closure, *, decisive: bool) -> Closure:
-    """The usual number of operands, without a loop."""
-    neutral = not decisive
-
-    def rescue(failure: CelError, frame: Frame) -> bool:
-        try:
-            if right(frame) is decisive:
-                return decisive
-        except UnknownDataError:
-            raise
-        except CelError:
-            raise failure from None
-        raise failure
-
-    def combine(frame: Frame) -> bool:
-        try:
-            value = left(frame)
-        except CelError as error:
-            return rescue(error, frame)
-        if value is decisive:
-            return decisive
-        if value is not neutral:
-            return rescue(no_overload(operator, value), frame)
-        value = right(frame)
-        if value is decisive:
-            return decisive
-        if value is neutral:
-            return neutral
-        raise no_overload(operator, value)
-
-    return combine
+    leaves = _operands(node, node.function)
+    return combine(node.function, [compile_node(leaf, scope) for leaf in leaves])
 
 
 _SPECIAL: Final[dict[str, Callable[[Call, Scope], Closure]]] = {
