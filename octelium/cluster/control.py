@@ -162,7 +162,7 @@ class Control:
             self._stack.push_async_callback(server.stop)
         feed.start()
         self._stack.callback(feed.close)
-        janitor = Janitor(resources, time.time, committed=publish)
+        janitor = Janitor(resources, time.time)
         janitor.start()
         self._stack.push_async_callback(janitor.stop)
         pruning = spawn(self._prune(log_store), name="log retention")
