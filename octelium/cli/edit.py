@@ -128,7 +128,7 @@ class Editing:
                 "OUT_OF_RANGE",
                 f"{self._label} has been changed by somebody else meanwhile",
                 "",
-                "compare with `octeliumctl get`; saving again overwrites that change",
+                "compare with `octeliumctl get`; a further edit overwrites that change",
             )
         resources.update(self._kind, message)
 

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from google.protobuf import struct_pb2
+
+from octelium.cli.applying import FOREIGN, Outcome, carry_out, changed, plain, require_complete
+from octelium.cli.failure import Failed
+from octelium.cli.invocation import Invocation
+from octelium.client.errors import ApiError
+from octelium.schema.documents import Document, parse_documents
+from octelium.schema.errors import InvalidDocuments
+from octelium.schema.pb import ext_v1_pb2 as ext
+from tests.client.standin import RefusedError, StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.runner import Runner
+
+TEXT = """\
+kind: Group
+metadata: {name: ops}
+spec: {}
+---
+kind: User
+metadata: {name: ann}
+spec: {groups: [opps]}
+---
+kind: User
+metadata: {name: bob}
+spec: {groups: [ops]}
+"""
+
+
+@pytest.fixture
+def invocation(terminal: Runner) -> Iterator[Invocation]:
+    made = Invocation(terminal.environ, clock=lambda: terminal.now, sleep=terminal.slept.append)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def documents() -> list[Document]:
+    return parse_documents(TEXT, "a.yaml")
+
+
+def test_what_the_cluster_refuses_is_found_in_the_file(
+    invocation: Invocation, documents: list[Document]
+) -> None:
+    with pytest.raises(InvalidDocuments) as caught:
+        carry_out(invocation, documents, (), dry_run=False)
+    assert str(caught.value) == (
+        "a.yaml:5 (document 2): User ann: spec.groups[0]: there is no Group 'opps' "
+        "(create it first)"
+    )
+
+
+def test_refusals_of_something_else_stay_as_they_are(
+    cluster: StandIn, invocation: Invocation, documents: list[Document]
+) -> None:
+    errors = ext.ApplyErrors(errors=[ext.ApplyError(kind="User", name="gone", problem="used")])
+    trailers = {"octelium_apply_errors_bin": errors.SerializeToString()}
+    cluster.failures["Apply"] = [RefusedError("INVALID_ARGUMENT", "User gone: used", **trailers)]
+    with pytest.raises(ApiError, match="User gone: used"):
+        carry_out(invocation, documents, ("User",), dry_run=False)
+
+
+def test_a_foreign_cluster_is_changed_step_by_step(
+    cluster: StandIn,
+    invocation: Invocation,
+    documents: list[Document],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster.foreign = True
+    planned = carry_out(invocation, documents, (), dry_run=True)
+    assert (len(planned.operations), planned.complete) == (3, True)
+    assert capsys.readouterr().err == ""
+    cluster.failures["CreateUser"] = [RefusedError("INVALID_ARGUMENT", "no Group 'opps'")]
+    done = carry_out(invocation, documents, (), dry_run=False)
+    assert [operation.name for operation in done.operations] == ["ops", "bob"]
+    assert not done.complete
+    said = capsys.readouterr().err
+    assert FOREIGN in said
+    assert "Error: User ann: InvalidArgument: no Group 'opps'" in said
+    with pytest.raises(Failed):
+        require_complete(done)
+
+
+def test_which_operations_change_anything() -> None:
+    actions = ext.Action__
+    assert not changed(ext.AppliedOperation(action=actions.UNCHANGED))
+    assert changed(ext.AppliedOperation(action=actions.DELETED))
+    require_complete(Outcome([], complete=True))
+
+
+def test_whole_numbers_of_a_struct() -> None:
+    struct = struct_pb2.Struct()
+    struct.update({"port": 80, "ratio": 0.5, "list": [1, {"deep": 2.0}], "text": "1"})
+    assert plain(struct) == {"port": 80, "ratio": 0.5, "list": [1, {"deep": 2}], "text": "1"}
+    assert "80.0" not in str(plain(struct))

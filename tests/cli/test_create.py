@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.schema.pb import core_v1_pb2 as core
+from tests.cli.runner import Runner, resource
+from tests.client.standin import NOW, RefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.client.standin import StandIn
+
+
+def test_a_namespace_and_a_group(cluster: StandIn, terminal: Runner) -> None:
+    assert terminal.works("create", "namespace", "prod") == "namespace/prod created\n"
+    out = terminal.works("create", "group", "ops", "--policy", "allow-all", "-o", "name")
+    assert out == "group/ops\n"
+    group = cluster.objects["Group", "ops"]
+    assert list(group.spec.authorization.policies) == ["allow-all"]
+
+
+def test_users(cluster: StandIn, terminal: Runner) -> None:
+    terminal.works("create", "user", "ann", "--email", "ann@lab.test", "--group", "ops")
+    out = terminal.works("create", "user", "ci", "--type", "workload", "-o", "json")
+    assert json.loads(out)["spec"] == {"type": "WORKLOAD"}
+    ann = cluster.objects["User", "ann"]
+    assert ann.spec.type == core.UserSpecType__.HUMAN
+    assert (ann.spec.email, list(ann.spec.groups)) == ("ann@lab.test", ["ops"])
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"),
+    [
+        ("http://10.0.0.5:8080", "HTTP"),
+        ("https://10.0.0.5", "HTTP"),
+        ("h2c://10.0.0.5:50051", "GRPC"),
+        ("postgres://10.0.0.6", "POSTGRES"),
+        ("ssh://10.0.0.7", "SSH"),
+        ("tcp://10.0.0.7:99", "TCP"),
+    ],
+)
+def test_the_mode_of_a_service_follows_from_its_upstream(
+    cluster: StandIn, terminal: Runner, url: str, mode: str
+) -> None:
+    out = terminal.works("create", "service", "wiki", "--upstream", url)
+    assert out == "service/wiki.default created\n"
+    spec = cluster.objects["Service", "wiki.default"].spec
+    assert spec.mode == core.ServiceSpecMode__.ServiceSpecMode.Value(mode)
+    assert spec.config.upstream.url == url
+
+
+def test_a_service_with_everything(cluster: StandIn, terminal: Runner) -> None:
+    words = "--mode web --port 8443 --public --policy staff --upstream http://10.0.0.5"
+    terminal.works("create", "service", "wiki.prod", *words.split())
+    spec = cluster.objects["Service", "wiki.prod"].spec
+    assert (spec.mode, spec.port, spec.is_public) == (core.ServiceSpecMode__.WEB, 8443, True)
+    assert list(spec.authorization.policies) == ["staff"]
+
+
+@pytest.mark.parametrize("words", [["foo://x"], ["http://x", "--mode", "foo"], ["x"]])
+def test_modes_that_do_not_exist(terminal: Runner, words: list[str]) -> None:
+    result = terminal.ctl("create", "service", "wiki", "--upstream", *words)
+    assert result.code == 2
+    assert "--mode with one of TCP" in " ".join(result.err.split())
+
+
+def test_secrets_are_not_echoed(cluster: StandIn, terminal: Runner, tmp_path: Path) -> None:
+    (tmp_path / "value").write_bytes(b"from file")
+    outputs = [
+        terminal.works("create", "secret", "s1", "--value", "from option"),
+        terminal.works("create", "secret", "s2", "-f", str(tmp_path / "value")),
+        terminal.works("create", "secret", "s3", "-f", "-", stdin=b"from stdin"),
+    ]
+    assert outputs == [f"secret/s{number} created\n" for number in (1, 2, 3)]
+    values = [cluster.objects["Secret", f"s{number}"].data.value_bytes for number in (1, 2, 3)]
+    assert values == [b"from option", b"from file", b"from stdin"]
+    assert terminal.ctl("create", "secret", "s4").code == 2
+
+
+def test_a_certificate(cluster: StandIn, terminal: Runner, tmp_path: Path) -> None:
+    for name in ("chain", "key"):
+        (tmp_path / name).write_text(name)
+    chain, key = str(tmp_path / "chain"), str(tmp_path / "key")
+    words = ["--type", "cert", "--cert", chain, "--cert-key", key]
+    terminal.works("create", "secret", "tls", *words)
+    secret = cluster.objects["Secret", "tls"]
+    assert (secret.spec.data.value, secret.data.value) == ("chain", "key")
+
+
+def test_a_config(cluster: StandIn, terminal: Runner) -> None:
+    assert terminal.works("create", "config", "app", "--value", "x") == "config/app created\n"
+    assert cluster.objects["Config", "app"].data.value_bytes == b"x"
+
+
+def test_a_credential_and_its_token(cluster: StandIn, terminal: Runner) -> None:
+    result = terminal.ctl("create", "credential", "--user", "ann")
+    assert (result.code, result.out) == (0, "Authentication Token: an-authentication-token\n")
+    ((_, name),) = cluster.objects
+    assert name.startswith("ann-auth-token-")
+    assert result.err == f"credential/{name} created\n"
+    spec = cluster.objects["Credential", name].spec
+    assert (spec.user, spec.session_type) == ("ann", core.SessionStatusType__.CLIENT)
+    reference = cluster.calls[-1].request.credential_ref
+    assert (reference.name, reference.kind) == (name, "Credential")
+    assert reference.uid == cluster.objects["Credential", name].metadata.uid
+
+
+def test_a_credential_with_everything(cluster: StandIn, terminal: Runner) -> None:
+    words = "ci --user ci --type oauth2 --expire-in 30days --max-authn 5 --policy a --policy b"
+    result = terminal.ctl("create", "credential", *words.split(), "-o", "json")
+    assert json.loads(result.out) == {
+        "oauth2Credentials": {"clientID": "abcd-1234", "clientSecret": "oauth2-secret"}
+    }
+    spec = cluster.objects["Credential", "ci"].spec
+    assert spec.type == core.CredentialSpecType__.OAUTH2
+    assert spec.session_type == core.SessionStatusType__.CLIENTLESS
+    assert spec.expires_at.seconds == int(NOW) + 30 * 86400
+    assert spec.max_authentications == 5
+    assert list(spec.authorization.policies) == ["a", "b"]
+
+
+def test_only_the_token(terminal: Runner) -> None:
+    result = terminal.ctl(
+        "create", "credential", "c", "--user", "x", "--type", "access-token", "-o", "token"
+    )
+    assert result.out == "an-access-token\n"
+
+
+def test_another_token_for_a_credential(cluster: StandIn, terminal: Runner) -> None:
+    cluster.add(resource("Credential", "ci", spec={"type": "OAUTH2", "user": "ci"}))
+    out = terminal.works("create", "credential", "ci", "--rotate")
+    assert out == "Client ID: abcd-1234\nClient Secret: oauth2-secret\n"
+    assert "CreateCredential" not in cluster.methods()
+    assert terminal.ctl("create", "credential", "--rotate").code == 2
+    assert terminal.ctl("create", "credential", "x").code == 2
+    assert terminal.ctl("create", "credential", "--user", "x", "--expire-in", "soon").code == 2
+
+
+def test_one_time(cluster: StandIn, terminal: Runner) -> None:
+    terminal.ctl("create", "credential", "c", "--user", "ann", "--one-time")
+    assert cluster.objects["Credential", "c"].spec.max_authentications == 1
+
+
+def test_what_files_declare_in_an_order_that_works(cluster: StandIn, terminal: Runner) -> None:
+    text = (
+        "kind: User\nmetadata: {name: ann}\nspec: {groups: [ops]}\n---\n"
+        "kind: Group\nmetadata: {name: ops}\nspec: {}\n"
+    )
+    assert terminal.works("create", "-f", "-", stdin=text) == (
+        "group/ops created\nuser/ann created\n"
+    )
+    cluster.failures["CreateGroup"] = [RefusedError("INVALID_ARGUMENT", "no")]
+    result = terminal.ctl("create", "-f", "-", stdin=text)
+    assert (result.code, result.out) == (1, "")
+    assert "Error: stdin:5: group/ops: InvalidArgument: no\n" in result.err
+    assert "Error: stdin:1: user/ann: AlreadyExists" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["-f", "x", "namespace", "y"], ["namespace"]]
+)
+def test_what_to_create_must_be_clear(terminal: Runner, arguments: list[str]) -> None:
+    assert terminal.ctl("create", *arguments).code == 2
+
+
+def test_the_singleton_is_not_created(terminal: Runner) -> None:
+    text = "kind: ClusterConfig\nmetadata: {name: default}\nspec: {}\n"
+    result = terminal.ctl("create", "-f", "-", stdin=text)
+    assert result.code == 1
+    assert "a ClusterConfig cannot be created" in result.err

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.schema.pb import core_v1_pb2 as core
+from tests.cli.runner import Runner, resource
+from tests.client.standin import NOW
+
+if TYPE_CHECKING:
+    from tests.client.standin import StandIn
+
+
+def test_another_value_for_a_secret_and_a_config(cluster: StandIn, terminal: Runner) -> None:
+    cluster.add(resource("Secret", "key", data={"value": "old"}))
+    cluster.add(resource("Config", "app", data={"value": "old"}))
+    assert terminal.works("update", "secret", "key", "--value", "new") == "secret/key updated\n"
+    assert terminal.works("update", "config", "app", "-f", "-", stdin="new") == (
+        "config/app updated\n"
+    )
+    for kind, name in cluster.objects:
+        assert cluster.objects[kind, name].data.value_bytes == b"new"
+
+
+@pytest.mark.parametrize("kind", ["Device", "Authenticator", "Session"])
+def test_approving_and_rejecting(cluster: StandIn, terminal: Runner, kind: str) -> None:
+    item = cluster.add(resource(kind, "x-1", spec={"state": "PENDING"}))
+    assert terminal.works("update", kind.lower(), "x-1", "--approve").endswith(" updated\n")
+    assert item.spec.state == 1
+    terminal.works("update", kind.lower(), "x-1", "--reject")
+    assert item.spec.state == 3
+    assert terminal.ctl("update", kind.lower(), "x-1").code == 2
+
+
+def test_when_a_session_ends(cluster: StandIn, terminal: Runner) -> None:
+    session = cluster.add(resource("Session", "ann-1", spec={"state": "ACTIVE"}))
+    terminal.works("update", "session", "ann-1", "--expire-in", "2hours")
+    assert session.spec.expires_at.seconds == int(NOW) + 7200
+    assert session.spec.state == core.SessionSpecState__.ACTIVE
+
+
+@pytest.mark.parametrize("kind", ["User", "Service", "Credential", "Policy", "IdentityProvider"])
+def test_switching_off_and_on(cluster: StandIn, terminal: Runner, kind: str) -> None:
+    item = cluster.add(resource(kind, "x1"))
+    terminal.works("update", kind.lower(), "x1", "--disable")
+    assert item.spec.is_disabled
+    terminal.works("update", kind.lower(), "x1", "--enable")
+    assert not item.spec.is_disabled
+
+
+def test_what_files_declare(cluster: StandIn, terminal: Runner) -> None:
+    cluster.add(resource("User", "ann"))
+    cluster.add(resource("Session", "ann-1"))
+    text = (
+        "kind: User\nmetadata: {name: ann}\nspec: {email: x@lab.test}\n---\n"
+        "kind: Session\nmetadata: {name: ann-1}\nspec: {state: REJECTED}\n"
+    )
+    assert terminal.works("update", "-f", "-", stdin=text) == (
+        "user/ann updated\nsession/ann-1 updated\n"
+    )
+    result = terminal.ctl("update", "-f", "-", stdin=text.replace("name: ann}", "name: bob}"))
+    assert (result.code, result.out) == (1, "session/ann-1 updated\n")
+    assert "stdin:1: user/bob: NotFound" in result.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["-f", "x", "user", "y"], ["secret"]])
+def test_what_to_update_must_be_clear(terminal: Runner, arguments: list[str]) -> None:
+    assert terminal.ctl("update", *arguments).code == 2
+
+
+def test_a_resource_that_does_not_exist(terminal: Runner) -> None:
+    result = terminal.ctl("update", "user", "none", "--disable")
+    assert (result.code, result.out) == (1, "")
+
+
+def test_help_says_what_it_does(offline: Runner) -> None:
+    assert "Approve or reject an Authenticator." in offline.ctl("update", "--help").out
+    assert "Switch a User on or off." in offline.ctl("update", "user", "--help").out
