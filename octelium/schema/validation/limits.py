@@ -141,6 +141,10 @@ TEXTS: dict[str, tuple[str, int]] = {
     "ServiceSpecConfigLlmPluginToolsFilter.name": ("line", 256),
     "ServiceSpecConfigLlmPluginToolsFilter.type": ("line", 256),
     "value": ("text", 20_000),
+    # Payloads, which have limits of their own in bytes.
+    "SecretData.value": ("anything", 1 << 20),
+    "SecretSpecData.value": ("anything", 1 << 20),
+    "ConfigData.value": ("anything", 4 << 20),
     # The Cluster.
     "ClusterConfigSpecDnsZone.servers": ("dns server", 256),
     "ClusterConfigSpecDnsZone.domains": ("host", 256),

@@ -53,3 +53,12 @@ async def test_the_clusters_own_are_out_of_reach(api: Harness) -> None:
     assert len(listed.items) == listed.list_response_meta.total_count == 0
     forged = resource("Secret", "sys:mine", data={"value": "x"})
     assert codes(await api.refused("CreateSecret", forged))[0] == "INVALID_ARGUMENT"
+
+
+async def test_data_is_limited_in_bytes(api: Harness) -> None:
+    await api.core("CreateSecret", secret("é" * (256 << 10)))
+    error = await api.refused("UpdateSecret", secret("é" * (256 << 10) + "x"))
+    assert codes(error)[0] == "INVALID_ARGUMENT"
+    assert codes(error)[1].startswith("data")
+    for value in ("-----BEGIN PRIVATE KEY-----\n\n", "\x00\x01"):
+        await api.core("UpdateSecret", secret(value))
