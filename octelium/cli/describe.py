@@ -8,7 +8,7 @@ import click
 
 from octelium.cli.ages import age, clock_time
 from octelium.cli.formats import yaml_text
-from octelium.cli.inert import inert, inert_lines
+from octelium.cli.inert import inert
 from octelium.cli.resources import parse_targets
 from octelium.cli.verb import verb
 from octelium.cli.words import KIND_AND_NAMES
@@ -99,10 +99,11 @@ def _related(relations: Sequence[tuple[str, list[str]]]) -> list[str]:
     if not relations:
         return []
     lines = ["", "Related:"]
+    widest = max(len(label) for label, _ in relations) + 1
     for label, names in relations:
         if len(names) <= _LIST:
-            lines.append(f"  {label + ':'} {inert(', '.join(names))}")
+            lines.append(f"  {label + ':':{widest}}  {inert(', '.join(names))}")
         else:
             lines.append(f"  {label} ({len(names)}):")
-            lines += [f"    {inert_lines(name)}" for name in names]
+            lines += [f"    {inert(name)}" for name in names]
     return lines

@@ -65,12 +65,14 @@ def follow_entries(
     When the stream breaks it is made again, and what came meanwhile is fetched. Raises ApiError
     for refusals.
     """
-    # Entries are written when a request ends, and dated when it began: some are late.
+    # Entries are written when a request ends, and dated when it began: some are late. What is older
+    # than all that were seen has been left out on purpose.
     missed = ext.ListAccessLogRequest()
     missed.CopyFrom(request)
     since: Any = getattr(missed, "from")  # a keyword of Python
+    oldest = _started(seen[0]) + 1000 if seen else 0
     if seen:
-        since.FromNanoseconds(_started(seen[-1]) - _LATE)
+        since.FromNanoseconds(max(oldest, _started(seen[-1]) - _LATE))
     elif not missed.HasField("from"):
         since.FromNanoseconds(int(now() * 1e9))
     known = dict.fromkeys(entry.id for entry in seen)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from octelium.cli.formats import json_line
+from octelium.cli.loglines import JsonLines, TextLines, cells, why
+from octelium.cli.terminal import Terminal
+from octelium.client.accesslog import Entry
+from octelium.schema.jsonform import from_json
+from octelium.schema.pb import core_v1_pb2 as core
+
+NAMED = {"policyMatch": {"policy": {"policyRef": {"name": "staff"}}, "ruleName": "mail"}}
+INLINE = {
+    "policyMatch": {
+        "inlinePolicy": {"resourceRef": {"kind": "Service", "name": "wiki.default"}, "name": "own"}
+    }
+}
+
+
+def entry(
+    *,
+    status: str = "ALLOWED",
+    user: str = "ann",
+    reason: str = "POLICY_MATCH",
+    details: dict[str, Any] | None = None,
+    info: dict[str, Any] | None = None,
+    error: str = "",
+    **common: Any,
+) -> Entry:
+    http = {"request": {"method": "GET", "path": "/a", "uri": "/a"}, "response": {"code": 200}}
+    value = {
+        "kind": "AccessLog",
+        "metadata": {"id": "id-1"},
+        "entry": {
+            "common": {
+                "startedAt": "2027-01-15T08:00:00.250Z",
+                "status": status,
+                "reason": {"type": reason, "details": details or {}},
+                "userRef": {"name": user},
+                "serviceRef": {"name": "wiki.default"},
+                **common,
+            },
+            "info": info or {"http": http},
+        },
+    }
+    return Entry(from_json(core.AccessLog, value), error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"details": NAMED}, "policy staff, rule mail"),
+        ({"details": INLINE}, "inline policy own of Service wiki.default"),
+        ({"reason": "NO_POLICY_MATCH"}, "no policy match"),
+        (
+            {
+                "reason": "SESSION_NOT_ACTIVE",
+                "details": {"sessionNotActive": {"state": "PENDING"}},
+            },
+            "session not active (pending)",
+        ),
+        ({"reason": "TYPE_UNKNOWN_REASON"}, ""),
+        ({"details": NAMED, "error": "timed out"}, "policy staff, rule mail; timed out"),
+    ],
+)
+def test_why(changes: dict[str, Any], text: str) -> None:
+    assert why(entry(**changes)) == text
+
+
+def test_the_columns() -> None:
+    assert cells(entry(details=NAMED)) == (
+        "2027-01-15T08:00:00.250Z",
+        "ann",
+        "wiki.default",
+        "GET /a",
+        "200",
+        "allowed",
+        "policy staff, rule mail",
+    )
+
+
+def test_other_modes() -> None:
+    grpc = {"grpc": {"serviceFullName": "a.v1.B", "method": "C", "http": {}}}
+    assert cells(entry(info=grpc))[3:5] == ("a.v1.B/C", "-")
+    assert cells(entry(info={"tcp": {"type": "START"}}))[3] == "TCP"
+    assert cells(Entry(core.AccessLog()))[3] == "-"
+
+
+def test_who_is_not_known() -> None:
+    assert cells(entry(user=""))[1] == "unknown"
+    assert cells(entry(user="", isAnonymous=True))[1] == "anonymous"
+
+
+def test_what_a_request_says_of_itself_does_nothing() -> None:
+    request = {"method": "GET", "uri": "/\x1b[2J\r\n\u202e", "path": "/"}
+    assert cells(entry(info={"http": {"request": request}}))[3] == "GET /\\x1b[2J\\r\\n\\u202e"
+
+
+def test_columns_are_as_wide_as_the_first_entries_need() -> None:
+    lines = TextLines(Terminal({}))
+    long = entry(user="a-user-with-a-long-name", details=NAMED)
+    first = lines.first([entry(details=NAMED), long])
+    starts = {
+        text.index(word) for text, word in zip(first, ("SERVICE", "wiki", "wiki"), strict=True)
+    }
+    assert len(starts) == 1
+    assert lines.next(entry(details=NAMED)) == first[1]
+    assert TextLines(Terminal({})).first([])[0].split() == [
+        "TIME", "WHO", "SERVICE", "REQUEST", "STATUS", "DECISION", "WHY",
+    ]  # fmt: skip
+
+
+def test_json_lines_are_the_official_form() -> None:
+    lines = JsonLines(json_line)
+    (text,) = lines.first([entry(details=NAMED)])
+    assert from_json(core.AccessLog, json.loads(text)) == entry(details=NAMED).log
+    assert "\n" not in text

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from octelium.cli.logs import StatusRange
+from octelium.schema.jsonform import from_json
+from octelium.schema.pb import core_v1_pb2 as core
+from tests.cli.test_loglines import NAMED, entry
+from tests.client.standin import NOW, RefusedError
+
+if TYPE_CHECKING:
+    from tests.cli.runner import Runner
+    from tests.client.standin import StandIn
+
+
+def log(number: int, **changes: object) -> core.AccessLog:
+    made: core.AccessLog = entry(details=NAMED, **changes).log  # type: ignore[arg-type]  # any of its options
+    made.metadata.id = f"id-{number}"
+    made.entry.common.started_at.FromNanoseconds(int((NOW + number) * 1e9))
+    return made
+
+
+@pytest.fixture
+def logged(cluster: StandIn, terminal: Runner) -> Runner:
+    cluster.log = [
+        (log(1), ""),
+        (log(2, user="bob", status="DENIED"), "Octelium refused it"),
+    ]
+    return terminal
+
+
+def test_the_log_as_text(logged: Runner) -> None:
+    assert logged.works("logs") == (
+        "TIME                      WHO           SERVICE           REQUEST                   STATUS"
+        "  DECISION  WHY\n"
+        "2027-01-15T08:00:01.000Z  ann           wiki.default      GET /a                    200   "
+        "  allowed   policy staff, rule mail\n"
+        "2027-01-15T08:00:02.000Z  bob           wiki.default      GET /a                    200   "
+        "  denied    policy staff, rule mail; Octelium refused it\n"
+    )
+
+
+def test_the_log_as_json(logged: Runner) -> None:
+    lines = logged.works("logs", "-o", "json").splitlines()
+    found = [from_json(core.AccessLog, json.loads(line)) for line in lines]
+    assert found == [log(1), log(2, user="bob", status="DENIED")]
+
+
+def test_every_filter_is_sent(cluster: StandIn, terminal: Runner) -> None:
+    words = (
+        "--service wiki --user ann --session ann-1 -n prod --status 4xx --decision DENIED "
+        "--reason no-policy-match --path /admin --since 1h --until 2027-01-15T08:00:00Z --id x"
+    )
+    result = terminal.ctl("logs", *words.split())
+    assert (result.code, result.err) == (0, "There are no such entries.\n")
+    request = cluster.calls[-1].request
+    sent = {field.name: value for field, value in request.ListFields()}
+    assert sent.pop("from").seconds == int(NOW) - 3600
+    assert sent.pop("to").seconds == int(NOW)
+    assert sent.pop("limit") == 1000
+    assert sent == {
+        "service": "wiki",
+        "user": "ann",
+        "session": "ann-1",
+        "namespace": "prod",
+        "decision": "denied",
+        "reason": "NO_POLICY_MATCH",
+        "http_status_min": 400,
+        "http_status_max": 499,
+        "path_prefix": "/admin",
+        "id": "x",
+    }
+
+
+def test_following_goes_on_until_ctrl_c(cluster: StandIn, logged: Runner) -> None:
+    cluster.live.put(log(3, user="eve"))
+    cluster.live.put(RefusedError("PERMISSION_DENIED", "your Session has ended"))
+    result = logged.ctl("logs", "-f", "--tail", "1")
+    assert result.code == 1
+    rows = result.out.splitlines()
+    assert [row.split()[1] for row in rows] == ["WHO", "bob", "eve"]
+    assert "your Session has ended" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-f", "--id", "x"],
+        ["-f", "--until", "1h"],
+        ["--since", "soon"],
+        ["--status", "abc"],
+        ["--tail", "0"],
+        ["--decision", "maybe"],
+    ],
+)
+def test_what_makes_no_sense(logged: Runner, arguments: list[str]) -> None:
+    assert logged.ctl("logs", *arguments).code == 2
+
+
+def test_an_unknown_reason_with_a_suggestion(logged: Runner) -> None:
+    result = logged.ctl("logs", "--reason", "no_policy_mach")
+    assert result.code == 1
+    assert "NO_POLICY_MATCH" in result.err
+
+
+def test_a_cluster_without_a_log(cluster: StandIn, terminal: Runner) -> None:
+    cluster.foreign = True
+    result = terminal.ctl("logs")
+    assert (result.code, result.out) == (1, "")
+    assert "does not offer its access log" in result.err
+
+
+def test_statuses() -> None:
+    convert = StatusRange().convert
+    assert convert("403", None, None) == (403, 403)
+    assert convert("5XX", None, None) == (500, 599)
+    assert convert("400-403", None, None) == (400, 403)
+    for text in ("", "x", "-", "99", "600", "500-400", "4x", "\u0664xx"):
+        with pytest.raises(click.BadParameter):
+            convert(text, None, None)
