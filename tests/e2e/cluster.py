@@ -56,6 +56,12 @@ def wait_for(attempt: Callable[[], Any], seconds: float = 30, every: float = 0.0
         time.sleep(every)
 
 
+def _to_loopback(request: httpx.Request) -> None:
+    """Connect to 127.0.0.1 whatever the name; not every resolver knows `*.localhost`."""
+    request.extensions["sni_hostname"] = request.url.host
+    request.url = request.url.copy_with(host="127.0.0.1")
+
+
 @dataclass
 class Cluster:
     """`octelium up` on free ports of the loopback interface."""
@@ -198,7 +204,8 @@ class Cluster:
 
     def http(self, **options: Any) -> httpx.Client:
         """A client whose every `https://NAME.octelium.localhost` reaches this Cluster."""
-        return httpx.Client(verify=self.tls(), timeout=20, **options)
+        hooks = {"request": [_to_loopback]}
+        return httpx.Client(verify=self.tls(), timeout=20, event_hooks=hooks, **options)
 
     def url(self, service: str, path: str = "/") -> str:
         """The URL of a Service (empty for the domain itself)."""

@@ -17,28 +17,34 @@ spec: {}
 ---
 """
 RULE = """kind: Policy
-metadata: {name: p}
+metadata: {name: a-policy}
 spec:
   rules:
     - effect: ALLOW
       condition:
         match: """
 TWICE = "kind: Group\nmetadata: {name: twice}\nspec: {}\n---\n"
-USER = "kind: User\nmetadata: {name: u}\nspec: "
+USER = "kind: User\nmetadata: {name: somebody}\nspec: "
 CASES = {
     "bad YAML": ("kind: User\n  metadata: [", ["file.yaml"]),
     "an unknown field": (
         USER + "{type: HUMAN, emial: a@b.example}\n",
         ["file.yaml", "emial", "email"],
     ),
-    "an unknown kind": ("kind: Servise\nmetadata: {name: s}\nspec: {}\n", ["Servise", "Service"]),
+    "an unknown kind": (
+        "kind: Servise\nmetadata: {name: a-service}\nspec: {}\n",
+        ["Servise", "Service"],
+    ),
     "a missing reference": (USER + "{type: HUMAN, groups: [nobody-knows]}\n", ["nobody-knows"]),
     "a wrong type": (USER + "{type: HUMAN, groups: x}\n", ["groups"]),
     "a wrong enum": (USER + "{type: HUMEN}\n", ["HUMEN", "HUMAN"]),
     "bad CEL": (RULE + "ctx.user.", ["spec.rules[0].condition.match"]),
     "an unquoted CEL text": (RULE + '"ops" in ctx.user.spec.groups', ["file.yaml", "quote"]),
     "a duplicate": (TWICE + TWICE, ["twice"]),
-    "a duplicate key": ("kind: User\nkind: Group\nmetadata: {name: u}\nspec: {}\n", ["kind"]),
+    "a duplicate key": (
+        "kind: User\nkind: Group\nmetadata: {name: somebody}\nspec: {}\n",
+        ["kind"],
+    ),
     "oversize": (RULE + "a" * 10_001, ["spec.rules[0].condition.match"]),
 }
 

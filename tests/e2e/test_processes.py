@@ -25,9 +25,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, upstream_port: int) -> Ite
         cluster.start()
         cluster.login()
         cluster.apply(
-            workload("w"),
+            workload("worker-user"),
             service("echo", f"http://127.0.0.1:{upstream_port}", "allow-all"),
-            credential("w-token", "w"),
+            credential("w-token", "worker-user"),
         )
         yield cluster
     finally:
