@@ -195,14 +195,14 @@ class Harness:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=reply.FromString,
         )
-        session = as_session or self.session
-        return await function(
-            request,
-            metadata=(
-                ("x-octelium-session-uid", session.metadata.uid),
-                ("x-octelium-session-ref", json.dumps(to_json(reference(session)))),
-            ),
-            timeout=30,
+        return await function(request, metadata=self.credentials(as_session), timeout=30)
+
+    def credentials(self, session: core.Session | None = None) -> tuple[tuple[str, str], ...]:
+        """What the proxy would say of a caller, by default the administrator."""
+        session = session or self.session
+        return (
+            ("x-octelium-session-uid", session.metadata.uid),
+            ("x-octelium-session-ref", json.dumps(to_json(reference(session)))),
         )
 
     async def core(self, method: str, request: Any = None, *, session: Any = None) -> Any:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+import grpc
+import grpc.aio
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from octelium.apiserver.core.service import DESCRIPTOR
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.apiserver.harness import codes, resource
@@ -107,3 +114,50 @@ async def test_every_reply_is_preceded_by_a_publication(api: Harness) -> None:
     await api.core("CreateGroup", resource("Group", "ops"))
     await api.refused("CreateGroup", resource("Group", "ops"))
     assert api.published == before + 2
+
+
+async def test_of_callers_at_the_same_moment_one_gets_the_name(api: Harness) -> None:
+    attempts = (api.core("CreateGroup", resource("Group", "ops")) for _ in range(10))
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    made = [result for result in results if isinstance(result, core.Group)]
+    errors = [result for result in results if isinstance(result, grpc.aio.AioRpcError)]
+    assert (len(made), len(errors)) == (1, 9)
+    assert {error.code() for error in errors} == {grpc.StatusCode.ALREADY_EXISTS}
+
+
+def mutations(data: bytes, random: Random) -> list[bytes]:
+    """Garbage, cut-off and altered forms of a message."""
+    found = [random.randbytes(random.randint(1, 60)), data[: random.randint(0, len(data))]]
+    for _ in range(6):
+        altered = bytearray(data)
+        for _ in range(random.randint(1, 4)):
+            altered[random.randrange(len(altered))] = random.choice((0, 8, 0x7F, 0xFF, 65))
+        found.append(bytes(altered))
+    return found
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_no_request_brings_a_method_down(api: Harness, seed: int) -> None:
+    random = Random(seed)
+    seeds = {
+        "User": resource("User", "alice", spec={"type": "HUMAN", "email": "a@example.com"}),
+        "Service": resource("Service", "wiki", spec={"mode": "WEB", "config": {}}),
+        "Policy": resource(
+            "Policy",
+            "staff",
+            spec={"rules": [{"effect": "ALLOW", "condition": {"match": 'ctx.user.spec.x == "a"'}}]},
+        ),
+    }
+    options = meta.GetOptions(name="alice", uid="11111111-1111-4111-8111-111111111111")
+    for method in DESCRIPTOR.methods:
+        given_message = seeds.get(method.input_type.name, options)
+        for data in mutations(given_message.SerializeToString(), random):
+            function: Any = api.channel.unary_unary(f"/{DESCRIPTOR.full_name}/{method.name}")
+            call = function(data, metadata=api.credentials(), timeout=10)
+            code = await call.code()
+            assert code not in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN), (
+                f"{method.name} {data.hex()}"
+            )
