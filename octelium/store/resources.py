@@ -128,7 +128,10 @@ class Resources(Reader):
         await self._acquire()
         try:
             transaction = Transaction(self._state, self._vault, actor, self._clock())
-            yield transaction
+            try:
+                yield transaction
+            finally:
+                transaction.end()
         except BaseException:
             self._release()
             raise

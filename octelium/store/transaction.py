@@ -45,6 +45,7 @@ class Transaction(Reader):
         self._staged: dict[tuple[str, str], Item] = {}
         self._deleted: dict[tuple[str, str], Item] = {}
         self._names: dict[tuple[str, str], Item] = {}
+        self._ended = False
 
     @property
     def changed(self) -> bool:
@@ -57,6 +58,7 @@ class Transaction(Reader):
         Raises InvalidArgument for a name that the store cannot keep, AlreadyExists for one that
         is taken.
         """
+        self._check_open()
         draft: Any = _copy(message)
         kind, name = kind_of(message).name, draft.metadata.name
         if not is_stored_name(name):
@@ -75,6 +77,7 @@ class Transaction(Reader):
         Raises NotFound; ResourceChanged when the message is not made from the current version;
         InvalidArgument for another name.
         """
+        self._check_open()
         draft: Any = _copy(message)
         kind, metadata = kind_of(message).name, draft.metadata
         current = self._by_uid(kind, metadata.uid)
@@ -97,6 +100,7 @@ class Transaction(Reader):
 
         Raises NotFound.
         """
+        self._check_open()
         name = kind if isinstance(kind, str) else kind.DESCRIPTOR.name
         current = self._by_uid(name, uid)
         if current is None:
@@ -108,6 +112,10 @@ class Transaction(Reader):
         if uid in self._state.shelves[name].by_uid:
             self._deleted[name, uid] = _item(name, last, None, current)
         return last
+
+    def end(self) -> None:
+        """Refuse any further change: the block is left, and what it changed is decided."""
+        self._ended = True
 
     def discard(self) -> None:
         """Forget every change, so that leaving the transaction commits nothing."""
@@ -127,6 +135,10 @@ class Transaction(Reader):
             before = self._state.shelves[kind].by_uid.get(uid)
             if item.part is not None and (before is None or before.part is not item.part):
                 yield Write(PARTS[kind].record_kind, uid, uid, SCHEMA_ID, item.part)
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise RuntimeError("the transaction has ended: nothing more can be changed in it")
 
     def _stage(self, kind: str, draft: Any, current: Item | None) -> None:
         stored = current.part if current is not None else None

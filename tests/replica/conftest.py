@@ -1,10 +1,11 @@
-"""Resources over a fresh store, and a feed of them."""
+"""Resources over a fresh store, and a feed of them, on the event loop of the servers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.feed import FeedServer
@@ -14,8 +15,13 @@ from octelium.store.vault import Vault
 from tests.replica.samples import listening, socket_path
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    import asyncio
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

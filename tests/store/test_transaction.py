@@ -230,6 +230,20 @@ async def test_discarding_commits_nothing(resources: Resources) -> None:
     assert resources.revision == 1
 
 
+async def test_nothing_can_be_changed_after_the_end(resources: Resources) -> None:
+    uid = await put(resources, group("staff"))
+    async with resources.transaction() as tx:
+        stored = tx.get(core.Group, uid=uid)
+    for late in (
+        lambda: tx.create(group("late")),
+        lambda: tx.update(described(stored, "late")),
+        lambda: tx.delete("Group", uid),
+    ):
+        with pytest.raises(RuntimeError, match="has ended"):
+            late()
+    assert tx.get(core.Group, uid=uid).metadata.description == ""
+
+
 async def test_a_part_that_is_not_carried_stays(resources: Resources) -> None:
     await put(resources, secret("key", "hunter2"))
     await put(resources, session("root-x", authentications=2))
