@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 14
 _LIST = 5
+_REFERENCE = frozenset({"apiVersion", "kind", "uid", "name", "resourceVersion"})
 
 
 @verb(
@@ -89,10 +90,21 @@ def _when(instant: Any, now: float) -> str:
 def _section(title: str, message: Any) -> list[str]:
     from octelium.schema.jsonform import to_json
 
-    value = to_json(message)
+    value = _short(to_json(message))
     if not value:
         return []
     return ["", f"{title}:", *(f"  {line}" for line in yaml_text(value).splitlines())]
+
+
+def _short(value: Any) -> Any:
+    """The same with the name in place of each ObjectReference."""
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() <= _REFERENCE and "name" in value and "kind" in value:
+        return value["name"]
+    return {key: _short(item) for key, item in value.items()}
 
 
 def _related(relations: Sequence[tuple[str, list[str]]]) -> list[str]:

@@ -33,11 +33,13 @@ def report(error: Exception, terminal: Terminal, about: str = "") -> None:
             terminal.fail(f"{prefix}{fault}")
         return
     remedy = error.remedy if isinstance(error, ClientError) else ""
-    if isinstance(error, ApiError) and not remedy:
+    if isinstance(error, ApiError) and not remedy and error.message in _BARE:
         remedy = _REMEDIES.get(error.code, "")
     terminal.fail(f"{prefix}{error}", remedy)
 
 
+# Refusals that say nothing of their own: those of the proxy in front of the API.
+_BARE = ("", "Octelium: Unauthenticated", "Octelium: Unauthorized")
 _REMEDIES = {
     "UNAUTHENTICATED": "log in again: octelium login --auth-token TOKEN",
     "PERMISSION_DENIED": "the Policies of this Session, its User or Groups do not allow the call",

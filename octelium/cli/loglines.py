@@ -137,4 +137,6 @@ def _request(info: Any) -> str:
 
 def _status(info: Any) -> str:
     http = _http(info)
+    if info.grpc.status:
+        return f"grpc:{info.grpc.status}"
     return str(http.response.code or "") if http is not None else ""

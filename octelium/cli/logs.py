@@ -123,10 +123,11 @@ def logs(
     client = invocation.client
     count = limit or (10_000 if since is not None else 100)
     entries = last_entries(client.api.ext, request, count)
-    for text in lines.first(entries):
-        invocation.terminal.show(text)
     if not entries and not follow:
         invocation.terminal.note("There are no such entries.")
+        return
+    for text in lines.first(entries):
+        invocation.terminal.show(text)
     if follow:
         for entry in follow_entries(
             client.api.ext,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
-
-# grpc's own log would mix with what the command says; errors arrive as exceptions anyway.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 

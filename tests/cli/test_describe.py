@@ -35,8 +35,7 @@ Spec:
     - lost
 
 Status:
-  namespaceRef:
-    name: default
+  namespaceRef: default
 
 Related:
   Host names:  wiki.lab.test, wiki.default.lab.test
@@ -64,6 +63,7 @@ def wiki(cluster: StandIn, terminal: Runner) -> Runner:
     service.metadata.display_name = "The \x1b[2JWiki"
     service.metadata.labels.update({"b": "2", "a": "1"})
     service.metadata.actor_ref.name = "root-1"
+    service.status.namespace_ref.kind = "Namespace"
     service.metadata.actor_operation = "core.v1/CreateService"
     return terminal
 

@@ -83,8 +83,10 @@ def test_the_columns() -> None:
 
 
 def test_other_modes() -> None:
-    grpc = {"grpc": {"serviceFullName": "a.v1.B", "method": "C", "http": {}}}
+    grpc: dict[str, Any] = {"grpc": {"serviceFullName": "a.v1.B", "method": "C", "http": {}}}
     assert cells(entry(info=grpc))[3:5] == ("a.v1.B/C", "-")
+    grpc["grpc"]["status"] = 7
+    assert cells(entry(info=grpc))[4] == "grpc:7"
     assert cells(entry(info={"tcp": {"type": "START"}}))[3] == "TCP"
     assert cells(Entry(core.AccessLog()))[3] == "-"
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -93,6 +95,19 @@ def test_without_verification_whatever_certificate_is_shown_is_taken(cluster: St
     assert ask(target(cluster, name=name, ca=other, insecure=True), warnings) == "root"
     assert len(warnings) == 1
     assert "not verified" in warnings[0]
+
+
+def test_grpc_itself_says_nothing(cluster: StandIn) -> None:
+    code = (
+        "import sys, octelium.client.stub\n"  # whichever module comes first
+        "from octelium.client.channel import open_channel\n"
+        "from octelium.client.settings import Target\n"
+        f"channel = open_channel(Target('d', '127.0.0.1', {cluster.port}, 'd', None), print)\n"
+        "try: channel.unary_unary('/a.b/C')(b'', timeout=5)\n"
+        "except Exception: print('failed')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("failed\n", "")
 
 
 def test_a_socket_that_adds_the_identity(cluster: StandIn, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,9 +101,20 @@ def test_binary_trailers_come_with_the_error(cluster: StandIn, stub: Stub) -> No
     assert caught.value.trailers["why-bin"] == b"\x00\xff"
 
 
-def test_no_answer_in_time(cluster: StandIn, stub: Stub) -> None:
+def test_no_answer_in_time(
+    cluster: StandIn, stub: Stub, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    def wait(*_arguments: object) -> core.User:
+        released.wait(10)
+        return core.User()
+
+    monkeypatch.setattr(cluster, "answer", wait)
     with pytest.raises(ApiError, match="did not answer in time"):
-        stub.call("GetUser", meta.GetOptions(name="bob"), _BEARING, deadline=0)
+        stub.call("GetUser", meta.GetOptions(name="bob"), _BEARING, deadline=0.05)
+    released.set()
+    assert pauses == []
 
 
 def test_a_stream_ends_with_its_call(cluster: StandIn, channel: grpc.Channel) -> None:
