@@ -59,7 +59,7 @@ from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
 from octelium.visibility.metrics import Registry
 from octelium.visibility.query import AccessLogReader
-from octelium.visibility.store import LogStore
+from octelium.visibility.store import LogStore, LogStoreError
 
 if TYPE_CHECKING:
     from octelium.apiserver.rpc import Publish
@@ -262,7 +262,7 @@ def run(assignment: Assignment) -> int:
 
     try:
         uvloop.run(main())
-    except (BootstrapError, StoreError, OSError) as error:
+    except (BootstrapError, StoreError, LogStoreError, OSError) as error:
         _LOG.debug("cannot start", exc_info=True)
         assignment.tell({"error": str(error)})
         return EXIT_UNUSABLE

@@ -35,13 +35,17 @@ CREATE INDEX IF NOT EXISTS block_by_time ON block (started_max);
 """
 
 
+class LogStoreError(Exception):
+    """The log store cannot be used; the text names the file and what to do."""
+
+
 class LogStore:
     """Appends, reads and forgets blocks. Used from one thread.
 
     `retention` is in seconds, `capacity` in bytes; the oldest blocks go first.
 
     Raises:
-        sqlite3.DatabaseError: the file cannot be opened as a database.
+        LogStoreError: the file cannot be opened as a database.
     """
 
     def __init__(
@@ -60,11 +64,14 @@ class LogStore:
         self._capacity = capacity
         self._clock = clock
         self._listeners: list[Callable[[Batch], None]] = []
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
-        path.chmod(0o600)
+        try:
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise LogStoreError(f"{path}: {error}; move it away to begin a new log") from error
 
     def close(self) -> None:
         """Close the file."""

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from octelium.visibility.batch import encode
-from octelium.visibility.store import LogStore
+from octelium.visibility.store import LogStore, LogStoreError
 from tests.visibility.samples import record
 
 if TYPE_CHECKING:
@@ -85,5 +84,5 @@ def test_listeners_hear_of_batches_until_they_leave(store: LogStore) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     path.write_bytes(b"not a database, but long enough to be taken for one" * 40)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(LogStoreError, match=r"log\.db: file is not a database; move it away"):
         LogStore(path)

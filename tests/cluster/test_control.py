@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from octelium.cluster.certificates import make_cluster_certificate
+from tests.e2e.cluster import DOMAIN, wait_for
+
+if TYPE_CHECKING:
+    from tests.cluster.conftest import SourceCluster
+
+
+def test_health_and_metrics_are_on_the_admin_address_only(running: SourceCluster) -> None:
+    admin = f"http://127.0.0.1:{running.admin}"
+    assert httpx.get(f"{admin}/readyz").json()["checks"] == {"workers": "ok", "log": "ok"}
+
+    def counted() -> None:
+        text = httpx.get(f"{admin}/metrics").text
+        assert 'octelium_store_revision{process="control"}' in text
+        assert 'octelium_replica_revision{process="worker-0"}' in text
+
+    wait_for(counted, 10)
+    with running.http() as http:
+        for path in ("/readyz", "/metrics", "/healthz", "/certificate"):
+            assert http.get(running.url("", path), follow_redirects=False).status_code == 303
+
+
+def test_sockets_and_data_are_private(running: SourceCluster) -> None:
+    for path in (running.data / "run").iterdir():
+        assert path.stat().st_mode & 0o177 == 0, path
+    assert (running.data / "store").stat().st_mode & 0o077 == 0
+    assert (running.data / "logs.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_certificate_is_replaced_while_connections_go_on(running: SourceCluster) -> None:
+    ca, pair = make_cluster_certificate(DOMAIN)
+    transport = httpx.HTTPTransport(uds=str(running.data / "run/admin.sock"))
+    with running.http() as before, httpx.Client(transport=transport) as admin:
+        assert before.get(running.url("", "/login")).status_code == 200
+        body = {"namespace": "default", "certificate": pair.chain, "key": pair.key}
+        bad = {**body, "namespace": "nowhere"}
+        assert admin.put("http://local/certificate", json=bad).status_code == 400
+        assert admin.put("http://local/certificate", json=body).status_code == 200
+        assert before.get(running.url("", "/login")).status_code == 200
+        with running.http() as old, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
+            wait_for(lambda: old.get(running.url("", "/login")) and False, 1)
+    (running.data / "ca.pem").write_text(ca)
+    with running.http() as http:
+        assert http.get(running.url("", "/login")).status_code == 200
+
+
+def test_the_first_token_is_saved_for_its_owner_alone(running: SourceCluster) -> None:
+    saved = running.folder / "token"
+    assert saved.stat().st_mode & 0o077 == 0
+    assert running.token in running.log.read_text()
