@@ -38,6 +38,7 @@ QUEUE_LIMIT = 64 * 1024 * 1024
 _KEPT_COMMITS = 1024
 _KEPT_BYTES = 8 * 1024 * 1024
 _KEPT_READERS = 1024
+_ACCEPT_AGAIN = 0.5
 
 
 class FeedServer:
@@ -65,6 +66,7 @@ class FeedServer:
         self._taken: OrderedDict[bytes, int] = OrderedDict()
         self._unsubscribe: Callable[[], None] | None = None
         self._connections: set[_Served] = set()
+        self._resuming: asyncio.TimerHandle | None = None
 
     def on(self, topic: str, handler: Callable[[str, bytes], None]) -> None:
         """Have `handler(worker, payload)` called with each batch that a follower sends.
@@ -82,6 +84,10 @@ class FeedServer:
         if self._committed.value > self._resources.revision:
             # The store went back to a backup: readers must not wait for what is gone.
             self._committed.value = self._resources.revision
+        self._listen()
+
+    def _listen(self) -> None:
+        self._resuming = None
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     def close(self) -> None:
@@ -90,6 +96,8 @@ class FeedServer:
             return
         self._unsubscribe()
         self._unsubscribe = None
+        if self._resuming is not None:
+            self._resuming.cancel()
         asyncio.get_running_loop().remove_reader(self._listener)
         self._listener.close()
         for served in tuple(self._connections):
@@ -122,6 +130,14 @@ class FeedServer:
         try:
             stream, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # Out of descriptors, most likely: the listener would stay readable and be asked on
+            # every turn of the loop.
+            _LOG.error("no follower can be accepted for a while: %s", error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            self._resuming = loop.call_later(_ACCEPT_AGAIN, self._listen)
             return
         served = _Served()
         served.connection = Connection(

@@ -38,6 +38,7 @@ __all__ = [
     "Filter",
     "Item",
     "Page",
+    "ResourceVersion",
     "Resources",
     "Transaction",
     "reference",

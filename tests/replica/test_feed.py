@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import subprocess
 import sys
@@ -257,6 +258,44 @@ async def test_a_follower_that_reads_nothing_holds_up_nobody(
     assert replica.revision == resources.revision
     await stuck.read(lambda: False)
     assert stuck.ended
+    follower.close()
+    server.close()
+
+
+class Exhausted:
+    """A listener of a process that has no descriptor left, for a while."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self.refusals = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._listener, name)
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.refusals < 3:
+            self.refusals += 1
+            raise OSError(errno.EMFILE, "too many open files")
+        return self._listener.accept()
+
+
+async def test_without_descriptors_it_waits_and_then_goes_on(
+    resources: Resources,
+    committed: CommittedRevision,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(feed_module, "_ACCEPT_AGAIN", 0.01)
+    listener = Exhausted(listening(path))
+    server = FeedServer(resources, listener, committed)  # type: ignore[arg-type]  # stands in for it
+    server.start()
+    await put(resources, core.Group(metadata=named("staff")))
+    follower = Follower(path, Replica(), committed)
+    follower.start()
+    assert await follower.catch_up(5)
+    assert listener.refusals == 3
+    assert "too many open files" in caplog.text
     follower.close()
     server.close()
 
