@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octelium.policy.cel.errors import (
+    BudgetError,
+    CelError,
+    MissingDataError,
+    UnknownDataError,
+)
+from octelium.policy.cel.logic import combine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.policy.cel.values import Frame
+
+UNKNOWN = UnknownDataError("later")
+FIRST = CelError("first")
+SECOND = MissingDataError("second")
+
+
+def operand(outcome: object) -> Callable[[Frame], object]:
+    def run(_frame: Frame) -> object:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return run
+
+
+def run(operator: str, *outcomes: object) -> bool:
+    result = combine(operator, [operand(outcome) for outcome in outcomes])([])
+    assert isinstance(result, bool)
+    return result
+
+
+OUTCOMES = st.sampled_from([True, False, FIRST, SECOND, UNKNOWN, "text", 1, None])
+
+
+@given(st.lists(OUTCOMES, min_size=2, max_size=5))
+def test_the_specified_table(outcomes: list[object]) -> None:
+    for operator, decisive in (("_&&_", False), ("_||_", True)):
+        if any(outcome is decisive for outcome in outcomes):
+            assert run(operator, *outcomes) is decisive
+        elif all(outcome is (not decisive) for outcome in outcomes):
+            assert run(operator, *outcomes) is not decisive
+        else:
+            with pytest.raises(CelError) as caught:
+                run(operator, *outcomes)
+            if UNKNOWN in outcomes:
+                assert caught.value is UNKNOWN
+            else:
+                bad = next(
+                    outcome
+                    for outcome in outcomes
+                    if outcome is decisive or not isinstance(outcome, bool)
+                )
+                if isinstance(bad, Exception):
+                    assert caught.value is bad
+                else:
+                    assert "no such overload" in str(caught.value)
+
+
+def test_an_exhausted_budget_decides_everything() -> None:
+    with pytest.raises(BudgetError):
+        run("_||_", BudgetError("enough"), True)
+    with pytest.raises(BudgetError):
+        run("_||_", FIRST, BudgetError("enough"), True)
+    with pytest.raises(BudgetError):
+        run("_&&_", FIRST, BudgetError("enough"))

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octelium.policy.cel.errors import CompileError, EvaluationError
+from octelium.policy.condition import (
+    MAX_DEPTH,
+    REGO_NOT_OFFERED,
+    CompiledCondition,
+    ConditionError,
+    compile_condition,
+)
+from octelium.schema.jsonform import from_json
+from octelium.schema.pb import core_v1_pb2 as core
+
+YES: dict[str, Any] = {"matchAny": True}
+NO: dict[str, Any] = {"matchAny": False}
+BROKEN: dict[str, Any] = {"match": "1 / 0 > 1"}
+MISSING: dict[str, Any] = {"match": "ctx.nope == 1"}
+
+
+def compiled(form: dict[str, Any]) -> CompiledCondition:
+    return compile_condition(from_json(core.Condition, form))
+
+
+def holds(form: dict[str, Any], **ctx: Any) -> bool:
+    return compiled(form).evaluate(ctx)
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (YES, True),
+        (NO, False),
+        ({}, False),
+        ({"match": "ctx.a == 1"}, True),
+        ({"match": "ctx.a == 2"}, False),
+        ({"not": "ctx.a == 1"}, False),
+        ({"not": "ctx.a == 2"}, True),
+        (MISSING, False),
+        ({"not": "ctx.nope == 1"}, True),
+        ({"not": "!(ctx.nope == 1)"}, True),
+        ({"all": {"of": [YES, YES]}}, True),
+        ({"all": {"of": [YES, NO]}}, False),
+        ({"any": {"of": [NO, YES]}}, True),
+        ({"any": {"of": [NO, NO]}}, False),
+        ({"none": {"of": [NO, NO]}}, True),
+        ({"none": {"of": [NO, YES]}}, False),
+        ({"all": {"of": []}}, False),
+        ({"any": {"of": []}}, False),
+        ({"none": {"of": []}}, False),
+        ({"none": {}}, False),
+        ({"all": {"of": [YES, {"any": {"of": [NO, {"none": {"of": [NO]}}]}}]}}, True),
+        ({"all": {"of": [{}]}}, False),
+        ({"none": {"of": [{}]}}, True),
+        # Evaluation stops at the first child that decides.
+        ({"all": {"of": [NO, BROKEN]}}, False),
+        ({"any": {"of": [YES, BROKEN]}}, True),
+        ({"none": {"of": [YES, BROKEN]}}, False),
+    ],
+)
+def test_forms(form: dict[str, Any], expected: bool) -> None:
+    assert holds(form, a=1) is expected
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        BROKEN,
+        {"not": "1 / 0 > 1"},
+        {"match": "ctx.a"},
+        {"not": "ctx.a"},
+        {"all": {"of": [YES, BROKEN]}},
+        {"all": {"of": [BROKEN, NO]}},
+        {"any": {"of": [BROKEN, YES]}},
+        {"none": {"of": [NO, BROKEN]}},
+        {"any": {"of": [{"all": {"of": [BROKEN]}}, YES]}},
+    ],
+)
+def test_an_error_ends_the_whole(form: dict[str, Any]) -> None:
+    with pytest.raises(EvaluationError):
+        holds(form, a=1)
+
+
+def test_attrs_are_absent_or_given() -> None:
+    condition = compiled({"match": "attrs.level == 3"})
+    assert condition.evaluate({}, {"level": 3})
+    assert not condition.evaluate({}, {})
+    assert not condition.evaluate({})
+
+
+def test_what_it_reads() -> None:
+    condition = compiled(
+        {
+            "any": {
+                "of": [
+                    {"match": "ctx.user.spec.type == 'HUMAN'"},
+                    {"not": "ctx.request.http.path == '/'"},
+                    {"none": {"of": [{"match": "ctx.request.http.path.startsWith('/a')"}]}},
+                ]
+            }
+        }
+    )
+    assert condition.reads == {("user", "spec", "type"), ("request", "http", "path")}
+    assert not condition.volatile
+    assert not condition.whole
+    assert not condition.only_request
+    assert compiled({"match": "ctx.request.ip == ''"}).only_request
+    assert compiled({"any": {"of": [NO, {"match": "now() > timestamp(0)"}]}}).volatile
+    assert compiled({"match": "json.marshal(ctx) == ''"}).whole
+    assert not compiled(YES).only_request
+
+
+@pytest.mark.parametrize(
+    ("form", "path"),
+    [
+        ({"match": "nope("}, "match"),
+        ({"not": "nope("}, "not"),
+        ({"all": {"of": [YES, {"match": "nope("}]}}, "all.of[1].match"),
+        ({"none": {"of": [{"any": {"of": [{"not": ""}]}}]}}, "none.of[0].any.of[0].not"),
+        ({"match": "'a'.matches('(')"}, "match"),
+    ],
+)
+def test_errors_name_the_part(form: dict[str, Any], path: str) -> None:
+    with pytest.raises(ConditionError) as caught:
+        compiled(form)
+    assert caught.value.path == path
+    assert str(caught.value).startswith(path)
+
+
+def test_rego_is_refused() -> None:
+    form = {"any": {"of": [YES, {"opa": {"inline": "package octelium.condition"}}]}}
+    with pytest.raises(ConditionError, match=REGO_NOT_OFFERED) as caught:
+        compiled(form)
+    assert caught.value.path == "any.of[1].opa"
+
+
+def test_depth_is_bounded() -> None:
+    form = YES
+    for _ in range(MAX_DEPTH - 1):
+        form = {"all": {"of": [form]}}
+    assert holds(form)
+    with pytest.raises(CompileError, match="levels deep"):
+        holds({"all": {"of": [form]}})
+
+
+CONDITIONS = st.recursive(
+    st.sampled_from([YES, NO, BROKEN, MISSING, {}, {"not": "ctx.nope == 1"}]),
+    lambda inner: st.builds(
+        lambda form, of: {form: {"of": of}},
+        st.sampled_from(["all", "any", "none"]),
+        st.lists(inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+def model(form: dict[str, Any]) -> bool:
+    """The meaning of a condition, spelled out."""
+    if not form:
+        return False
+    ((kind, value),) = form.items()
+    if kind == "matchAny":
+        return bool(value)
+    if kind == "match":
+        if value == BROKEN["match"]:
+            raise EvaluationError
+        return False
+    if kind == "not":
+        return True
+    if not value["of"]:
+        return False
+    wanted = {"all": False, "any": True, "none": True}[kind]
+    for part in value["of"]:
+        if model(part) is wanted:
+            return kind == "any"
+    return kind != "any"
+
+
+@given(CONDITIONS)
+def test_nested_conditions(form: dict[str, Any]) -> None:
+    try:
+        expected = model(form)
+    except EvaluationError:
+        with pytest.raises(EvaluationError):
+            holds(form)
+        return
+    assert holds(form) is expected
