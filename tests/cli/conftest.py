@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.real import real_api
 from tests.cli.runner import Runner
 from tests.client.standin import Authority, StandIn
 
@@ -41,3 +42,12 @@ def terminal(cluster: StandIn, offline: Runner, tmp_path: Path) -> Runner:
     """A terminal of somebody who works with the stand-in."""
     offline.environ = cluster.environ(tmp_path)
     return offline
+
+
+@pytest.fixture
+def real(authority: Authority, offline: Runner, tmp_path: Path) -> Iterator[Runner]:
+    """A terminal of the administrator of the project's own API server."""
+    with real_api(tmp_path, authority) as (harness, environ):
+        offline.environ = environ
+        offline.now = harness.clock.now
+        yield offline

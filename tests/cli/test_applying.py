@@ -88,6 +88,36 @@ def test_a_foreign_cluster_is_changed_step_by_step(
         require_complete(done)
 
 
+def test_the_same_walk_with_the_projects_own_api(real: Runner) -> None:
+    config = "{upstream: {url: 'http://127.0.0.1:1'}}"
+    text = TEXT.replace("opps", "ops").replace("spec: {groups", "spec: {type: WORKLOAD, groups") + (
+        "---\nkind: Secret\nmetadata: {name: key}\nspec: {}\ndata: {value: s3cret}\n"
+        f"---\nkind: Service\nmetadata: {{name: wiki}}\nspec: {{mode: HTTP, config: {config}}}\n"
+    )
+    assert real.ctl("diff", "-", "--include-secret", stdin=text).code == 1
+    assert "5 created, 0 unchanged\n" in real.works("apply", "-", "--include-secret", stdin=text)
+    again = real.works("apply", "-", "--include-secret", stdin=text)
+    assert again == "Nothing changed: 5 resources as the files say.\n"
+    assert real.works("diff", "-", "--include-secret", stdin=text) == ""
+
+    other = text.replace("s3cret", "0ther").replace("WORKLOAD, groups: [ops]", "WORKLOAD", 1)
+    changed = real.works("apply", "-", "--include-secret", stdin=other)
+    assert "User: ann Updated  spec.groups\n" in changed
+    assert "Secret: key Updated  data\n" in changed
+    assert changed.endswith("2 updated, 3 unchanged\n")
+
+    refused = real.ctl(
+        "apply", "-", stdin=TEXT.replace("spec: {groups", "spec: {type: HUMAN, groups")
+    )
+    assert (refused.code, refused.out) == (1, "")
+    assert "stdin:5 (document 2): User ann: spec.groups[0]: " in refused.err
+
+    refused = real.ctl("apply", "-", "--prune", "--include", "User", stdin="")
+    assert (refused.code, refused.out) == (1, "")  # it would delete whoever asks for it
+    pruned = real.works("apply", "-", "--prune", "--include", "Service", stdin="")
+    assert pruned == "Service: wiki.default Deleted\n1 deleted, 0 unchanged\n"
+
+
 def test_which_operations_change_anything() -> None:
     actions = ext.Action__
     assert not changed(ext.AppliedOperation(action=actions.UNCHANGED))

@@ -172,3 +172,38 @@ def test_the_singleton_is_not_created(terminal: Runner) -> None:
     result = terminal.ctl("create", "-f", "-", stdin=text)
     assert result.code == 1
     assert "a ClusterConfig cannot be created" in result.err
+
+
+def test_every_kind_with_the_projects_own_api(real: Runner, tmp_path: Path) -> None:
+    real.works("create", "namespace", "prod")
+    rule = "{effect: ALLOW, condition: {matchAny: true}}"
+    policy = f"kind: Policy\nmetadata: {{name: staff}}\nspec: {{rules: [{rule}]}}\n"
+    assert real.works("create", "-f", "-", stdin=policy) == "policy/staff created\n"
+    real.works("create", "group", "ops", "--policy", "staff")
+    real.works("create", "user", "ann", "--email", "ann@lab.test", "--group", "ops")
+    real.works("create", "user", "ci", "--type", "workload")
+    real.works("create", "secret", "key", "--value", "s3cret")
+    real.works("create", "config", "app", "--value", "x")
+    words = "wiki.prod --upstream http://127.0.0.1:8080 --public --policy staff"
+    real.works("create", "service", *words.split())
+    made = real.ctl("create", "credential", "ci-1", "--user", "ci", "--type", "access-token")
+    assert (made.code, made.out) == (0, "Access Token: ci-1\n")
+    idp = (
+        "kind: IdentityProvider\nmetadata: {name: corp}\nspec:\n  displayName: Corp\n"
+        "  github: {clientID: x, clientSecret: {fromSecret: key}}\n"
+    )
+    real.works("create", "-f", "-", stdin=idp)
+    for kind, name in (
+        ("ns", "prod"), ("pol", "staff"), ("grp", "ops"), ("usr", "ann"), ("sec", "key"),
+        ("cfg", "app"), ("svc", "wiki.prod"), ("cred", "ci-1"), ("idp", "corp"),
+        ("sess", "root-abc123"), ("rgn", "default"), ("cc", "default"),
+    ):  # fmt: skip
+        assert f"/{name}\n" in real.works("get", kind, "-o", "name")
+        assert f"name: {name}\n" in real.works("get", kind, name)
+        assert f"Name:          {name}\n" in real.works("describe", kind, name)
+        assert real.ctl("get", kind, "none-such").code == (0 if kind == "cc" else 1)
+    refused = real.ctl("create", "user", "ann")
+    assert (refused.code, refused.out) == (1, "")
+    assert "AlreadyExists" in refused.err
+    assert real.works("delete", "svc", "wiki.prod") == "service/wiki.prod deleted\n"
+    assert "InvalidArgument" in real.ctl("delete", "group", "ops").err

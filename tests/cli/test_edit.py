@@ -179,3 +179,14 @@ def test_other_kinds(cluster: StandIn, terminal: Runner, editor: Editor) -> None
 def test_an_editor_that_fails(tmp_path: Path, environ: dict[str, str], problem: str) -> None:
     with pytest.raises(ClientError, match=problem):
         open_editor(tmp_path / "x", environ)
+
+
+def test_editing_with_the_projects_own_api(real: Runner, tmp_path: Path) -> None:
+    editor = Editor(tmp_path)
+    real.environ = {**real.environ, "EDITOR": f"'{editor.path}'"}
+    real.works("create", "user", "ann", "--email", "ann@lab.test")
+    editor.will("s/ann@lab.test/x/", "s/email: x/email: new@lab.test/")
+    result = real.ctl("edit", "user", "ann")
+    assert (result.code, result.out) == (0, "user/ann updated\n")
+    assert "spec.email" in result.err
+    assert "email: new@lab.test" in real.works("get", "user", "ann")

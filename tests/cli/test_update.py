@@ -77,3 +77,16 @@ def test_a_resource_that_does_not_exist(terminal: Runner) -> None:
 def test_help_says_what_it_does(offline: Runner) -> None:
     assert "Approve or reject an Authenticator." in offline.ctl("update", "--help").out
     assert "Switch a User on or off." in offline.ctl("update", "user", "--help").out
+
+
+def test_the_projects_own_api_takes_what_it_gave(real: Runner) -> None:
+    real.works("create", "user", "ann", "--email", "ann@lab.test")
+    real.works("create", "secret", "key", "--value", "old")
+    assert real.works("update", "user", "ann", "--disable") == "user/ann updated\n"
+    assert "isDisabled: true" in real.works("get", "user", "ann")
+    assert real.works("update", "secret", "key", "--value", "new") == "secret/key updated\n"
+    real.works("update", "session", "root-abc123", "--expire-in", "2hours")
+    assert "120m" in real.works("get", "sess")
+    refused = real.ctl("update", "session", "root-abc123", "--reject")
+    assert (refused.code, refused.out) == (1, "")
+    assert "PermissionDenied" in refused.err
