@@ -112,6 +112,8 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         style = '"'
     elif "\n" in text and _PLAIN_LINES.fullmatch(text):
         style = "|"
+    elif not isinstance(yaml_reader.resolve(text), str):
+        style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -71,8 +71,12 @@ def read(message: Message, value: Any, *, most: int = 50) -> list[Problem]:
     Returns the problems found, up to `most`; the message is complete only when there is none.
     """
     reading = _Reading(most)
+    descriptor = fields.descriptor_of(message)
     with contextlib.suppress(_Enough):
-        reading.message(message, plan_of(fields.descriptor_of(message)), value)
+        if descriptor.full_name == fields.STRUCT:
+            reading.struct(message, value)
+        else:
+            reading.message(message, plan_of(descriptor), value)
     return reading.problems
 
 

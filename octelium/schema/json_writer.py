@@ -27,7 +27,10 @@ _Plan = dict[str, tuple[str, Convert | None]]
 
 def write(message: Message) -> dict[str, Any]:
     """The JSON form of a message."""
-    return _write(message, plan_of(fields.descriptor_of(message)))
+    descriptor = fields.descriptor_of(message)
+    if descriptor.full_name == fields.STRUCT:
+        return _struct(message)
+    return _write(message, plan_of(descriptor))
 
 
 def _write(message: Any, plan: _Plan) -> dict[str, Any]:

@@ -305,7 +305,7 @@ class _Composer:
         text = event.value
         tag: str | None = event.tag
         if event.implicit[0] or tag in _PLAIN_TAGS:
-            return _resolve(text)
+            return resolve(text)
         if tag is None or tag in _TEXT_TAGS:
             return text
         if tag == _BINARY_TAG:
@@ -339,7 +339,7 @@ class _Composer:
         raise _Refused(self.end)
 
 
-def _resolve(text: str) -> Any:
+def resolve(text: str) -> Any:
     """The value of a plain scalar.
 
     A number with leading zeros stays a text: it may be meant as an octal one or as an identifier.
@@ -394,6 +394,8 @@ def _syntax_remedy(problem: str, near: list[str]) -> str:
             if block is not None and "'" not in block["value"] and len(block["value"]) <= 80:
                 whole += f": '{block['value']}'"
             return f"a text that begins with a quote ends at the next one; {whole}"
+    if "Unicode character escape" in problem:
+        return "write the character itself instead of its \\u escape"
     if "mapping values" in problem:
         return 'check the indentation; put a value that contains ": " in quotes'
     if "cannot start any token" in problem or "alphabetic or numeric" in problem:

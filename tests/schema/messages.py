@@ -15,7 +15,8 @@ TEXTS = st.text(
 ) | st.sampled_from(
     ["", "yes", "no", "null", "~", "1", "1.0", "0x1", "2020-01-01", "<<", "*a", "&a", "!x", "- a",
      "a: b", "# c", " x ", "a\nb", "a\n\n", "\t", "'", '"', "é", "\u2028", "\x85", "\ufeff", "=",
-     "true", "012", "1_000", ".inf", "{}", "[]", "|", ">", "%", "@", "`", "---", "...", "a\tb"]
+     "true", "1e5", "1E-2", "012", "1_000", ".inf", "{}", "[]", "|", ">", "%", "@", "`", "---",
+     "...", "a\tb"]
 )  # fmt: skip
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON_VALUES = st.recursive(

@@ -172,6 +172,17 @@ def test_what_is_dumped_is_parsed(messages: list[Any]) -> None:
     assert [document.message for document in parsed] == messages
 
 
+@pytest.mark.parametrize(
+    "text", ["1e5", "12E4", "yes", "~", "", "0x1", "1", "2020-01-01", "<<", "="]
+)
+def test_texts_that_look_like_other_things_stay_texts(text: str) -> None:
+    group = core.Group(kind="Group")
+    group.metadata.display_name = text
+    group.metadata.labels[text or "k"] = text
+    [again] = parse_documents(dump_yaml([group]), "again")
+    assert again.message.metadata == group.metadata
+
+
 def test_dumped_yaml_is_readable() -> None:
     policy = core.Policy(kind="Policy")
     policy.metadata.name = "staff"

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from google.protobuf import json_format, struct_pb2
 from hypothesis import given
 
+from octelium.schema.errors import Invalid
 from octelium.schema.jsonform import differences, from_json, to_json
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.schema.messages import resources
@@ -19,6 +22,14 @@ def test_json_names_are_the_official_ones() -> None:
     assert to_json(core.ServiceSpec(is_tls=True)) == {"isTLS": True}
     ssh = core.ServiceSpecConfigSsh(e_ssh_mode=True)
     assert to_json(ssh) == {"eSSHMode": True}
+
+
+def test_free_form_objects_have_their_own_form() -> None:
+    value = {"a": [1, {"b": None}], "fields": {}}
+    read = from_json(struct_pb2.Struct, value)
+    assert to_json(read) == value == json_format.MessageToDict(read)
+    with pytest.raises(Invalid):
+        from_json(struct_pb2.Struct, [])
 
 
 @given(resources())

@@ -127,8 +127,9 @@ def regex(value: str, path: str) -> None:
 
 def is_host(value: str) -> bool:
     """Whether a text is a DNS name or an IP address (IPv6 with or without brackets)."""
+    bracketed = value.startswith("[") and value.endswith("]")
     try:
-        ipaddress.ip_address(value[1:-1] if value.startswith("[") else value)
+        ipaddress.ip_address(value[1:-1] if bracketed else value)
     except ValueError:
         name = value.removesuffix(".")
         return len(name) <= 253 and all(_HOST_LABEL.fullmatch(part) for part in name.split("."))
@@ -206,8 +207,8 @@ def https_url(value: str, path: str) -> None:
         raise Invalid(path, f"{value!r} is not an https URL")
 
 
-@context_rule("dns server")
-def dns_server(value: str, path: str, _validator: Validator) -> None:
+@text_rule("dns server")
+def dns_server(value: str, path: str) -> None:
     """A DNS name, an IP address or a URL such as `dot://1.1.1.1`."""
     if "://" in value:
         split_url(value, path)
@@ -256,8 +257,8 @@ def absolute_path(value: str, path: str) -> None:
         raise Invalid(path, f"{value!r} is not an absolute path")
 
 
-@context_rule("endpoint path")
-def endpoint_path(value: str, path: str, _validator: Validator) -> None:
+@text_rule("endpoint path")
+def endpoint_path(value: str, path: str) -> None:
     """The canonical path of an endpoint, not one of the well-known ones (RFC 8615)."""
     request_path(value, path)
     segments = value[1:].split("/")
