@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.message import FieldBlock, Fields, MessageError, UpstreamRequest
 from octelium.http.target import normalise
-from octelium.policy.decision import Outcome
+from octelium.policy.decision import Decision, Outcome
 from octelium.replica.arrival import FrontDoor
 from octelium.vigil.cors import is_preflight
 from octelium.vigil.credentials import find_token
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from octelium.http.exchange import RequestStream, UpstreamStream
     from octelium.http.message import ResponseHead
     from octelium.http.target import Target
-    from octelium.policy.decision import Decision, Watch
+    from octelium.policy.decision import Watch
     from octelium.vigil.configuration import Configuration
     from octelium.vigil.context import HttpRequest
     from octelium.vigil.plan import Plan
@@ -64,7 +64,6 @@ class Relay:
         "_plan",
         "_received",
         "_request",
-        "_revision",
         "_sent",
         "_started",
         "_status",
@@ -90,7 +89,6 @@ class Relay:
         self._request: HttpRequest | None = None
         self._decision: Decision | None = None
         self._configuration: Configuration | None = None
-        self._revision = 0
         self._upstream: UpstreamStream | None = None
         self._upstream_request: UpstreamRequest | None = None
         self._watch: Watch | None = None
@@ -121,7 +119,6 @@ class Relay:
             return
         try:
             target = self._target = normalise(head.target)
-            arrival = stream.peer.arrival
             token = find_token(head.block) if self._front and plan.public else None
         except MessageError as error:
             self._answer(plain(error.status, front=self._front))
@@ -135,10 +132,8 @@ class Relay:
             self._answer(mode.unknown(self._front))
             return
         self._request = request
-        vigil = self._vigil
-        self._revision = vigil.replica.revision
-        decision = vigil.decider.decide(plan.entry, request, arrival)
-        if type(decision) is vigil.decision_type:
+        decision = self._vigil.decider.decide(plan.entry, request, stream.peer.arrival)
+        if type(decision) is Decision:
             self._decided(decision)
         else:
             self._wait(decision)  # type: ignore[arg-type]  # what is not a Decision is awaitable
@@ -146,7 +141,8 @@ class Relay:
     def _wait(self, decision: Awaitable[Decision]) -> None:
         """Hold the body back until the decision is there."""
         self._held = []
-        self._stream.pause_receiving()
+        if not self._stream.complete:
+            self._stream.pause_receiving()
         self._vigil.spawn(self._decide_later(decision), name="decision")
 
     async def _decide_later(self, awaitable: Awaitable[Decision]) -> None:
@@ -239,20 +235,26 @@ class Relay:
         if not end:
             if head.expect_continue and not data:
                 stream.send_informational(100, _NO_FIELDS)
-            self._start_watch()
+            self.watch()
         held, self._held = self._held, None
         if held:
             data += b"".join(held)
         if self._held_end and not self._trailers:
             end = True
         self._attempts = 1
+        self._vigil.running.add(self)
         self._upstream = endpoint.connections.open(request, self, data, end)
         if self._trailers:
             self._upstream.send_end(self._trailers)
 
-    def _start_watch(self) -> None:
-        """Have this stream closed when it is not allowed any more."""
-        if self._watch is None:
+    @property
+    def service_uid(self) -> str:
+        """Uid of the Service that is asked."""
+        return self._plan.entry.uid
+
+    def watch(self) -> None:
+        """Have this exchange ended when it is not allowed any more."""
+        if self._watch is None and not self._ended:
             assert self._decision is not None
             assert self._request is not None
             self._watch = self._vigil.decider.watch(
@@ -267,39 +269,25 @@ class Relay:
         if self._ended:
             return
         self._decision = decision
-        self._error = "access ended while the stream was open"
         self._drop_upstream()
         if self._status:
+            self._error = "access ended while the stream was open"
             self._stream.reset()
             self._finish()
         else:
             self._refuse(decision)
 
-    def _still_allowed(self) -> bool:
-        """Ask again if anything changed while the upstream was thinking; refuses if need be."""
-        vigil = self._vigil
-        self._revision = vigil.replica.revision
-        assert self._request is not None
-        # A changed Service is another entry; one that was deleted allows nobody.
-        entry = vigil.replica.services.get(self._plan.entry.uid)
-        if entry is None or entry.is_disabled:
-            self._drop_upstream()
-            self._error = "the Service was disabled or deleted"
+    def disable(self) -> None:
+        """End this exchange because its Service was disabled."""
+        if self._ended:
+            return
+        self._error = "the Service was disabled"
+        self._drop_upstream()
+        if self._status:
+            self._stream.reset()
+            self._finish()
+        else:
             self._answer(plain(503, front=self._front))
-            return False
-        decision = vigil.decider.decide(entry, self._request, self._stream.peer.arrival)
-        if type(decision) is not vigil.decision_type:
-            vigil.spawn(self._decide_again(decision), name="decision")  # type: ignore[arg-type]  # what is not a Decision is awaitable
-            return True
-        if decision.outcome is Outcome.ALLOWED:
-            return True
-        self._revoked(decision)
-        return False
-
-    async def _decide_again(self, awaitable: Awaitable[Decision]) -> None:
-        decision = await awaitable
-        if decision.outcome is not Outcome.ALLOWED:
-            self._revoked(decision)
 
     def _drop_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None
@@ -356,8 +344,6 @@ class Relay:
         """See `ResponseReceiver`."""
         if end:
             self._upstream = None
-        if self._vigil.replica.revision != self._revision and not self._still_allowed():
-            return
         assert self._configuration is not None
         stream = self._stream
         rules = self._configuration.responses[self._front]
@@ -385,7 +371,7 @@ class Relay:
             stream.send_head(head.status, block, data, end=True)
             self._finish()
             return
-        self._start_watch()
+        self.watch()
         stream.send_head(head.status, block, data)
         if head.status == 101:
             stream.upgrade()
@@ -499,10 +485,11 @@ class Relay:
     def _finish(self) -> None:
         """Write the record and let go of everything."""
         self._ended = True
+        vigil = self._vigil
+        vigil.running.discard(self)
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        vigil = self._vigil
         vigil.served += 1
         decision = self._decision
         if decision is None or decision.audit is None:

@@ -6,7 +6,6 @@ import itertools
 from typing import TYPE_CHECKING
 
 from octelium.http.tasks import spawn
-from octelium.policy.decision import Decision
 from octelium.vigil.plan import Plan
 from octelium.vigil.relay import Relay
 
@@ -26,8 +25,6 @@ _FOREIGN = frozenset({"Secret", "ClusterConfig", "Namespace"})
 class Vigil:
     """Serves streams on behalf of Services."""
 
-    decision_type = Decision
-
     def __init__(
         self, replica: Replica, decider: Decider, environment: Environment, sink: LogSink
     ) -> None:
@@ -37,6 +34,8 @@ class Vigil:
         self.spawn = spawn
         self.served = 0
         """Requests that came to an end, however they ended."""
+        self.running: set[Relay] = set()
+        """Exchanges that wait for, or pass on, an upstream's response."""
         self.numbers: Iterator[int] = itertools.count(1)
         self._environment = environment
         self._plans: dict[str, Plan] = {}
@@ -57,9 +56,18 @@ class Vigil:
         self._plans.clear()
 
     def _changed(self, changed: frozenset[tuple[str, str]]) -> None:
+        services = {uid for kind, uid in changed if kind == "Service"}
         if any(kind in _FOREIGN for kind, _ in changed):
             self._plans.clear()
-            return
-        for kind, uid in changed:
-            if kind == "Service":
+        else:
+            for uid in services:
                 self._plans.pop(uid, None)
+        for relay in tuple(self.running):
+            if relay.service_uid in services:
+                entry = self.replica.services.get(relay.service_uid)
+                if entry is not None and entry.is_disabled:
+                    relay.disable()
+                    continue
+            # The decision point looks at once whether the exchange is still allowed, and from
+            # then on; those that nothing happens to while they last never cost that.
+            relay.watch()

@@ -13,48 +13,12 @@ from octelium.http.section import SectionCache
 from octelium.http.ticker import Ticker
 from tests.http import certs
 from tests.http.h1.wire import EMPTY, Response
+from tests.http.origins import Origins
 from tests.http.test_tls import client_context, server_context
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Origins:
-    """A real server that answers each request with the next of `answers`, or with OK."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self.answers: list[bytes] = []
-        self.writers: list[asyncio.StreamWriter] = []
-        self.port = 0
-        self.servers: list[asyncio.Server] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.writers.append(writer)
-        try:
-            while True:
-                self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-                answer = self.answers.pop(0) if self.answers else OK
-                if not answer:
-                    writer.close()
-                    return
-                writer.write(answer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def start(self, *, tls: ssl.SSLContext | None = None) -> None:
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
-        self.port = server.sockets[0].getsockname()[1]
-        self.servers.append(server)
-
-    async def start_unix(self, path: Path) -> None:
-        self.servers.append(await asyncio.start_unix_server(self.serve, path))
 
 
 class Waiting(Response):
@@ -90,11 +54,7 @@ def get() -> UpstreamRequest:
 async def origins() -> AsyncIterator[Origins]:
     made = Origins()
     yield made
-    for server in made.servers:
-        server.close()
-    for writer in made.writers:
-        writer.close()
-    await asyncio.sleep(0)
+    await made.close()
 
 
 @pytest.fixture
