@@ -9,7 +9,7 @@ import click
 
 from octelium.cli.formats import json_text, output_option, yaml_text
 from octelium.cli.verb import verb
-from octelium.cli.words import KIND
+from octelium.cli.words import KIND, each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,10 +37,16 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="KIND",
             multiple=True,
             type=KIND,
+            callback=each,
             help="Only this kind; repeatable.",
         ),
         click.option(
-            "--exclude", metavar="KIND", multiple=True, type=KIND, help="Not this kind; repeatable."
+            "--exclude",
+            metavar="KIND",
+            multiple=True,
+            type=KIND,
+            callback=each,
+            help="Not this kind; repeatable.",
         ),
         click.option("--include-secret", is_flag=True, help="Secrets too."),
     )

@@ -15,6 +15,7 @@ from octelium.cli.invocation import Invocation
 from octelium.cli.lengths import Length
 from octelium.cli.resources import require_method, short_name, show_message
 from octelium.cli.verb import Verb, VerbGroup, verb
+from octelium.cli.words import each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +109,9 @@ def namespace(invocation: Invocation, name: str, output: str | None) -> None:
 
 @verb(example="octeliumctl create group ops --policy allow-all")
 @click.argument("name")
-@click.option("--policy", "policies", metavar="NAME", multiple=True, help="Attach a Policy.")
+@click.option(
+    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+)
 @_output
 def group(invocation: Invocation, name: str, policies: tuple[str, ...], output: str | None) -> None:
     """Create a Group."""
@@ -137,8 +140,12 @@ def group(invocation: Invocation, name: str, policies: tuple[str, ...], output: 
     help="Who the User is.",
 )
 @click.option("--email", metavar="ADDRESS", help="Only for a human.")
-@click.option("--group", "groups", metavar="NAME", multiple=True, help="A Group; repeatable.")
-@click.option("--policy", "policies", metavar="NAME", multiple=True, help="Attach a Policy.")
+@click.option(
+    "--group", "groups", metavar="NAME", multiple=True, callback=each, help="A Group; repeatable."
+)
+@click.option(
+    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+)
 @_output
 def user(
     invocation: Invocation,
@@ -173,7 +180,9 @@ def user(
 @click.option("--mode", metavar="MODE", help="Such as HTTP or TCP; by default from the URL.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The Service's own port.")
 @click.option("--public", is_flag=True, help="Reachable without a client, by its host name.")
-@click.option("--policy", "policies", metavar="NAME", multiple=True, help="Attach a Policy.")
+@click.option(
+    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+)
 @_output
 def service(
     invocation: Invocation,
@@ -276,7 +285,9 @@ def config(invocation: Invocation, name: str, value: str | None, file: str | Non
 @click.option("--expire-in", type=Length(), help="When it ends, such as 30days.")
 @click.option("--one-time", is_flag=True, help="Good for one authentication.")
 @click.option("--max-authn", type=click.IntRange(1), help="Good for so many authentications.")
-@click.option("--policy", "policies", metavar="NAME", multiple=True, help="Attach a Policy.")
+@click.option(
+    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+)
 @click.option("--rotate", is_flag=True, help="Only a new token for the Credential NAME.")
 @click.option(
     "-o", "--out", "output", type=Format(("json", "yaml", "token")), help="The form of the output."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from octelium.cli.verb import verb
+from octelium.cli.words import each
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -30,6 +31,7 @@ _STDIN = "-"
     "scopes",
     metavar="SCOPE",
     multiple=True,
+    callback=each,
     help="Limit the Session, such as `service:wiki` or `api:user`; repeatable or with commas.",
 )
 @click.option("--force", is_flag=True, help="Make a new Session even if there is one.")
@@ -43,8 +45,7 @@ def login(
     """
     client = invocation.client
     token = sys.stdin.readline().strip() if auth_token == _STDIN else auth_token
-    chosen = [scope.strip() for text in scopes for scope in text.split(",") if scope.strip()]
-    keeper = client.keeper(token or None, chosen)
+    keeper = client.keeper(token or None, scopes)
     before = None if force or not keeper.is_logged_in() else keeper.access_token()
     if before is None:
         keeper.authenticate()

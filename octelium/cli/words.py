@@ -47,6 +47,15 @@ class KindWord(click.ParamType[str]):
         return _items((name for name, kind in KINDS.items() if kind.declarable), incomplete)
 
 
+def each(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    value: tuple[str, ...],
+) -> tuple[str, ...]:
+    """The words of an option that may be repeated and may hold several, parted by commas."""
+    return tuple(word.strip() for text in value for word in text.split(",") if word.strip())
+
+
 KIND_AND_NAMES = KindAndNames()
 KIND = KindWord()
 

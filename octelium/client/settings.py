@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from octelium.client.connections import Remembered
 
 PORT = 443
+_DOMAIN = frozenset(f"{string.ascii_lowercase}{string.digits}-._")
 _TRUE = ("true", "1", "yes")
 # Where operating systems keep the public certificate authorities, as Go's crypto/x509 looks.
 _BUNDLES = (
@@ -70,10 +72,12 @@ def is_true(value: str | None) -> bool:
 def choose_domain(flag: str | None, environ: Mapping[str, str], known: list[str]) -> str:
     """The Cluster to talk to: the flag, `OCTELIUM_DOMAIN`, or the only one that is remembered.
 
-    Raises SettingsError when that leaves none or several.
+    Raises SettingsError when that leaves none or several, and for what is no domain.
     """
     chosen = (flag or environ.get("OCTELIUM_DOMAIN") or "").strip().rstrip(".").lower()
     if chosen:
+        if not set(chosen) <= _DOMAIN:
+            raise SettingsError(f"{chosen!r} is not a domain name", "write it as in example.com")
         return chosen
     if len(known) == 1:
         return known[0]

@@ -64,7 +64,7 @@ def test_secrets_are_left_out_and_that_is_said(
     assert result.code == 0
     assert result.err == "Left out: 1 Secret (--include-secret applies them).\n"
     assert ("Secret", "key") not in cluster.objects
-    result = terminal.ctl("apply", file, "--include", "Group")
+    result = terminal.ctl("apply", file, "--include", "Group,Policy")
     assert "Left out: 1 User.\n" in result.err
 
 

@@ -110,7 +110,7 @@ def test_a_credential_and_its_token(cluster: StandIn, terminal: Runner) -> None:
 
 
 def test_a_credential_with_everything(cluster: StandIn, terminal: Runner) -> None:
-    words = "ci --user ci --type oauth2 --expire-in 30days --max-authn 5 --policy a --policy b"
+    words = "ci --user ci --type oauth2 --expire-in 30days --max-authn 5 --policy a,b --policy c"
     result = terminal.ctl("create", "credential", *words.split(), "-o", "json")
     assert json.loads(result.out) == {
         "oauth2Credentials": {"clientID": "abcd-1234", "clientSecret": "oauth2-secret"}
@@ -120,7 +120,7 @@ def test_a_credential_with_everything(cluster: StandIn, terminal: Runner) -> Non
     assert spec.session_type == core.SessionStatusType__.CLIENTLESS
     assert spec.expires_at.seconds == int(NOW) + 30 * 86400
     assert spec.max_authentications == 5
-    assert list(spec.authorization.policies) == ["a", "b"]
+    assert list(spec.authorization.policies) == ["a", "b", "c"]
 
 
 def test_only_the_token(terminal: Runner) -> None:

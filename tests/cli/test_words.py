@@ -6,7 +6,7 @@ import click
 import pytest
 
 from octelium.cli.invocation import Invocation
-from octelium.cli.words import KIND, KIND_AND_NAMES, kind_words
+from octelium.cli.words import KIND, KIND_AND_NAMES, each, kind_words
 from tests.cli.runner import Runner, resource
 
 if TYPE_CHECKING:
@@ -45,3 +45,8 @@ def test_kinds_as_files_have_them() -> None:
     context = click.Context(click.Command("apply"))
     items = KIND.shell_complete(context, click.Option(["--include"]), "S")
     assert {item.value for item in items} == {"Secret", "Service"}
+
+
+def test_several_words_in_one_option() -> None:
+    context, option = click.Context(click.Command("x")), click.Option(["--policy"])
+    assert each(context, option, ("a, b", "c", ",")) == ("a", "b", "c")

@@ -119,6 +119,14 @@ def test_which_cluster() -> None:
     assert "OCTELIUM_DOMAIN" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    "domain", ["https://example.com", "a b", "example.com:443", "b\u00fccher.de"]
+)
+def test_what_is_no_domain(domain: str) -> None:
+    with pytest.raises(SettingsError, match="not a domain name"):
+        choose_domain(domain, {}, [])
+
+
 def test_a_file_of_authorities_must_hold_certificates(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----")
     for name, problem in (("key.pem", "no certificate"), ("none.pem", "No such file")):
