@@ -452,9 +452,16 @@ def _struct_number(value: Any) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise _Mismatch("not a finite number")
-    elif abs(value) >= 2**1023 or int(float(value)) != value:
+    elif not _is_exact(value):
         raise _Mismatch("the number is too large to be kept exactly", "put it in quotes")
     return value
+
+
+def _is_exact(number: int) -> bool:
+    try:
+        return int(float(number)) == number
+    except OverflowError:
+        return False
 
 
 # What is said.

@@ -18,7 +18,8 @@ TEXTS = st.text(
      "true", "1e5", "1E-2", "012", "1_000", ".inf", "{}", "[]", "|", ">", "%", "@", "`", "---",
      "...", "a\tb"]
 )  # fmt: skip
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+FINITE = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: number + 0.0)
+"""Without -0.0, which the JSON form of objects does not keep."""
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | FINITE | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),

@@ -118,6 +118,7 @@ def refusal(message_class: Any, value: Any) -> Invalid:
         ({"spec": {"attrs": []}}, "spec.attrs", "expected an object, got a list", ""),
         ({"spec": {"attrs": {"a": 2**53 + 1}}}, "spec.attrs.a", "too large to be kept exactly",
          "put it in quotes"),
+        ({"spec": {"attrs": {"a": 10**400}}}, "spec.attrs.a", "too large", "put it in quotes"),
         ({"spec": {"attrs": {"a": float("nan")}}}, "spec.attrs.a", "not a finite number", ""),
         ({"spec": {"attrs": {"a": ["\udfff"]}}}, "spec.attrs.a[0]", "surrogate", ""),
         ({"spec": {"attrs": {"a": b""}}}, "spec.attrs.a", "a bytes cannot stand here", ""),

@@ -182,9 +182,9 @@ def test_faults_are_in_the_tree_that_has_them() -> None:
     ids=["lists", "objects", "block lists", "block objects", "keys", "anchors", "101 levels"],
 )
 def test_depth_is_bounded(text: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     assert faults_of(text)
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_the_greatest_depth_is_read() -> None:
@@ -196,10 +196,10 @@ def test_what_aliases_expand_to_is_bounded() -> None:
     for level in range(1, 12):
         inner = ", ".join([f"*a{level - 1}"] * 10)
         lines.append(f"a{level}: &a{level} [{inner}]")
-    begin = time.monotonic()
+    begin = time.process_time()
     [(_, problem, _)] = faults_of("\n".join(lines))
     assert "more than 1000000 values" in problem
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_what_merge_keys_expand_to_is_bounded() -> None:
