@@ -41,13 +41,9 @@ class Attachment:
 
 
 class Attachments:
-    """Everything attached to a request's parties, in the order of collection.
+    """Everything attached to a request's parties, in the order of collection."""
 
-    `dependencies` are the resources that this was read from, and the kinds in which a look-up
-    failed or all resources were looked at.
-    """
-
-    __slots__ = ("_policies", "_replica", "_triggers", "dependencies", "items", "parties")
+    __slots__ = ("_dependencies", "_policies", "_replica", "_triggers", "items", "parties")
 
     def __init__(
         self,
@@ -55,13 +51,22 @@ class Attachments:
         policies: Policies,
         triggers: Sequence[CompiledTrigger],
         parties: Parties,
+        dependencies: list[Dependency],
     ) -> None:
-        """Raises DecisionError for a Policy that does not exist: it might refuse."""
+        """Collect.
+
+        To `dependencies` are added, also on failure, the resources that were read, and the kinds
+        in which a look-up failed or all resources were looked at.
+
+        Raises:
+            DecisionError: a Policy does not exist: it might refuse.
+        """
         self._replica = replica
         self._policies = policies
         self._triggers = triggers
         self.parties = parties
-        self.dependencies: list[Dependency] = [("PolicyTrigger", ANY), ("ClusterConfig", ANY)]
+        self._dependencies = dependencies
+        dependencies += [("PolicyTrigger", ANY), ("ClusterConfig", ANY)]
         self.items: list[Attachment] = []
         owners: Iterable[Entry[Any] | None] = (
             parties.service,
@@ -98,10 +103,10 @@ class Attachments:
         for ancestor in lineage:
             entry = self._replica.policies_by_name.get(ancestor)
             if entry is None:
-                self.dependencies.append(("Policy", ANY))
+                self._dependencies.append(("Policy", ANY))
                 where = f"{owner.kind} {owner.name}"
                 raise DecisionError(f"Policy {ancestor}, attached to {where}, does not exist")
-            self.dependencies.append(("Policy", entry.uid))
+            self._dependencies.append(("Policy", entry.uid))
             yield self._policies.named(entry)
 
     @property

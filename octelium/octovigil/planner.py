@@ -188,11 +188,15 @@ class Planner:
 
     def _attach(self, plan: Plan, now: float) -> None:
         triggers = self._compiled_triggers()
-        attachments = Attachments(self._replica, self._policies, triggers, plan.parties)
-        plan.attachments = attachments
-        plan.dependencies = (*plan.dependencies, *attachments.dependencies)
         upcoming = (trigger.next_instant(now) for trigger in triggers)
         plan.deadline = min(plan.deadline, *upcoming, math.inf)
+        found: list[Dependency] = []
+        try:
+            plan.attachments = Attachments(
+                self._replica, self._policies, triggers, plan.parties, found
+            )
+        finally:
+            plan.dependencies = (*plan.dependencies, *found)
 
     def _prune(self, plan: Plan, now: float) -> None:
         """Settle what the request cannot change, and note what the rest reads."""

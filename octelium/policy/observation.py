@@ -49,6 +49,8 @@ def key_of(request: Request, paths: Sequence[Path]) -> tuple[Part, ...]:
 def canonical(request: Request, path: Path, value: object) -> bytes:
     """Canonical bytes of what `request.read(path)` gave."""
     out = bytearray()
+    if isinstance(request, NoRequest):
+        return b"-"
     if value is MISSING:
         depth, found = _deepest(request, path)
         out += b"x%d:" % depth

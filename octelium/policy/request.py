@@ -104,12 +104,12 @@ class NoRequest:
         self.client_address = client_address
 
     def context(self) -> dict[str, Any]:
-        """An empty object: nothing is known of what will be sent."""
+        """Nothing: conditions find no `ctx.request`."""
         return {}
 
-    def read(self, path: Path) -> object:
-        """`MISSING`, but for the object itself."""
-        return MISSING if path else {}
+    def read(self, path: Path) -> object:  # noqa: ARG002 - the Protocol's signature
+        """`MISSING`: not even the object itself is there."""
+        return MISSING
 
     def repeated(self, path: Path) -> bool:  # noqa: ARG002 - the Protocol's signature
         """Nothing is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -11,13 +11,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from octelium.identity.tokens import Signer, TokenType
 from octelium.identity.tokens import Verifier as TokenVerifier
 from octelium.octovigil.octovigil import Octovigil
-from octelium.policy.decision import Decision
 from octelium.policy.request import DictRequest
 from octelium.replica.arrival import FrontDoor, Tunnel
 from octelium.replica.replica import Replica, ServiceEntry
 from octelium.schema.jsonform import from_json
 from octelium.schema.kinds import KINDS
 from octelium.schema.pb import feed_v1_pb2 as feed
+
+if TYPE_CHECKING:
+    from octelium.policy.decision import Decision
 
 START = 1_800_000_000.0
 """Unix seconds at which the world begins: 2027-01-15T08:00:00Z, a Friday."""
@@ -37,11 +39,9 @@ def uid_of(kind: str, name: str) -> str:
 
 def stamp(seconds: float) -> str:
     """RFC 3339."""
-    import datetime
+    import datetime as dt
 
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat().replace(
-        "+00:00", "Z"
-    )
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat().replace("+00:00", "Z")
 
 
 class World:
@@ -60,12 +60,8 @@ class World:
         self.signer = Signer(self.key_uid, self.key)
         self.verifier = TokenVerifier({}, clock=self.clock)
         self.octovigil = Octovigil(self.replica, self.verifier, self.clock, **options)
-        public = self.key.public_key().public_bytes(
-            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-        )
-        self._commit(
-            feed.Change(kind="VerificationKey", uid=self.key_uid, name="key", data=public)
-        )
+        public = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self._commit(feed.Change(kind="VerificationKey", uid=self.key_uid, name="key", data=public))
         self.put("ClusterConfig", "default", status={"domain": "example.com"})
         self.put("Namespace", "default")
         self.put("User", "ann", spec={"type": "HUMAN", "email": "ann@example.com"})

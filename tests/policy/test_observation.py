@@ -22,7 +22,8 @@ def key(value: Any, path: Path = ("http", "x")) -> object:
 def test_values_are_told_apart_by_type() -> None:
     absent = key_of(DictRequest({"http": {}}), [("http", "x")])
     further = key_of(DictRequest({}), [("http", "x")])
-    keys = [*(key(leaf) for leaf in LEAVES), absent, further]
+    nothing = key_of(NoRequest(), [("http", "x")])
+    keys = [*(key(leaf) for leaf in LEAVES), absent, further, nothing]
     assert len(set(keys)) == len(keys)
 
 

@@ -38,6 +38,7 @@ def test_identity_stands_beside_the_object() -> None:
 def test_a_stream_without_a_request() -> None:
     request: Request = NoRequest("192.0.2.1")
     assert request.read(("http",)) is MISSING
+    assert request.read(()) is MISSING
     assert request.context() == {}
     assert not request.repeated(())
     assert request.token is None

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from octelium.octovigil.attachments import ANY, Dependency
+from octelium.octovigil.memo import Memo
+from octelium.octovigil.plan import PLAN_BYTES, Plan
+from octelium.octovigil.triggers import Parties
+from octelium.policy.request import DictRequest
+from tests.octovigil.world import HTTP, World, allow, inline, uid_of
+
+
+def plan(name: str, *dependencies: Dependency) -> Plan:
+    parties = Parties(World().entry())
+    return Plan((name, ""), parties, False, 1e12, dependencies, lambda _decision: None)
+
+
+def test_plans_are_dropped_by_what_they_depend_on() -> None:
+    memo = Memo()
+    a = plan("a", ("User", "1"), ("Policy", ANY))
+    b = plan("b", ("User", "2"))
+    for each in (a, b):
+        memo.put(each)
+    assert memo.invalidate([("User", "3"), ("Session", "1")]) == []
+    assert memo.invalidate([("User", "2")]) == [b]
+    assert memo.plans == {("a", ""): a}
+    assert memo.invalidate([("Policy", "new")]) == [a]
+    assert memo.plans == {}
+    assert memo.bytes == 0
+
+
+def test_a_new_plan_takes_the_place_of_the_old() -> None:
+    memo = Memo()
+    old, new = plan("a", ("User", "1")), plan("a", ("User", "2"))
+    memo.put(old)
+    memo.put(new)
+    assert memo.plans == {("a", ""): new}
+    assert memo.bytes == PLAN_BYTES
+    assert memo.invalidate([("User", "1")]) == []
+    memo.drop(old)
+    assert memo.plans == {("a", ""): new}
+
+
+def test_clearing() -> None:
+    memo = Memo()
+    plans = [plan(name) for name in "abc"]
+    for each in plans:
+        memo.put(each)
+    assert memo.clear() == plans
+    assert memo.bytes == 0
+
+
+def test_the_limit_spares_what_was_asked() -> None:
+    memo = Memo(limit=10 * PLAN_BYTES)
+    plans = [plan(str(index)) for index in range(20)]
+    for each in plans:
+        memo.put(each)
+        plans[0].asked = True
+        assert memo.bytes <= memo.limit
+    assert ("0", "") in memo.plans
+    assert ("1", "") not in memo.plans
+    assert ("19", "") in memo.plans
+
+
+def test_decisions_that_are_remembered_count() -> None:
+    world = World(memo_limit=64 * 1024)
+    world.user(authorization=inline(allow("ctx.request.http.path.startsWith('/a')")))
+    memo = world.octovigil.memo
+    for index in range(2000):
+        form = {"http": {**HTTP["http"], "path": f"/a/{index}/" + "x" * (index % 700)}}
+        assert world.ask(request=form).allowed
+        assert memo.bytes <= memo.limit
+        assert memo.bytes == sum(each.bytes for each in memo.plans.values())
+    assert len(memo.plans) == 1
+
+
+def test_long_values_do_not_fill_the_memo() -> None:
+    world = World()
+    world.user(authorization=inline(allow("ctx.request.http.path.size() > 0")))
+    world.ask()
+    before = world.octovigil.memo.bytes
+    world.ask(request={"http": {"path": "/" + "x" * 100_000}})
+    assert world.octovigil.memo.bytes - before < 1000
+
+
+def test_unknown_sessions_do_not_fill_the_memo() -> None:
+    world = World()
+    for index in range(50):
+        world.ask(token=world.token(f"nobody-{index}"))
+        world.ask(token=b"garbage")
+    assert len(world.octovigil.memo.plans) == 1
+
+
+def test_who_is_asked_often_is_found_at_once() -> None:
+    world = World()
+    world.user(authorization=inline(allow()))
+    service = world.entry()
+    request = DictRequest(HTTP, token=world.token())
+    from octelium.replica.arrival import FrontDoor
+
+    first = world.octovigil.decide(service, request, FrontDoor("192.0.2.7", 1))
+    assert world.octovigil.decide(service, request, FrontDoor("192.0.2.8", 2)) is first
+    key = (uid_of("Service", "wiki.default"), uid_of("Session", "ann-1"))
+    assert list(world.octovigil.memo.plans) == [key]
