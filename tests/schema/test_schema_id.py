@@ -7,9 +7,10 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import pytest
 from google.protobuf import descriptor_pb2
 
-from octelium.schema import schema_id
+from octelium.schema import pb, schema_id
 from octelium.schema.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,13 @@ OFFICIAL = [f"octelium/schema/pb/{name}_v1.proto" for name in ("meta", "core", "
 def checked_in() -> descriptor_pb2.FileDescriptorSet:
     raw = resources.files("octelium.schema.pb").joinpath("descriptors.binpb").read_bytes()
     return descriptor_pb2.FileDescriptorSet.FromString(raw)
+
+
+def test_the_descriptors_are_split_as_protobuf_does() -> None:
+    raw = resources.files("octelium.schema.pb").joinpath("descriptors.binpb").read_bytes()
+    assert list(pb._files(raw)) == [file.SerializeToString() for file in checked_in().file]
+    with pytest.raises(ValueError, match="damaged"):
+        list(pb._files(b"\x12\x00"))
 
 
 def stored_fields(files: descriptor_pb2.FileDescriptorSet) -> list[str]:
