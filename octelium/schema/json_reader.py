@@ -8,21 +8,20 @@ members of a oneof, a value of another type or range is a problem with a place a
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import datetime as dt
-import math
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from octelium.schema import fields
+from octelium.schema.json_scalars import Mismatch, Scalar, describe, free_number, scalar_of, text
 from octelium.schema.suggestion import closest, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message
 
     from octelium.schema.errors import Step
@@ -32,9 +31,8 @@ MAX_STRUCT_DEPTH = 24
 readers stop at 100 nested messages, and one level of a Struct takes up to three."""
 
 _MAX_DEPTH = 100
+_MAX_KEY = 100
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_LARGEST_FLOAT = 3.4028234663852886e38
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,19})")
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:(?:[Tt]|[ \t]+)(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?[ \t]*"
     r"(Z|z|[+-]\d\d:\d\d)?)?"
@@ -80,25 +78,14 @@ def read(message: Message, value: Any, *, most: int = 50) -> list[Problem]:
     return reading.problems
 
 
-class _Mismatch(Exception):  # noqa: N818  (no error of the program)
-    def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.remedy = remedy
-
-
 class _Enough(Exception):  # noqa: N818  (no error of the program)
     """As many problems as are wanted have been found."""
-
-
-_Scalar = Callable[[Any], Any]
 
 
 class _Field:
     """How one field is read. Exactly one of `scalar` and `plan` is set, or `special`."""
 
     __slots__ = (
-        "by_map_key",
         "is_map",
         "is_repeated",
         "json_name",
@@ -116,18 +103,16 @@ class _Field:
         self.is_repeated = field.is_repeated
         oneof = field.containing_oneof
         self.oneof = None if oneof is None or len(oneof.fields) == 1 else oneof.name
-        self.by_map_key: _Scalar | None = None
         if self.is_map:
             entry = fields.message_type(field).fields_by_name
             if entry["key"].type != FieldDescriptor.TYPE_STRING:
                 raise TypeError(f"{field.full_name}: only maps with text keys are read")
-            self.by_map_key = _text
             field = entry["value"]
-        self.scalar: _Scalar | None = None
+        self.scalar: Scalar | None = None
         self.plan: _Plan | None = None
         self.special: Callable[[_Reading, Any, Any], None] | None = None
         if field.type != FieldDescriptor.TYPE_MESSAGE:
-            self.scalar = _scalar(field)
+            self.scalar = scalar_of(field)
         else:
             descriptor = fields.message_type(field)
             if descriptor.full_name == fields.TIMESTAMP:
@@ -198,7 +183,8 @@ class _Reading:
         for key, item in value.items():
             field = by_key.get(key)
             if field is None:
-                self.refuse(*_unknown_field(plan.descriptor, key), key)
+                shown = key[:_MAX_KEY] if isinstance(key, str) else repr(key)[:_MAX_KEY]
+                self.refuse(*_unknown_field(plan.descriptor, key), shown)
                 continue
             if item is None:
                 continue
@@ -222,7 +208,7 @@ class _Reading:
         elif field.scalar is not None:
             try:
                 setattr(message, field.name, field.scalar(value))
-            except _Mismatch as mismatch:
+            except Mismatch as mismatch:
                 self.refuse(mismatch.problem, mismatch.remedy)
         else:
             child = getattr(message, field.name)
@@ -239,7 +225,7 @@ class _Reading:
     def list(self, target: Any, field: _Field, value: Any) -> None:
         if not isinstance(value, list):
             remedy = "write [ ] around it, or - before it" if value != "" else ""
-            self.refuse(f"expected a list, got {_describe(value)}", remedy)
+            self.refuse(f"expected a list, got {describe(value)}", remedy)
             return
         for index, item in enumerate(value):
             self.place.append(index)
@@ -248,7 +234,7 @@ class _Reading:
             elif field.scalar is not None:
                 try:
                     target.append(field.scalar(item))
-                except _Mismatch as mismatch:
+                except Mismatch as mismatch:
                     self.refuse(mismatch.problem, mismatch.remedy)
             else:
                 self.child(target.add(), field, item)
@@ -256,27 +242,27 @@ class _Reading:
 
     def map(self, target: Any, field: _Field, value: Any) -> None:
         if not isinstance(value, dict):
-            self.refuse(f"expected an object, got {_describe(value)}", "write KEY: VALUE pairs")
+            self.refuse(f"expected an object, got {describe(value)}", "write KEY: VALUE pairs")
             return
         for key, item in value.items():
             self.place.append(key)
             if item is None:
                 self.refuse("the value is empty", 'write "" for an empty text')
-            elif field.scalar is not None:
-                try:
-                    assert field.by_map_key is not None
-                    target[field.by_map_key(key)] = field.scalar(item)
-                except _Mismatch as mismatch:
-                    self.refuse(mismatch.problem, mismatch.remedy)
             else:
-                self.child(target[key], field, item)
+                try:
+                    if field.scalar is not None:
+                        target[text(key)] = field.scalar(item)
+                    else:
+                        self.child(target[text(key)], field, item)
+                except Mismatch as mismatch:
+                    self.refuse(mismatch.problem, mismatch.remedy)
             self.place.pop()
 
     def timestamp(self, target: Any, value: Any) -> None:
         found = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
         remedy = 'write an RFC 3339 time such as "2030-01-31T23:59:00Z"'
         if found is None:
-            self.refuse(f"expected a time, got {_describe(value)}", remedy)
+            self.refuse(f"expected a time, got {describe(value)}", remedy)
             return
         date, clock, fraction, zone = found.groups(default="")
         zone = "+00:00" if zone in {"", "Z", "z"} else zone
@@ -295,7 +281,7 @@ class _Reading:
 
     def struct(self, target: Any, value: Any) -> None:
         if not isinstance(value, dict):
-            self.refuse(f"expected an object, got {_describe(value)}", "write KEY: VALUE pairs")
+            self.refuse(f"expected an object, got {describe(value)}", "write KEY: VALUE pairs")
         elif self.struct_is_sound(value, 0):
             target.update(value)
 
@@ -311,183 +297,31 @@ class _Reading:
         elif isinstance(value, bool) or value is None:
             return True
         elif isinstance(value, str):
-            return self.struct_scalar(_text, value)
+            return self.struct_scalar(text, value)
         elif isinstance(value, int | float):
-            return self.struct_scalar(_struct_number, value)
+            return self.struct_scalar(free_number, value)
         else:
-            self.refuse(f"{_describe(value)} cannot stand here")
+            self.refuse(f"{describe(value)} cannot stand here")
             return False
         sound = True
         for key, item in items:
             self.place.append(key)
-            named = not isinstance(key, str) or self.struct_scalar(_text, key)
+            named = isinstance(value, list) or self.struct_scalar(text, key)
             sound = named and self.struct_is_sound(item, depth + 1) and sound
             self.place.pop()
         return sound
 
-    def struct_scalar(self, check: _Scalar, value: Any) -> bool:
+    def struct_scalar(self, check: Scalar, value: Any) -> bool:
         try:
             check(value)
-        except _Mismatch as mismatch:
+        except Mismatch as mismatch:
             self.refuse(mismatch.problem, mismatch.remedy)
             return False
         return True
 
 
-# Scalars: each takes any value and returns the field's Python value or raises _Mismatch.
-
-
-def _scalar(field: FieldDescriptor) -> _Scalar:
-    if field.type == FieldDescriptor.TYPE_ENUM:
-        return _enum(fields.enum_type(field))
-    if field.type in fields.INTEGER_RANGES:
-        return _integer(*fields.INTEGER_RANGES[field.type])
-    return {
-        FieldDescriptor.TYPE_STRING: _text,
-        FieldDescriptor.TYPE_BOOL: _boolean,
-        FieldDescriptor.TYPE_BYTES: _bytes,
-        FieldDescriptor.TYPE_FLOAT: _float,
-        FieldDescriptor.TYPE_DOUBLE: _double,
-    }[field.type]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise _Mismatch("the text holds half of a surrogate pair") from None
-        return value
-    remedy = "put it in quotes" if isinstance(value, bool | int | float) else ""
-    raise _Mismatch(f"expected text, got {_describe(value)}", remedy)
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    remedy = "write true or false"
-    if isinstance(value, str):
-        meant = {"true": "true", "yes": "true", "on": "true", "y": "true", "1": "true"} | {
-            "false": "false", "no": "false", "off": "false", "n": "false", "0": "false"
-        }  # fmt: skip
-        if value.lower() in meant:
-            remedy = f"write {meant[value.lower()]}, without quotes"
-    raise _Mismatch(f"expected true or false, got {_describe(value)}", remedy)
-
-
-def _integer(least: int, most: int) -> _Scalar:
-    def read_integer(value: Any) -> int:
-        number: int
-        if isinstance(value, int) and not isinstance(value, bool):
-            number = value
-        elif (isinstance(value, float) and value.is_integer()) or (
-            isinstance(value, str) and _INTEGER.fullmatch(value)
-        ):
-            number = int(value)
-        else:
-            raise _Mismatch(f"expected a whole number, got {_describe(value)}")
-        if not least <= number <= most:
-            shown = str(number) if abs(number) < 10**30 else "the number"
-            raise _Mismatch(f"{shown} is outside {least} to {most}")
-        return number
-
-    return read_integer
-
-
-def _enum(descriptor: EnumDescriptor) -> _Scalar:
-    numbers = {value.name: value.number for value in descriptor.values}
-    known = set(numbers.values())
-
-    def read_enum(value: Any) -> int:
-        number = numbers.get(value) if isinstance(value, str) else None
-        if number is not None:
-            return number
-        if isinstance(value, int) and not isinstance(value, bool) and value in known:
-            return value
-        names = [name for name, number in numbers.items() if number != 0]
-        choices = f"one of {', '.join(names)}"
-        if isinstance(value, str):
-            remedy = did_you_mean(value, numbers, otherwise=choices)
-            raise _Mismatch(f"{_clip(value)} is not a known value", remedy)
-        raise _Mismatch(f"expected {choices}, got {_describe(value)}")
-
-    return read_enum
-
-
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, str):
-        text = value.replace("-", "+").replace("_", "/").rstrip("=")
-        try:
-            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            raise _Mismatch("the text is not base64", "encode the bytes in base64") from None
-    raise _Mismatch(f"expected base64 text, got {_describe(value)}")
-
-
-def _double(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise _Mismatch("the number is too large") from None
-    if value in ("NaN", "Infinity", "-Infinity"):
-        return float(value)
-    if isinstance(value, str) and re.fullmatch(
-        r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", value
-    ):
-        return float(value)
-    raise _Mismatch(f"expected a number, got {_describe(value)}")
-
-
-def _float(value: Any) -> float:
-    number = _double(value)
-    if math.isfinite(number) and abs(number) > _LARGEST_FLOAT:
-        raise _Mismatch("the number is too large")
-    return number
-
-
-def _struct_number(value: Any) -> Any:
-    """A number that an object of free form keeps as it is: as a 64-bit floating-point one."""
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _Mismatch("not a finite number")
-    elif not _is_exact(value):
-        raise _Mismatch("the number is too large to be kept exactly", "put it in quotes")
-    return value
-
-
-def _is_exact(number: int) -> bool:
-    try:
-        return int(float(number)) == number
-    except OverflowError:
-        return False
-
-
-# What is said.
-
-
-def _clip(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
-def _describe(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        number = str(value) if isinstance(value, float) or abs(value) < 10**30 else "a large one"
-        return f"the number {number}"
-    if isinstance(value, str):
-        return f"the text {_clip(value)}"
-    if isinstance(value, dict):
-        return "an object"
-    return "a list" if isinstance(value, list) else f"a {type(value).__name__}"
-
-
 def _not_an_object(descriptor: Descriptor, value: Any) -> tuple[str, str]:
-    problem = f"expected an object, got {_describe(value)}"
+    problem = f"expected an object, got {describe(value)}"
     if descriptor.full_name == fields.DURATION:
         found = _LENGTH.fullmatch(value) if isinstance(value, str) else None
         example = f"{{{_UNITS[found[2]]}: {found[1]}}}" if found else "{hours: 8}"
@@ -501,7 +335,7 @@ def _not_an_object(descriptor: Descriptor, value: Any) -> tuple[str, str]:
 
 def _unknown_field(descriptor: Descriptor, key: Any) -> tuple[str, str]:
     if not isinstance(key, str):
-        return f"expected a field name, got {_describe(key)}", ""
+        return f"expected a field name, got {describe(key)}", ""
     known = [field.json_name for field in descriptor.fields]
     below = _path_below(descriptor, key)
     if below is not None and closest(key, known) is None:

@@ -76,7 +76,7 @@ def refusal(message_class: Any, value: Any) -> Invalid:
         ({"sepc": {}}, "sepc", "unknown field", "did you mean spec?"),
         ({"upstream": {}}, "upstream", "unknown field", "did you mean spec.config.upstream?"),
         ({"zzzz": 1}, "zzzz", "unknown field", "fields here: apiVersion, kind, metadata"),
-        ({7: 1}, "[7]", "expected a field name, got the number 7", ""),
+        ({7: 1}, '["7"]', "expected a field name, got the number 7", ""),
         ({"spec": {"isTLS": True, "is_tls": True}}, "spec.is_tls", "given together with isTLS",
          "both names mean the same field"),
         ({"spec": {"port": "80a"}}, "spec.port", "expected a whole number, got the text '80a'", ""),
@@ -115,6 +115,9 @@ def refusal(message_class: Any, value: Any) -> Invalid:
          ""),
         ({"metadata": {"createdAt": "0001-01-01T00:00:00+10:00"}}, "metadata.createdAt",
          "outside the years", ""),
+        ({"x" * 1000: 1}, "x" * 100, "unknown field", ""),
+        ({"spec": {"attrs": {"a": {7: 1}}}}, "spec.attrs.a[7]", "expected text", ""),
+        ({"metadata": {"labels": {7: "a"}}}, "metadata.labels[7]", "expected text", ""),
         ({"spec": {"attrs": []}}, "spec.attrs", "expected an object, got a list", ""),
         ({"spec": {"attrs": {"a": 2**53 + 1}}}, "spec.attrs.a", "too large to be kept exactly",
          "put it in quotes"),
@@ -145,6 +148,12 @@ def test_refusals(value: Any, path: str, problem: str, remedy: str) -> None:
     assert refused.path == path
     assert problem in refused.problem
     assert remedy in refused.remedy
+
+
+def test_keys_of_maps_of_messages_are_texts() -> None:
+    refused = refusal(core.User, {"status": {"ext": {7: {}}}})
+    assert (refused.path, refused.problem) == ("status.ext[7]", "expected text, got the number 7")
+    assert from_json(core.User, {"status": {"ext": {"a": {"b": 1}}}}).status.ext["a"]["b"] == 1
 
 
 def test_all_problems_are_found() -> None:
