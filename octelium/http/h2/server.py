@@ -215,7 +215,7 @@ class ServerStream(Stream):
     def _begin(self) -> None:
         self.complete = self.remote_closed
         self._handler(self)
-        if self.receiver is None and not self.gone:
+        if self.receiver is None and not (self.answered or self.gone):
             raise RuntimeError("the handler left a request without a receiver")
 
     def _deliver(self, data: bytes) -> None:
