@@ -46,6 +46,7 @@ class Decoder:
         "added",
         "generation",
         "independent",
+        "size",
     )
 
     def __init__(self, max_list: int) -> None:
@@ -58,6 +59,8 @@ class Decoder:
         """Rises with every change of the table. While it stays, equal blocks mean equal fields."""
         self.independent = True
         """Whether the last block means the same whatever the table holds."""
+        self.size = 0
+        """Of the last list, as RFC 9113, section 10.5.1 counts it."""
         self.added: list[Field] = []
         """What the last block put into the table."""
 
@@ -99,6 +102,7 @@ class Decoder:
                     fields.append(field)
         except (IndexError, huffman.HuffmanError) as error:
             raise H2ConnectionError(ErrorCode.COMPRESSION_ERROR, "broken header block") from error
+        self.size = self._max_list - budget
         return fields if budget >= 0 else None
 
     def add(self, field: Field) -> None:

@@ -14,8 +14,10 @@ from octelium.http.syntax import is_token, parse_host, parse_length
 if TYPE_CHECKING:
     from octelium.http.message import Field, Fields
 
-MAX_REMEMBERED: Final = 32
+MAX_REMEMBERED: Final = 16
 """Heads, and header blocks, remembered per connection. They hold credentials and go with it."""
+MAX_REMEMBERED_SIZE: Final = 8 << 10
+"""Larger header lists are read anew each time: nobody is to fill memory before a decision."""
 
 _NAME: Final = rb"[!#$%&'*+\-.^_`|~0-9a-z]++"
 _are_names = re.compile(_NAME + rb"(?:\n" + _NAME + rb")*+").fullmatch
@@ -151,6 +153,8 @@ class HeadReader:
         return head
 
     def _remember(self, raw: bytes, head: _Head, *, end: bool) -> None:
+        if max(len(raw), self._decoder.size) > MAX_REMEMBERED_SIZE:
+            return
         if self._decoder.independent:
             if len(self._fixed) >= MAX_REMEMBERED:
                 self._fixed.clear()
@@ -229,6 +233,8 @@ class HeadReader:
         block = self._blocks.get(key)
         if block is None:
             block = _checked(fields)
+            if self._decoder.size > MAX_REMEMBERED_SIZE:
+                return block
             if len(self._blocks) >= MAX_REMEMBERED:
                 self._blocks.clear()
             self._blocks[key] = block

@@ -4,7 +4,7 @@ import time
 
 import hpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octelium.http.h2.compression import (
@@ -24,6 +24,7 @@ LISTS = st.lists(st.tuples(NAMES, VALUES), max_size=12)
 
 
 @given(st.lists(st.tuples(LISTS, st.booleans(), st.sampled_from([None, 0, 100, 4096])), max_size=8))
+@settings(deadline=None)
 def test_reads_what_the_hpack_package_writes(
     blocks: list[tuple[list[Field], bool, int | None]],
 ) -> None:

@@ -111,7 +111,7 @@ class TestFrames:
         assert core.closed
 
     @given(st.data())
-    @settings(max_examples=30)
+    @settings(deadline=None, max_examples=30)
     def test_however_the_bytes_are_cut(self, data: st.DataObject) -> None:
         client = RawClient()
         stream = b"".join(
@@ -267,7 +267,7 @@ def echo(stream: RequestStream) -> None:
     st.lists(st.lists(st.integers(0, 400_000), max_size=4), min_size=1, max_size=5),
     st.integers(0, 2**32),
 )
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 def test_what_goes_in_comes_out(bodies: list[list[int]], seed: int) -> None:
     link = Link(seed)
     block = FieldBlock(((b"x-test", b"yes"),))
@@ -408,13 +408,13 @@ class TestFuzz:
     )
 
     @given(st.lists(FRAME, max_size=25))
-    @settings(max_examples=300)
+    @settings(deadline=None, max_examples=300)
     def test_any_frames_at_a_server(self, pieces: list[bytes]) -> None:
         client = RawClient(handler=echo)
         self.check(client, pieces)
 
     @given(st.lists(FRAME, max_size=25))
-    @settings(max_examples=300)
+    @settings(deadline=None, max_examples=300)
     def test_any_frames_at_a_client(self, pieces: list[bytes]) -> None:
         server = RawServer(replace(CLIENT_LIMITS, stream_window=70_000))
         responses = [server.open(), server.open(b"POST", b"x" * 70_000), server.open(b"HEAD")]
@@ -425,7 +425,7 @@ class TestFuzz:
         assert all(response.finished for response in responses)
 
     @given(st.integers(0, 2**32), st.integers(1, 6))
-    @settings(max_examples=60)
+    @settings(deadline=None, max_examples=60)
     def test_flipped_bits(self, seed: int, flips: int) -> None:
         chance = random.Random(seed)
         client = RawClient(handler=echo)

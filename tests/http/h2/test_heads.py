@@ -201,9 +201,18 @@ class TestSharing:
         reader = HeadReader(32 << 10)
         for number in range(500):
             reader.request(encode([*GET, (b"x-number", b"%d" % number)]), end=True)
-        assert len(reader._heads) <= 32
-        assert len(reader._fixed) <= 32
-        assert len(reader._blocks) <= 32
+        assert len(reader._heads) <= 16
+        assert len(reader._fixed) <= 16
+        assert len(reader._blocks) <= 16
+
+    def test_large_heads_are_not_remembered(self) -> None:
+        reader = HeadReader(32 << 10)
+        reader.request(encode([*GET, (b"x", b"y" * 9000)]), end=True)
+        reader.skip(hpack.Encoder().encode([(b"x-large", b"y" * 3000)], huffman=False))
+        reader.request(encode(GET) + b"\xbe" * 5, end=True)
+        assert not reader._heads
+        assert not reader._fixed
+        assert not reader._blocks
 
 
 class TestResponses:

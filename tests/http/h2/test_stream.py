@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octelium.http.h2 import frames
@@ -266,6 +266,7 @@ class TestClientSide:
     st.lists(st.integers(1, 40_000), min_size=1, max_size=30),
     st.booleans(),
 )
+@settings(deadline=None)
 def test_whatever_the_windows_the_body_arrives_whole(
     pieces: list[bytes], credits_: list[int], trailers: bool
 ) -> None:
