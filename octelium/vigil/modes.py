@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.context import GrpcRequest, HttpRequest
-from octelium.vigil.refusals import Answer, grpc_refusal, grpc_status, refusal
+from octelium.vigil.refusals import Answer, grpc_refusal, grpc_status, plain, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,14 +69,14 @@ def _unimplemented(front: bool) -> Answer:
     return grpc_status(b"12", b"Octelium: unimplemented", front=front)
 
 
-def _nothing_unknown(front: bool) -> Answer:
-    raise AssertionError(f"every request is one of this mode (front: {front})")
+def _not_found(front: bool) -> Answer:
+    return plain(404, front=front)
 
 
 _ENUM = core.ServiceSpecMode__
 
 MODES: dict[int, Mode] = {
-    _ENUM.HTTP: Mode("HTTP", HttpRequest, refusal, _nothing_unknown),
-    _ENUM.WEB: Mode("WEB", HttpRequest, refusal, _nothing_unknown),
+    _ENUM.HTTP: Mode("HTTP", HttpRequest, refusal, _not_found),
+    _ENUM.WEB: Mode("WEB", HttpRequest, refusal, _not_found),
     _ENUM.GRPC: Mode("GRPC", _grpc_request, _refuse_grpc, _unimplemented, cors=False),
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from octelium.vigil.environment import Environment
 
 _MAX_CONFIGURATIONS: Final = 256
+_PATH_LABEL: Final = "apiserver-path"
 
 
 class Plan:
@@ -35,6 +36,8 @@ class Plan:
         self.host = environment.canonical_host(service)
         self.public_host = environment.public_host(service)
         self.managed = service.status.HasField("managed_service")
+        label = service.metadata.system_labels.get(_PATH_LABEL, "")
+        self._prefixes = tuple(p.encode() for part in label.split(",") if (p := part.strip()))
         mode = MODES.get(int(service.spec.mode))
         self.problem: Unserviceable | None = None
         if mode is None:
@@ -54,6 +57,19 @@ class Plan:
         self.sites = {front: Site(login, public, front) for front in (True, False)}
         """By whether the client came through the front door."""
         self._configurations: dict[int, tuple[core.ServiceSpecConfig | None, Configuration]] = {}
+
+    def serves(self, path: bytes) -> bool:
+        """Whether a path belongs to this Service.
+
+        Several API Services stand before one server: what one of them allows must not reach the
+        methods of another.
+        """
+        if not self._prefixes:
+            return True
+        return any(
+            path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b".", b"/")
+            for prefix in self._prefixes
+        )
 
     def configuration(self, decision: Decision) -> Configuration:
         """The configuration that a decision selected."""

@@ -128,7 +128,7 @@ class Relay:
             self._answer(plan.cors.preflight(head, own_fields(front=self._front)))
             return
         request = mode.request(head, target, token, self._client_address, plan.host)
-        if request is None:
+        if request is None or not plan.serves(target.wire):
             self._answer(mode.unknown(self._front))
             return
         self._request = request

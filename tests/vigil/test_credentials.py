@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octelium.http.message import HeaderBlock, MessageError
+from octelium.vigil.credentials import find_token, sets_own_cookie, without_own_cookies
+
+
+def block(*fields: tuple[bytes, bytes]) -> HeaderBlock:
+    return HeaderBlock(fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "token"),
+    [
+        ([], None),
+        ([(b"x-octelium-auth", b"t")], b"t"),
+        ([(b"cookie", b"octelium_auth=t")], b"t"),
+        ([(b"cookie", b"a=1; octelium_auth=t; b=2")], b"t"),
+        ([(b"cookie", b"a=1;octelium_auth = t ;b=2")], b"t"),
+        ([(b"cookie", b"xoctelium_auth=t; octelium_authx=t; Octelium_Auth=t")], None),
+        ([(b"cookie", b"a=octelium_auth=t")], None),
+        ([(b"cookie", b"octelium_auth=; octelium_auth=t")], b"t"),
+        ([(b"cookie", b"octelium_auth=t; octelium_auth=u")], b"t"),
+        ([(b"authorization", b"Bearer t")], b"t"),
+        ([(b"authorization", b"bearer t")], None),
+        ([(b"authorization", b"Bearer")], None),
+        ([(b"authorization", b"Bearer ")], None),
+        ([(b"authorization", b"Basic dDp0")], None),
+        ([(b"x_octelium_auth", b"t")], None),
+        ([(b"authorization", b"Bearer b"), (b"x-octelium-auth", b"h")], b"h"),
+        ([(b"authorization", b"Bearer b"), (b"cookie", b"octelium_auth=c")], b"c"),
+        ([(b"authorization", b"Bearer b"), (b"x-octelium-auth", b"")], b"b"),
+    ],
+)
+def test_where_the_token_is(fields: list[tuple[bytes, bytes]], token: bytes | None) -> None:
+    made = block(*fields)
+    assert find_token(made) == token
+    assert find_token(made) == token  # from memory
+
+
+@pytest.mark.parametrize("name", [b"x-octelium-auth", b"authorization"])
+def test_two_credentials_in_one_place(name: bytes) -> None:
+    with pytest.raises(MessageError) as caught:
+        find_token(block((name, b"Bearer a"), (name, b"Bearer b")))
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("cookies", "left"),
+    [
+        (b"a=1; b=2", b"a=1; b=2"),
+        (b"octelium_auth=t", b""),
+        (b"octelium_auth=t; octelium_rt=r", b""),
+        (b"a=1; octelium_auth=t; b=2", b"a=1; b=2"),
+        (b"octelium_auth=t; a=1", b"a=1"),
+        (b'a=1;octelium_rt=r;b="x y"', b'a=1;b="x y"'),
+        (b"a=1; octelium_authx=t", b"a=1; octelium_authx=t"),
+        (b"octelium_auth =t; a=1", b"a=1"),
+        (b"\toctelium_auth\t=t; a=1", b"a=1"),
+        (b"octelium_auth; a=1", b"a=1"),
+        (b"a=octelium_auth=t", b"a=octelium_auth=t"),
+        (b"a==; b=%3B; c", b"a==; b=%3B; c"),
+    ],
+)
+def test_cutting_cookies_out(cookies: bytes, left: bytes) -> None:
+    assert without_own_cookies(cookies) == left
+
+
+@pytest.mark.parametrize(
+    ("value", "own"),
+    [
+        (b"octelium_auth=x; Path=/", True),
+        (b" octelium_rt =x", True),
+        (b"octelium_auth", True),
+        (b"sid=octelium_auth", False),
+        (b"octelium_authx=1", False),
+    ],
+)
+def test_planting_cookies(value: bytes, own: bool) -> None:
+    assert sets_own_cookie(value) is own
+
+
+_PIECE = st.sampled_from([b"a=1", b"octelium_auth=t", b" octelium_rt=r", b"", b" b=2", b"c", b"="])
+
+
+@given(st.lists(_PIECE, max_size=6))
+def test_nothing_of_ours_remains_and_nothing_else_goes(pieces: list[bytes]) -> None:
+    left = without_own_cookies(b";".join(pieces))
+    assert b"octelium_" not in left
+    kept = [piece.strip() for piece in pieces if b"octelium" not in piece]
+    assert [piece.strip() for piece in left.split(b";") if piece] == [p for p in kept if p]
+
+
+@given(st.binary(max_size=80))
+def test_any_cookie_gives_a_token_or_none(value: bytes) -> None:
+    token = find_token(block((b"cookie", value)))
+    assert token is None or (token and token in value)
+    assert find_token(block((b"cookie", without_own_cookies(value)))) is None

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from octelium.http.h1.requests import parse_request
+from octelium.http.section import parse_section
+from octelium.http.target import normalise
+from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
+from octelium.replica.entries import ServiceEntry, UserEntry
+from octelium.vigil.refusals import (
+    Answer,
+    Site,
+    grpc_refusal,
+    plain,
+    refusal,
+    upstream_failure,
+)
+from tests.vigil.world import service, user
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537.36"
+SITE = Site("https://c.example", "https://wiki.c.example", front=True)
+
+
+def decide(outcome: Outcome, *, human: bool | None = None) -> Decision:
+    message = service()
+    entry = ServiceEntry(message.metadata.uid, message.metadata.name, message.SerializeToString())
+    who = None
+    if human is not None:
+        person = user(human=human)
+        who = UserEntry(person.metadata.uid, "alice", person.SerializeToString())
+    return Decision(outcome, Reason(ReasonType.NO_POLICY_MATCH), entry, user=who)
+
+
+def ask(
+    decision: Decision,
+    *,
+    method: str = "GET",
+    target: str = "/a?b=1&c=d e".replace(" ", "%20"),
+    accept: str = "text/html,*/*",
+    agent: str = BROWSER,
+    site: Site = SITE,
+) -> Answer:
+    section = f"Host: wiki.c.example\r\nAccept: {accept}\r\nUser-Agent: {agent}\r\n".encode()
+    head = parse_request(f"{method} {target} HTTP/1.1".encode(), parse_section(section), b"https")
+    return refusal(decision, head, normalise(head.target), site)
+
+
+def field(answer: Answer, name: bytes) -> bytes | None:
+    return dict(answer.block.fields).get(name)
+
+
+def test_a_browser_without_identity_is_sent_to_log_in() -> None:
+    answer = ask(decide(Outcome.UNAUTHENTICATED))
+    assert answer.status == 303
+    assert field(answer, b"location") == (
+        b"https://c.example/login?redirect=https%3A%2F%2Fwiki.c.example%2Fa%3Fb%3D1%26c%3Dd%2520e"
+    )
+    assert field(answer, b"x-octelium-unauthorized") == b"true"
+    assert field(answer, b"server") == b"octelium"
+
+
+def test_a_service_that_is_not_public_has_no_way_back() -> None:
+    answer = ask(decide(Outcome.UNAUTHENTICATED), site=SITE._replace(public=None))
+    assert field(answer, b"location") == b"https://c.example/login"
+
+
+@pytest.mark.parametrize(
+    "request_", [
+        {"method": "POST"},
+        {"method": "HEAD"},
+        {"accept": "*/*"},
+        {"accept": "application/json"},
+        {"agent": "curl/8.0"},
+        {"agent": "Go-http-client/1.1"},
+        {"agent": "M"},
+        {"agent": BROWSER + "x" * 300},
+        {"agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"},
+    ],
+)  # fmt: skip
+def test_others_without_identity_get_the_bare_status(request_: dict[str, Any]) -> None:
+    answer = ask(decide(Outcome.UNAUTHENTICATED), **request_)
+    assert (answer.status, answer.body) == (401, b"")
+    assert field(answer, b"location") is None
+    assert field(answer, b"x-octelium-unauthorized") == b"true"
+
+
+def test_people_who_may_not_enter_get_a_page() -> None:
+    answer = ask(decide(Outcome.DENIED, human=True), agent="anything")
+    assert answer.status == 303
+    assert field(answer, b"location") == b"https://c.example/denied"
+
+
+@pytest.mark.parametrize(
+    ("human", "request_"),
+    [(False, {}), (None, {}), (True, {"accept": "*/*"}), (True, {"method": "POST"})],
+)
+def test_others_who_may_not_enter_get_the_bare_status(
+    human: bool | None, request_: dict[str, Any]
+) -> None:
+    answer = ask(decide(Outcome.DENIED, human=human), **request_)
+    assert (answer.status, answer.body) == (403, b"")
+    assert field(answer, b"x-octelium-unauthorized") == b"true"
+
+
+@pytest.mark.parametrize(("outcome", "status"), [(Outcome.BAD_REQUEST, 400), (Outcome.ERROR, 500)])
+def test_decisions_that_fail(outcome: Outcome, status: int) -> None:
+    answer = ask(decide(outcome))
+    assert answer.status == status
+    assert field(answer, b"x-octelium-unauthorized") is None
+
+
+@pytest.mark.parametrize("target", ["//evil.example/", "/%0d%0aSet-Cookie:x", "/@evil.example"])
+def test_the_way_back_stays_within_the_service(target: str) -> None:
+    try:
+        answer = ask(decide(Outcome.UNAUTHENTICATED), target=target)
+    except ValueError:
+        return
+    except Exception as error:
+        assert type(error).__name__ == "MessageError"
+        return
+    location = field(answer, b"location")
+    assert location is not None
+    assert location.startswith(b"https://c.example/login?redirect=https%3A%2F%2Fwiki.c.example%2F")
+    assert unquote(location.decode()).count("\r") == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "message"),
+    [
+        (Outcome.UNAUTHENTICATED, b"16", b"Octelium: Unauthenticated"),
+        (Outcome.DENIED, b"7", b"Octelium: Unauthorized"),
+    ],
+)
+def test_the_grpc_form(outcome: Outcome, status: bytes, message: bytes) -> None:
+    answer = grpc_refusal(decide(outcome), front=True)
+    assert answer.status == 200
+    assert field(answer, b"content-type") == b"application/grpc"
+    assert field(answer, b"grpc-status") == status
+    assert field(answer, b"grpc-message") == message
+    assert field(answer, b"x-octelium-unauthorized") == b"true"
+
+
+def test_failures_of_the_decision_are_http_s_for_grpc_too() -> None:
+    assert grpc_refusal(decide(Outcome.ERROR), front=True).status == 500
+    assert grpc_refusal(decide(Outcome.BAD_REQUEST), front=True).status == 400
+
+
+def test_plain_answers() -> None:
+    front, tunnel = plain(503, front=True), plain(503, front=False)
+    assert field(front, b"strict-transport-security") == b"max-age=2592000"
+    assert field(tunnel, b"strict-transport-security") is None
+    assert field(tunnel, b"server") == b"octelium"
+    failure = upstream_failure(502, front=True)
+    assert failure.body == b"Bad Gateway"
+    assert field(failure, b"content-length") == b"11"
