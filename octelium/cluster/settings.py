@@ -159,12 +159,11 @@ def check_domain(domain: str, setting: str) -> str:
 def _read_file(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    import yaml
 
     try:
-        value = YAML(typ="safe", pure=True).load(Path(path).read_text())
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
+        value = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"--config: {path}: {error}") from error
     if value is None:
         return {}
