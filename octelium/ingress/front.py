@@ -35,6 +35,7 @@ class FrontConnection(asyncio.Protocol):
         self._buffer = b""
         self._deadline = 0.0
         self._codec: Codec | None = None
+        self._layered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer, or close."""
@@ -103,7 +104,8 @@ class FrontConnection(asyncio.Protocol):
         """Enforce the time-out of the handshake."""
         if now >= self._deadline:
             self._server.ticker.discard(self)
-            self._server.counters.handshake_failures += 1
+            if not self._layered:  # else the layer reports it
+                self._server.counters.handshake_failures += 1
             self._transport.abort()
 
     def _admit(self) -> bool:
@@ -123,6 +125,7 @@ class FrontConnection(asyncio.Protocol):
         if server.settings.plaintext:
             self._plain(server.codec(self._peer(secure=False), alpn=None), data)
         elif data[0] == _HANDSHAKE:
+            self._layered = True
             layer = FrontLayer(self, server)
             self._transport.set_protocol(layer)
             layer.connection_made(self._transport)

@@ -80,6 +80,7 @@ class IngressServer:
         self._numbers: Iterator[int] = itertools.count(1)
         self._servers: list[asyncio.Server] = []
         self._idle = asyncio.Event()
+        self._closed = False
 
     # Life.
 
@@ -90,7 +91,10 @@ class IngressServer:
             self._servers.append(await loop.create_server(self._accept, sock=one, backlog=4096))
 
     async def close(self, grace: float) -> None:
-        """Accept no more, let running requests end within `grace` seconds, then close all."""
+        """Accept no more, let running requests end within `grace` seconds, then close all.
+
+        May be called twice.
+        """
         for server in self._servers:
             server.close()
         for codec in tuple(self.codecs):
@@ -102,8 +106,10 @@ class IngressServer:
                     await self._idle.wait()
         for codec in tuple(self.codecs):
             codec.abort()  # type: ignore[attr-defined]  # both servers' codecs have it
-        self.routes.close()
-        self.certificates.close()
+        if not self._closed:
+            self._closed = True
+            self.routes.close()
+            self.certificates.close()
 
     # Connections.
 

@@ -134,8 +134,10 @@ async def test_on_the_wire() -> None:
         assert reply.first(b"access-control-allow-origin") == SITE.encode()
 
         here.origins.answers = [
-            b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nVary: Accept\r\n"
-            b"Content-Length: 0\r\n\r\n"
+            (
+                b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nVary: Accept\r\n"
+                b"Content-Length: 0\r\n\r\n"
+            )
         ]
         reply = await here.request(fields={"Origin": SITE})
         assert reply.all(b"access-control-allow-origin") == [SITE.encode()]

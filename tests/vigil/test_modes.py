@@ -87,8 +87,14 @@ class Calls:
         self, method: str = METHOD, token: str | None = "alice", data: bytes = b"x"
     ) -> Any:
         metadata = () if token is None else (("x-octelium-auth", token),)
-        call = self.channel.unary_unary(method)(data, metadata=metadata, timeout=10)
+        method_: Any = self.channel.unary_unary(method)
+        call = method_(data, metadata=metadata, timeout=10)
         return await call, await call.trailing_metadata()
+
+    def talk(self) -> Any:
+        """A stream in both directions."""
+        method: Any = self.channel.stream_stream("/a.b.Echo/Talk")
+        return method(metadata=(("x-octelium-auth", "alice"),), timeout=20)
 
 
 @pytest.fixture
@@ -161,9 +167,7 @@ async def test_what_is_no_call(calls: Calls) -> None:
 
 
 async def test_talking_in_both_directions(calls: Calls) -> None:
-    stream = calls.channel.stream_stream("/a.b.Echo/Talk")(
-        metadata=(("x-octelium-auth", "alice"),), timeout=20
-    )
+    stream = calls.talk()
     for number in range(5):
         await stream.write(b"%d" % number)
         assert await stream.read() == b"%d" % number
@@ -174,9 +178,7 @@ async def test_talking_in_both_directions(calls: Calls) -> None:
 
 async def test_a_stream_whose_access_ends(calls: Calls) -> None:
     here = calls.here
-    stream = calls.channel.stream_stream("/a.b.Echo/Talk")(
-        metadata=(("x-octelium-auth", "alice"),), timeout=20
-    )
+    stream = calls.talk()
     await stream.write(b"x")
     assert await stream.read() == b"x"
     here.decider.revoke(here.entry("echo.default"))

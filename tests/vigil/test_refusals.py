@@ -112,15 +112,9 @@ def test_decisions_that_fail(outcome: Outcome, status: int) -> None:
     assert field(answer, b"x-octelium-unauthorized") is None
 
 
-@pytest.mark.parametrize("target", ["//evil.example/", "/%0d%0aSet-Cookie:x", "/@evil.example"])
+@pytest.mark.parametrize("target", ["//evil.example/", "/x?%0d%0aSet-Cookie:x", "/@evil.example"])
 def test_the_way_back_stays_within_the_service(target: str) -> None:
-    try:
-        answer = ask(decide(Outcome.UNAUTHENTICATED), target=target)
-    except ValueError:
-        return
-    except Exception as error:
-        assert type(error).__name__ == "MessageError"
-        return
+    answer = ask(decide(Outcome.UNAUTHENTICATED), target=target)
     location = field(answer, b"location")
     assert location is not None
     assert location.startswith(b"https://c.example/login?redirect=https%3A%2F%2Fwiki.c.example%2F")

@@ -27,8 +27,9 @@ SECTION = (
     "X-Octelium-Auth: t\r\nX-Octelium-Refresh-Token: r\r\nX_Octelium_Session_Uid: forged\r\n"
     "X-Octelium-Session-Uid: forged\r\nX-Octelium-Client-Address: 10.0.0.1\r\n"
     "X-Forwarded-For: 10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\nForwarded: for=10.0.0.1\r\n"
-    "X-Request-Id: 5\r\nX-Team: ops\r\nx_team: evil\r\nConnection: keep-alive, te\r\nTE: trailers\r\n"
-    "Keep-Alive: 5\r\nProxy-Authorization: x\r\nTransfer_Encoding: chunked\r\nOrigin: https://o\r\n"
+    "X-Request-Id: 5\r\nX-Team: ops\r\nx_team: evil\r\n"
+    "Connection: keep-alive, te\r\nTE: trailers\r\nKeep-Alive: 5\r\nProxy-Authorization: x\r\n"
+    "Transfer_Encoding: chunked\r\nOrigin: https://o\r\n"
 )
 
 

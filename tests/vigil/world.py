@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from octelium.http.h2.protocol import H2Client
 from octelium.http.pool import Origin, UpstreamPool
@@ -272,6 +275,11 @@ class Client:
     async def exactly(self, size: int) -> bytes:
         return await asyncio.wait_for(self.reader.readexactly(size), 10)
 
+    async def breaks(self) -> None:
+        """The connection ends before the response does."""
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await self.exactly(1 << 20)
+
     async def rest(self) -> bytes:
         return await asyncio.wait_for(self.reader.read(-1), 10)
 
@@ -400,8 +408,8 @@ async def world(settings: Settings | None = None) -> AsyncIterator[World]:
         made.vigil.close()
         made.pool.close()
         made.ticker.stop()
-        with contextlib.suppress(ConnectionError):
-            for client in made.clients:
+        for client in made.clients:
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await client.writer.wait_closed()
 
 

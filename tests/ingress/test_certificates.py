@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import logging
+import ssl
+
+import pytest
+
+from octelium.ingress.certificates import Certificate, CertificateStore, server_context
+from tests.http import certs
+from tests.vigil.world import DOMAIN, Feed, certificate_secret, secret
+
+
+@pytest.fixture
+def feed() -> Feed:
+    return Feed()
+
+
+def test_what_a_certificate_covers() -> None:
+    pair = certs.server(DOMAIN, f"*.{DOMAIN}")
+    certificate = Certificate(pair.chain, pair.key)
+    for _ in range(2):
+        assert certificate.covers(DOMAIN.encode())
+        assert certificate.covers(f"wiki.{DOMAIN}".encode())
+        assert not certificate.covers(f"a.wiki.{DOMAIN}".encode())
+        assert not certificate.covers(b"test")
+        assert not certificate.covers(b"other.example")
+        assert not certificate.covers(b"\xff")
+
+
+def test_what_is_no_certificate() -> None:
+    pair, other = certs.server("a.example"), certs.server("b.example")
+    nameless = certs.issue(issuer=certs.ca())
+    for chain, key in (
+        (pair.chain, other.key),
+        (b"", pair.key),
+        (pair.chain, b""),
+        (nameless.chain, nameless.key),
+    ):
+        with pytest.raises((ValueError, ssl.SSLError)):
+            Certificate(chain, key)
+
+
+def test_versions_of_tls() -> None:
+    context = server_context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    names = {cipher["name"] for cipher in context.get_ciphers()}
+    assert not {name for name in names if "CBC" in name or name.startswith("AES")}
+    assert all(name.startswith(("TLS_", "ECDHE-")) for name in names)
+
+
+def test_finding_by_name(feed: Feed) -> None:
+    feed.put(
+        certificate_secret(DOMAIN, f"*.{DOMAIN}"),
+        certificate_secret(f"*.prod.{DOMAIN}", name="crt-ns-prod"),
+    )
+    store = CertificateStore(feed.replica)
+    assert len(store) == 2
+    default, prod = store.find(DOMAIN), store.find(f"x.prod.{DOMAIN}")
+    assert default is not None
+    assert prod is not None
+    assert default is not prod
+    assert store.find(f"WIKI.{DOMAIN}".upper()) is default
+    assert store.find(f"prod.{DOMAIN}") is default
+    assert store.find(f"a.b.c.{DOMAIN}") is default
+    for outside in ("other.example", f"x{DOMAIN}", f"{DOMAIN}.evil", "", "test"):
+        assert store.find(outside) is None
+
+
+def test_a_labelled_secret_counts(feed: Feed) -> None:
+    made = certificate_secret(f"*.{DOMAIN}", name="custom")
+    feed.put(made)
+    store = CertificateStore(feed.replica)
+    assert store.find(f"a.{DOMAIN}") is None
+    made.metadata.system_labels["octelium-cert"] = "true"
+    feed.put(made)
+    assert store.find(f"a.{DOMAIN}") is not None
+
+
+def test_replacement(feed: Feed, caplog: pytest.LogCaptureFixture) -> None:
+    store = CertificateStore(feed.replica)
+    assert store.find(DOMAIN) is None
+    feed.put(certificate_secret(DOMAIN))
+    first = store.find(DOMAIN)
+    assert first is not None
+    assert store.of(first.context) is first
+    feed.put(feed.config)
+    assert store.find(DOMAIN) is first
+    feed.put(certificate_secret(DOMAIN, f"*.{DOMAIN}"))
+    second = store.find(DOMAIN)
+    assert second is not None
+    assert second is not first
+    assert store.of(first.context) is None
+    with caplog.at_level(logging.ERROR):
+        feed.put(secret("crt-ns-default", b"rubbish", b"rubbish"))
+    assert "crt-ns-default" in caplog.text
+    assert "rubbish" not in caplog.text
+    assert store.find(DOMAIN) is second
+    feed.delete(secret("crt-ns-default", b""))
+    assert store.find(DOMAIN) is None
+
+
+def test_closing(feed: Feed) -> None:
+    store = CertificateStore(feed.replica)
+    store.close()
+    feed.put(certificate_secret(DOMAIN))
+    assert len(store) == 0
