@@ -7,17 +7,30 @@ them by index, so a row takes some 60 bytes and writing one costs about a micros
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from octelium.visibility.record import AccessRecord, AuditSubject
 
 FORMAT = 1
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Shape(msgspec.Struct, array_like=True, gc=False):
+    """What many requests of one client have in common: indexes into the table of texts."""
+
+    method: int
+    host: int
+    client_address: int
+    user_agent: int
+    referer: int
+    origin: int
+    content_type: int
+    error: int
 
 
 class Row(msgspec.Struct, array_like=True, gc=False):
@@ -27,37 +40,50 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     started: float
     duration: float
     subject: int
-    method: int
+    shape: int
     target: bytes
     status: int
     version: int
     request_bytes: int
     response_bytes: int
-    host: int
-    client_address: int
-    user_agent: int
-    referer: int
-    origin: int
-    content_type: int
     connection: int
-    error: int
     grpc_status: int
 
 
-class Batch(msgspec.Struct, array_like=True):
-    """Rows of one worker in the order in which they ended, with their tables."""
+class Span(msgspec.Struct, array_like=True):
+    """The least and the greatest number and start of a batch's rows."""
+
+    first: int
+    last: int
+    earliest: float
+    latest: float
+
+
+class Header(msgspec.Struct, array_like=True):
+    """The beginning of a batch, which is all that keeping it needs."""
 
     format: int
     prefix: str
     """Eight characters that name the worker process; first half of every id."""
+    span: Span | None
+    """None without rows."""
+
+
+class Batch(Header, array_like=True):
+    """Rows of one worker in the order in which they ended, with their tables."""
+
     subjects: list[dict[str, Any]]
+    shapes: list[Shape]
     texts: list[bytes]
     """Text 0 is the empty text, which also stands for an absent one."""
     rows: list[Row]
 
 
+H = TypeVar("H", bound=Header)
+
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Batch)
+_HEADER_DECODER = msgspec.msgpack.Decoder(Header)
 
 
 def new_prefix() -> str:
@@ -94,15 +120,11 @@ def split_id(entry: str) -> tuple[str, int]:
     return parts[0] + parts[1], int(parts[3] + parts[4], 36)
 
 
-def encode(prefix: str, records: Iterable[AccessRecord]) -> bytes:
+def encode(prefix: str, records: Sequence[AccessRecord]) -> bytes:
     """Pack `records` of the worker `prefix` into one batch."""
     subjects: dict[int, int] = {}
     subject_table: list[AuditSubject] = []
-    texts: dict[bytes, int] = {b"": 0}
-
-    def text(value: bytes | None) -> int:
-        return texts.setdefault(value, len(texts)) if value else 0
-
+    shapes: dict[tuple[object, ...], int] = {}
     rows = []
     for record in records:
         subject = record.subject
@@ -111,31 +133,63 @@ def encode(prefix: str, records: Iterable[AccessRecord]) -> bytes:
         if index is None:
             index = subjects[key] = len(subject_table)
             subject_table.append(subject)
+        shape = (
+            record.method,
+            record.host,
+            record.client_address,
+            record.user_agent,
+            record.referer,
+            record.origin,
+            record.content_type,
+            record.error,
+        )
+        place = shapes.get(shape)
+        if place is None:
+            place = shapes[shape] = len(shapes)
+        # A tuple is written like a Row, and made in less than half the time.
         rows.append(
-            Row(
+            (
                 record.number,
                 record.started,
                 record.duration,
                 index,
-                text(record.method),
+                place,
                 record.target,
                 record.status,
                 record.version,
                 record.request_bytes,
                 record.response_bytes,
-                text(record.host),
-                text(record.client_address.encode()),
-                text(record.user_agent),
-                text(record.referer),
-                text(record.origin),
-                text(record.content_type),
                 record.connection,
-                text(record.error.encode()),
                 record.grpc_status,
             )
         )
+    texts: dict[bytes, int] = {b"": 0}
+    shape_table = [[_index(texts, part) for part in shape] for shape in shapes]
     tables = [msgspec.to_builtins(subject) for subject in subject_table]
-    return _ENCODER.encode(Batch(FORMAT, prefix, tables, list(texts), rows))
+    batch = (FORMAT, prefix, _span(records), tables, shape_table, list(texts), rows)
+    return _ENCODER.encode(batch)
+
+
+def _index(texts: dict[bytes, int], part: object) -> int:
+    text = part.encode() if isinstance(part, str) else part or b""
+    return texts.setdefault(text, len(texts))  # type: ignore[arg-type]  # bytes by now
+
+
+def _span(records: Sequence[AccessRecord]) -> Span | None:
+    if not records:
+        return None
+    starts = [record.started for record in records]
+    # Records are numbered as they end, so the first and the last have the least and the greatest.
+    return Span(records[0].number, records[-1].number, min(starts), max(starts))
+
+
+def decode_header(data: bytes) -> Header:
+    """The beginning of a batch.
+
+    Raises:
+        ValueError: `data` is damaged, or of a format that this version does not know.
+    """
+    return _decoded(_HEADER_DECODER, data)
 
 
 def decode(data: bytes) -> Batch:
@@ -144,10 +198,14 @@ def decode(data: bytes) -> Batch:
     Raises:
         ValueError: `data` is damaged, or of a format that this version does not know.
     """
+    return _decoded(_DECODER, data)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[H], data: bytes) -> H:
     try:
-        batch = _DECODER.decode(data)
+        header = decoder.decode(data)
     except msgspec.DecodeError as error:
         raise ValueError(f"damaged batch of log records: {error}") from error
-    if batch.format != FORMAT:
-        raise ValueError(f"batch of log records in unknown format {batch.format}")
-    return batch
+    if header.format != FORMAT:
+        raise ValueError(f"batch of log records in unknown format {header.format}")
+    return header

@@ -52,22 +52,22 @@ def _common(subject: dict[str, Any], connection: str) -> dict[str, Any]:
 
 
 def _http(batch: Batch, row: Row) -> dict[str, Any]:
-    texts = batch.texts
+    texts, shape = batch.texts, batch.shapes[row.shape]
     path = without_query(row.target)
     http: dict[str, Any] = {
         "request": {
             "path": path,
             "uri": path,
-            "method": text(texts[row.method]),
-            "userAgent": text(texts[row.user_agent]),
-            "referer": without_secrets(texts[row.referer]),
-            "origin": text(texts[row.origin]),
+            "method": text(texts[shape.method]),
+            "userAgent": text(texts[shape.user_agent]),
+            "referer": without_secrets(texts[shape.referer]),
+            "origin": text(texts[shape.origin]),
             "bodyBytes": row.request_bytes,
         },
         "response": {
             "code": row.status,
             "bodyBytes": row.response_bytes,
-            "contentType": text(texts[row.content_type]),
+            "contentType": text(texts[shape.content_type]),
         },
     }
     if row.version in _VERSIONS:
@@ -112,9 +112,10 @@ def make_entry(batch: Batch, row: Row) -> core.AccessLog:
 
 def make_detail(batch: Batch, row: Row) -> ext.AccessLogDetail:
     """What the official entry of a row has no field for."""
+    texts, shape = batch.texts, batch.shapes[row.shape]
     return ext.AccessLogDetail(
-        client_address=text(batch.texts[row.client_address]),
-        host=text(batch.texts[row.host]),
+        client_address=text(texts[shape.client_address]),
+        host=text(texts[shape.host]),
         duration_seconds=row.duration,
-        error=text(batch.texts[row.error]),
+        error=text(texts[shape.error]),
     )

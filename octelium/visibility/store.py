@@ -12,7 +12,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
-from octelium.visibility.batch import Batch, decode
+from octelium.visibility.batch import Batch, decode, decode_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,17 +83,16 @@ class LogStore:
         Raises:
             ValueError: `data` is not a batch.
         """
-        batch = decode(data)
-        if not batch.rows:
+        header = decode_header(data)
+        span = header.span
+        if span is None:
             return True
-        starts = [row.started for row in batch.rows]
-        numbers = [row.number for row in batch.rows]
-        span = (min(numbers), max(numbers), min(starts), max(starts), len(data))
+        values = (span.first, span.last, span.earliest, span.latest, len(data), data)
         try:
             self._db.execute(
                 "INSERT INTO block (prefix, first_number, last_number, started_min, started_max,"
                 " size, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (batch.prefix, *span, data),
+                (header.prefix, *values),
             )
         except sqlite3.Error as error:
             self.failures += 1
@@ -102,8 +101,10 @@ class LogStore:
             self.writable = False
             return False
         self.writable = True
-        for listener in tuple(self._listeners):
-            listener(batch)
+        if self._listeners:
+            batch = decode(data)
+            for listener in tuple(self._listeners):
+                listener(batch)
         return True
 
     def subscribe(self, listener: Callable[[Batch], None]) -> Callable[[], None]:

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.visibility.batch import decode, encode, entry_id, new_prefix, split_id
+from octelium.visibility.batch import (
+    Span,
+    decode,
+    decode_header,
+    encode,
+    entry_id,
+    new_prefix,
+    split_id,
+)
 from octelium.visibility.record import AuditSubject
 from tests.visibility.samples import record
 
@@ -16,8 +24,18 @@ def test_a_batch_keeps_every_record_and_shares_what_repeats() -> None:
     assert len(batch.subjects) == 2
     assert batch.texts.count(b"curl") == 1
     assert batch.subjects[batch.rows[2].subject]["allowed"] is False
-    assert batch.texts[batch.rows[0].user_agent] == b"curl"
-    assert batch.texts[batch.rows[2].user_agent] == b""
+    agents = [batch.texts[batch.shapes[row.shape].user_agent] for row in batch.rows]
+    assert agents == [b"curl", b"curl", b""]
+    assert len(batch.shapes) == 2
+
+
+def test_the_header_is_enough_to_keep_a_batch() -> None:
+    records = [record(7), record(8), record(9)]
+    records[1].started = 90.0
+    header = decode_header(encode("abcdefgh", records))
+    assert header.prefix == "abcdefgh"
+    assert header.span == Span(7, 9, 90.0, 100.0)
+    assert decode_header(encode("abcdefgh", [])).span is None
 
 
 @given(st.integers(min_value=0, max_value=36**8 - 1))
@@ -44,8 +62,9 @@ def test_an_id_has_an_end() -> None:
 
 @given(st.binary(max_size=200))
 def test_damaged_batches_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="batch of log records"):
-        decode(data)
+    for read in (decode, decode_header):
+        with pytest.raises(ValueError, match="batch of log records"):
+            read(data)
 
 
 def test_an_unknown_format_is_refused() -> None:
