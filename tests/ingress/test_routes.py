@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from octelium.http.h1.requests import parse_request
@@ -7,7 +9,6 @@ from octelium.http.section import parse_section
 from octelium.ingress.routes import Routes
 from octelium.replica.replica import Replica
 from tests.vigil.world import DOMAIN, MODES, Feed, service
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from octelium.schema.pb import core_v1_pb2 as core
