@@ -74,6 +74,8 @@ class Plan:
     """Scopes cover some calls of the Service and not others."""
     open: bool = False
     """No Policies are asked."""
+    problem: str = ""
+    """Why Policies cannot be asked."""
     whole: bool = False
     """Some condition looks at all of `ctx`."""
     volatile: bool = False
@@ -162,6 +164,8 @@ class Plan:
             UnknownDataError: the outcome depends on the request, which is not known yet.
             DecisionError, EvaluationError: the decision failed.
         """
+        if self.problem:
+            raise DecisionError(self.problem)
         rule = None
         if not self.open:
             rule = self._first(frame, now)

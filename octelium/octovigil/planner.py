@@ -181,9 +181,11 @@ class Planner:
         try:
             if not plan.open:
                 self._attach(plan, now)
-            self._prune(plan, now)
         except DecisionError as error:
-            return _failed(plan, str(error))
+            if not plan.scoped:
+                return _failed(plan, str(error))
+            plan.problem = str(error)  # scopes are checked before, and they need the request
+        self._prune(plan, now)
         return plan
 
     def _attach(self, plan: Plan, now: float) -> None:
@@ -206,7 +208,10 @@ class Planner:
         )
         if not plan.whole:
             if attachments is not None:
-                plan.candidates = _candidates(plan, now)
+                try:
+                    plan.candidates = _candidates(plan, now)
+                except DecisionError as error:
+                    plan.problem = str(error)
             if not plan.scoped and _settled(plan):
                 plan.constant = _constant(plan, now)
                 if plan.constant is not None:
@@ -277,14 +282,16 @@ def _constant(plan: Plan, now: float) -> Decision | None:
         return plan.conclude(plan.frame, now)
     except UnknownDataError:
         return None
-    except EvaluationError as error:
+    except (DecisionError, EvaluationError) as error:
         return plan.failed(str(error))
 
 
 def _settled(plan: Plan) -> bool:
     """Whether the request has no part in which rule decides."""
     candidates = plan.candidates
-    return plan.open or (candidates is not None and (not candidates or candidates[0].certain))
+    return bool(plan.open or plan.problem) or (
+        candidates is not None and (not candidates or candidates[0].certain)
+    )
 
 
 def _request_paths(
