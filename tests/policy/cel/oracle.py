@@ -217,10 +217,15 @@ def conditions() -> st.SearchStrategy[str]:
     return st.recursive(st.sampled_from(_ATOMS), _join, max_leaves=8)
 
 
+_LOOPS = ("all", "exists", "exists_one", "map", "filter")
+
+
 def known_difference(text: str, made: object, expected: object) -> bool:
-    """Where cel-go, which Octelium evaluates with, differs from the C++ implementation."""
+    """Where the C++ implementation differs from cel-go, which Octelium evaluates with, or errs."""
     if isinstance(made, Failed) and "int(bool)" in made.text:
         return True  # only C++ converts bool to int
+    if "cel.bind(" in text and any(f".{macro}(" in text for macro in _LOOPS):
+        return True  # C++ may read the variable of an earlier loop in place of the bound one
     if ".split(" in text and (made == [] or expected == []):
         return True  # Go splits an empty text by nothing into no part, C++ into one empty part
     return "%s" in text  # Go writes doubles without exponents
