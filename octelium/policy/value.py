@@ -14,10 +14,11 @@ from octelium.policy.cel.values import (
     Frame,
     Timestamp,
     charge,
-    normalized,
     plain_key,
     type_name,
 )
+from octelium.policy.observation import observe
+from octelium.policy.request import DictRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +31,11 @@ _MAX_DEPTH: Final = 64
 class CompiledValue:
     """An expression whose result is used as a value."""
 
-    __slots__ = ("program",)
+    __slots__ = ("_paths", "program")
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._paths = sorted(program.reads)
 
     def text(self, ctx: Mapping[str, Any], *, now: float | None = None) -> str:
         """The result for JSON data `ctx`, which must be a string.
@@ -41,7 +43,7 @@ class CompiledValue:
         Raises:
             EvaluationError: the evaluation fails or results in something else.
         """
-        value = self.program.evaluate(_frame(ctx, now))
+        value = self.program.evaluate(self._frame(ctx, now))
         if type(value) is not str:
             raise CelError(f"the result must be a string, not a value of type {type_name(value)}")
         return value
@@ -52,11 +54,17 @@ class CompiledValue:
         Raises:
             EvaluationError: the evaluation fails, or its result has no JSON form.
         """
-        return self.json_of(_frame(ctx, now))
+        return self.json_of(self._frame(ctx, now))
 
     def json_of(self, frame: Frame) -> object:
         """As `json`, on a frame."""
         return to_json_value(self.program.evaluate(frame), frame)
+
+    def _frame(self, ctx: Mapping[str, Any], now: float | None) -> Frame:
+        """A frame on as much of `ctx` as the expression can look at."""
+        seen = observe(DictRequest(ctx), self._paths)
+        assert seen is not None
+        return new_frame(seen, now=now)
 
 
 def compile_value(text: str) -> CompiledValue:
@@ -66,12 +74,6 @@ def compile_value(text: str) -> CompiledValue:
         CompileError: it cannot be used.
     """
     return CompiledValue(compile_program(text))
-
-
-def _frame(ctx: Mapping[str, Any], now: float | None) -> Frame:
-    context = normalized(dict(ctx))
-    assert isinstance(context, dict)
-    return new_frame(context, now=now)
 
 
 def to_json_value(value: object, frame: Frame, depth: int = 0) -> Any:

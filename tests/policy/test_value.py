@@ -63,3 +63,13 @@ def test_depth_and_size_are_bounded() -> None:
 @given(JSON)
 def test_json_survives(form: object) -> None:
     assert compile_value("ctx.value").json({"value": form}) == form
+
+
+def test_only_what_is_read_is_looked_at() -> None:
+    class Untouched(dict[str, object]):
+        def items(self) -> object:  # type: ignore[override]  # it must not be called
+            raise AssertionError
+
+    ctx = {"user": {"name": "ann", "rest": Untouched()}, "session": Untouched()}
+    assert compile_value("ctx.user.name").text(ctx) == "ann"
+    assert compile_value("has(ctx.device) ? 'yes' : 'no'").text(ctx) == "no"
