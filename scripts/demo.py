@@ -55,6 +55,7 @@ class Demo:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="octelium-demo-"))
         self.data = self.folder / "data"
+        self.examples = Path("examples")
         self.port = free_port(8443)
         self.admin = free_port(8480)
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -122,14 +123,16 @@ class Demo:
 
     def start_upstream(self) -> None:
         self.heading("1. An HTTP server that demands an API key")
-        with contextlib.closing(socket.socket()) as probe:
-            if probe.connect_ex(("127.0.0.1", UPSTREAM_PORT)) == 0:
-                raise StepError(
-                    f"something listens on 127.0.0.1:{UPSTREAM_PORT} already; end it first"
-                )
-        self.start(sys.executable, "scripts/inventory_server.py", str(UPSTREAM_PORT), KEY)
-        self.wait(lambda: socket.create_connection(("127.0.0.1", UPSTREAM_PORT), 1).close())
-        status, body = self.curl(f"http://127.0.0.1:{UPSTREAM_PORT}/stock")
+        port = free_port(UPSTREAM_PORT)
+        if port != UPSTREAM_PORT:
+            print(f"   port {UPSTREAM_PORT} is taken: a copy of examples/ says {port}")
+            self.examples = self.folder / "examples"
+            shutil.copytree(ROOT / "examples", self.examples)
+            services = self.examples / "40-services.yaml"
+            services.write_text(services.read_text().replace(str(UPSTREAM_PORT), str(port)))
+        self.start(sys.executable, "scripts/inventory_server.py", str(port), KEY)
+        self.wait(lambda: socket.create_connection(("127.0.0.1", port), 1).close())
+        status, body = self.curl(f"http://127.0.0.1:{port}/stock")
         self.check("without the key it refuses", status == 401, body)
 
     def start_cluster(self) -> str:
@@ -165,8 +168,8 @@ class Demo:
 
     def apply(self) -> tuple[str, str]:
         self.heading("4. Everything is declared in YAML and applied")
-        self.command("octeliumctl", "apply", "--include-secret", "examples")
-        again = self.command("octeliumctl", "apply", "examples")
+        self.command("octeliumctl", "apply", "--include-secret", str(self.examples))
+        again = self.command("octeliumctl", "apply", str(self.examples))
         self.check(
             "applying again changes nothing", "no" in again.lower() and "chang" in again.lower()
         )

@@ -88,7 +88,7 @@ def _kind(value: Any, *, any_kind: bool) -> tuple[Kind | None, list[json_reader.
         return None, refused("the document has no kind", f"add kind: {known}")
     if not isinstance(name, str) or name not in KINDS or KINDS[name].internal:
         remedy = did_you_mean(str(name)[:60], allowed, otherwise=known)
-        return None, refused("unknown kind", remedy, "kind")
+        return None, refused(f"unknown kind {str(name)[:60]!r}", remedy, "kind")
     kind = KINDS[name]
     if name not in allowed:
         return None, refused(f"a {name} cannot be declared in a file", known, "kind")
