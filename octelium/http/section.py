@@ -8,8 +8,6 @@ from octelium.http.message import EMPTY_BLOCK, Field, HeaderBlock, MessageError
 from octelium.http.syntax import OWS, field_lines, is_section
 
 MAX_FIELDS: Final = 200
-_GENERATION: Final = 30.0
-"""Seconds between two turns of a cache."""
 
 
 def parse_section(raw: bytes) -> HeaderBlock:
@@ -46,7 +44,6 @@ class SectionCache:
         self._young: dict[bytes, HeaderBlock] = {}
         self._old: dict[bytes, HeaderBlock] = {}
         self._bytes = 0
-        self._next_turn = 0.0
         self.misses = 0
         """Sections that had to be parsed."""
 
@@ -75,12 +72,6 @@ class SectionCache:
         self._young[raw] = block
         self._bytes += len(raw)
         return block
-
-    def tick(self, now: float) -> None:
-        """Age every half minute; for a `Ticker`."""
-        if now >= self._next_turn:
-            self._next_turn = now + _GENERATION
-            self.age()
 
     def age(self) -> None:
         """Drop what was not asked for since the last call."""

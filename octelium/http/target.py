@@ -8,6 +8,7 @@ refused.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +20,8 @@ _escape = re.compile(rb"%[0-9A-Fa-f]{2}")
 _separator = re.compile(rb"%2[Ff]|%5[Cc]|\\")
 _dot_parameter = re.compile(rb"/\.{1,2};").search
 _control = re.compile(rb"[\x00-\x1f\x7f]").search
+_REMEMBERED: Final = 512
+"""Bytes of the longest target that is worth remembering."""
 _UNRESERVED: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 )
@@ -56,6 +59,16 @@ def normalise(target: bytes) -> Target:
             segments next to a backslash or to an escaped separator, which servers resolve in
             different orders.
     """
+    return (_normalise if len(target) <= _REMEMBERED else _normalise.__wrapped__)(target)
+
+
+def forget_targets() -> None:
+    """Forget targets; what stands in a query may be a secret."""
+    _normalise.cache_clear()
+
+
+@lru_cache(maxsize=1024)
+def _normalise(target: bytes) -> Target:
     if _is_target(target) is None:
         raise MessageError("request target is not a path")
     path, mark, rest = target.partition(b"?")

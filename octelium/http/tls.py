@@ -214,7 +214,9 @@ class TLSLayer(asyncio.Protocol):
         try:
             while data := read(_RECORD):
                 pieces.append(data)
-                if not incoming.pending and not self.ssl.pending():
+                # A read of a record's greatest size leaves nothing of it behind, so what is left
+                # is in `incoming`; asking spares the exception that says "no more".
+                if not incoming.pending:
                     break
             else:
                 self._ended = True

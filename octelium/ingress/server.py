@@ -10,9 +10,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from octelium.http.exchange import Peer
+from octelium.http.h1.requests import forget_lines
 from octelium.http.h1.server import H1Server
 from octelium.http.h2.protocol import H2Server
 from octelium.http.message import FieldBlock
+from octelium.http.target import forget_targets
 from octelium.http.tasks import spawn
 from octelium.ingress.admission import Admission
 from octelium.ingress.certificates import Certificate, CertificateStore
@@ -39,6 +41,8 @@ _LOG = logging.getLogger(__name__)
 _FIELDS: Final = ((b"server", b"octelium"), (b"strict-transport-security", b"max-age=2592000"))
 REFUSALS: Final = FieldBlock(_FIELDS)
 """Fields of every answer of the front door's own."""
+_REMEMBERED: Final = 30.0
+"""Seconds after which parsed heads are dropped unless they are asked for again."""
 _EMPTY: Final = FieldBlock([*_FIELDS, (b"content-length", b"0")])
 
 
@@ -81,6 +85,7 @@ class IngressServer:
         self._servers: list[asyncio.Server] = []
         self._idle = asyncio.Event()
         self._closed = False
+        self._next_forgetting = 0.0
 
     # Life.
 
@@ -89,6 +94,7 @@ class IngressServer:
         loop = asyncio.get_running_loop()
         for one in sockets:
             self._servers.append(await loop.create_server(self._accept, sock=one, backlog=4096))
+        self.ticker.add(self)
 
     async def close(self, grace: float) -> None:
         """Accept no more, let running requests end within `grace` seconds, then close all.
@@ -108,8 +114,17 @@ class IngressServer:
             codec.abort()  # type: ignore[attr-defined]  # both servers' codecs have it
         if not self._closed:
             self._closed = True
+            self.ticker.discard(self)
             self.routes.close()
             self.certificates.close()
+
+    def tick(self, now: float) -> None:
+        """Forget what clients sent a while ago: it may hold credentials."""
+        if now >= self._next_forgetting:
+            self._next_forgetting = now + _REMEMBERED
+            self._sections.age()
+            forget_lines()
+            forget_targets()
 
     # Connections.
 

@@ -485,6 +485,7 @@ class Relay:
     def _finish(self) -> None:
         """Write the record and let go of everything."""
         self._ended = True
+        self._stream.receiver = None  # a cycle would wait for the garbage collector
         vigil = self._vigil
         vigil.running.discard(self)
         if self._watch is not None:

@@ -90,14 +90,6 @@ def test_what_is_not_asked_for_is_forgotten() -> None:
     assert cache.get(b"X: dropped\r\n") is not dropped
 
 
-def test_credentials_do_not_stay_for_long() -> None:
-    cache = SectionCache()
-    cache.get(b"X: y\r\n")
-    for now in range(0, 70, 10):
-        cache.tick(now)
-    assert len(cache) == 0
-
-
 def test_number_and_bytes_are_bounded() -> None:
     cache = SectionCache(max_entries=10, max_bytes=10_000, max_section=500)
     for number in range(100):

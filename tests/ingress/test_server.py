@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.http.h1.requests import _split_line
+from octelium.http.target import _normalise
 from octelium.http.tasks import spawn
 from octelium.ingress.settings import Settings
 from tests.ingress.test_front import connect
@@ -146,3 +148,17 @@ async def test_closing_does_not_wait_for_ever(here: World) -> None:
     await client.read_head()
     await here.ingress.close(0.05)
     await client.breaks()
+
+
+async def test_credentials_are_not_remembered_for_long(here: World) -> None:
+    await here.request("/?token=secret")
+    assert len(here.sections) > 0
+    lines, targets = _split_line.cache_info().currsize, _normalise.cache_info().currsize
+    assert lines
+    assert targets
+    now = here.ticker.now
+    for later in (100, 200, 300):
+        here.ingress.tick(now + later)
+    assert len(here.sections) == 0
+    assert _split_line.cache_info().currsize == 0
+    assert _normalise.cache_info().currsize == 0

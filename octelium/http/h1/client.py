@@ -147,8 +147,13 @@ class H1Client(asyncio.Protocol):
                     data = b"%x\r\n%b\r\n" % (len(data), data)
         exchange.ended = end or not request.has_body
         self._transport.write(
-            b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%b"
-            % (request.method, request.target, request.authority, block.h1, tail, data)
+            b"".join(
+                (
+                    *(request.method, b" ", request.target),
+                    *(b" HTTP/1.1\r\nHost: ", request.authority, b"\r\n"),
+                    *(block.h1, tail, data),
+                )
+            )
         )
         return exchange
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from octelium.http.message import HeaderBlock, MessageError, RequestHead
 from octelium.http.syntax import TOKEN, elements, parse_host, parse_length
@@ -11,7 +12,11 @@ from octelium.http.syntax import TOKEN, elements, parse_host, parse_length
 _request_line = re.compile(
     rb"(" + TOKEN + rb"{1,32}) (/[\x21\x22\x24-\x7e]*|[\x21\x22\x24-\x7e]+) HTTP/(1\.[01])"
 ).fullmatch
+_other_version = re.compile(rb"[^ ]+ [^ ]+ HTTP/(?!1\.[01])[0-9]\.[0-9]").fullmatch
 _absolute = re.compile(rb"(?i:(https?))://([^/?#@]+)((?:/.*)?|\?.*)").fullmatch
+
+_REMEMBERED_LINE: Final = 512
+"""Bytes of the longest request line that is worth remembering."""
 
 _HOP_BY_HOP = frozenset(
     {b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b"trailer", b"proxy-connection"}
@@ -107,6 +112,26 @@ def _frame(block: HeaderBlock, version: int) -> Framing:
     )
 
 
+@lru_cache(maxsize=1024)
+def _split_line(line: bytes) -> tuple[bytes, bytes, int]:
+    """Method, target and version of a request line.
+
+    Raises:
+        MessageError: it is no request line, or one of another version of HTTP.
+    """
+    match = _request_line(line)
+    if match is None:
+        if _other_version(line):
+            raise MessageError("HTTP version is not 1.0 or 1.1", 505)
+        raise MessageError("malformed request line")
+    return match[1], match[2], 11 if match[3] == b"1.1" else 10
+
+
+def forget_lines() -> None:
+    """Forget request lines; what stands in a query may be a secret."""
+    _split_line.cache_clear()
+
+
 def parse_request(line: bytes, block: HeaderBlock, scheme: bytes) -> RequestHead:
     """Make a head of a request line (without CR LF) and its header section.
 
@@ -115,16 +140,8 @@ def parse_request(line: bytes, block: HeaderBlock, scheme: bytes) -> RequestHead
     Raises:
         MessageError: the request must not be served; its status is the answer.
     """
-    match = _request_line(line)
-    if match is None:
-        if re.fullmatch(rb"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]", line) and line[-3:] not in (
-            b"1.0",
-            b"1.1",
-        ):
-            raise MessageError("HTTP version is not 1.0 or 1.1", 505)
-        raise MessageError("malformed request line")
-    method, target, text = match.groups()
-    version = 11 if text == b"1.1" else 10
+    split = _split_line if len(line) <= _REMEMBERED_LINE else _split_line.__wrapped__
+    method, target, version = split(line)
     host, authority, content_length, has_body, upgrade, expect, keep_alive = frame(block, version)
     if not target.startswith(b"/"):
         target = _origin_form(method, target, host)

@@ -49,6 +49,14 @@ def parse_response(line: bytes, block: HeaderBlock) -> tuple[ResponseHead, Frami
     Raises:
         MessageError: the upstream's answer must not be used.
     """
+    known: tuple[ResponseHead, Framing] | None = block.derived.get(line)
+    if known is None:
+        known = _parse_response(line, block)
+        block.remember(line, known)
+    return known
+
+
+def _parse_response(line: bytes, block: HeaderBlock) -> tuple[ResponseHead, Framing]:
     match = _status_line(line)
     if match is None:
         raise MessageError("malformed status line", 502)

@@ -450,7 +450,7 @@ class H1Stream:
                 tail += _CLOSE
         elif head.version < 11:
             tail += _KEEP_ALIVE
-        connection.write(b"%b%b%b\r\n%b" % (_STATUS_LINES[status], block.h1, tail, data))
+        connection.write(b"".join((_STATUS_LINES[status], block.h1, tail, b"\r\n", data)))
         if end:
             self.state = _DONE
             connection.finish(self)
