@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from octelium.octovigil.policies import CompiledPolicy, Policies, Rule
     from octelium.octovigil.triggers import CompiledTrigger, Parties
+    from octelium.policy.cel.reads import Path
     from octelium.policy.condition import CompiledCondition
     from octelium.replica.replica import Entry, Replica
     from octelium.schema.pb import core_v1_pb2 as core
@@ -110,11 +111,15 @@ class Attachments:
             yield self._policies.named(entry)
 
     @property
-    def whole(self) -> bool:
-        """Whether some condition looks at all of `ctx`."""
-        return any(item.policy.whole for item in self.items) or any(
-            condition.whole for trigger in self._triggers for condition in trigger.conditions
-        )
+    def reads(self) -> frozenset[Path]:
+        """Paths below `ctx` that any condition reads."""
+        paths: set[Path] = set()
+        for item in self.items:
+            paths |= item.policy.reads
+        for trigger in self._triggers:
+            for condition in trigger.conditions:
+                paths |= condition.reads
+        return frozenset(paths)
 
     def conditions(self) -> Iterator[CompiledCondition]:
         """Every condition that any outcome may depend on."""

@@ -16,9 +16,10 @@ from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownData
 from octelium.policy.cel.program import MAX_STEPS, new_frame
 from octelium.policy.cel.reads import minimal
 from octelium.policy.cel.values import BUDGET, NOW
-from octelium.policy.context import REQUEST, Context, JsonForms
+from octelium.policy.context import REQUEST, Context
 from octelium.policy.decision import Decision, Reason, ReasonType
 from octelium.policy.observation import ambiguous
+from octelium.policy.request import Path
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from octelium.octovigil.attachments import Dependency
     from octelium.octovigil.configs import ConfigRule
     from octelium.policy.condition import CompiledCondition
-    from octelium.policy.request import Path
     from octelium.replica.replica import (
         GroupEntry,
         Replica,
@@ -46,7 +46,6 @@ class Planner:
         self._replica = replica
         self._make_audit = make_audit
         self._policies = Policies()
-        self._forms = JsonForms()
         self._configs: dict[str, tuple[ServiceEntry, ServiceConfigs]] = {}
         self._trigger_source: tuple[Trigger, ...] | None = None
         self._triggers: tuple[CompiledTrigger, ...] = ()
@@ -71,7 +70,7 @@ class Planner:
         if not plan.open and namespace is None:
             return _failed(plan, f"the Namespace of Service {service.name} does not exist")
         shown = {"service": service, "namespace": None if plan.open else namespace}
-        plan.context = Context(self._forms, shown)
+        plan.context = Context(shown)
         return self._complete(plan, now)
 
     def unknown(self, service: ServiceEntry) -> Plan:
@@ -115,7 +114,7 @@ class Planner:
             "user": parties.user,
             "device": parties.device,
         }
-        plan.context = Context(self._forms, shown, parties.groups)
+        plan.context = Context(shown, parties.groups)
         return self._complete(plan, now)
 
     # --- parties
@@ -203,9 +202,11 @@ class Planner:
     def _prune(self, plan: Plan, now: float) -> None:
         """Settle what the request cannot change, and note what the rest reads."""
         attachments = plan.attachments
-        plan.whole = any(() in rule.reads for rule in plan.config_rules) or (
-            attachments is not None and attachments.whole
-        )
+        reads = frozenset[Path]() if attachments is None else attachments.reads
+        reads = reads.union(*(rule.reads for rule in plan.config_rules))
+        plan.whole = () in reads
+        assert plan.context is not None
+        plan.context.narrow(reads)
         if not plan.whole:
             if attachments is not None:
                 try:

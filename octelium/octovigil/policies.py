@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from octelium.octovigil.references import reference
 from octelium.policy.cel.errors import CompileError, EvaluationError
+from octelium.policy.cel.reads import Path
 from octelium.policy.cel.values import Frame, normalized
 from octelium.policy.condition import CompiledCondition, compile_condition
 from octelium.schema.jsonform import to_json
@@ -72,9 +73,9 @@ class CompiledPolicy:
         "enforcement",
         "is_disabled",
         "place",
+        "reads",
         "rules",
         "source",
-        "whole",
     )
 
     def __init__(self, spec: core.PolicySpec, source: dict[str, Any], place: str) -> None:
@@ -102,8 +103,10 @@ class CompiledPolicy:
             *(rule.condition for rule in self.enforcement),
             *(rule.condition for rule in self.rules),
         )
-        self.whole = any(condition.whole for condition in self.conditions)
-        """Some condition looks at all of `ctx`."""
+        self.reads: frozenset[Path] = frozenset[Path]().union(
+            *(condition.reads for condition in self.conditions)
+        )
+        """Paths below `ctx` that any of its conditions reads."""
 
     def _rule(self, rule: core.PolicySpecRule, place: str) -> Rule:
         where = f"{place} ({rule.name})" if rule.name else place

@@ -1,79 +1,59 @@
 """`ctx`, built no further than it is looked at.
 
-Resources reach conditions in their JSON form with all numbers as doubles. That form is made when
-an expression first asks for it and kept as long as the resource does not change.
+Resources reach conditions in their JSON form with all numbers as doubles. Each is made when an
+expression first asks for it, and then only the parts that some condition reads.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.cel.errors import UnknownDataError
 from octelium.policy.cel.values import normalized
+from octelium.policy.projection import ALL, project, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from octelium.policy.cel.reads import Path
+    from octelium.policy.projection import Tree
+    from octelium.replica.replica import Entry
+
 REQUEST: Final = "request"
 
-_CAPACITY: Final = 2048
-
-
-class JsonEntry(Protocol):
-    """What is needed of an entry of the replica."""
-
-    version: int
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The JSON form of the resource."""
-
-
-class JsonForms:
-    """JSON forms of entries with doubles for numbers, kept in two generations."""
-
-    __slots__ = ("_old", "_young")
-
-    def __init__(self) -> None:
-        self._young: dict[int, dict[str, Any]] = {}
-        self._old: dict[int, dict[str, Any]] = {}
-
-    def of(self, entry: JsonEntry) -> dict[str, Any]:
-        """The form of `entry`; shared, not to be changed."""
-        form = self._young.get(entry.version)
-        if form is None:
-            form = self._old.pop(entry.version, None)
-            if form is None:
-                form = normalized(entry.json)  # type: ignore[assignment]  # a dict stays one
-                assert form is not None
-            if len(self._young) >= _CAPACITY:
-                self._old, self._young = self._young, {}
-            self._young[entry.version] = form
-        return form
+_APART: Final = frozenset({"lastAuthentications", "lastConnections"})
+"""Fields of a Session's status that stand apart from its record."""
 
 
 class Context(dict[str, Any]):
     """`ctx` over entries of the replica. Its `request` is unknown until `set_request`.
 
-    Only subscription and `in` are lazy; for an expression that looks at all of it, ask `full`.
+    `reads` are the paths that will be looked at. Only subscription and `in` are lazy; for an
+    expression that looks at all of it, ask `full`.
     """
 
-    __slots__ = ("_forms", "_sources", "_unknown")
+    __slots__ = ("_sources", "_tree", "_unknown")
 
     def __init__(
         self,
-        forms: JsonForms,
-        sources: Mapping[str, JsonEntry | None],
-        groups: Sequence[JsonEntry] = (),
+        sources: Mapping[str, Entry[Any] | None],
+        groups: Sequence[Entry[Any]] = (),
+        reads: frozenset[Path] = frozenset({()}),
     ) -> None:
         super().__init__()
-        self._forms = forms
-        self._sources: dict[str, JsonEntry | Sequence[JsonEntry]] = {
+        self._sources: dict[str, Entry[Any] | Sequence[Entry[Any]]] = {
             name: entry for name, entry in sources.items() if entry is not None
         }
         if groups:
             self._sources["groups"] = groups
+        self._tree = tree_of(reads)
         self._unknown = True
+
+    def narrow(self, reads: frozenset[Path]) -> None:
+        """From here on only `reads` will be looked at."""
+        self.clear()
+        self._tree = tree_of(reads)
 
     def set_request(self, request: dict[str, Any] | None) -> None:
         """From here on `ctx.request` is `request`; absent with None."""
@@ -92,10 +72,12 @@ class Context(dict[str, Any]):
         if key == REQUEST and self._unknown:
             raise UnknownDataError("the request is not known yet")
         source = self._sources[key]
+        below = ALL if not self._tree else self._tree.get(key, ALL)
+        value: Any
         if isinstance(source, (list, tuple)):
-            value: Any = [self._forms.of(entry) for entry in source]
+            value = [_whole(entry) for entry in source]
         else:
-            value = self._forms.of(source)  # type: ignore[arg-type]  # not a sequence
+            value = _form(source, below)  # type: ignore[arg-type]  # not a sequence
         self[key] = value
         return value
 
@@ -114,3 +96,29 @@ class Context(dict[str, Any]):
         if REQUEST in self:
             whole[REQUEST] = self[REQUEST]
         return whole
+
+
+def _form(entry: Entry[Any], tree: Tree) -> dict[str, Any]:
+    """The JSON form of a resource as far as `tree` leads."""
+    if entry.kind == "Session":
+        return _normalized(entry) if _reaches_apart(tree) else project(entry.message, tree)
+    return project(entry.message, tree) if tree else _whole(entry)
+
+
+def _normalized(entry: Entry[Any]) -> dict[str, Any]:
+    form = normalized(entry.json)
+    assert isinstance(form, dict)
+    return form
+
+
+@lru_cache(maxsize=512)
+def _whole(entry: Entry[Any]) -> dict[str, Any]:
+    """All of a resource of a kind of which there are few, for all that ask; not to be changed."""
+    return _normalized(entry)
+
+
+def _reaches_apart(tree: Tree) -> bool:
+    status = tree.get("status")
+    if not tree or (status is not None and not status):
+        return True
+    return status is not None and not _APART.isdisjoint(status)

@@ -1,70 +1,92 @@
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import pytest
 
 from octelium.policy.cel.errors import UnknownDataError
-from octelium.policy.context import Context, JsonForms
+from octelium.policy.context import Context
+from octelium.replica.replica import GroupEntry, SessionEntry, UserEntry
+from octelium.schema.jsonform import from_json
+from octelium.schema.pb import core_v1_pb2 as core
 
 
-class Entry:
-    """An entry that counts how often its JSON form is asked for."""
-
-    versions = 0
-
-    def __init__(self, form: dict[str, Any]) -> None:
-        Entry.versions += 1
-        self.version = Entry.versions
-        self.form = form
-        self.asked = 0
-
-    @property
-    def json(self) -> dict[str, Any]:
-        self.asked += 1
-        return self.form
+def user(**spec: Any) -> UserEntry:
+    message = from_json(core.User, {"metadata": {"name": "ann"}, "spec": spec})
+    return UserEntry("u", "ann", message.SerializeToString())
 
 
-def test_nothing_is_built_before_it_is_looked_at() -> None:
-    user, device = Entry({"a": 1}), Entry({"b": 2})
-    context = Context(JsonForms(), {"user": user, "device": device, "session": None})
-    assert context["user"] == {"a": 1.0}
-    assert type(context["user"]["a"]) is float
-    assert (user.asked, device.asked) == (1, 0)
-    assert "device" in context
-    assert device.asked == 0
-    assert "session" not in context
+def group(name: str) -> GroupEntry:
+    message = from_json(core.Group, {"metadata": {"name": name}, "spec": {"attrs": {"n": 1}}})
+    return GroupEntry(name, name, message.SerializeToString())
+
+
+def session() -> SessionEntry:
+    message = from_json(core.Session, {"spec": {"state": "ACTIVE"}, "status": {"type": "CLIENT"}})
+    past = from_json(core.SessionStatus, {"lastAuthentications": [{"tokenID": "old"}]})
+    packed = zlib.compress(past.SerializeToString())
+    return SessionEntry("s", "ann-1", message.SerializeToString(), packed)
+
+
+def test_resources_in_json_with_doubles_for_numbers() -> None:
+    context = Context({"user": user(attrs={"level": 3}), "device": None})
+    assert context["user"] == {"metadata": {"name": "ann"}, "spec": {"attrs": {"level": 3.0}}}
+    assert type(context["user"]["spec"]["attrs"]["level"]) is float
+    assert context["user"] is context["user"]
+    assert "user" in context
+    assert "device" not in context
     with pytest.raises(KeyError):
-        context["session"]
+        context["device"]
 
 
-def test_forms_are_kept_as_long_as_the_version() -> None:
-    forms = JsonForms()
-    entry = Entry({"a": 1})
-    assert forms.of(entry) is forms.of(entry)
-    assert entry.asked == 1
-    for _ in range(5000):
-        forms.of(Entry({}))
-    assert forms.of(entry) == {"a": 1.0}
+def test_no_more_than_what_is_read() -> None:
+    reads = frozenset({("user", "spec", "type"), ("request", "ip")})
+    context = Context({"user": user(type="HUMAN", email="a@b.c")}, reads=reads)
+    assert context["user"] == {"spec": {"type": "HUMAN"}}
+    context.narrow(frozenset({("user", "spec", "email")}))
+    assert context["user"] == {"spec": {"email": "a@b.c"}}
+    context.narrow(frozenset())
+    assert "user" in context
 
 
 def test_groups() -> None:
-    groups = [Entry({"n": 1}), Entry({"n": 2})]
-    assert Context(JsonForms(), {}, groups)["groups"] == [{"n": 1.0}, {"n": 2.0}]
-    assert "groups" not in Context(JsonForms(), {})
+    groups = [group("a"), group("b")]
+    made = Context({}, groups)["groups"]
+    assert [each["metadata"]["name"] for each in made] == ["a", "b"]
+    assert type(made[0]["spec"]["attrs"]["n"]) is float
+    assert "groups" not in Context({})
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        (("session",), True),
+        (("session", "status"), True),
+        (("session", "status", "lastAuthentications"), True),
+        (("session", "status", "type"), False),
+        (("session", "spec"), False),
+    ],
+)
+def test_the_history_of_a_session_is_opened_for_who_reads_it(
+    path: tuple[str, ...], there: bool
+) -> None:
+    entry = session()
+    form = Context({"session": entry}, reads=frozenset({path}))["session"]
+    assert ("lastAuthentications" in form.get("status", {})) is there
 
 
 def test_the_request_is_unknown_known_or_absent() -> None:
-    context = Context(JsonForms(), {"user": Entry({})})
+    context = Context({"user": user()})
     for look in (lambda: context["request"], lambda: "request" in context, context.full):
         with pytest.raises(UnknownDataError):
             look()
     context.set_request({"ip": "a"})
     assert context["request"] == {"ip": "a"}
-    assert context.full() == {"user": {}, "request": {"ip": "a"}}
+    assert context.full() == {"user": context["user"], "request": {"ip": "a"}}
     context.set_request(None)
     assert "request" not in context
-    assert context.full() == {"user": {}}
+    assert context.full() == {"user": context["user"]}
     with pytest.raises(KeyError):
         context["request"]
     context.set_request({})

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_strings
-
 from octelium.policy.cel.ast import Node, decode
 from octelium.policy.cel.errors import CompileError
 
@@ -22,18 +19,11 @@ MAX_LENGTH: Final = 10_000
 
 VARIABLES: Final = ("ctx", "attrs")
 
-_T: Any = cel.Type
 _POSITION: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-_COLLECTIONS: Final = (
-    ("int", _T.INT),
-    ("uint", _T.UINT),
-    ("double", _T.DOUBLE),
-    ("bool", _T.BOOL),
-    ("duration", _T.DURATION),
-    ("timestamp", _T.TIMESTAMP),
-    ("string", _T.STRING),
-    ("bytes", _T.BYTES),
+_COMPARABLE: Final = tuple(
+    ["INT", "UINT", "DOUBLE", "BOOL", "DURATION", "TIMESTAMP", "STRING", "BYTES"]
 )
+"""Types of the elements of lists that have a least and a greatest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,50 +61,59 @@ def check(text: str, variables: tuple[str, ...] = VARIABLES, *, types: bool = Tr
 @lru_cache(maxsize=16)
 def environment(variables: tuple[str, ...] = VARIABLES) -> Any:
     """The C++ environment in which `variables` are declared with any type."""
+    # Some 16 MB of machine code, which a process without expressions can do without.
+    from cel_expr_python import cel
+    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_strings
+
     return cel.NewEnv(
-        variables=dict.fromkeys(variables, _T.DYN),
+        variables=dict.fromkeys(variables, cel.Type.DYN),
         extensions=[
             ext_strings.ExtStrings(),
             ext_math.ExtMath(),
             ext_encoders.ExtEncoders(),
             ext_bindings.ExtBindings(),
         ],
-        functions=_declarations(),
+        functions=_declarations(cel),
     )
 
 
-def _declarations() -> list[Any]:
-    text, flag, instant = _T.STRING, _T.BOOL, _T.TIMESTAMP
-    declared = [
-        _function("now", instant),
-        _function("json.parse", _T.Map(text, _T.DYN), text),
-        _function("json.marshal", text, _T.DYN),
-        _function("net.isIP", flag, text),
-        _function("net.isIPv4", flag, text),
-        _function("net.isIPv6", flag, text),
-        _function("net.isPrivateIP", flag, text),
-        _function("net.isIPInRange", flag, text, text),
-        _function("time.isWeekday", flag, instant),
-        _function("time.isWeekend", flag, instant),
-        _function("time.isWeekdayInTZ", flag, instant, text),
-        _function("time.isWeekendInTZ", flag, instant, text),
-        _function("hasAny", flag, _T.LIST, _T.LIST, member=True),
-        _function("hasAll", flag, _T.LIST, _T.LIST, member=True),
-        _function("toLower", text, text, member=True),
-        _function("toUpper", text, text, member=True),
+def _declarations(cel: Any) -> list[Any]:
+    """Octelium's own functions."""
+    types = cel.Type
+    text, flag, instant, items = types.STRING, types.BOOL, types.TIMESTAMP, types.LIST
+
+    def function(name: str, result: Any, *parameters: Any, member: bool = False) -> Any:
+        overload = cel.Overload(name.replace(".", "_").lower(), result, list(parameters), member)
+        return cel.FunctionDecl(name, [overload])
+
+    def extreme(name: str) -> Any:
+        overloads = []
+        for kind in _COMPARABLE:
+            item = getattr(types, kind)
+            identifier = f"list_{kind.lower()}_{name}"
+            overloads.append(cel.Overload(identifier, item, [types.List(item)], True))
+        return cel.FunctionDecl(name, overloads)
+
+    return [
+        function("now", instant),
+        function("json.parse", types.Map(text, types.DYN), text),
+        function("json.marshal", text, types.DYN),
+        function("net.isIP", flag, text),
+        function("net.isIPv4", flag, text),
+        function("net.isIPv6", flag, text),
+        function("net.isPrivateIP", flag, text),
+        function("net.isIPInRange", flag, text, text),
+        function("time.isWeekday", flag, instant),
+        function("time.isWeekend", flag, instant),
+        function("time.isWeekdayInTZ", flag, instant, text),
+        function("time.isWeekendInTZ", flag, instant, text),
+        function("hasAny", flag, items, items, member=True),
+        function("hasAll", flag, items, items, member=True),
+        function("toLower", text, text, member=True),
+        function("toUpper", text, text, member=True),
+        extreme("min"),
+        extreme("max"),
     ]
-    for name in ("min", "max"):
-        overloads = [
-            cel.Overload(f"list_{kind}_{name}", item, [_T.List(item)], True)
-            for kind, item in _COLLECTIONS
-        ]
-        declared.append(cel.FunctionDecl(name, overloads))
-    return declared
-
-
-def _function(name: str, result: Any, *parameters: Any, member: bool = False) -> Any:
-    overload = cel.Overload(name.replace(".", "_").lower(), result, list(parameters), member)
-    return cel.FunctionDecl(name, [overload])
 
 
 def _readable(message: str) -> str:
