@@ -95,7 +95,13 @@ def main() -> None:
     if not (output.exists() and stamp.exists() and stamp.read_text() == wanted):
         dependencies()
         product()
-        command = [BIN / "shiv", "--site-packages", SITE, "--reproducible"]
+        command = [
+            sys.executable,
+            ROOT / "scripts/run_shiv.py",
+            "--site-packages",
+            SITE,
+            "--reproducible",
+        ]
         command += ["-p", f"/usr/bin/env python{python}", "-e", "octelium.__main__:main"]
         command += ["--preamble", preamble(python, machine), "-o", output]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}

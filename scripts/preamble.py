@@ -1,25 +1,22 @@
 #!/usr/bin/env python3
-"""Runs inside the zipapp after it is unpacked, before Octelium starts.
+"""Runs inside the zipapp once it is unpacked, before Octelium starts.
 
 Explains a Python or machine that the file was not built for, and removes the unpacked files of
-older versions that no process uses any more.
+older versions that no process uses any more. It runs at every start, so it imports little.
 """
 
 import fcntl
 import os
-import platform
-import shutil
 import sys
-from pathlib import Path
 
 PYTHON = "@PYTHON@"
 MACHINE = "@MACHINE@"
 
 
-def check() -> None:
+def check():
     """Stop with an explanation where compiled parts could not be loaded."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    machine = f"{sys.platform}-{platform.machine()}"
+    machine = f"{sys.platform}-{os.uname().machine}"
     if (python, machine) != (PYTHON, MACHINE):
         sys.exit(
             f"octelium: this file is for Python {PYTHON} on {MACHINE}; this is Python {python} on "
@@ -28,25 +25,31 @@ def check() -> None:
         )
 
 
-def claim(folder: Path) -> bool:
-    """Hold a shared lock on `folder` while this process lives; false if it is read-only."""
+def claim(folder):
+    """Hold a shared lock on `folder` while this process lives; whether this is its first use."""
+    path = os.path.join(folder, ".used")
+    first = not os.path.exists(path)
     try:
-        handle = os.open(folder / ".used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
-        return False
+        return False  # a read-only place is cleaned by its owner
     fcntl.flock(handle, fcntl.LOCK_SH)
-    return True
+    return first
 
 
-def clean(folder: Path) -> None:
+def clean(folder):
     """Remove other unpacked versions beside `folder` that nobody has claimed."""
-    for other in folder.parent.glob("octelium*_*"):
-        if other == folder or not (other / ".used").exists():
+    import shutil
+
+    parent, own = os.path.split(folder)
+    for name in os.listdir(parent):
+        path = os.path.join(parent, name, ".used")
+        if name == own or not name.startswith("octelium") or not os.path.exists(path):
             continue
-        handle = os.open(other / ".used", os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(other, ignore_errors=True)
+            shutil.rmtree(os.path.dirname(path), ignore_errors=True)
         except OSError:
             pass  # in use
         finally:
@@ -54,7 +57,6 @@ def clean(folder: Path) -> None:
 
 
 check()
-_folder = Path(globals()["site_packages"]).parent  # handed over by shiv's bootstrap
-_fresh = not (_folder / ".used").exists()
-if claim(_folder) and _fresh:
+_folder = os.path.dirname(str(globals()["site_packages"]))  # handed over by what runs this file
+if claim(_folder):
     clean(_folder)
