@@ -88,15 +88,15 @@ def write_stubs(files: list[descriptor_pb2.FileDescriptorProto], output_dir: Pat
 def write_table(files: list[descriptor_pb2.FileDescriptorProto]) -> None:
     """Add new fields to the table of stored fields; refuse changes of those that it has."""
     sys.path.insert(0, str(ROOT))
-    from octelium.schema import schema_id
+    from octelium.schema import field_table, schema_id
     from octelium.schema.kinds import KINDS
 
     roots = [kind.message.DESCRIPTOR.full_name for kind in KINDS.values()]
-    after = schema_id.table(
-        descriptor_pb2.FileDescriptorSet(file=files), [*roots, *schema_id.STORED]
+    after = field_table.table(
+        descriptor_pb2.FileDescriptorSet(file=files), [*roots, *field_table.STORED]
     )
     header, *before = TABLE.read_text().splitlines()
-    changed = "\n  ".join(schema_id.changes(before, after))
+    changed = "\n  ".join(field_table.changes(before, after))
     if changed and header == f"schema {schema_id.SCHEMA_ID}":
         raise SystemExit(
             f"These fields are gone or have another number or type:\n  {changed}\n"
