@@ -20,8 +20,15 @@ MAX_LENGTH: Final = 10_000
 VARIABLES: Final = ("ctx", "attrs")
 
 _POSITION: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-_COMPARABLE: Final = tuple(
-    ["INT", "UINT", "DOUBLE", "BOOL", "DURATION", "TIMESTAMP", "STRING", "BYTES"]
+_COMPARABLE: Final = (
+    "INT",
+    "UINT",
+    "DOUBLE",
+    "BOOL",
+    "DURATION",
+    "TIMESTAMP",
+    "STRING",
+    "BYTES",
 )
 """Types of the elements of lists that have a least and a greatest one."""
 

@@ -158,17 +158,17 @@ def negate(value: Any, _frame: Frame) -> object:
     raise no_overload("-_", value)
 
 
-def less(left: Any, right: Any, _frame: Frame) -> bool:
+def less(left: Any, right: Any, frame: Frame) -> bool:
     """`left < right`."""
-    result = is_less(left, right)
+    result = is_less(left, right, frame)
     if result is None:
         raise no_overload("_<_", left, right)
     return result
 
 
-def greater(left: Any, right: Any, _frame: Frame) -> bool:
+def greater(left: Any, right: Any, frame: Frame) -> bool:
     """`left > right`."""
-    result = is_less(right, left)
+    result = is_less(right, left, frame)
     if result is None:
         raise no_overload("_>_", left, right)
     return result

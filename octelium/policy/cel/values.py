@@ -29,6 +29,9 @@ UINT_MAX: Final = (1 << 64) - 1
 SECOND: Final = 1_000_000_000
 """Nanoseconds."""
 
+LONG: Final = 1024
+"""Code points or bytes from which on comparing a text is charged."""
+
 Frame = list[object]
 """What an evaluation works on: `CTX`, `ATTRS`, `BUDGET`, `NOW`, then one slot per variable."""
 
@@ -184,11 +187,19 @@ def charge(frame: Frame, steps: int) -> None:
         raise BudgetError("the evaluation takes more steps than it may")
 
 
+def charge_comparison(left: Any, right: Any, frame: Frame) -> None:
+    """Charge for comparing two texts, unless they are short or of different length."""
+    if len(left) == len(right) and len(left) > LONG:
+        charge(frame, len(left) >> 6)
+
+
 def equal(left: object, right: object, frame: Frame) -> bool:
     """CEL's `==`, which is defined for values of any two types."""
     kind, other = type(left), type(right)
     if kind is other:
         if kind in _PLAIN:
+            if kind is str or kind is bytes:
+                charge_comparison(left, right, frame)
             return left == right
         if kind is list:
             return _equal_lists(left, right, frame)  # type: ignore[arg-type]  # both are lists
@@ -222,17 +233,21 @@ def contains(container: Iterable[object], value: object, frame: Frame) -> bool:
     items = container if isinstance(container, list) else list(container)
     charge(frame, len(items) >> 4)
     if type(value) is str:
+        if len(value) > LONG:
+            charge(frame, len(items) * (len(value) >> 6))
         return value in items
     return any(equal(value, item, frame) for item in items)
 
 
-def is_less(left: Any, right: Any) -> bool | None:
+def is_less(left: Any, right: Any, frame: Frame) -> bool | None:
     """`left < right`, or None if the two have no order.
 
     An int or uint meets a double as the nearest double.
     """
     kind, other = type(left), type(right)
     if kind is other:
+        if (kind is str or kind is bytes) and min(len(left), len(right)) > LONG:
+            charge(frame, min(len(left), len(right)) >> 6)
         return bool(left < right) if kind in _ORDERED else None
     if kind in _NUMBERS and other in _NUMBERS:
         if kind is float or other is float:

@@ -203,3 +203,47 @@ def test_unchecked_names_fail_where_they_are_met() -> None:
         evaluate_once("x", {}, check=False)
     with pytest.raises(CelError, match="no function"):
         evaluate_once("f(1)", {}, check=False)
+
+
+LARGE = {
+    "text": "a" * (2 * 1024 * 1024),
+    "same": "".join(["a"] * (2 * 1024 * 1024)),
+    "numbers": [float(number) for number in range(100_000)],
+    "texts": ["x" * 100] * 20_000,
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ctx.numbers.all(x, ctx.numbers.exists(y, y == x))",
+        "ctx.numbers.all(x, x in ctx.numbers)",
+        "ctx.numbers.hasAll(ctx.numbers)",
+        "ctx.texts.all(x, ctx.texts == ctx.texts)",
+        "ctx.texts.all(x, ctx.text == ctx.same)",
+        "ctx.texts.all(x, ctx.text <= ctx.same)",
+        "ctx.texts.all(x, ctx.text in [ctx.same])",
+        "ctx.texts.all(x, ctx.text.startsWith(ctx.same))",
+        "ctx.texts.all(x, ctx.text.endsWith(ctx.same))",
+        "ctx.texts.all(x, ctx.text.substring(1) != '')",
+        "ctx.texts.all(x, ctx.text.indexOf('b') < 0)",
+        "ctx.texts.all(x, ctx.text.trim() != '')",
+        "ctx.texts.all(x, !ctx.text.matches('(.*)(.*)(.*)b'))",
+        "ctx.texts.map(x, ctx.text + x).size() > 0",
+        "ctx.texts.all(x, ctx.texts.join(ctx.text) != '')",
+        "ctx.numbers.map(x, '%.1000f'.format([1e300])).size() > 0",
+        "ctx.numbers.map(x, json.marshal(ctx.texts)).size() > 0",
+        "ctx.numbers.map(x, [x, x]).map(x, [x, x]).map(x, [x, x]).size() > 0",
+        "ctx.text.split('').size() > 0",
+        "ctx.numbers.all(x, ctx.numbers.min() < 1.0)",
+    ],
+)
+def test_large_data_is_no_way_to_hold_up_a_worker(text: str) -> None:
+    import time
+
+    program = compile_program(text)
+    frame = new_frame(LARGE)
+    begun = time.perf_counter()
+    with pytest.raises(BudgetError):
+        program.test(frame)
+    assert time.perf_counter() - begun < 0.5

@@ -122,7 +122,7 @@ def test_comparing_deep_structures_is_charged() -> None:
     ],
 )
 def test_order(left: object, right: object, expected: bool | None) -> None:
-    assert is_less(left, right) is expected
+    assert is_less(left, right, new_frame({})) is expected
 
 
 def test_a_list_contains_by_equality() -> None:

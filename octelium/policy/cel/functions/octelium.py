@@ -96,7 +96,7 @@ def marshal_json(frame: Frame, value: Any) -> str:
 
 
 def _marshal(frame: Frame, value: Any, parts: list[str], depth: int) -> None:
-    charge(frame, 1)
+    charge(frame, 8)
     if depth > _MAX_JSON_DEPTH:
         raise CelError("json.marshal(): the value is nested too deeply")
     match value:
@@ -105,7 +105,7 @@ def _marshal(frame: Frame, value: Any, parts: list[str], depth: int) -> None:
         case bool():
             parts.append("true" if value else "false")
         case str():
-            check_size(frame, len(value))
+            charge(frame, len(value) >> 4)
             parts.append(_json_text(value))
         case UInt() | int():
             parts.append(str(int(value)))
@@ -279,10 +279,10 @@ def _best(frame: Frame, name: str, target: Any) -> object:
         raise CelError(f"{name}() of an empty list")
     charge(frame, len(target))
     best: Any = target[0]
-    if is_less(best, best) is None:
+    if is_less(best, best, frame) is None:
         raise no_overload(name, target)
     for item in target[1:]:
-        better = is_less(item, best) if name == "min" else is_less(best, item)
+        better = is_less(item, best, frame) if name == "min" else is_less(best, item, frame)
         if better is None:
             raise no_overload(name, target)
         if better:

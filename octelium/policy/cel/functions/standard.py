@@ -17,6 +17,7 @@ from octelium.policy.cel import times
 from octelium.policy.cel.errors import CelError
 from octelium.policy.cel.operators import check_size, make_int, make_uint
 from octelium.policy.cel.values import (
+    LONG,
     SECOND,
     CelType,
     Duration,
@@ -91,17 +92,21 @@ def contains(frame: Frame, target: Any, part: Any) -> bool:
     return part in target
 
 
-def starts_with(_frame: Frame, target: Any, part: Any) -> bool:
+def starts_with(frame: Frame, target: Any, part: Any) -> bool:
     """Whether `target` begins with `part`."""
     if type(target) is not str or type(part) is not str:
         raise no_overload("startsWith", target, part)
+    if len(part) > LONG:
+        charge(frame, len(part) >> 6)
     return target.startswith(part)
 
 
-def ends_with(_frame: Frame, target: Any, part: Any) -> bool:
+def ends_with(frame: Frame, target: Any, part: Any) -> bool:
     """Whether `target` ends with `part`."""
     if type(target) is not str or type(part) is not str:
         raise no_overload("endsWith", target, part)
+    if len(part) > LONG:
+        charge(frame, len(part) >> 6)
     return target.endswith(part)
 
 

@@ -131,7 +131,7 @@ def split(frame: Frame, target: Any, separator: Any, limit: Any = -1) -> list[ob
     return list(target)
 
 
-def substring(_frame: Frame, target: Any, start: Any, end: Any = None) -> str:
+def substring(frame: Frame, target: Any, start: Any, end: Any = None) -> str:
     """The part from `start` up to but without `end`."""
     stop = len(target) if end is None and type(target) is str else end
     if type(target) is not str or type(start) is not int or type(stop) is not int:
@@ -140,13 +140,15 @@ def substring(_frame: Frame, target: Any, start: Any, end: Any = None) -> str:
     _position(stop, len(target))
     if start > stop:
         raise CelError(f"invalid substring range. start: {start}, end: {stop}")
+    check_size(frame, stop - start)
     return target[start:stop]
 
 
-def trim(_frame: Frame, target: Any) -> str:
+def trim(frame: Frame, target: Any) -> str:
     """`target` without white space at both ends."""
     if type(target) is not str:
         raise no_overload("trim", target)
+    check_size(frame, len(target))
     return target.strip(_SPACE)
 
 
@@ -208,6 +210,7 @@ def _clause(frame: Frame, clause: str | None, digits: str | None, value: object)
     if write is None:
         raise CelError(f"format(): unknown clause %{clause or ''}")
     precision = None if digits is None else int(digits)
+    charge(frame, 8 + (precision or 0) // 4)
     if precision is not None and (precision > _MAX_PRECISION or clause not in ("f", "e")):
         raise CelError(f"format(): no precision of {precision} for %{clause}")
     return write(frame, value, 6 if precision is None else precision)
