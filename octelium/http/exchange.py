@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Peer:
     """What is known of a client's connection: one object per connection, shared by its streams."""
 
-    __slots__ = ("admitted", "arrival", "certificate", "number", "secure")
+    __slots__ = ("admitted", "arrival", "certificate", "number", "secure", "server_name")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Peer:
         number: int,
         secure: bool,
         certificate: object = None,
+        server_name: bytes = b"",
         admitted: Callable[[], None] | None = None,
     ) -> None:
         self.arrival = arrival
@@ -53,6 +54,8 @@ class Peer:
         """Whether the client spoke TLS with us."""
         self.certificate = certificate
         """The certificate shown to the client (the front door's own object), or None."""
+        self.server_name = server_name
+        """The name in the client's TLS handshake, lower-case; empty without TLS."""
 
 
 class RequestReceiver(Protocol):

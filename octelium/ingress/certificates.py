@@ -65,6 +65,10 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
+_NAME: Final = "octelium_server_name"
+"""Attribute of a connection: the standard library does not keep the name."""
+
+
 class CertificateStore:
     """Follows the Secrets `crt-ns-…` of a replica; connections that exist keep what they have.
 
@@ -119,7 +123,13 @@ class CertificateStore:
         if certificate is None:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         connection.context = certificate.context
+        setattr(connection, _NAME, name)
         return None
+
+    @staticmethod
+    def name_of(connection: ssl.SSLObject | None) -> bytes:
+        """The server name of a handshake that ended well, lower-case."""
+        return str(getattr(connection, _NAME, "")).lower().encode()
 
     def _changed(self, changed: frozenset[tuple[str, str]]) -> None:
         if any(kind in {"Secret", "ClusterConfig"} for kind, _ in changed):

@@ -142,12 +142,13 @@ class FrontConnection(asyncio.Protocol):
         codec.connection_made(self._transport)
         codec.data_received(data)
 
-    def _peer(self, *, secure: bool, certificate: object = None) -> Any:
+    def _peer(self, *, secure: bool, certificate: object = None, server_name: bytes = b"") -> Any:
         assert self._ticket is not None
         return self._server.peer(
             FrontDoor(self._address, self._port),
             secure=secure,
             certificate=certificate,
+            server_name=server_name,
             admitted=self._ticket.authenticated,
         )
 
@@ -163,7 +164,8 @@ class FrontConnection(asyncio.Protocol):
         if certificate is None:
             raise ssl.SSLError("the certificate was replaced")
         server.counters.handshakes += 1
-        peer = self._peer(secure=True, certificate=certificate)
+        name = server.certificates.name_of(layer.ssl)
+        peer = self._peer(secure=True, certificate=certificate, server_name=name)
         codec = server.codec(peer, alpn=layer.ssl.selected_alpn_protocol())
         server.enter(codec)
         self._codec = codec

@@ -9,7 +9,6 @@ from octelium.http.target import normalise
 from octelium.schema.names import public_hosts
 
 if TYPE_CHECKING:
-    from octelium.http.message import RequestHead
     from octelium.replica.replica import Replica, ServiceEntry
 
 _API_LABEL: Final = "octelium-apiserver"
@@ -39,16 +38,22 @@ class Routes:
         """Stop following the replica."""
         self._replica.listeners.remove(self._changed)
 
-    def find(self, head: RequestHead) -> ServiceEntry | None:
-        """The Service that a request is for, None if there is none."""
+    @property
+    def api_host(self) -> bytes:
+        """The host name of the API; empty while the domain is unknown."""
         if self._stale:
             self._rebuild()
-        host = head.authority
+        return self._api_host
+
+    def find(self, host: bytes, target: bytes) -> ServiceEntry | None:
+        """The Service that a request to a host is for, None if there is none."""
+        if self._stale:
+            self._rebuild()
         entry = self._hosts.get(host)
         if entry is not None:
             return entry
         if host == self._api_host and host:
-            return self._find_api(head.target)
+            return self._find_api(target)
         if self._parents:
             return self._parents.get(host.partition(b".")[2])
         return None

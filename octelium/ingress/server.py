@@ -153,6 +153,7 @@ class IngressServer:
         *,
         secure: bool,
         certificate: object,
+        server_name: bytes,
         admitted: Callable[[], None],
     ) -> Peer:
         """What streams know of a new connection."""
@@ -161,6 +162,7 @@ class IngressServer:
             number=next(self._numbers),
             secure=secure,
             certificate=certificate,
+            server_name=server_name,
             admitted=admitted,
         )
 
@@ -190,24 +192,40 @@ class IngressServer:
     def handle(self, stream: RequestStream) -> None:
         """Find the Service of a request and hand it on."""
         self.counters.requests += 1
+        host = stream.head.authority
         certificate = stream.peer.certificate
         if certificate is not None:
             assert isinstance(certificate, Certificate)
-            if not certificate.covers(stream.head.authority):
-                self.counters.misdirected += 1
-                _answer(stream, 421)
-                return
+            if not certificate.covers(host):
+                if not self._means_api(stream):
+                    self.counters.misdirected += 1
+                    _answer(stream, 421)
+                    return
+                host = self.routes.api_host
         if self._freshness.up_to_date():
-            self._route(stream)
+            self._route(stream, host)
         else:
             self.counters.behind += 1
             held = Held(stream)
             stream.receiver = held
-            spawn(self._route_later(stream, held), name="catch up")
+            spawn(self._route_later(stream, host, held), name="catch up")
 
-    def _route(self, stream: RequestStream) -> None:
+    def _means_api(self, stream: RequestStream) -> bool:
+        """Whether a client that was given the API's IP address and TLS name sends the address.
+
+        Official SDKs do so; an address is no name that another site could share.
+        """
+        if not stream.peer.server_name or stream.peer.server_name != self.routes.api_host:
+            return False
+        try:
+            ip_address(stream.head.authority.decode("ascii").strip("[]"))
+        except ValueError:
+            return False
+        return True
+
+    def _route(self, stream: RequestStream, host: bytes) -> None:
         head = stream.head
-        entry = self.routes.find(head)
+        entry = self.routes.find(host, head.target)
         if entry is None:
             self.counters.not_found += 1
             _answer(stream, 404)
@@ -219,7 +237,7 @@ class IngressServer:
             address = client_address(address, head.block, config.xff_num_trusted_hops)
         self._serve(stream, entry, address)
 
-    async def _route_later(self, stream: RequestStream, held: Held) -> None:
+    async def _route_later(self, stream: RequestStream, host: bytes, held: Held) -> None:
         """Serve once the replica has everything that this client may have been told."""
         fresh = await self._freshness.catch_up(self.settings.catch_up_timeout)
         if held.aborted:
@@ -229,7 +247,7 @@ class IngressServer:
             _LOG.error("a request was refused: the replica did not catch up in time")
             _answer(stream, 503)
             return
-        self._route(stream)
+        self._route(stream, host)
         held.release()
 
     def _redirect(self, stream: RequestStream) -> None:

@@ -38,7 +38,8 @@ def feed() -> Feed:
 
 def find(routes: Routes, host: str, target: str = "/") -> str | None:
     section = parse_section(f"Host: {host}\r\n".encode())
-    entry = routes.find(parse_request(f"GET {target} HTTP/1.1".encode(), section, b"https"))
+    head = parse_request(f"GET {target} HTTP/1.1".encode(), section, b"https")
+    entry = routes.find(head.authority, head.target)
     return None if entry is None else entry.name
 
 
@@ -116,6 +117,11 @@ def test_changes_count_at_once(feed: Feed) -> None:
     feed.put(feed.config)
     assert find(routes, "wiki.moved.test") == "wiki.default"
     assert find(routes, f"wiki.{DOMAIN}") is None
+
+
+def test_the_api_s_own_name(feed: Feed) -> None:
+    assert Routes(feed.replica).api_host == f"octelium-api.{DOMAIN}".encode()
+    assert Routes(Replica()).api_host == b""
 
 
 def test_an_empty_replica() -> None:

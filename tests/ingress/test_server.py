@@ -73,6 +73,19 @@ async def test_a_name_outside_the_certificate() -> None:
         assert (await other.request(host=f"web.prod.{DOMAIN}")).status == 200
 
 
+async def test_an_address_means_the_api_only_where_its_name_was_asked_for() -> None:
+    async with world(Settings()) as here:
+        here.feed.put(certificate_secret(DOMAIN, f"*.{DOMAIN}"))
+        here.serve()
+        api = await connect(here, f"octelium-api.{DOMAIN}")
+        for host in ("127.0.0.1", "127.0.0.1:8443", "[::1]:8443"):
+            assert (await api.request(host=host)).status == 404  # no Service serves this path
+        assert (await api.request(host="elsewhere.test")).status == 421
+        wiki = await connect(here, f"wiki.{DOMAIN}")
+        assert (await wiki.request(host="127.0.0.1")).status == 421
+        assert here.ingress.counters.misdirected == 2
+
+
 async def test_the_client_address_behind_trusted_proxies(here: World) -> None:
     forged = {"X-Forwarded-For": "198.51.100.1, 203.0.113.5"}
     await here.request(fields=forged)
