@@ -8,6 +8,7 @@ sent (`FieldBlock`, `UpstreamRequest`) keeps its wire form for the same reason.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -37,30 +38,53 @@ class MessageError(Exception):
 class HeaderBlock:
     """A received header section: parsed, valid, immutable, shareable.
 
-    `fields` are in the order received with lower-case names; a `cookie` that came in several
-    fields is one (RFC 9113, section 8.2.3). `spelled` are the same fields with the names as the
-    sender wrote them.
+    `names` are in the order received and lower-case, `values` beside them, `spellings` the names as
+    the sender wrote them; a `cookie` that came in several fields is one (RFC 9113, section 8.2.3).
 
     `derived` holds what other rooms have worked out from this block and something that lives as
     long as they do (a plan of a Service, say), under keys compared by identity. Use `remember()`.
     """
 
-    __slots__ = ("derived", "fields", "index", "repeated", "spelled")
+    __slots__ = ("derived", "index", "names", "repeated", "spellings", "values")
 
-    def __init__(self, fields: Fields, spelled: Fields | None = None) -> None:
-        self.fields = fields
-        self.spelled = fields if spelled is None else spelled
-        self.index: dict[bytes, bytes] = dict(reversed(fields))
+    def __init__(self, fields: Sequence[Field], spellings: Sequence[bytes] | None = None) -> None:
+        self._fill(
+            [name for name, _ in fields],
+            [value for _, value in fields],
+            spellings,
+        )
+
+    @classmethod
+    def of(
+        cls, names: Sequence[bytes], values: Sequence[bytes], spellings: Sequence[bytes]
+    ) -> HeaderBlock:
+        """The block of names, values and spellings, which stand side by side."""
+        block = cls.__new__(cls)
+        block._fill(names, values, spellings)  # noqa: SLF001 - a second constructor
+        return block
+
+    def _fill(
+        self, names: Sequence[bytes], values: Sequence[bytes], spellings: Sequence[bytes] | None
+    ) -> None:
+        self.names = names
+        self.values = values
+        self.spellings = names if spellings is None else spellings
+        self.index: dict[bytes, bytes] = dict(zip(reversed(names), reversed(values), strict=True))
         """First value of each name."""
         self.repeated: frozenset[bytes] = (
-            frozenset() if len(self.index) == len(fields) else _repeated(fields)
+            frozenset() if len(self.index) == len(names) else _repeated(names)
         )
         """Names that stand in the section more than once."""
         self.derived: dict[object, Any] = {}
 
     def __repr__(self) -> str:
         """Names only: values may be credentials."""
-        return f"HeaderBlock({', '.join(name.decode('latin-1') for name, _ in self.fields)})"
+        return f"HeaderBlock({', '.join(name.decode('latin-1') for name in self.names)})"
+
+    @property
+    def fields(self) -> Fields:
+        """Names and values."""
+        return tuple(zip(self.names, self.values, strict=True))
 
     def first(self, name: bytes) -> bytes | None:
         """The first value of `name` (lower-case), or None."""
@@ -172,21 +196,33 @@ class FieldBlock:
     `fields` have lower-case names and valid values and hold nothing hop-by-hop: no `connection`,
     `transfer-encoding`, `keep-alive`, `upgrade`, `proxy-connection`, no `host` in requests;
     `te: trailers` may stand. `content-length`, if present, is the body's exact length, and
-    `content_length` is its number, else None. `spelled` gives other spellings of the names for
-    HTTP/1.1. `h2` is a place for HTTP/2 to keep its own wire form.
+    `content_length` is its number, else None. `h1` are the lines of HTTP/1.1, each ended by CR LF,
+    without the empty line; `h2` is a place for HTTP/2 to keep its own wire form.
     """
 
-    __slots__ = ("content_length", "fields", "h1", "h2")
+    __slots__ = ("content_length", "h1", "h2")
 
-    def __init__(self, fields: Iterable[Field], spelled: Iterable[Field] | None = None) -> None:
-        self.fields: Fields = tuple(fields)
-        length = next((value for name, value in self.fields if name == b"content-length"), None)
+    def __init__(self, fields: Iterable[Field]) -> None:
+        fields = tuple(fields)
+        self.h1: bytes = b"".join([b"%b: %b\r\n" % field for field in fields])
+        length = next((value for name, value in fields if name == b"content-length"), None)
         self.content_length: int | None = None if length is None else int(length)
-        self.h1: bytes = b"".join(
-            [b"%b: %b\r\n" % field for field in (self.fields if spelled is None else spelled)]
-        )
-        """Lines of HTTP/1.1, each ended by CR LF, without the empty line."""
         self.h2: Any = None
+
+    @classmethod
+    def of_lines(cls, lines: bytes, content_length: int | None) -> FieldBlock:
+        """The block whose lines of HTTP/1.1 are `lines`: `Name: value` in any spelling."""
+        block = cls.__new__(cls)
+        block.h1 = lines
+        block.content_length = content_length
+        block.h2 = None
+        return block
+
+    @property
+    def fields(self) -> Fields:
+        """Names, lower-case, and values."""
+        pairs = [line.partition(b": ") for line in self.h1.split(b"\r\n")[:-1]]
+        return tuple([(name.lower(), value) for name, _, value in pairs])
 
     def __repr__(self) -> str:
         """Names only: values may be credentials."""
@@ -220,6 +256,5 @@ class UpstreamRequest:
         self.upgrade = upgrade
 
 
-def _repeated(fields: Sequence[Field]) -> frozenset[bytes]:
-    seen: set[bytes] = set()
-    return frozenset(name for name, _ in fields if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add() is called for its effect
+def _repeated(names: Sequence[bytes]) -> frozenset[bytes]:
+    return frozenset(name for name, count in Counter(names).items() if count > 1)

@@ -19,11 +19,8 @@ is_value = re.compile(
     rb"(?:[\x21-\x7e\x80-\xff](?:" + _VALUE + rb"*[\x21-\x7e\x80-\xff])?)?"
 ).fullmatch
 """Whether a field value is free of controls and of outer white space (RFC 9110, section 5.5)."""
-is_section = re.compile(rb"(?:" + TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+").fullmatch
-"""Whether bytes are field lines, each ended by CR LF: no folding, no space before the colon, no
-bare CR or LF, no NUL (RFC 9112, section 5)."""
-field_lines = re.compile(rb"([^:]++):([^\r]*+)\r\n").findall
-"""Names and values of a section that `is_section`."""
+TOKEN_BYTES: Final = bytes(byte for byte in range(256) if re.fullmatch(TOKEN, bytes([byte])))
+VALUE_BYTES: Final = bytes(byte for byte in range(256) if re.fullmatch(_VALUE, bytes([byte])))
 _is_length = re.compile(rb"[0-9]{1,18}").fullmatch
 _is_host = re.compile(
     rb"((?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?)|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from octelium.http.exchange import RequestStream, UpstreamStream
-    from octelium.http.message import ResponseHead
+    from octelium.http.message import Field, ResponseHead
     from octelium.http.target import Target
     from octelium.policy.decision import Watch
     from octelium.vigil.configuration import Configuration
@@ -217,7 +217,7 @@ class Relay:
         wire = target.wire
         try:
             if block is None:
-                block = rules.render(self._exchange())
+                block = rules.render(head.block, self._exchange)
             if configuration.host is not None or configuration.host_expression is not None:
                 authority = configuration.authority(endpoint, self._context)
             if configuration.remove_prefix or configuration.add_prefix:
@@ -348,18 +348,15 @@ class Relay:
         stream = self._stream
         rules = self._configuration.responses[self._front]
         received = head.block
-        block: FieldBlock | None
-        if b"origin" in stream.head.block.index or head.status in {101, 204}:
-            block = None
-        else:
-            block = received.derived.get(rules)
-        if block is None:
-            try:
-                block = self._response_block(head)
-            except Unserviceable as problem:
-                self._drop_upstream()
-                self._unserviceable(problem)
-                return
+        try:
+            if b"origin" in stream.head.block.index or head.status == 101:
+                block = rules.render(head, self._exchange, self._extra_fields(head))
+            else:
+                block = rules.render(head, self._exchange)
+        except Unserviceable as problem:
+            self._drop_upstream()
+            self._unserviceable(problem)
+            return
         index = received.index
         self._status = head.status
         self._content_type = index.get(b"content-type")
@@ -376,15 +373,13 @@ class Relay:
         if head.status == 101:
             stream.upgrade()
 
-    def _response_block(self, head: ResponseHead) -> FieldBlock:
-        assert self._configuration is not None
-        rules = self._configuration.responses[self._front]
-        received = head.block
+    def _extra_fields(self, head: ResponseHead) -> list[Field]:
+        """What this response gets in place of the upstream's own fields of the same names."""
         request = self._stream.head
-        extra = self._plan.cors.fields(request, received.first(b"vary"))
+        extra = self._plan.cors.fields(request, head.block.first(b"vary"))
         if head.status == 101:
             extra += [(b"Connection", b"Upgrade"), (b"Upgrade", request.upgrade or b"")]
-        return rules.render(head, self._exchange, extra)
+        return extra
 
     def response_data(self, data: bytes) -> None:
         """See `ResponseReceiver`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.message import Field, FieldBlock
@@ -26,9 +27,25 @@ if TYPE_CHECKING:
 HSTS: Final = (b"strict-transport-security", b"max-age=2592000")
 SERVER: Final = (b"server", b"octelium")
 
+_USUAL_OPTIONS: Final = frozenset({b"close", b"keep-alive"})
+"""Values of `Connection` that name no other field."""
+
 _FRAMING: Final = HOP_BY_HOP | {b"content-length", b"host"}
 _BY: Final = "_octelium-" + secrets.token_hex(3)
 """How this process calls itself in `Forwarded`."""
+
+
+_MAX_VERDICTS: Final = 4096
+
+
+class Verdict(Enum):
+    """What becomes of a received field."""
+
+    KEEP = "passed on"
+    DROP = "left out"
+    CUT = "passed on without Octelium's cookies"
+    TRAILERS = "passed on if it says trailers"
+    CHECK = "passed on unless it sets one of Octelium's cookies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,8 @@ class RequestRules:
     """Folded names of which nothing of the client's remains."""
     fixed: bool = field(init=False)
     """Whether the result depends on the section alone."""
+    verdicts: dict[bytes, Verdict] = field(init=False, default_factory=dict)
+    """What becomes of a field, by its lower-case name."""
 
     def __post_init__(self) -> None:
         replaced = {fold(a.name) for a in self.additions if not a.append}
@@ -110,56 +129,78 @@ class RequestRules:
         dynamic = any(a.expression is not None for a in self.additions)
         object.__setattr__(self, "fixed", not (dynamic or self.obfuscate or self.managed))
 
-    def render(self, exchange: Exchange) -> FieldBlock:
+    def render(self, block: HeaderBlock, exchange: Callable[[], Exchange]) -> FieldBlock:
         """The section for the upstream.
 
         Raises:
             Unserviceable: an expression failed.
         """
-        block = exchange.head.block
         if self.fixed:
             known: FieldBlock | None = block.derived.get(self)
             if known is not None:
                 return known
-        spelled = self._kept(block)
-        spelled += self._added(exchange)
-        if b"user-agent" not in block.index and not any(
-            n.lower() == b"user-agent" for n, _ in spelled
-        ):
-            spelled.append((b"User-Agent", b"octelium"))
-        result = FieldBlock([(name.lower(), value) for name, value in spelled], spelled)
+        lines = self._kept(block)
+        added = self._added(exchange)
+        for name, value in added:
+            lines += (name, b": ", value, b"\r\n")
+        if b"user-agent" not in block.index and all(n != b"user-agent" for n, _ in added):
+            lines.append(b"User-Agent: octelium\r\n")
+        length = block.index.get(b"content-length")
+        result = FieldBlock.of_lines(b"".join(lines), None if length is None else int(length))
         if self.fixed:
             block.remember(self, result)
         return result
 
-    def _kept(self, block: HeaderBlock) -> list[Field]:
-        kept: list[Field] = []
-        appended = {a.name for a in self.additions}
-        for (name, value), (spelling, _) in zip(block.fields, block.spelled, strict=True):
-            kind = classify(name)
-            folded = fold(name)
-            if kind is Kind.NEVER or folded in self.dropped:
-                if self.grpc and name == b"te" and b"trailers" in elements(value):
-                    kept.append((spelling, b"trailers"))
-                continue
-            if name not in appended and any(fold(other) == folded for other in appended):
-                continue
-            if kind is Kind.COOKIE and not self.managed:
-                value = without_own_cookies(value)
-                if not value:
-                    continue
-            elif (
-                (kind is Kind.AUTHORIZATION and not self.pass_authorization)
-                or (kind is Kind.OWN and not self.managed)
-                or (kind is Kind.FORWARDING and not self.pass_forwarding)
-            ):
-                continue
-            kept.append((spelling, value))
+    def _kept(self, block: HeaderBlock) -> list[bytes]:
+        """The pieces of the client's lines that pass."""
+        kept: list[bytes] = []
+        verdicts = self.verdicts
+        for name, spelling, value in zip(block.names, block.spellings, block.values, strict=True):
+            verdict = verdicts.get(name)
+            if verdict is None:
+                verdict = self._judge(name)
+            if verdict is Verdict.KEEP:
+                kept += (spelling, b": ", value, b"\r\n")
+            elif verdict is Verdict.CUT:
+                rest = without_own_cookies(value)
+                if rest:
+                    kept += (spelling, b": ", rest, b"\r\n")
+            elif verdict is Verdict.TRAILERS and b"trailers" in elements(value):
+                kept.append(b"te: trailers\r\n")
         return kept
 
-    def _added(self, exchange: Exchange) -> list[Field]:
+    def _judge(self, name: bytes) -> Verdict:
+        verdict = self._judged(name)
+        if len(self.verdicts) >= _MAX_VERDICTS:
+            self.verdicts.clear()
+        self.verdicts[name] = verdict
+        return verdict
+
+    def _judged(self, name: bytes) -> Verdict:
+        kind = classify(name)
+        folded = fold(name)
+        if self.grpc and name == b"te":
+            return Verdict.TRAILERS
+        if kind is Kind.NEVER or folded in self.dropped:
+            return Verdict.DROP
+        appended = {a.name for a in self.additions}
+        if name not in appended and any(fold(other) == folded for other in appended):
+            return Verdict.DROP
+        if kind is Kind.COOKIE:
+            return Verdict.KEEP if self.managed else Verdict.CUT
+        passes = {
+            Kind.AUTHORIZATION: self.pass_authorization,
+            Kind.OWN: self.managed,
+            Kind.FORWARDING: self.pass_forwarding,
+        }
+        return Verdict.KEEP if passes.get(kind, True) else Verdict.DROP
+
+    def _added(self, exchange: Callable[[], Exchange]) -> list[Field]:
+        if not (self.additions or self.obfuscate or self.managed):
+            return list(self.credentials)
+        what = exchange()
         added = [
-            (addition.name, addition.resolve(exchange.context))
+            (addition.name, addition.resolve(what.context))
             for addition in self.additions
             if addition.name not in self.removals
         ]
@@ -168,9 +209,9 @@ class RequestRules:
         added = [one for one in added if fold(one[0]) not in injected]
         added += self.credentials
         if self.obfuscate:
-            added += _obfuscated(exchange)
+            added += _obfuscated(what)
         if self.managed:
-            added += _managed(exchange)
+            added += _managed(what)
         return added
 
 
@@ -241,8 +282,10 @@ class ResponseRules:
     front: bool = True
     dropped: frozenset[bytes] = field(init=False)
     fixed: bool = field(init=False)
-    local: FieldBlock = field(init=False)
-    """The section of an answer by Octelium itself."""
+    verdicts: dict[bytes, Verdict] = field(init=False, default_factory=dict)
+    """What becomes of a field, by its lower-case name."""
+    tail: bytes = field(init=False)
+    """The lines that every response gets, if the rules are fixed."""
 
     def __post_init__(self) -> None:
         replaced = {a.name for a in self.additions if not a.append}
@@ -251,7 +294,8 @@ class ResponseRules:
             dropped |= {b"strict-transport-security"}
         object.__setattr__(self, "dropped", frozenset(dropped))
         object.__setattr__(self, "fixed", all(a.expression is None for a in self.additions))
-        object.__setattr__(self, "local", FieldBlock([SERVER, HSTS] if self.front else [SERVER]))
+        tail = FieldBlock(self._added(None)).h1 if self.fixed else b""
+        object.__setattr__(self, "tail", tail)
 
     def render(
         self, head: ResponseHead, exchange: Callable[[], Exchange], extra: Sequence[Field] = ()
@@ -262,40 +306,70 @@ class ResponseRules:
             Unserviceable: an expression failed.
         """
         block = head.block
+        length = block.index.get(b"content-length")
         # A length in these would be wrong or forbidden (RFC 9110, section 8.6).
-        cut_length = head.status in {101, 204} and b"content-length" in block.index
+        cut_length = length is not None and head.status in {101, 204}
         plain = self.fixed and not extra and not cut_length
         if plain:
             known: FieldBlock | None = block.derived.get(self)
             if known is not None:
                 return known
-        dropped = self.dropped | {name for name, _ in extra}
-        for value in block.all(b"connection"):
-            dropped |= frozenset(elements(value))
-        if cut_length:
-            dropped |= {b"content-length"}
-        spelled = [
-            (spelling, value)
-            for (name, value), (spelling, _) in zip(block.fields, block.spelled, strict=True)
-            if name not in dropped
-            and (self.managed or not name.startswith(b"x-octelium-"))
-            and (self.managed or name != b"set-cookie" or not sets_own_cookie(value))
-        ]
-        spelled += self.added(exchange)
-        spelled += extra
-        result = FieldBlock([(name.lower(), value) for name, value in spelled], spelled)
+        lines = self._kept(block, extra, cut_length=cut_length)
+        lines.append(self.tail if self.fixed else FieldBlock(self._added(exchange)).h1)
+        for name, value in extra:
+            lines += (name, b": ", value, b"\r\n")
+        result = FieldBlock.of_lines(
+            b"".join(lines), None if length is None or cut_length else int(length)
+        )
         if plain:
             block.remember(self, result)
         return result
 
-    def added(self, exchange: Callable[[], Exchange]) -> list[Field]:
-        """The fields that every response gets.
+    def _kept(self, block: HeaderBlock, extra: Sequence[Field], *, cut_length: bool) -> list[bytes]:
+        """The pieces of the upstream's lines that pass."""
+        kept: list[bytes] = []
+        dropped = {name for name, _ in extra}
+        if cut_length:
+            dropped.add(b"content-length")
+        connection = block.index.get(b"connection")
+        if connection is not None and connection.lower() not in _USUAL_OPTIONS:
+            for value in block.all(b"connection"):
+                dropped.update(elements(value))
+        verdicts = self.verdicts
+        for name, spelling, value in zip(block.names, block.spellings, block.values, strict=True):
+            verdict = verdicts.get(name)
+            if verdict is None:
+                verdict = self._judge(name)
+            if (
+                verdict is Verdict.DROP
+                or (dropped and name in dropped)
+                or (verdict is Verdict.CHECK and sets_own_cookie(value))
+            ):
+                continue
+            kept += (spelling, b": ", value, b"\r\n")
+        return kept
 
-        Raises:
-            Unserviceable: an expression failed.
-        """
+    def _judge(self, name: bytes) -> Verdict:
+        if name in self.dropped or (not self.managed and name.startswith(b"x-octelium-")):
+            verdict = Verdict.DROP
+        elif name == b"set-cookie" and not self.managed:
+            verdict = Verdict.CHECK
+        else:
+            verdict = Verdict.KEEP
+        if len(self.verdicts) >= _MAX_VERDICTS:
+            self.verdicts.clear()
+        self.verdicts[name] = verdict
+        return verdict
+
+    def _added(self, exchange: Callable[[], Exchange] | None) -> list[Field]:
+        """The fields that every response gets; `exchange` is not needed by fixed rules."""
+
+        def context() -> Mapping[str, Any]:
+            assert exchange is not None
+            return exchange().context()
+
         added = [
-            (addition.name, addition.resolve(lambda: exchange().context()))
+            (addition.name, addition.resolve(context))
             for addition in self.additions
             if addition.name not in self.removals and addition.name != b"server"
         ]

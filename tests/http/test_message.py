@@ -28,7 +28,12 @@ def test_values_do_not_show_in_representations() -> None:
 
 
 def test_the_wire_form_of_a_block() -> None:
-    block = FieldBlock([(b"content-length", b"5"), (b"x", b"")], [(b"Content-Length", b"5")])
+    block = FieldBlock([(b"content-length", b"5"), (b"x", b"")])
     assert block.content_length == 5
-    assert block.h1 == b"Content-Length: 5\r\n"
+    assert block.h1 == b"content-length: 5\r\nx: \r\n"
+    assert block.fields == ((b"content-length", b"5"), (b"x", b""))
+    assert FieldBlock.of_lines(b"X-Y: a: b\r\nZ: \r\n", None).fields == (
+        (b"x-y", b"a: b"),
+        (b"z", b""),
+    )
     assert FieldBlock([(b"x", b"y")]).content_length is None

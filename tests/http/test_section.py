@@ -11,7 +11,8 @@ from octelium.http.section import MAX_FIELDS, SectionCache, combine_cookies, par
 def test_fields_in_order_with_both_spellings() -> None:
     block = parse_section(b"X-One: 1\r\nx-two:\t 2 \r\nX-ONE:\r\n")
     assert block.fields == ((b"x-one", b"1"), (b"x-two", b"2"), (b"x-one", b""))
-    assert [name for name, _ in block.spelled] == [b"X-One", b"x-two", b"X-ONE"]
+    assert list(block.spellings) == [b"X-One", b"x-two", b"X-ONE"]
+    assert list(block.names) == [b"x-one", b"x-two", b"x-one"]
 
 
 def test_bytes_above_ascii_stay() -> None:
@@ -28,6 +29,8 @@ def test_bytes_above_ascii_stay() -> None:
         b"X: y\r\n z\r\n",
         b"X: y\r\n\tz\r\n",
         b": y\r\n",
+        b":X: y\r\n",
+        b"A: b\r\n:X: y\r\n",
         b"X\r\n",
         b"\r\n",
         b"X: y\rz\r\n",
@@ -58,7 +61,7 @@ def test_too_many_fields() -> None:
 def test_several_cookie_fields_are_one() -> None:
     block = parse_section(b"Cookie: a=1\r\nX: y\r\ncookie: b=2\r\nCOOKIE: c=3\r\n")
     assert block.fields == ((b"cookie", b"a=1; b=2; c=3"), (b"x", b"y"))
-    assert block.spelled[0][0] == b"Cookie"
+    assert block.spellings[0] == b"Cookie"
     assert not block.repeated
     fields = [(b"x", b"y")]
     assert combine_cookies(fields) is fields
@@ -66,15 +69,17 @@ def test_several_cookie_fields_are_one() -> None:
 
 def test_the_same_bytes_are_parsed_once() -> None:
     cache = SectionCache()
-    assert cache.get(b"X: y\r\n") is cache.get(b"X: y\r\n")
-    assert cache.get(b"X: z\r\n") is not cache.get(b"X: y\r\n")
-    assert cache.misses == 2
+    blocks = [cache.get(b"X: y\r\n") for _ in range(4)]
+    assert blocks[0] is not blocks[1]  # kept when it comes for the second time
+    assert blocks[1] is blocks[2] is blocks[3]
+    assert cache.get(b"X: z\r\n") is not blocks[1]
+    assert cache.misses == 3
     assert cache.get(b"") is EMPTY_BLOCK
 
 
 def test_failures_are_not_remembered() -> None:
     cache = SectionCache()
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(MessageError):
             cache.get(b"X : y\r\n")
     assert len(cache) == 0
@@ -82,7 +87,8 @@ def test_failures_are_not_remembered() -> None:
 
 def test_what_is_not_asked_for_is_forgotten() -> None:
     cache = SectionCache()
-    kept, dropped = cache.get(b"X: kept\r\n"), cache.get(b"X: dropped\r\n")
+    for _ in range(2):
+        kept, dropped = cache.get(b"X: kept\r\n"), cache.get(b"X: dropped\r\n")
     for _ in range(3):
         cache.age()
         assert cache.get(b"X: kept\r\n") is kept
@@ -93,12 +99,15 @@ def test_what_is_not_asked_for_is_forgotten() -> None:
 def test_number_and_bytes_are_bounded() -> None:
     cache = SectionCache(max_entries=10, max_bytes=10_000, max_section=500)
     for number in range(100):
-        cache.get(b"X: %d\r\n" % number)
-        assert len(cache) <= 20
+        for _ in range(2):
+            cache.get(b"X: %d\r\n" % number)
+        assert 0 < len(cache) <= 20
     for number in range(100):
-        cache.get(b"X: %0400d\r\n" % number)
-        assert len(cache) <= 50
-    cache.get(b"X: " + b"y" * 600 + b"\r\n")
+        for _ in range(2):
+            cache.get(b"X: %0400d\r\n" % number)
+        assert 0 < len(cache) <= 50
+    for _ in range(3):
+        cache.get(b"X: " + b"y" * 600 + b"\r\n")
     before = cache.misses
     cache.get(b"X: " + b"y" * 600 + b"\r\n")
     assert cache.misses == before + 1
@@ -116,5 +125,6 @@ def test_any_bytes_give_fields_or_a_refusal(raw: bytes) -> None:
         assert not set(value) & {0, 10, 13}
         assert value == value.strip(b" \t")
     if len(block.fields) == raw.count(b"\r\n"):
-        again = b"".join(b"%b:%b\r\n" % field for field in block.spelled)
+        pairs = zip(block.spellings, block.values, strict=True)
+        again = b"".join(b"%b:%b\r\n" % field for field in pairs)
         assert parse_section(again).fields == block.fields
