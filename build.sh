@@ -13,7 +13,7 @@ usage: ./build.sh VERB [ARGUMENTS]
   demo [--exit]      build, start a Cluster, apply examples/, show real requests; --exit stops afterwards
   test [PYTEST ...]  all tests, with the servers and browsers that they need
   lint               format, rules, types, layers, and that tests mirror sources
-  bench NAME         http | start | store   [--json]
+  bench NAME         http | start | store [--json]; soak: all tests at full length
   zipapp             dist/octelium.pyz and the links octelium, octeliumctl, octops
   schema             derive the official schema's descriptors and our own packages again
   lock               resolve the dependencies again (locks/*.txt)
@@ -130,7 +130,17 @@ case "${1:-}" in
     exec "$VENV/bin/python" -m pytest -n "${OCTELIUM_TEST_WORKERS:-auto}" --dist worksteal "$@"
     ;;
   lint) lint ;;
-  bench) shift; zipapp >/dev/null; exec "$VENV/bin/python" -m bench "$@" ;;
+  bench)
+    shift
+    zipapp >/dev/null
+    if [ "${1:-}" = soak ]; then
+      test_packages
+      export OCTELIUM_SOAK=1 OCTELIUM_MEMO_STEPS="${OCTELIUM_MEMO_STEPS:-100000}"
+      say "property, fuzz and crash tests at full length (about twenty times as long)"
+      exec "$VENV/bin/python" -m pytest -n "${OCTELIUM_TEST_WORKERS:-auto}" --dist worksteal "${@:2}"
+    fi
+    exec "$VENV/bin/python" -m bench "$@"
+    ;;
   zipapp) shift; zipapp "$@" ;;
   schema) schema ;;
   lock) lock ;;

@@ -11,14 +11,14 @@ import pytest
 
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
+from tests.conftest import SOAK
 from tests.e2e.cluster import Api, Cluster
 from tests.e2e.documents import credential, policy, rule, service, workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SIGN_INS = 500
-"""Of the 10,000 that the benchmark's long run makes."""
+SIGN_INS = 10_000 if SOAK else 500
 
 
 def token_of(cluster: Cluster, name: str) -> dict[str, str]:

@@ -1,0 +1,19 @@
+"""How long property tests run: a twentieth by default, whole with OCTELIUM_SOAK=1.
+
+A failing example is printed in a form that repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+SOAK = os.environ.get("OCTELIUM_SOAK") == "1"
+"""Whether this is the long run of `./build.sh bench soak`."""
+
+# Machines are shared and slow at times; a time limit within a test would only be noise.
+_COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("short", _COMMON, max_examples=100)
+settings.register_profile("soak", _COMMON, max_examples=2000)
+settings.load_profile("soak" if SOAK else "short")
