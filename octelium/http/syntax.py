@@ -7,9 +7,14 @@ other scripts; `bytes.strip()` takes VT and FF), so nothing here relies on them.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from octelium.http.message import MessageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from octelium.http.message import HeaderBlock
 
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]"
@@ -25,6 +30,13 @@ _is_length = re.compile(rb"[0-9]{1,18}").fullmatch
 _is_host = re.compile(
     rb"((?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?)|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
 ).fullmatch
+
+_USUAL_OPTIONS: Final = {
+    b"keep-alive": (b"keep-alive",),
+    b"close": (b"close",),
+    b"Keep-Alive": (b"keep-alive",),
+    b"Close": (b"close",),
+}
 
 OWS: Final = b" \t"
 """Optional white space (RFC 9110, section 5.6.3)."""
@@ -60,3 +72,13 @@ def parse_host(value: bytes) -> bytes:
 def elements(value: bytes) -> list[bytes]:
     """The non-empty elements of a comma-separated list, lower-case (RFC 9110, section 5.6.1)."""
     return [item for part in value.split(b",") if (item := part.strip(OWS).lower())]
+
+
+def connection_options(block: HeaderBlock) -> Collection[bytes]:
+    """The options in `Connection`, lower-case (RFC 9110, section 7.6.1)."""
+    value = block.index.get(b"connection")
+    if value is None:
+        return ()
+    if b"connection" in block.repeated:
+        return [option for value in block.all(b"connection") for option in elements(value)]
+    return _USUAL_OPTIONS.get(value) or elements(value)

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.message import Field, FieldBlock
-from octelium.http.syntax import elements, is_token, is_value
+from octelium.http.syntax import connection_options, elements, is_token, is_value
 from octelium.vigil.credentials import sets_own_cookie, without_own_cookies
 from octelium.vigil.errors import Unserviceable
 from octelium.vigil.fields import HOP_BY_HOP, Kind, classify, fold
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 HSTS: Final = (b"strict-transport-security", b"max-age=2592000")
 SERVER: Final = (b"server", b"octelium")
-
-_USUAL_OPTIONS: Final = frozenset({b"close", b"keep-alive"})
-"""Values of `Connection` that name no other field."""
 
 _FRAMING: Final = HOP_BY_HOP | {b"content-length", b"host"}
 _BY: Final = "_octelium-" + secrets.token_hex(3)
@@ -331,10 +328,7 @@ class ResponseRules:
         dropped = {name for name, _ in extra}
         if cut_length:
             dropped.add(b"content-length")
-        connection = block.index.get(b"connection")
-        if connection is not None and connection.lower() not in _USUAL_OPTIONS:
-            for value in block.all(b"connection"):
-                dropped.update(elements(value))
+        dropped.update(connection_options(block))
         verdicts = self.verdicts
         for name, spelling, value in zip(block.names, block.spellings, block.values, strict=True):
             verdict = verdicts.get(name)

@@ -7,7 +7,13 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from octelium.http.message import HeaderBlock, MessageError, RequestHead
-from octelium.http.syntax import TOKEN, elements, parse_host, parse_length
+from octelium.http.syntax import (
+    TOKEN,
+    connection_options,
+    elements,
+    parse_host,
+    parse_length,
+)
 
 _request_line = re.compile(
     rb"(" + TOKEN + rb"{1,32}) (/[\x21\x22\x24-\x7e]*|[\x21\x22\x24-\x7e]+) HTTP/(1\.[01])"
@@ -50,8 +56,8 @@ def frame(block: HeaderBlock, version: int) -> Framing:
 
 def _body(block: HeaderBlock, version: int) -> tuple[int | None, bool]:
     """Content length (None: chunked) and whether there is a body (RFC 9112, section 6.3)."""
-    coding = block.first(b"transfer-encoding")
-    length = block.first(b"content-length")
+    coding = block.index.get(b"transfer-encoding")
+    length = block.index.get(b"content-length")
     if coding is not None:
         if length is not None:
             raise MessageError("both Transfer-Encoding and Content-Length")
@@ -69,7 +75,7 @@ def _body(block: HeaderBlock, version: int) -> tuple[int | None, bool]:
 
 
 def _frame(block: HeaderBlock, version: int) -> Framing:
-    host = block.first(b"host")
+    host = block.index.get(b"host")
     if host is None:
         raise MessageError("no Host")
     if b"host" in block.repeated:
@@ -77,7 +83,7 @@ def _frame(block: HeaderBlock, version: int) -> Framing:
     authority = parse_host(host)
     content_length, has_body = _body(block, version)
 
-    options = [option for value in block.all(b"connection") for option in elements(value)]
+    options = connection_options(block)
     for option in options:
         # A field that the sender may have removed on the way is one that the policy would see and
         # the upstream would not.
@@ -98,7 +104,7 @@ def _frame(block: HeaderBlock, version: int) -> Framing:
     if upgrade is not None and has_body:
         raise MessageError("Upgrade in a request with a body")
 
-    expect = block.all(b"expect")
+    expect = block.all(b"expect") if b"expect" in block.index else []
     if expect and (len(expect) > 1 or expect[0].lower() != b"100-continue"):
         raise MessageError("Expect is not 100-continue", 417)
     return Framing(

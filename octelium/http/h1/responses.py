@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from octelium.http.message import HeaderBlock, MessageError, ResponseHead
-from octelium.http.syntax import elements, parse_length
+from octelium.http.syntax import connection_options, parse_length
 
 _status_line = re.compile(
     rb"HTTP/(1\.[01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?"
 ).fullmatch
+
+
+_REMEMBERED_LINE: Final = 128
+"""Bytes of the longest status line that is worth remembering."""
 
 
 class Framing(NamedTuple):
@@ -22,12 +27,9 @@ class Framing(NamedTuple):
     keep_alive: bool
 
 
-_FRAMING = object()
-
-
 def _frame(block: HeaderBlock) -> Framing:
-    coding = block.first(b"transfer-encoding")
-    length = block.first(b"content-length")
+    coding = block.index.get(b"transfer-encoding")
+    length = block.index.get(b"content-length")
     if coding is not None:
         if length is not None:
             raise MessageError("both Transfer-Encoding and Content-Length", 502)
@@ -36,8 +38,21 @@ def _frame(block: HeaderBlock) -> Framing:
     if b"content-length" in block.repeated:
         raise MessageError("more than one Content-Length", 502)
     number = None if length is None else parse_length(length)
-    options = [option for value in block.all(b"connection") for option in elements(value)]
+    options = connection_options(block)
     return Framing(coding is not None, number, b"close" in options, b"keep-alive" in options)
+
+
+@lru_cache(maxsize=256)
+def _split_line(line: bytes) -> tuple[int, int, bytes]:
+    """Version, status and reason of a status line.
+
+    Raises:
+        MessageError: it is none.
+    """
+    match = _status_line(line)
+    if match is None:
+        raise MessageError("malformed status line", 502)
+    return 11 if match[1] == b"1.1" else 10, int(match[2]), match[3] or b""
 
 
 def parse_response(line: bytes, block: HeaderBlock) -> tuple[ResponseHead, Framing]:
@@ -50,29 +65,18 @@ def parse_response(line: bytes, block: HeaderBlock) -> tuple[ResponseHead, Frami
         MessageError: the upstream's answer must not be used.
     """
     known: tuple[ResponseHead, Framing] | None = block.derived.get(line)
-    if known is None:
-        known = _parse_response(line, block)
-        block.remember(line, known)
-    return known
-
-
-def _parse_response(line: bytes, block: HeaderBlock) -> tuple[ResponseHead, Framing]:
-    match = _status_line(line)
-    if match is None:
-        raise MessageError("malformed status line", 502)
-    framing: Framing | None = block.derived.get(_FRAMING)
-    if framing is None:
-        framing = _frame(block)
-        block.remember(_FRAMING, framing)
-    version = 11 if match[1] == b"1.1" else 10
+    if known is not None:
+        return known
+    split = _split_line if len(line) <= _REMEMBERED_LINE else _split_line.__wrapped__
+    version, status, reason = split(line)
+    framing = _frame(block)
     if version < 11 and framing.chunked:
         raise MessageError("Transfer-Encoding in HTTP/1.0", 502)
-    status = int(match[2])
+    length = framing.content_length
     # RFC 9112, section 6.3: these never have a body, whatever their fields say.
-    has_body = not (status < 200 or status in {204, 304} or framing.content_length == 0)
-    head = ResponseHead(
-        status, block, version, framing.content_length if has_body else 0, has_body, match[3] or b""
-    )
+    has_body = not (length == 0 or status < 200 or status in {204, 304})
+    head = ResponseHead(status, block, version, length if has_body else 0, has_body, reason)
+    block.remember(line, (head, framing))
     return head, framing
 
 
