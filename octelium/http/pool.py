@@ -43,6 +43,8 @@ class Origin:
     port: int
     path: str | None = None
     tls: ssl.SSLContext | None = field(default=None, compare=False)
+    upgrade_tls: ssl.SSLContext | None = field(default=None, compare=False)
+    """In place of `tls` for connections that must not become HTTP/2."""
     tls_key: str = ""
     server_name: str | None = None
     h2: bool = False
@@ -310,7 +312,7 @@ class OriginPool:
                 loop.call_soon(established, codec)
                 return codec  # type: ignore[return-value]  # asyncio only asks for the methods
             return TLSLayer(
-                origin.tls,
+                origin.tls if h2 else origin.upgrade_tls or origin.tls,
                 secured,
                 failed,
                 server_side=False,

@@ -86,11 +86,13 @@ class Origins:
         default = port == (443 if secure else 80)
         authority = bracketed if default else f"{bracketed}:{port}"
         context, key = self._tls(config, certificate, h2=h2) if secure else (None, "")
+        plain = self._tls(config, certificate, h2=False)[0] if secure and h2 else None
         origin = Origin(
             host=host,
             port=port,
             tls=context,
             tls_key=key,
+            upgrade_tls=plain,
             server_name=host if secure else None,
             h2=h2,
             owner=owner,

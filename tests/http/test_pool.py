@@ -347,3 +347,26 @@ async def test_closing_fails_what_is_running(
         await asyncio.sleep(0.001)
     pool.close()
     assert (await response.wait()).error is not None
+
+
+async def test_an_upgrade_where_http_2_is_usual(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start(tls=server_context())
+    origins.answers = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nraw"]
+    origin = Origin(
+        "127.0.0.1",
+        origins.port,
+        tls=client_context("h2", "http/1.1"),
+        upgrade_tls=client_context("http/1.1"),
+        server_name="a.example",
+        h2=True,
+    )
+    response = Waiting()
+    request = UpstreamRequest(b"GET", b"/", b"a", EMPTY, upgrade=b"x")
+    make_pool().open(origin, request, response, end=True)
+    async with asyncio.timeout(10):
+        while response.body != b"raw":
+            await asyncio.sleep(0.001)
+    assert response.head is not None
+    assert response.head.status == 101

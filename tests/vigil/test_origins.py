@@ -77,6 +77,15 @@ def test_grpc_is_http_2() -> None:
     assert upstreams(made)[0].origin.h2
 
 
+def test_upgrades_need_a_connection_that_is_not_http_2() -> None:
+    made = config("https://a")
+    made.http.is_upstream_http2 = True
+    origin = upstreams(made)[0].origin
+    assert origin.upgrade_tls is not None
+    assert origin.upgrade_tls is not origin.tls
+    assert upstreams(config("https://a"))[0].origin.upgrade_tls is None
+
+
 def test_all_endpoints() -> None:
     made = core.ServiceSpecConfig()
     for port in (1, 2, 3):

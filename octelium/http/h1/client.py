@@ -247,7 +247,11 @@ class H1Client(asyncio.Protocol):
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
-        if rest or not self._persists or not exchange.ended or self._closed:
+        if not exchange.ended:
+            # What is left of the request may never be taken.
+            self._closed = True
+            self._transport.abort()
+        elif rest or not self._persists or self._closed:
             self.close()
         else:
             self._released(self)

@@ -131,18 +131,18 @@ class H1Server:
         """Enforce the time-outs."""
         if now < self._deadline:
             return
-        if self._stream is not None or self._lingering >= 0:
+        if self._stream is not None or self._lingering >= 0 or self._transport.is_closing():
             self._transport.abort()
         elif self._head_started:
             self._refuse(408)
         else:
-            self._transport.close()
+            self._close()
 
     def drain(self) -> None:
         """Close as soon as no request is running."""
         self._draining = True
         if self._stream is None and self._lingering < 0:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """Close at once."""
@@ -331,7 +331,7 @@ class H1Server:
     def end_tunnel(self) -> None:
         """Close after what is queued: a tunnel lives until the upstream ends it."""
         self._detach()
-        self._transport.close()
+        self._close()
 
     def finish(self, stream: H1Stream) -> None:
         """The response to `stream` is complete."""
@@ -342,7 +342,7 @@ class H1Server:
             self._body = None
             self._linger()
         elif not stream.keep_alive or self._draining:
-            self._transport.close()
+            self._close()
         else:
             self._deadline = self._ticker.now + self._limits.idle_timeout
             if self._buffer and not self._parsing:
@@ -365,6 +365,11 @@ class H1Server:
         """Whether the connection ends with the running request."""
         return self._draining
 
+    def _close(self) -> None:
+        """Close after what is queued, for which the client has as long as between requests."""
+        self._deadline = self._ticker.now + self._limits.idle_timeout
+        self._transport.close()
+
     def _linger(self) -> None:
         """Close, but read on for a while: closing with unread bytes would reset the connection
         and could take the answer away from the client (RFC 9112, section 9.6).
@@ -372,7 +377,7 @@ class H1Server:
         if self._transport.is_closing():
             return
         if not self._transport.can_write_eof():
-            self._transport.close()
+            self._close()
             return
         self._lingering = self._limits.linger
         self._deadline = self._ticker.now + self._limits.linger_timeout

@@ -286,6 +286,15 @@ def test_an_idle_connection() -> None:
     assert server.wire.closing
 
 
+def test_a_client_that_does_not_take_the_last_answer() -> None:
+    server = Server(answer_ok)
+    server.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert server.wire.closing
+    assert not server.wire.aborted
+    server.pass_time(121)
+    assert server.wire.was_aborted()
+
+
 def test_a_request_without_any_progress() -> None:
     server = Server()
     server.send(GET)

@@ -47,6 +47,9 @@ class Wire(asyncio.Transport):
     def abort(self) -> None:
         self.closing = self.aborted = True
 
+    def was_aborted(self) -> bool:
+        return self.aborted
+
     def is_closing(self) -> bool:
         return self.closing
 
