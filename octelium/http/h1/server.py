@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from octelium.http.h1.bodies import Body, ChunkedBody, LengthBody
 from octelium.http.h1.requests import parse_request
 from octelium.http.message import FieldBlock, MessageError
+from octelium.http.syntax import elements
 
 if TYPE_CHECKING:
     import asyncio
@@ -473,7 +474,10 @@ class H1Stream:
             raise RuntimeError("data before the head or after the end")
 
     def send_end(self, trailers: Fields = ()) -> None:
-        """See `RequestStream.send_end`."""
+        """See `RequestStream.send_end`.
+
+        Trailers are for clients that asked for them (RFC 9110, section 6.5.1).
+        """
         connection = self.connection
         if connection is None:
             return
@@ -484,7 +488,9 @@ class H1Stream:
             connection.end_tunnel()
             return
         if self.state == _CHUNKED:
-            lines = b"".join([b"%b: %b\r\n" % field for field in trailers])
+            lines = b""
+            if trailers and b"trailers" in elements(self.head.block.first(b"te") or b""):
+                lines = b"".join([b"%b: %b\r\n" % field for field in trailers])
             connection.write(b"0\r\n" + lines + b"\r\n")
         self.state = _DONE
         connection.finish(self)

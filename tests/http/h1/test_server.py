@@ -93,7 +93,7 @@ def test_a_body_with_trailers() -> None:
 
 def test_a_streamed_answer() -> None:
     server = Server()
-    server.send(GET)
+    server.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: te\r\nTE: trailers\r\n\r\n"))
     stream = server.requests[0].stream
     stream.send_head(200, FieldBlock([(b"x", b"y")]), b"ab")
     stream.send_data(b"cde")
@@ -103,6 +103,15 @@ def test_a_streamed_answer() -> None:
         b"2\r\nab\r\n3\r\ncde\r\n0\r\nx-sum: 1\r\n\r\n"
     )
     assert not server.wire.ended
+
+
+def test_trailers_are_for_those_who_ask() -> None:
+    server = Server()
+    server.send(GET)
+    stream = server.requests[0].stream
+    stream.send_head(200, EMPTY)
+    stream.send_end(((b"x-sum", b"1"),))
+    assert server.wire.take().endswith(b"\r\n\r\n0\r\n\r\n")
 
 
 def test_http_1_0() -> None:
