@@ -147,7 +147,7 @@ async def test_closing_lets_running_requests_end(here: World) -> None:
     await running.read_head()
     closing = spawn(here.ingress.close(5), name="closing")
     assert await idle.rest() == b""
-    with pytest.raises(OSError, match="Connect call failed|refused"):
+    with pytest.raises(OSError, match=r"Connect call failed|refused"):
         await here.connect()
     here.origins.writers[-1].write(b"lo")
     assert await running.rest() == b"helo"
