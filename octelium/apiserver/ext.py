@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -50,7 +51,8 @@ class ExtService:
     ) -> ext.ListAccessLogResponse:
         """A page of the access log."""
         call.require_session()
-        return self._log.query(request)
+        # A search through much of the log takes long; other calls must not wait for it.
+        return await asyncio.to_thread(self._log.query, request)
 
     async def watch_access_log(
         self, request: ext.ListAccessLogRequest, call: Call

@@ -11,6 +11,7 @@ import importlib
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from dataclasses import asdict, dataclass, field
@@ -68,11 +69,18 @@ def name_process(name: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15])
 
 
+def allow_files() -> None:
+    """Raise the limit of open files as far as it goes: each connection takes one or two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     """Run the assignment in the environment."""
     assignment = Assignment.from_text(os.environ.pop(VARIABLE))
     die_with_parent(assignment.parent)
     name_process(f"oct-{assignment.name}")
+    allow_files()
     logging.basicConfig(
         level=os.environ.get("OCTELIUM_LOG_LEVEL", "INFO").upper(),
         format=f"%(asctime)s {assignment.name} %(levelname)s %(name)s: %(message)s",

@@ -142,7 +142,7 @@ class Control:
         health = Health(
             {
                 "workers": workers.trouble,
-                "log": lambda: "" if log_store.writable else "the access log cannot be written",
+                "log": lambda: log_store.trouble,
             }
         )
         metrics = partial(self._metrics, registry, resources, log_store)

@@ -35,6 +35,8 @@ WORKER_GRACE = 1.2
 CONTROL_GRACE = 0.5
 """Seconds that the control process has after the last worker is gone."""
 _LONGEST_DELAY = 5.0
+_SECRETS = ("OCTELIUM_VAULT_KEY", "OCTELIUM_AUTH_TOKEN_SAVE_PATH")
+"""Variables that are the control process' business alone."""
 _FIRST_ATTEMPTS = 3
 """Starts of a process that may fail before the Cluster was ever up."""
 _STABLE = 10.0
@@ -142,8 +144,9 @@ class Supervisor:
             child.role, child.name, os.getpid(), to_wire(self.settings), descriptors
         )
         code = Path(octelium.__file__).parent.parent
+        secret = () if child.role == "control" else _SECRETS
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in secret},
             VARIABLE: assignment.to_text(),
             "PYTHONPATH": os.pathsep.join(
                 [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -213,9 +216,8 @@ class Supervisor:
                 self._forget_pipe(child)
         child.process = None
         child.failures += 1
-        if status == EXIT_UNUSABLE or (
-            not self._was_up and not child.ready and child.failures >= _FIRST_ATTEMPTS
-        ):
+        hopeless = status == EXIT_UNUSABLE or child.failures >= _FIRST_ATTEMPTS
+        if hopeless and not self._was_up and not child.ready:
             self._failure = self._failure or f"{child.name} cannot start; its messages stand above"
             self._stopping = True
             return

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from octelium.visibility.record import AccessRecord, AuditSubject
 
 FORMAT = 1
+LONGEST_TEXT = 1024
+LONGEST_TARGET = 2048
+"""Bytes that are kept of a text, and of a request's target: logging must not multiply what an
+unauthenticated client sends."""
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -154,7 +158,7 @@ def encode(prefix: str, records: Sequence[AccessRecord]) -> bytes:
                 record.duration,
                 index,
                 place,
-                record.target,
+                record.target[:LONGEST_TARGET],
                 record.status,
                 record.version,
                 record.request_bytes,
@@ -171,8 +175,9 @@ def encode(prefix: str, records: Sequence[AccessRecord]) -> bytes:
 
 
 def _index(texts: dict[bytes, int], part: object) -> int:
-    text = part.encode() if isinstance(part, str) else part or b""
-    return texts.setdefault(text, len(texts))  # type: ignore[arg-type]  # bytes by now
+    text = part.encode() if isinstance(part, str) else part
+    kept = text[:LONGEST_TEXT] if isinstance(text, bytes) else b""
+    return texts.setdefault(kept, len(texts))
 
 
 def _span(records: Sequence[AccessRecord]) -> Span | None:

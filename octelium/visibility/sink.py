@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from octelium.visibility.batch import encode, new_prefix
+from octelium.visibility.batch import LONGEST_TARGET, encode, new_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 class BatchingSink:
     """Collects records and hands them on in batches.
 
-    `send(batch)` returns whether the batch was taken; if not (the control process is away), the
-    records wait, at most `capacity` of them, after which new ones are counted in `dropped`.
+    `send(batch)` returns whether the batch was taken; if not (the control process is away or too
+    slow), records wait, at most `capacity` of them. The second half of that room is for requests
+    of known Sessions, so that a flood of refused ones cannot push them out. What finds no room is
+    counted in `dropped`.
     """
 
     def __init__(
-        self, send: Callable[[bytes], bool], *, batch_size: int = 2000, capacity: int = 200_000
+        self, send: Callable[[bytes], bool], *, batch_size: int = 2000, capacity: int = 20_000
     ) -> None:
         self.prefix = new_prefix()
         self.written = 0
@@ -38,6 +40,11 @@ class BatchingSink:
         """Records that wait."""
         return len(self._records)
 
+    @property
+    def full(self) -> bool:
+        """Whether records are being lost."""
+        return len(self._records) >= self._capacity
+
     def flush(self) -> bool:
         """Hand on what has been collected; false if records had to stay."""
         records = self._records
@@ -49,9 +56,14 @@ class BatchingSink:
             done += len(part)
         del records[:done]
         self.written += done
-        full = len(records) >= self._capacity
-        self.append = self._drop if full else records.append
+        for record in records:  # what waits must not hold long targets
+            record.target = record.target[:LONGEST_TARGET]
+        crowded = len(records) * 2 >= self._capacity
+        self.append = self._append_if_known if crowded else records.append
         return not records
 
-    def _drop(self, _record: AccessRecord) -> None:
-        self.dropped += 1
+    def _append_if_known(self, record: AccessRecord) -> None:
+        if record.subject.authenticated and len(self._records) < self._capacity:
+            self._records.append(record)
+        else:
+            self.dropped += 1

@@ -7,10 +7,13 @@ most of them be passed over. Losing the last moments of the log at a power cut i
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from octelium.visibility.batch import Batch, decode, decode_header
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
+RESERVE = 64 << 20
+"""Bytes of the disk that the log leaves free: without them no revocation could be stored."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -35,12 +40,18 @@ CREATE INDEX IF NOT EXISTS block_by_time ON block (started_max);
 """
 
 
+def free_bytes(path: Path) -> int:
+    """Bytes that this user may still write on the disk of `path`."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
+
+
 class LogStoreError(Exception):
     """The log store cannot be used; the text names the file and what to do."""
 
 
 class LogStore:
-    """Appends, reads and forgets blocks. Used from one thread.
+    """Appends and forgets blocks in one thread; `blocks` and `find` may be called in any.
 
     `retention` is in seconds, `capacity` in bytes; the oldest blocks go first.
 
@@ -55,30 +66,39 @@ class LogStore:
         retention: float = 30 * 86400,
         capacity: int = 1 << 30,
         clock: Callable[[], float] = time.time,
+        free: Callable[[Path], int] = free_bytes,
     ) -> None:
         self.failures = 0
         """Batches that could not be written."""
-        self.writable = True
-        """Whether the last write went well."""
         self._retention = retention
         self._capacity = capacity
         self._clock = clock
         self._listeners: list[Callable[[Batch], None]] = []
+        self._trouble = ""
+        self._path = path
+        self._free = free
         try:
             path.touch(mode=0o600)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise LogStoreError(f"{path}: {error}; move it away to begin a new log") from error
+        self._held = self._count()
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
+    @property
+    def trouble(self) -> str:
+        """Why the last batch was not written; empty when it was."""
+        return self._trouble
+
     def append(self, data: bytes) -> bool:
-        """Keep one batch; false if the store is full or unwritable, which `writable` then tells.
+        """Keep one batch; false if the disk is full or unwritable, which `trouble` then tells.
 
         Raises:
             ValueError: `data` is not a batch.
@@ -89,18 +109,20 @@ class LogStore:
             return True
         values = (span.first, span.last, span.earliest, span.latest, len(data), data)
         try:
+            self._make_room(len(data))
             self._db.execute(
                 "INSERT INTO block (prefix, first_number, last_number, started_min, started_max,"
                 " size, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (header.prefix, *values),
             )
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             self.failures += 1
-            if self.writable:
+            if not self._trouble:
                 _LOG.error("the access log cannot be written: %s", error)
-            self.writable = False
+            self._trouble = str(error)
             return False
-        self.writable = True
+        self._held += len(data)
+        self._trouble = ""
         if self._listeners:
             batch = decode(data)
             for listener in tuple(self._listeners):
@@ -117,36 +139,66 @@ class LogStore:
 
         Yields the last start within the block, and the block.
         """
-        cursor = self._db.execute(
-            "SELECT started_max, data FROM block WHERE started_max >= ? AND started_min <= ?"
-            " ORDER BY started_max DESC",
-            (oldest, newest),
-        )
-        for started_max, data in cursor:
-            yield started_max, decode(data)
+        with contextlib.closing(self._reader()) as reader:
+            cursor = reader.execute(
+                "SELECT started_max, data FROM block WHERE started_max >= ? AND started_min <= ?"
+                " ORDER BY started_max DESC",
+                (oldest, newest),
+            )
+            for started_max, data in cursor:
+                yield started_max, decode(data)
 
     def find(self, prefix: str, number: int) -> Batch | None:
         """The block that holds one record, if it is still kept."""
-        row = self._db.execute(
-            "SELECT data, last_number FROM block WHERE prefix = ? AND first_number <= ?"
-            " ORDER BY first_number DESC LIMIT 1",
-            (prefix, number),
-        ).fetchone()
+        with contextlib.closing(self._reader()) as reader:
+            row = reader.execute(
+                "SELECT data, last_number FROM block WHERE prefix = ? AND first_number <= ?"
+                " ORDER BY first_number DESC LIMIT 1",
+                (prefix, number),
+            ).fetchone()
         return decode(row[0]) if row is not None and row[1] >= number else None
+
+    def _reader(self) -> sqlite3.Connection:
+        """A connection of its own: reading may take long, in another thread."""
+        return sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
 
     def prune(self) -> int:
         """Forget what is older than the retention, or too much; returns the blocks forgotten."""
         limit = self._clock() - self._retention
         done = self._db.execute("DELETE FROM block WHERE started_max < ?", (limit,)).rowcount
+        self._held = self._count()
+        done += self._shrink(self._capacity)
+        if done:
+            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        return done
+
+    def _count(self) -> int:
         (held,) = self._db.execute("SELECT coalesce(sum(size), 0) FROM block").fetchone()
-        while held > self._capacity:
+        return int(held)
+
+    def _make_room(self, size: int) -> None:
+        """Keep within the capacity, and leave the disk enough for the store of resources.
+
+        Raises:
+            OSError: the disk is too full for a log.
+        """
+        if self._held + size > self._capacity:
+            self._shrink(self._capacity * 9 // 10 - size)
+            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        if self._free(self._path) < RESERVE + size:
+            raise OSError(f"less than {RESERVE >> 20} MiB are free on the disk of {self._path}")
+
+    def _shrink(self, wanted: int) -> int:
+        """Forget the oldest blocks until at most `wanted` bytes are held; how many went."""
+        done = 0
+        while self._held > max(wanted, 0):
             oldest = self._db.execute("SELECT id, size FROM block ORDER BY id LIMIT 100").fetchall()
+            if not oldest:
+                self._held = 0
             for block, size in oldest:
-                if held <= self._capacity:
+                if self._held <= max(wanted, 0):
                     break
                 self._db.execute("DELETE FROM block WHERE id = ?", (block,))
-                held -= size
+                self._held -= size
                 done += 1
-        if done:
-            self._db.execute("PRAGMA incremental_vacuum")
         return done

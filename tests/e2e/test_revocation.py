@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.conftest import SOAK
@@ -130,7 +131,10 @@ def test_a_fresh_token_is_known_to_every_worker_at_once(shop: Cluster) -> None:
         api.authenticate(token)
         other = Api(channels[(number + 3) % 8])
         other.access_token = api.access_token
-        return str(other.user("GetStatus", user_api.GetStatusRequest()).session.metadata.name)
+        name = str(other.user("GetStatus", user_api.GetStatusRequest()).session.metadata.name)
+        refresh = {"x_octelium_refresh_token": api.refresh_token}
+        api.call(auth, "Logout", auth.LogoutRequest(), **refresh)
+        return name
 
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(sign_in, range(SIGN_INS)))

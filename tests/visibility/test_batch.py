@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.visibility.batch import (
+    LONGEST_TARGET,
+    LONGEST_TEXT,
     Span,
     decode,
     decode_header,
@@ -72,3 +74,11 @@ def test_an_unknown_format_is_refused() -> None:
     data[1] = 99
     with pytest.raises(ValueError, match="unknown format 99"):
         decode(bytes(data))
+
+
+def test_long_texts_are_cut() -> None:
+    made = record(1, agent=b"a" * 30_000)
+    made.target = b"/" * 30_000
+    batch = decode(encode("abcdefgh", [made]))
+    assert len(batch.rows[0].target) == LONGEST_TARGET
+    assert max(map(len, batch.texts)) == LONGEST_TEXT

@@ -5,9 +5,9 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from octelium.store.errors import InvalidArgument
 
 from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.store.errors import InvalidArgument
 from octelium.visibility.batch import encode
 from octelium.visibility.query import AccessLogReader
 from octelium.visibility.record import AuditSubject

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from octelium.visibility.batch import decode
+from octelium.visibility.batch import LONGEST_TARGET, decode
+from octelium.visibility.record import AuditSubject
 from octelium.visibility.sink import BatchingSink
 from tests.visibility.samples import record
 
@@ -35,9 +36,32 @@ def test_records_wait_while_nobody_takes_them_and_are_counted_when_too_many() ->
         sink.append(record(number))
     assert not sink.flush()
     sink.append(record(3))
-    assert (len(sink), sink.dropped) == (3, 1)
+    assert (len(sink), sink.dropped, sink.full) == (3, 1, True)
     open_gate = True
     assert sink.flush()
     sink.append(record(4))
     assert sink.flush()
     assert [row.number for data in taken for row in decode(data).rows] == [0, 1, 2, 4]
+
+
+def test_a_flood_of_refused_requests_leaves_room_for_those_of_known_sessions() -> None:
+    sink = BatchingSink(lambda _batch: False, capacity=4)
+    unknown = AuditSubject("HTTP", False, False, {})
+    for number in range(2):
+        sink.append(record(number, unknown))
+    sink.flush()
+    for number in range(2, 50):
+        sink.append(record(number, unknown))
+    for number in range(50, 53):
+        sink.append(record(number))
+    assert [kept.number for kept in sink._records] == [0, 1, 50, 51]
+    assert sink.dropped == 49
+
+
+def test_what_waits_holds_no_long_targets() -> None:
+    sink = BatchingSink(lambda _batch: False)
+    made = record(1)
+    made.target = b"/" * 30_000
+    sink.append(made)
+    sink.flush()
+    assert len(sink._records[0].target) == LONGEST_TARGET

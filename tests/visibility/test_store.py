@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.visibility.batch import encode
-from octelium.visibility.store import LogStore, LogStoreError
+from octelium.visibility.store import RESERVE, LogStore, LogStoreError
 from tests.visibility.samples import record
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_what_is_too_old_or_too_much_is_forgotten(tmp_path: Path) -> None:
     assert store.find("aaaaaaaa", 1) is None
     for number in range(3, 200):
         store.append(batch("aaaaaaaa", number, at=190.0))
-    assert store.prune() > 0
+        assert store._held <= 10_000
     assert store.find("aaaaaaaa", 199) is not None
     assert store.find("aaaaaaaa", 3) is None
 
@@ -66,10 +66,10 @@ def test_records_survive_a_reopening_and_the_file_is_private(tmp_path: Path) -> 
 def test_a_write_that_fails_is_told_and_counted(store: LogStore) -> None:
     store._db.execute("PRAGMA query_only=ON")
     assert not store.append(batch("aaaaaaaa", 1))
-    assert (store.writable, store.failures) == (False, 1)
+    assert (store.trouble, store.failures) == ("attempt to write a readonly database", 1)
     store._db.execute("PRAGMA query_only=OFF")
     assert store.append(batch("aaaaaaaa", 1))
-    assert store.writable
+    assert store.trouble == ""
 
 
 def test_listeners_hear_of_batches_until_they_leave(store: LogStore) -> None:
@@ -86,3 +86,24 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to be taken for one" * 40)
     with pytest.raises(LogStoreError, match=r"log\.db: file is not a database; move it away"):
         LogStore(path)
+
+
+def test_the_disk_is_never_filled(tmp_path: Path) -> None:
+    free = RESERVE * 2
+    store = LogStore(tmp_path / "log.db", free=lambda _path: free)
+    assert store.append(batch("aaaaaaaa", 1))
+    free = RESERVE
+    assert not store.append(batch("aaaaaaaa", 2))
+    assert "less than 64 MiB are free" in store.trouble
+    free = RESERVE * 2
+    assert store.append(batch("aaaaaaaa", 3))
+    assert store.trouble == ""
+
+
+def test_what_is_forgotten_is_given_back_to_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    store = LogStore(path, capacity=200_000)
+    for number in range(0, 20_000, 500):
+        store.append(batch("aaaaaaaa", *range(number, number + 500)))
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < 600_000
