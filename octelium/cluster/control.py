@@ -185,10 +185,13 @@ class Control:
 
         def log(_worker: str, payload: bytes) -> None:
             log_store.append(payload)
+            committed.unlogged = bool(log_store.trouble)
 
         def counters(worker: str, payload: bytes) -> None:
             workers.heard[worker] = time.monotonic()
             registry.receive(worker, payload)
+            log_store.recheck()
+            committed.unlogged = bool(log_store.trouble)
 
         feed.on("log", log)
         feed.on("counters", counters)

@@ -20,7 +20,7 @@ from octelium.http.pool import Origin, UpstreamPool
 from octelium.http.section import SectionCache
 from octelium.http.ticker import Ticker
 from octelium.identity.tokens import Verifier
-from octelium.ingress.server import IngressServer
+from octelium.ingress.server import IngressServer, answer
 from octelium.ingress.settings import Settings as FrontSettings
 from octelium.octovigil.octovigil import Octovigil
 from octelium.policy.value import compile_value
@@ -33,6 +33,8 @@ from octelium.visibility.sink import BatchingSink
 
 if TYPE_CHECKING:
     from octelium.cluster.child import Assignment
+    from octelium.http.exchange import RequestStream
+    from octelium.replica.replica import ServiceEntry
 
 _LOG = logging.getLogger(__name__)
 FLUSH_EVERY = 0.2
@@ -53,8 +55,8 @@ class Worker:
         layout = Layout(self._settings.data_dir)
         self.replica = Replica()
         self._loaded = asyncio.Event()
-        committed = CommittedRevision(assignment.descriptors["committed"][0])
-        self.follower = Follower(layout.feed, self.replica, committed, worker=assignment.name)
+        self._committed = CommittedRevision(assignment.descriptors["committed"][0])
+        self.follower = Follower(layout.feed, self.replica, self._committed, worker=assignment.name)
         self.octovigil = Octovigil(self.replica, Verifier({}))
         self.sink = BatchingSink(lambda batch: self.follower.send("log", batch))
         self.ticker = Ticker()
@@ -75,7 +77,7 @@ class Worker:
         self.ingress = IngressServer(
             self.replica,
             self.follower,
-            self.vigil.serve,
+            self._serve_if_logged if self._settings.refuse_when_unlogged else self.vigil.serve,
             FrontSettings(
                 public_port=self._settings.public_port,
                 proxy_peers=tuple(
@@ -118,6 +120,15 @@ class Worker:
         await asyncio.sleep(0.02)  # let the last batch leave
         self.follower.close()
         self.ticker.stop()
+
+    def _serve_if_logged(
+        self, stream: RequestStream, service: ServiceEntry, client_address: str
+    ) -> None:
+        """Serve, unless the request would go unrecorded; the Cluster's own Services always."""
+        if (self._committed.unlogged or self.sink.full) and not service.managed_type:
+            answer(stream, 503)
+        else:
+            self.vigil.serve(stream, service, client_address)
 
     def _changed(self, _changed: frozenset[tuple[str, str]]) -> None:
         if self.replica.loaded:

@@ -199,7 +199,7 @@ class IngressServer:
             if not certificate.covers(host):
                 if not self._means_api(stream):
                     self.counters.misdirected += 1
-                    _answer(stream, 421)
+                    answer(stream, 421)
                     return
                 host = self.routes.api_host
         if self._freshness.up_to_date():
@@ -228,7 +228,7 @@ class IngressServer:
         entry = self.routes.find(host, head.target)
         if entry is None:
             self.counters.not_found += 1
-            _answer(stream, 404)
+            answer(stream, 404)
             return
         arrival = stream.peer.arrival
         config = self._replica.cluster_config
@@ -245,7 +245,7 @@ class IngressServer:
         if not fresh:
             self.counters.refused_behind += 1
             _LOG.error("a request was refused: the replica did not catch up in time")
-            _answer(stream, 503)
+            answer(stream, 503)
             return
         self._route(stream, host)
         held.release()
@@ -256,7 +256,7 @@ class IngressServer:
             head.method not in {b"GET", b"HEAD"}
             or self.certificates.find(head.authority.decode("ascii")) is None
         ):
-            _answer(stream, 400)
+            answer(stream, 400)
             return
         port = self.settings.public_port
         host = head.authority if port == 443 else b"%b:%d" % (head.authority, port)
@@ -291,7 +291,7 @@ class _Ignore:
 _IGNORE: Final[RequestReceiver] = _Ignore()
 
 
-def _answer(stream: RequestStream, status: int) -> None:
+def answer(stream: RequestStream, status: int) -> None:
     """An empty answer of the front door's own."""
     stream.receiver = _IGNORE
     stream.send_head(status, _EMPTY, end=True)

@@ -44,6 +44,15 @@ class CommittedRevision:
     def value(self, revision: int) -> None:
         self._view[0] = revision
 
+    @property
+    def unlogged(self) -> bool:
+        """Whether the writer cannot keep the access log, so that what is served goes unrecorded."""
+        return bool(self._view[1])
+
+    @unlogged.setter
+    def unlogged(self, unlogged: bool) -> None:
+        self._view[1] = int(unlogged)
+
     def fileno(self) -> int:
         """The descriptor to pass to a child process, which gives it to the constructor."""
         return self._descriptor

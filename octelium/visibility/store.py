@@ -129,6 +129,18 @@ class LogStore:
                 listener(batch)
         return True
 
+    def recheck(self) -> None:
+        """After trouble, see whether a batch could be written again."""
+        if not self._trouble:
+            return
+        try:
+            self._make_room(0)
+            self._db.execute("DELETE FROM block WHERE id < 0")  # a write that changes nothing
+        except (OSError, sqlite3.Error) as error:
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
     def subscribe(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
         """Call `listener` with each batch that is written; the result ends that."""
         self._listeners.append(listener)

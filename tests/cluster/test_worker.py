@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
+import httpx
+
 from octelium.schema.pb import ext_v1_pb2 as ext
+from tests.cluster.conftest import SourceCluster
 from tests.e2e.cluster import wait_for
 
 if TYPE_CHECKING:
-    from tests.cluster.conftest import SourceCluster
+    import pytest
 
 
 def test_a_request_is_served_and_its_record_reaches_the_log(running: SourceCluster) -> None:
@@ -24,6 +28,32 @@ def test_a_request_is_served_and_its_record_reaches_the_log(running: SourceClust
         assert reply.details[0].client_address == "127.0.0.1"
 
     wait_for(logged, 10)
+
+
+def test_what_cannot_be_logged_is_refused_where_that_is_asked_for(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The log breaks under the running process."""
+    cluster = SourceCluster(tmp_path_factory.mktemp("unlogged"), workers=1)
+    cluster.environment["OCTELIUM_REFUSE_WHEN_UNLOGGED"] = "true"
+    cluster.environment["OCTELIUM_LOG_CAPACITY_MB"] = "1"
+    try:
+        cluster.start()
+        with cluster.http() as http:
+            assert http.get(cluster.url("demo-nginx")).status_code == 401
+            with sqlite3.connect(cluster.data / "logs.db") as db:
+                db.execute("DROP TABLE block")
+
+            def refused() -> bool:
+                return http.get(cluster.url("demo-nginx")).status_code == 503
+
+            wait_for(refused, 10)
+            health = httpx.get(f"http://127.0.0.1:{cluster.admin}/readyz")
+            assert health.status_code == 503
+            assert "no such table" in health.json()["checks"]["log"]
+            assert http.get(cluster.url("", "/login")).status_code == 200
+    finally:
+        cluster.remove()
 
 
 def test_a_signed_in_user_sees_the_demonstration_page(running: SourceCluster) -> None:

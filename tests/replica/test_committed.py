@@ -64,3 +64,17 @@ def test_closing_twice_is_harmless() -> None:
     committed = CommittedRevision.create()
     committed.close()
     committed.close()
+
+
+def test_readers_are_told_when_nothing_can_be_logged() -> None:
+    writer = CommittedRevision.create()
+    reader = CommittedRevision(os.dup(writer.fileno()))
+    assert not reader.unlogged
+    writer.unlogged = True
+    writer.value = 7
+    assert reader.unlogged
+    assert reader.value == 7
+    writer.unlogged = False
+    assert not reader.unlogged
+    reader.close()
+    writer.close()

@@ -67,7 +67,11 @@ def test_a_write_that_fails_is_told_and_counted(store: LogStore) -> None:
     store._db.execute("PRAGMA query_only=ON")
     assert not store.append(batch("aaaaaaaa", 1))
     assert (store.trouble, store.failures) == ("attempt to write a readonly database", 1)
+    store.recheck()
+    assert store.trouble
     store._db.execute("PRAGMA query_only=OFF")
+    store.recheck()
+    assert store.trouble == ""
     assert store.append(batch("aaaaaaaa", 1))
     assert store.trouble == ""
 
@@ -92,12 +96,15 @@ def test_the_disk_is_never_filled(tmp_path: Path) -> None:
     free = RESERVE * 2
     store = LogStore(tmp_path / "log.db", free=lambda _path: free)
     assert store.append(batch("aaaaaaaa", 1))
-    free = RESERVE
+    free = RESERVE - 1
     assert not store.append(batch("aaaaaaaa", 2))
     assert "less than 64 MiB are free" in store.trouble
+    store.recheck()
+    assert store.trouble
     free = RESERVE * 2
-    assert store.append(batch("aaaaaaaa", 3))
+    store.recheck()
     assert store.trouble == ""
+    assert store.append(batch("aaaaaaaa", 3))
 
 
 def test_what_is_forgotten_is_given_back_to_the_disk(tmp_path: Path) -> None:
