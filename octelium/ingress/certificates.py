@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_PREFIX: Final = "crt-ns-"
 _LABEL: Final = "octelium-cert"
 _DEFAULT: Final = "crt-ns-default"
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -70,7 +69,7 @@ _NAME: Final = "octelium_server_name"
 
 
 class CertificateStore:
-    """Follows the Secrets `crt-ns-…` of a replica; connections that exist keep what they have.
+    """Follows the certificates among a replica's Secrets; connections keep what they have.
 
     `context` begins every handshake and picks the certificate by the client's SNI, which must be
     the Cluster's domain or a name below it; else the handshake is refused.
@@ -154,9 +153,9 @@ class CertificateStore:
 
 
 def _is_certificate(entry: SecretEntry) -> bool:
-    if entry.name.startswith(_PREFIX):
-        return True
-    return entry.message.metadata.system_labels.get(_LABEL) == "true"
+    """Only what the Cluster made and labelled: anybody may give a Secret any name."""
+    metadata = entry.message.metadata
+    return metadata.is_system and metadata.system_labels.get(_LABEL) == "true"
 
 
 def _load(entry: SecretEntry, former: Certificate | None) -> Certificate | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ _MODES = core.ServiceSpecMode__
 _FORWARDED = core.ServiceSpecConfigHttpHeaderForwardedMode__
 _AUTHORIZATION = core.ServiceSpecConfigHttpHeaderAuthorizationMode__
 _MAX_DIRECT: Final = 1 << 20
+_has_control = re.compile(rb"[\x00-\x1f\x7f]").search
 
 
 class Endpoint:
@@ -202,8 +204,10 @@ def _credentials(
         token = _secret(auth.bearer.from_secret, environment)
         return ((b"authorization", b"Bearer " + token),)
     if kind == "basic":
-        password = _secret(auth.basic.password.from_secret, environment, checked=False)
-        pair = auth.basic.username.encode() + b":" + password
+        name = auth.basic.password.from_secret
+        pair = auth.basic.username.encode() + b":" + environment.secret_value(name)
+        if _has_control(pair):  # RFC 7617, section 2; a password in a file may end with a newline
+            raise Unserviceable(f"Secret {name} or its user's name holds a control character", 502)
         return ((b"authorization", b"Basic " + base64.b64encode(pair)),)
     if kind == "custom":
         value = _secret(auth.custom.value.from_secret, environment)
@@ -211,9 +215,8 @@ def _credentials(
     raise not_offered(f"upstream authentication by {kind}")
 
 
-def _secret(name: str, environment: Environment, *, checked: bool = True) -> bytes:
-    value = environment.secret_value(name)
-    return checked_value(value, f"Secret {name}") if checked else value
+def _secret(name: str, environment: Environment) -> bytes:
+    return checked_value(environment.secret_value(name), f"Secret {name}")
 
 
 def _additions(entries: Any, environment: Environment) -> tuple[Addition, ...]:

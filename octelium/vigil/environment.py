@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.schema.names import public_fqdn, split_service_name
 from octelium.vigil.errors import Unserviceable
@@ -11,8 +11,11 @@ from octelium.vigil.origins import Origins
 
 if TYPE_CHECKING:
     from octelium.http.pool import Origin, UpstreamPool
-    from octelium.replica.replica import Replica
+    from octelium.replica.replica import Replica, SecretEntry
     from octelium.schema.pb import core_v1_pb2 as core
+
+_OWN_SECRETS: Final = ("crt-ns-", "sys:")
+"""What names of the Cluster's own Secrets begin with: keys of certificates and of tokens."""
 
 Expression = Callable[[Mapping[str, Any]], object]
 """A CEL-valued field: from `ctx` to a JSON value."""
@@ -62,13 +65,13 @@ class Environment:
         return f"{name}.{namespace}.{self.domain}"
 
     def secret(self, name: str) -> core.Secret:
-        """A Secret.
+        """A Secret of somebody's making; to a Service the Cluster's own do not exist.
 
         Raises:
             Unserviceable: there is none of that name.
         """
         entry = self.replica.secrets_by_name.get(name)
-        if entry is None:
+        if entry is None or _is_own(entry):
             raise Unserviceable(f"Secret {name} does not exist", 502)
         return entry.message
 
@@ -94,3 +97,9 @@ class Environment:
             return self._compile_expression(text)
         except Exception as error:
             raise Unserviceable(f"expression {text[:80]!r}: {error}") from error
+
+
+def _is_own(entry: SecretEntry) -> bool:
+    """Whether a Secret is the Cluster's: the replica holds those for the front door's use."""
+    metadata = entry.message.metadata
+    return metadata.is_system or metadata.is_system_hidden or entry.name.startswith(_OWN_SECRETS)

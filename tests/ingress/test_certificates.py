@@ -7,7 +7,7 @@ import pytest
 
 from octelium.ingress.certificates import Certificate, CertificateStore, server_context
 from tests.http import certs
-from tests.vigil.world import DOMAIN, Feed, certificate_secret, secret
+from tests.vigil.world import DOMAIN, Feed, certificate_secret, secret, system_secret
 
 
 @pytest.fixture
@@ -66,13 +66,18 @@ def test_finding_by_name(feed: Feed) -> None:
         assert store.find(outside) is None
 
 
-def test_a_labelled_secret_counts(feed: Feed) -> None:
-    made = certificate_secret(f"*.{DOMAIN}", name="custom")
+@pytest.mark.parametrize("name", ["custom", "crt-ns-default", "crt-ns-evil"])
+def test_only_what_the_cluster_made_and_labelled_counts(feed: Feed, name: str) -> None:
+    pair = certs.server(f"*.{DOMAIN}")
+    made = secret(name, pair.key, pair.chain)
     feed.put(made)
     store = CertificateStore(feed.replica)
-    assert store.find(f"a.{DOMAIN}") is None
-    made.metadata.system_labels["octelium-cert"] = "true"
-    feed.put(made)
+    for system, label in ((False, ""), (True, ""), (False, "true"), (True, "false")):
+        made.metadata.is_system = system
+        made.metadata.system_labels["octelium-cert"] = label
+        feed.put(made)
+        assert store.find(f"a.{DOMAIN}") is None
+    feed.put(certificate_secret(f"*.{DOMAIN}", name=name))
     assert store.find(f"a.{DOMAIN}") is not None
 
 
@@ -91,7 +96,7 @@ def test_replacement(feed: Feed, caplog: pytest.LogCaptureFixture) -> None:
     assert second is not first
     assert store.of(first.context) is None
     with caplog.at_level(logging.ERROR):
-        feed.put(secret("crt-ns-default", b"rubbish", b"rubbish"))
+        feed.put(system_secret("crt-ns-default", b"rubbish", b"rubbish"))
     assert "crt-ns-default" in caplog.text
     assert "rubbish" not in caplog.text
     assert store.find(DOMAIN) is second

@@ -7,7 +7,7 @@ import pytest
 
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.configuration import Configuration, compile_configuration, managed_configuration
-from tests.vigil.world import DOMAIN, MODES, World, secret, service, world
+from tests.vigil.world import DOMAIN, MODES, World, certificate_secret, secret, service, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -123,6 +123,41 @@ async def test_a_missing_secret_is_never_no_secret(
     assert record.status == 502
     assert problem in record.error
     assert name in caplog.text
+
+
+@pytest.mark.parametrize("value", [b"a\r\nb", b"a\n", b"a\0b", b"\x7f"])
+@pytest.mark.parametrize("kind", ["bearer", "basic", "custom"])
+async def test_what_no_upstream_credential_may_contain(
+    here: World, kind: str, value: bytes
+) -> None:
+    here.feed.put(secret("lines", value))
+    made = config()
+    http = made.http
+    if kind == "bearer":
+        http.auth.bearer.from_secret = "lines"
+    elif kind == "basic":
+        http.auth.basic.password.from_secret = "lines"
+    else:
+        http.auth.custom.header = "X-Key"
+        http.auth.custom.value.from_secret = "lines"
+    problem = compiled(here, made).problem
+    assert problem is not None
+    assert problem.status == 502
+
+
+async def test_the_key_of_a_certificate_goes_nowhere(here: World) -> None:
+    here.feed.put(certificate_secret(DOMAIN))
+    made = here.serve()
+    made.spec.config.http.auth.basic.username = "me"
+    made.spec.config.http.auth.basic.password.from_secret = "crt-ns-default"
+    here.feed.put(made)
+    assert (await here.request()).status == 502
+    assert here.origins.requests == []
+    client = config("https://a.example")
+    client.tls.client_certificate.from_secret = "crt-ns-default"
+    problem = compiled(here, client).problem
+    assert problem is not None
+    assert "does not exist" in str(problem)
 
 
 async def test_a_secret_that_changes(here: World) -> None:

@@ -44,6 +44,25 @@ def test_secrets() -> None:
         assert caught.value.status == 502
 
 
+@pytest.mark.parametrize("name", ["crt-ns-default", "crt-ns-mine", "sys:root-secret-1"])
+def test_secrets_of_the_cluster_by_their_names(name: str) -> None:
+    feed = Feed()
+    feed.put(secret(name, b"private key"))
+    with pytest.raises(Unserviceable, match="does not exist") as caught:
+        make(feed.replica).secret(name)
+    assert caught.value.status == 502
+
+
+@pytest.mark.parametrize("mark", ["is_system", "is_system_hidden"])
+def test_secrets_of_the_cluster_by_their_marks(mark: str) -> None:
+    feed = Feed()
+    made = secret("key", b"private key")
+    setattr(made.metadata, mark, True)
+    feed.put(made)
+    with pytest.raises(Unserviceable, match="does not exist"):
+        make(feed.replica).secret_value("key")
+
+
 def test_expressions() -> None:
     environment = make(Feed().replica)
     assert environment.expression('ctx.a + "c"')({"a": "b"}) == "bc"

@@ -414,8 +414,18 @@ async def world(settings: Settings | None = None) -> AsyncIterator[World]:
 
 
 def certificate_secret(*names: str, name: str = "crt-ns-default") -> core.Secret:
+    """A Secret as the Cluster makes them for the front door."""
     pair = certs.server(*names)
-    return secret(name, pair.key, pair.chain)
+    return system_secret(name, pair.key, pair.chain)
+
+
+def system_secret(name: str, value: bytes, chain: bytes = b"") -> core.Secret:
+    """A Secret that is marked as one of the Cluster's certificates, whatever it holds."""
+    made = secret(name, value, chain)
+    made.metadata.is_system = True
+    made.metadata.is_system_hidden = True
+    made.metadata.system_labels["octelium-cert"] = "true"
+    return made
 
 
 def status_lines(data: bytes) -> list[int]:
