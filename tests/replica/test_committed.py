@@ -69,12 +69,12 @@ def test_closing_twice_is_harmless() -> None:
 def test_readers_are_told_when_nothing_can_be_logged() -> None:
     writer = CommittedRevision.create()
     reader = CommittedRevision(os.dup(writer.fileno()))
-    assert not reader.unlogged
-    writer.unlogged = True
+    seen = [reader.unlogged]
+    for unlogged in (True, False):
+        writer.unlogged = unlogged
+        seen.append(reader.unlogged)
     writer.value = 7
-    assert reader.unlogged
+    assert seen == [False, True, False]
     assert reader.value == 7
-    writer.unlogged = False
-    assert not reader.unlogged
     reader.close()
     writer.close()
