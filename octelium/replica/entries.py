@@ -31,6 +31,7 @@ PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 """What verifies tokens."""
 
 _VERSIONS = itertools.count(1)
+_CERTIFICATE_LABEL = "octelium-cert"
 
 
 class Entry(Generic[M]):
@@ -257,14 +258,30 @@ class ClusterConfigEntry(Entry[core.ClusterConfig]):
         self.xff_num_trusted_hops = message.spec.ingress.xff_num_trusted_hops
 
 
-class SecretEntry(Entry[core.Secret]):
-    """A Secret, opened. `value` is the secret itself, `chain` what stands in `spec.data`."""
+def is_system(secret: core.Secret) -> bool:
+    """Whether a Secret is the Cluster's own."""
+    return secret.metadata.is_system or secret.metadata.is_system_hidden
 
-    __slots__ = ("chain", "value")
+
+def is_certificate(secret: core.Secret) -> bool:
+    """Whether a Secret is a certificate that the Cluster installed; its name alone says nothing."""
+    return is_system(secret) and secret.metadata.system_labels.get(_CERTIFICATE_LABEL) == "true"
+
+
+class SecretEntry(Entry[core.Secret]):
+    """A Secret, opened. `value` is the secret itself, `chain` what stands in `spec.data`.
+
+    One that `is_system` belongs to the Cluster: no Service may get its value. Of these,
+    `is_certificate` tells the certificates of the front door.
+    """
+
+    __slots__ = ("chain", "is_certificate", "is_system", "value")
     kind = "Secret"
     message_class = core.Secret
 
     def _index(self, message: core.Secret) -> None:
+        self.is_system = is_system(message)
+        self.is_certificate = is_certificate(message)
         self.value = _value(message.data)
         self.chain = _value(message.spec.data)
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from octelium.replica.entries import is_certificate, is_system
 from octelium.replica.errors import FeedError
 from octelium.replica.secret_names import secret_names
 from octelium.schema.pb import feed_v1_pb2 as feed
@@ -40,7 +41,6 @@ ROLES: Mapping[str, frozenset[str]] = {
 _LOG = logging.getLogger(__name__)
 
 _SIGNING_LABEL = ("systemLabels.octelium-root-secret", "true")
-_CERTIFICATE = "crt-ns-"
 _PIECE = 1024 * 1024
 """Bytes of resources in one piece of a snapshot."""
 
@@ -175,9 +175,9 @@ class Source:
         return change
 
     def _visible(self, item: Item) -> bool:
-        if item.name.startswith(_CERTIFICATE):
-            return True
-        return item.name in self._named and not item.message.metadata.is_system_hidden
+        if is_system(item.message):
+            return is_certificate(item.message)
+        return item.name in self._named
 
     def _name(self, service: str, names: frozenset[str]) -> frozenset[str]:
         """Note what a Service names from here on; returns the names it began or ceased to name."""

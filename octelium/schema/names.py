@@ -19,6 +19,12 @@ LABEL = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,38}[a-z0-9]")
 LABEL_VALUE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 """The value of a metadata label."""
 
+CERTIFICATE_PREFIX = "crt-ns-"
+"""Begins the names of the Secrets that hold the certificates of the Cluster's Namespaces."""
+
+SYSTEM_PREFIX = "sys:"
+"""Begins names of the Cluster's own objects; no caller can choose one, for the colon."""
+
 _STORED_PART = re.compile(r"[a-z0-9][a-z0-9-:]{0,52}[a-z0-9]")
 _MAX_NAME = 128
 _PARENTS = {"Service": 1, "Policy": 5}
@@ -48,6 +54,26 @@ def check_name(kind: Kind, name: str, *, path: str = "metadata.name") -> None:
 def is_label(text: str) -> bool:
     """Whether a text is one label of a name."""
     return LABEL.fullmatch(text) is not None
+
+
+def is_reserved(kind: str, name: str) -> bool:
+    """Whether only the Cluster itself may give this name, and nothing may refer to it."""
+    return name.startswith(SYSTEM_PREFIX) or (
+        kind == "Secret" and name.startswith(CERTIFICATE_PREFIX)
+    )
+
+
+def check_not_reserved(kind: Kind, name: str, *, path: str = "metadata.name") -> None:
+    """Refuse the name of a new resource that belongs to the Cluster. Raises Invalid at `path`.
+
+    Whoever could make a Secret `crt-ns-…` would answer for every host name of the Cluster.
+    """
+    if is_reserved(kind.name, name):
+        problem = f"{name[:_MAX_NAME]!r} is a name of the Cluster's own {kind.plural}"
+        remedy = "choose another name"
+        if name.startswith(CERTIFICATE_PREFIX):
+            remedy += "; `octops cert` installs a certificate"
+        raise Invalid(path, problem, remedy)
 
 
 def is_stored_name(name: str) -> bool:

@@ -184,3 +184,25 @@ def test_other_keys_are_refused() -> None:
     for bad in (data, b"", b"junk"):
         with pytest.raises(ValueError):
             VerificationKeyEntry(UID, "n", bad)
+
+
+@pytest.mark.parametrize(
+    ("system", "hidden", "label", "expected"),
+    [
+        (False, False, "", (False, False)),
+        (False, False, "true", (False, False)),
+        (True, False, "", (True, False)),
+        (False, True, "", (True, False)),
+        (True, True, "true", (True, True)),
+        (True, True, "false", (True, False)),
+    ],
+)
+def test_whose_a_secret_is(
+    *, system: bool, hidden: bool, label: str, expected: tuple[bool, bool]
+) -> None:
+    message = secret("crt-ns-default")
+    message.metadata.is_system, message.metadata.is_system_hidden = system, hidden
+    if label:
+        message.metadata.system_labels["octelium-cert"] = label
+    entry = SecretEntry("u", "crt-ns-default", message.SerializeToString())
+    assert (entry.is_system, entry.is_certificate) == expected

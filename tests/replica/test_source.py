@@ -134,12 +134,27 @@ async def test_a_deleted_secret_goes_and_one_of_its_name_comes(resources: Resour
 async def test_certificates_are_shown_with_their_keys(resources: Resources) -> None:
     certificate = secret("crt-ns-default", "private key")
     certificate.spec.data.value = "chain"
-    certificate.metadata.is_system_hidden = True
+    certificate.metadata.is_system = certificate.metadata.is_system_hidden = True
+    certificate.metadata.system_labels["octelium-cert"] = "true"
     reader = Reader(resources)
     await put(resources, certificate)
     for replica in (reader.replica, Reader(resources).replica):
         assert replica.secrets_by_name["crt-ns-default"].chain == b"chain"
         assert replica.secrets_by_name["crt-ns-default"].value == b"private key"
+        assert replica.secrets_by_name["crt-ns-default"].is_certificate
+
+
+async def test_a_name_makes_no_certificate(resources: Resources) -> None:
+    """Only what the Cluster marked as one is shown unasked; a caller's Secret never is."""
+    unmarked = secret("crt-ns-default", "private key")
+    unmarked.metadata.is_system = unmarked.metadata.is_system_hidden = True
+    foreign = secret("crt-ns-zz", "chosen by a caller")
+    foreign.metadata.system_labels["octelium-cert"] = "true"
+    reader = Reader(resources)
+    await put(resources, unmarked, foreign, service("wiki.default", "crt-ns-default"))
+    for one in (reader, Reader(resources)):
+        assert held(one.replica) == {}
+        assert b"private key" not in one.wire
 
 
 async def test_a_service_cannot_have_a_secret_of_the_system(resources: Resources) -> None:

@@ -96,3 +96,27 @@ def test_the_short_form_of_a_name_has_the_same_hosts() -> None:
 def test_parents_of_policies() -> None:
     assert names.parent_policy_name("eu.staff.all") == "staff.all"
     assert names.parent_policy_name("staff") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reserved"),
+    [
+        ("Secret", "crt-ns-default", True),
+        ("Secret", "crt-ns-zz", True),
+        ("Secret", "crt-ns", False),
+        ("Secret", "crt-nsx", False),
+        ("Config", "crt-ns-default", False),
+        ("Secret", "sys:signing-key", True),
+        ("Config", "sys:conn-info", True),
+        ("Secret", "system", False),
+    ],
+)
+def test_names_of_the_cluster_itself(kind: str, name: str, *, reserved: bool) -> None:
+    assert names.is_reserved(kind, name) == reserved
+    if not reserved:
+        names.check_not_reserved(KINDS[kind], name)
+        return
+    with pytest.raises(Invalid) as refused:
+        names.check_not_reserved(KINDS[kind], name)
+    assert refused.value.path == "metadata.name"
+    assert ("octops cert" in str(refused.value)) == name.startswith("crt-ns-")

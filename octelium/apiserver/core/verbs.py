@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from octelium.apiserver.core.rules import Change
 from octelium.apiserver.core.view import TransactionView
 from octelium.schema.errors import Invalid
-from octelium.schema.names import check_name, is_stored_name
+from octelium.schema.names import SYSTEM_PREFIX, check_name, check_not_reserved, is_stored_name
 from octelium.schema.validation import check_deletion, complete, validate
 from octelium.schema.validation.metadata import is_uuid4
 from octelium.store.errors import AlreadyExists, NotFound, PermissionDenied
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from octelium.schema.validation import ExpressionChecker
     from octelium.store.reading import Reader
     from octelium.store.transaction import Transaction
-
-_SYSTEM_PREFIX = "sys:"
 
 
 def get(reader: Reader, rules: Rules, options: meta.GetOptions | meta.DeleteOptions) -> Any:
@@ -48,7 +46,7 @@ def _find(reader: Reader, rules: Rules, uid: str, name: str) -> Any:
         raise Invalid("name", f"{name[:140]!r} is no name of a {rules.name}")
     if not name and not is_uuid4(uid):
         raise Invalid("uid", f"{uid[:64]!r} is not a UUID of version 4")
-    if rules.hidden and name.startswith(_SYSTEM_PREFIX):
+    if rules.hidden and name.startswith(SYSTEM_PREFIX):
         raise PermissionDenied(f"{rules.name} {name} belongs to the Cluster itself")
     found = reader.find(rules.name, uid=uid, name=name)
     if found is None:
@@ -78,6 +76,7 @@ class Verbs:
         message = candidate(rules, given, None)
         name = message.metadata.name
         check_name(rules.kind, name)
+        check_not_reserved(rules.kind, name)
         # Before the rest, which would only report that the namesake is in the way.
         if tx.peek(rules.name, name=name) is not None:
             raise AlreadyExists(f"core.v1.{rules.name} {name} already exists")

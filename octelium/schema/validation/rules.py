@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from octelium.schema import fields
 from octelium.schema.errors import Invalid, under
+from octelium.schema.names import is_reserved
 from octelium.schema.validation import limits
 
 if TYPE_CHECKING:
@@ -41,7 +42,24 @@ class Validator:
         if not name:
             raise Invalid(path, f"the name of a {kind} is missing")
         if self.view is not None and self.view.get(kind, name) is None:
-            raise Invalid(path, f"there is no {kind} {name!r}", f"create the {kind} first")
+            _missing(kind, name, path)
+
+    def own_reference(self, kind: str, name: str, path: str) -> None:
+        """As `reference`, for kinds whose system objects hold the Cluster's own keys.
+
+        Those are refused as if they did not exist: whoever may write a Service would otherwise
+        have them sent to an upstream of his.
+        """
+        if is_reserved(kind, name):
+            _missing(kind, name, path)
+        self.reference(kind, name, path)
+        found = None if self.view is None else self.view.get(kind, name)
+        if found is not None and (found.metadata.is_system or found.metadata.is_system_hidden):
+            _missing(kind, name, path)
+
+
+def _missing(kind: str, name: str, path: str) -> NoReturn:
+    raise Invalid(path, f"there is no {kind} {name!r}", f"create the {kind} first")
 
 
 Rule = Callable[[Any, str, Validator], None]

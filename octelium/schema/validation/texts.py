@@ -332,16 +332,16 @@ def _is_key(key: Any) -> bool:
 
 @context_rule("secret")
 def secret(value: str, path: str, validator: Validator) -> None:
-    """The name of a Secret; the Cluster's own (`sys:…`) cannot be named."""
+    """The name of a Secret; the Cluster's own (`sys:…`, `crt-ns-…`) cannot be named."""
     _own_name("Secret", value, path)
-    validator.reference("Secret", value, path)
+    validator.own_reference("Secret", value, path)
 
 
 @context_rule("config")
 def config(value: str, path: str, validator: Validator) -> None:
-    """The name of a Config."""
+    """The name of a Config; the Cluster's own cannot be named."""
     _own_name("Config", value, path)
-    validator.reference("Config", value, path)
+    validator.own_reference("Config", value, path)
 
 
 def _own_name(kind: str, value: str, path: str) -> None:

@@ -178,6 +178,51 @@ def test_the_secrets_of_the_cluster_itself_cannot_be_named(world: World) -> None
         texts.config("sys:x", "x", validator)
 
 
+@pytest.mark.parametrize(("rule", "kind"), [(texts.secret, "Secret"), (texts.config, "Config")])
+@pytest.mark.parametrize("mark", ["is_system", "is_system_hidden"])
+def test_system_objects_are_refused_as_if_they_were_not_there(
+    world: World, rule: Any, kind: str, mark: str
+) -> None:
+    [own] = world.read(
+        f"kind: {kind}\nmetadata: {{name: token2}}\nspec: {{}}\ndata: {{value: x}}\n"
+    )
+    world.put(own)
+    validator = Validator(view=world, expressions=world, now=0)
+    rule("token2", "x", validator)
+    setattr(own.metadata, mark, True)
+    with pytest.raises(Invalid) as own_refused:
+        rule("token2", "x", validator)
+    world.resources.clear()
+    with pytest.raises(Invalid) as missing:
+        rule("token2", "x", validator)
+    assert str(own_refused.value) == str(missing.value)
+
+
+@pytest.mark.parametrize("view", [True, False])
+def test_a_certificate_is_refused_by_its_name_alone(world: World, *, view: bool) -> None:
+    """A configuration that an expression computes is checked without a view of the store."""
+    validator = Validator(view=world if view else None, expressions=world, now=0)
+    with pytest.raises(Invalid, match="there is no Secret 'crt-ns-default'"):
+        texts.secret("crt-ns-default", "x", validator)
+
+
+def test_a_service_cannot_send_the_certificate_upstream(world: World) -> None:
+    [own] = world.read("kind: Secret\nmetadata: {name: ab}\nspec: {}\ndata: {value: x}\n")
+    own.metadata.name = "crt-ns-default"
+    own.metadata.is_system = own.metadata.is_system_hidden = True
+    world.put(own)
+    for auth in (
+        "basic: {username: u, password: {fromSecret: crt-ns-default}}",
+        "bearer: {fromSecret: crt-ns-default}",
+        "custom: {header: X-Key, value: {fromSecret: crt-ns-default}}",
+    ):
+        text = (
+            "kind: Service\nmetadata: {name: steal}\nspec: {mode: HTTP, config: {"
+            f'upstream: {{url: "http://h"}}, http: {{auth: {{{auth}}}}}}}}}\n'
+        )
+        assert "there is no Secret 'crt-ns-default'" in str(world.refusal(text))
+
+
 @pytest.mark.parametrize(
     ("rule", "kind"),
     [

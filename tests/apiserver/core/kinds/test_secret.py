@@ -62,3 +62,20 @@ async def test_data_is_limited_in_bytes(api: Harness) -> None:
     assert codes(error)[1].startswith("data")
     for value in ("-----BEGIN PRIVATE KEY-----\n\n", "\x00\x01"):
         await api.core("UpdateSecret", secret(value))
+
+
+async def test_nobody_makes_a_certificate_of_the_cluster(api: Harness) -> None:
+    """Its names would win over those of the certificate that is there."""
+    own = resource("Secret", "crt-ns-default", data={"value": "key"})
+    own.metadata.is_system = own.metadata.is_system_hidden = True
+    await api.store(own)
+    for name in ("crt-ns-zz", "crt-ns-default"):
+        forged = resource("Secret", name, data={"value": "x"})
+        for error in (await api.refused("CreateSecret", forged), await api.apply_refused(forged)):
+            assert codes(error)[0] in ("INVALID_ARGUMENT", "PERMISSION_DENIED")
+    error = await api.refused("CreateSecret", forged)
+    assert codes(error)[0] == "INVALID_ARGUMENT"
+    assert "`octops cert`" in codes(error)[1]
+    deletion = meta.DeleteOptions(name="crt-ns-default")
+    for method, request in (("UpdateSecret", forged), ("DeleteSecret", deletion)):
+        assert codes(await api.refused(method, request))[0] == "PERMISSION_DENIED"
