@@ -81,9 +81,16 @@ def cells(entry: Entry) -> tuple[str, ...]:
 
 def why(entry: Entry) -> str:
     """The reason of the decision in words; also why Octelium itself answered, if it did."""
-    reason = entry.log.entry.common.reason
-    parts = [_reason(reason), entry.error]
+    common = entry.log.entry.common
+    parts = [_reason(common.reason) or _without_reason(common), entry.error]
     return "; ".join(part for part in parts if part)
+
+
+def _without_reason(common: Any) -> str:
+    """Requests that no policy decided: anonymous Services, and senders nobody knows."""
+    if enum_name(common, "status") == "ALLOWED":
+        return "open to everybody" if common.is_anonymous else ""
+    return "" if common.HasField("session_ref") or common.is_anonymous else "not signed in"
 
 
 def _reason(reason: Any) -> str:

@@ -63,6 +63,21 @@ def entry(
             "session not active (pending)",
         ),
         ({"reason": "TYPE_UNKNOWN_REASON"}, ""),
+        ({"reason": "TYPE_UNKNOWN_REASON", "isAnonymous": True}, "open to everybody"),
+        ({"reason": "TYPE_UNKNOWN_REASON", "status": "DENIED"}, "not signed in"),
+        (
+            {"reason": "TYPE_UNKNOWN_REASON", "status": "DENIED", "error": "no such Secret"},
+            "not signed in; no such Secret",
+        ),
+        (
+            {
+                "reason": "TYPE_UNKNOWN_REASON",
+                "status": "DENIED",
+                "sessionRef": {"name": "ann-1"},
+                "error": "division by zero",
+            },
+            "division by zero",
+        ),
         ({"details": NAMED, "error": "timed out"}, "policy staff, rule mail; timed out"),
     ],
 )
