@@ -16,6 +16,7 @@ from octelium.identity.errors import (
     AuthenticationError,
     CredentialUnusableError,
     RefusedError,
+    SessionRefusedError,
     UnauthenticatedError,
     UnknownUserError,
 )
@@ -98,7 +99,8 @@ class Authentication:
     ) -> IssuedTokens:
         """Begin or renew the one Session of an OAUTH2 Credential.
 
-        The scopes of the first request stay those of the Session.
+        The scopes of the first request stay those of the Session; its policies are those that the
+        Credential has at each request.
 
         Raises:
             ScopeError: `scopes` cannot be read.
@@ -118,7 +120,8 @@ class Authentication:
                 clientless = core.SessionStatusType__.CLIENTLESS
                 session = _open(tx, credential, user, clientless, wanted, downstream, now)
             else:
-                session = _renew(tx, session, credentials.info_of(credential), downstream, now)
+                info = credentials.info_of(credential)
+                session = _renew(tx, session, credential, info, downstream, now)
             credentials.consume(tx, credential)
             return session
 
@@ -128,6 +131,11 @@ class Authentication:
         self, token: str, *, downstream: Downstream, operation: str
     ) -> IssuedTokens:
         """Renew the Session of a refresh token; this token is dead afterwards.
+
+        A Credential that began the Session and is disabled or locked by now refuses: whoever did
+        that wants nothing more to come of it, and it can be undone. One that has expired, is used
+        up or is gone does not: these only end what can be begun with it, and a Credential for one
+        use deletes itself while its Session goes on.
 
         Raises:
             TooEarlyError: the present tokens are to be kept, and stay good.
@@ -140,10 +148,14 @@ class Authentication:
             if user is None:
                 raise UnknownUserError(f"the User of Session {session.metadata.name} is gone")
             sessions.check_refresh(session, user, now)
+            origin = session.status.credential_ref.uid
+            credential = tx.find(core.Credential, uid=origin) if origin else None
+            if credential is not None and credentials.is_barred(credential):
+                raise RefusedError(f"Credential {credential.metadata.name} is disabled or locked")
             info = core.SessionStatusAuthenticationInfo(
                 type=_INFO_TYPES.REFRESH_TOKEN, aal=session.status.authentication.info.aal
             )
-            return _renew(tx, session, info, downstream, now)
+            return _renew(tx, session, credential, info, downstream, now)
 
         return await self._issue(renew, self._actor(claims, operation))
 
@@ -253,10 +265,13 @@ def _open(
 def _renew(
     tx: Transaction,
     session: core.Session,
+    credential: core.Credential | None,
     info: core.SessionStatusAuthenticationInfo,
     downstream: Downstream,
     now: int,
 ) -> core.Session:
+    if credential is not None:
+        sessions.take_authorization(session, credential)
     sessions.describe_downstream(info, downstream, admission.cluster_config(tx))
     sessions.renew(session, info, now)
     return tx.update(session)
@@ -279,6 +294,10 @@ def _session_for_access_token(
         session_type = credential.spec.session_type or core.SessionStatusType__.CLIENTLESS
         session = _open(tx, credential, user, session_type, (), nobody, now)
     else:
-        session = _renew(tx, session, credentials.info_of(credential), nobody, now)
+        info = credentials.info_of(credential)
+        try:
+            session = _renew(tx, session, credential, info, nobody, now)
+        except SessionRefusedError as error:
+            raise CredentialUnusableError(f"Credential {name}: {error}") from error
     credentials.consume(tx, credential)
     return session

@@ -53,6 +53,11 @@ def present(
     return credential
 
 
+def is_barred(credential: core.Credential) -> bool:
+    """Whether somebody has switched the Credential off."""
+    return credential.spec.is_disabled or credential.status.is_locked
+
+
 def _problem(credential: core.Credential, now: int) -> str:
     if credential.spec.is_disabled:
         return "is disabled"

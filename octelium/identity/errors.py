@@ -43,7 +43,7 @@ class SessionLimitError(RefusedError):
 
 
 class SessionRefusedError(RefusedError):
-    """The Session that would be authenticated again is rejected or locked."""
+    """The Session that would be authenticated again is rejected or locked, or was changed."""
 
 
 class TooEarlyError(AuthenticationError):

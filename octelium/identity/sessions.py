@@ -5,6 +5,7 @@ Functions over messages; times are Unix seconds. Nothing here reads a clock or a
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 import secrets
@@ -13,7 +14,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from octelium.identity.errors import RefusedError, TooEarlyError
+from octelium.identity.errors import RefusedError, SessionRefusedError, TooEarlyError
 from octelium.schema.durations import duration, seconds
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.metadata import reference
@@ -38,6 +39,8 @@ _KEPT_AUTHENTICATIONS: Final = 100
 _REFRESHES_PER_HOUR: Final = 5
 _LONGEST_USER_AGENT: Final = 219
 _NAME_CHARACTERS: Final = string.ascii_lowercase + string.digits
+AUTHORIZATION_LABEL: Final = "credential-authorization"
+"""The system label of a Session that tells which policies its Credential had."""
 _CLIENT = re.compile(r"octelium-cli/([0-9A-Za-z.+-]+)")
 
 
@@ -133,7 +136,7 @@ class Beginning:
     info: core.SessionStatusAuthenticationInfo
     is_browser: bool = False
     credential: core.Credential | None = None
-    """Whose authorization the Session carries from here on."""
+    """Whose policies the Session carries."""
     scopes: Sequence[core.Scope] = ()
 
 
@@ -155,11 +158,7 @@ def begin(beginning: Beginning, config: core.ClusterConfig, name: str, now: int)
     status.scopes.extend(beginning.scopes)
     if (credential := beginning.credential) is not None:
         status.credential_ref.CopyFrom(reference(credential))
-        if credential.spec.HasField("authorization"):
-            session.spec.authorization.policies.extend(credential.spec.authorization.policies)
-            session.spec.authorization.inline_policies.extend(
-                credential.spec.authorization.inline_policies
-            )
+        take_authorization(session, credential)
     status.authentication.CopyFrom(
         _authentication(
             beginning.info, duration(limits.access_token), duration(limits.refresh_token), now
@@ -168,6 +167,38 @@ def begin(beginning: Beginning, config: core.ClusterConfig, name: str, now: int)
     status.initial_authentication.CopyFrom(status.authentication)
     status.total_authentications = 1
     return session
+
+
+def take_authorization(session: core.Session, credential: core.Credential) -> None:
+    """Give `session` the policies that its Credential has at present.
+
+    So that what was taken away from a Credential does not live on in renewed Sessions. What was
+    changed on the Session itself since stays, as long as the Credential's policies are the same; a
+    system label remembers what they were.
+
+    Raises:
+        SessionRefusedError: both were changed; either choice might revive what was revoked.
+    """
+    given = credential.spec.authorization
+    wanted = core.SessionSpecAuthorization(
+        policies=given.policies, inline_policies=given.inline_policies
+    )
+    labels, current = session.metadata.system_labels, session.spec.authorization
+    known, offered = labels.get(AUTHORIZATION_LABEL), _digest(wanted)
+    if known == offered:
+        return
+    if current != wanted:
+        if known is not None and _digest(current) != known:
+            raise SessionRefusedError(
+                f"the policies of Session {session.metadata.name} and those of Credential "
+                f"{credential.metadata.name} were both changed; delete the Session to begin another"
+            )
+        session.spec.authorization.CopyFrom(wanted)
+    labels[AUTHORIZATION_LABEL] = offered
+
+
+def _digest(authorization: core.SessionSpecAuthorization) -> str:
+    return hashlib.sha256(authorization.SerializeToString(deterministic=True)).hexdigest()[:32]
 
 
 def _authentication(

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -27,6 +27,7 @@ from octelium.identity.tokens import Signer, TokenType
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.identity.cluster import (
     ACCESS_TOKEN,
+    AUTH_TOKEN,
     CLI,
     NOW,
     OAUTH2,
@@ -493,6 +494,106 @@ async def test_a_deleted_credential_leaves_its_sessions(cluster: Cluster) -> Non
     assert await refresh(cluster, issued.refresh_token)
     with pytest.raises(UnauthenticatedError):
         await sign_in(cluster, credential)
+
+
+async def give_policies(cluster: Cluster, message: Any, *policies: str) -> None:
+    stored = cluster.get(message)
+    stored.spec.authorization.policies[:] = policies
+    await cluster.change(stored)
+
+
+def policies_of(cluster: Cluster) -> list[str]:
+    (session,) = cluster.sessions()
+    return list(session.spec.authorization.policies)
+
+
+async def renew_by(cluster: Cluster, way: str, credential: core.Credential, token: str) -> None:
+    if way == "client secret":
+        await client_token(cluster, cluster.get(credential))
+    elif way == "access token":
+        await cluster.generate(credential)
+    else:
+        cluster.clock.now += 2 * HOUR
+        await refresh(cluster, token)
+
+
+WAYS = ["client secret", "access token", "refresh token"]
+
+
+async def begin_by(cluster: Cluster, way: str) -> tuple[core.Credential, str]:
+    """A Credential with the policy allow-all, and the refresh token of its Session, if any."""
+    kind = {"client secret": OAUTH2, "access token": ACCESS_TOKEN}.get(way, AUTH_TOKEN)
+    credential = await cluster.add_credential(credential_type=kind, policies=["allow-all"])
+    if kind != AUTH_TOKEN:
+        await renew_by(cluster, way, credential, "")
+        return credential, ""
+    return credential, (await sign_in(cluster, credential)).refresh_token
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_renewed_session_has_what_its_credential_has_by_now(
+    cluster: Cluster, way: str
+) -> None:
+    credential, token = await begin_by(cluster, way)
+    assert policies_of(cluster) == ["allow-all"]
+    await give_policies(cluster, credential, "deny-all")
+    await renew_by(cluster, way, credential, token)
+    assert policies_of(cluster) == ["deny-all"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_session_that_was_restricted_stays_so(cluster: Cluster, way: str) -> None:
+    credential, token = await begin_by(cluster, way)
+    (session,) = cluster.sessions()
+    await give_policies(cluster, session, "deny-all")
+    await renew_by(cluster, way, credential, token)
+    assert policies_of(cluster) == ["deny-all"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_nothing_is_guessed_when_session_and_credential_were_changed(
+    cluster: Cluster, way: str
+) -> None:
+    credential, token = await begin_by(cluster, way)
+    (session,) = cluster.sessions()
+    await give_policies(cluster, session, "deny-all")
+    await give_policies(cluster, credential, "http-read-only")
+    with pytest.raises(AuthenticationError, match="delete the Session to begin another"):
+        await renew_by(cluster, way, credential, token)
+    assert policies_of(cluster) == ["deny-all"]
+    await give_policies(cluster, session, "http-read-only")
+    await renew_by(cluster, way, credential, token)
+    await give_policies(cluster, credential)
+    if way != "refresh token":
+        await renew_by(cluster, way, credential, token)
+        assert policies_of(cluster) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("field", ["is_disabled", "is_locked"])
+async def test_a_credential_that_was_switched_off_renews_nothing(
+    cluster: Cluster, way: str, field: str
+) -> None:
+    credential, token = await begin_by(cluster, way)
+    off = cluster.get(credential)
+    setattr(off.spec if field == "is_disabled" else off.status, field, True)
+    await cluster.change(off)
+    (before,) = cluster.sessions()
+    with pytest.raises(AuthenticationError):
+        await renew_by(cluster, way, credential, token)
+    assert cluster.sessions() == [before]
+    await cluster.change(credential)
+    if way == "refresh token":
+        await renew_by(cluster, way, credential, token)
+
+
+async def test_a_credential_that_is_spent_or_expired_leaves_refreshing_alone(
+    cluster: Cluster,
+) -> None:
+    credential = await cluster.add_credential(max_authentications=1, expires_at=NOW + HOUR)
+    issued = await sign_in(cluster, credential)
+    cluster.clock.now += 2 * HOUR
+    assert await refresh(cluster, issued.refresh_token)
 
 
 async def test_unknown_sessions(cluster: Cluster) -> None:

@@ -360,3 +360,26 @@ def test_the_first_reason_in_the_order_of_decisions_is_told() -> None:
     assert sessions.unusable_because(session, user, None, NOW) == REASONS.SESSION_LOCKED
     session.status.is_locked = False
     assert sessions.unusable_because(session, user, None, NOW) == REASONS.USER_LOCKED
+
+
+def new_credential(*policies: str) -> core.Credential:
+    credential = core.Credential(api_version="core/v1", kind="Credential")
+    credential.metadata.name = "robot"
+    credential.spec.authorization.policies.extend(policies)
+    return credential
+
+
+def test_a_session_without_a_label_takes_what_its_credential_has() -> None:
+    session = begin(credential=new_credential("allow-all"))
+    session.metadata.system_labels.clear()
+    sessions.take_authorization(session, new_credential("deny-all"))
+    assert list(session.spec.authorization.policies) == ["deny-all"]
+    assert sessions.AUTHORIZATION_LABEL in session.metadata.system_labels
+
+
+def test_a_label_of_another_encoding_refuses_nothing_that_is_unchanged() -> None:
+    session = begin(credential=new_credential("allow-all"))
+    session.metadata.system_labels[sessions.AUTHORIZATION_LABEL] = "of an earlier release"
+    sessions.take_authorization(session, new_credential("allow-all"))
+    sessions.take_authorization(session, new_credential())
+    assert not session.spec.authorization.policies
