@@ -83,7 +83,7 @@ class Plan:
     reads: tuple[Path, ...] = ()
     """What conditions read below `ctx.request`."""
     ambiguous: tuple[Path, ...] = ()
-    """Those of `reads` that a request may hold more than once."""
+    """Those of `reads` that a request may hold more than once, or write in two ways."""
     context: Context | None = None
     frame: Frame = field(default_factory=list)
     attachments: Attachments | None = None
@@ -228,7 +228,7 @@ class Plan:
         decision = self._made.get(key)
         if decision is None:
             where = ".".join(("ctx", "request", *path))
-            problem = f"a condition reads {where}, of which the request has more than one"
+            problem = f"a condition reads {where}, which this request leaves open to two readings"
             reason = Reason(ReasonType.TYPE_UNKNOWN_REASON)
             decision = self._keep(key, Outcome.BAD_REQUEST, reason, error=problem)
         return decision

@@ -24,7 +24,7 @@ MAX_PLAIN: Final = 1024
 """Characters of a text, or bytes of another value, that are kept as they are; else their hash."""
 
 _MAX_DEPTH: Final = 64
-_MULTIPLE: Final = frozenset({"headers", "queryParams"})
+_MULTIPLE: Final = frozenset({"headers", "queryParams", "path", "uri"})
 
 Part = str | bytes
 """Of a key: a short text as it is, any other value in canonical bytes."""
@@ -138,15 +138,15 @@ def _put(target: dict[str, Any], path: Path, value: object) -> None:
 
 
 def ambiguous(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Those of `paths` at which something may be given more than once.
+    """Those of `paths` at which something may be given more than once, or be read in two ways.
 
-    That is headers and query parameters, which stand below a member `http` of any depth.
+    That is headers, query parameters and the path, which stand below a member `http` of any depth.
     """
     return tuple(path for path in paths if not _unique(path))
 
 
 def _unique(path: Path) -> bool:
-    """Whether the path names a single value of which a request cannot have two."""
+    """Whether the path names a value of which there is one, and one way to read it."""
     if len(path) < 2:
         return path == ("ip",)
     if "http" in path:

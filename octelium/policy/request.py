@@ -51,10 +51,11 @@ class Request(Protocol):
         """The value at `path`, or `MISSING`. Must not raise."""
 
     def repeated(self, path: Path) -> bool:
-        """Whether the value at `path`, or one below it, was given more than once.
+        """Whether the value at `path`, or one below it, was given more than once, or in a form
+        that servers read in different ways.
 
-        Only headers and query parameters can be; `ctx.request` shows the first of them, while an
-        upstream may look at another one.
+        Only headers, query parameters and the path of a URI can be; `ctx.request` shows the first
+        of them and one reading, while an upstream may look at another one.
         """
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.target import parse_query
 from octelium.policy.request import MISSING
+from octelium.vigil.fields import fold
 
 if TYPE_CHECKING:
     from octelium.http.message import HeaderBlock, RequestHead
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from octelium.policy.request import Path
 
 _HEADERS: Final = object()
+_REPEATED: Final = object()
+_escaped_separator = re.compile(rb"%(?:25)*(?:2[Ff]|5[Cc])").search
 
 
 def _text(value: bytes) -> str:
@@ -26,6 +31,34 @@ def _headers(block: HeaderBlock) -> dict[str, Any]:
         headers = {_text(name): _text(value) for name, value in block.index.items()}
         block.remember(_HEADERS, headers)
     return headers
+
+
+def _repeated(block: HeaderBlock) -> frozenset[bytes]:
+    """Folded names that stand in a block more than once; worked out once per block.
+
+    Upstreams behind CGI-like interfaces take `X_Team` and `X-Team` for one field.
+    """
+    known: frozenset[bytes] | None = block.derived.get(_REPEATED)
+    if known is None:
+        counts = Counter(map(fold, block.names))
+        known = frozenset(name for name, count in counts.items() if count > 1)
+        block.remember(_REPEATED, known)
+    return known
+
+
+def is_ambiguous(path: bytes) -> bool:
+    """Whether servers disagree about the segments of a normalised path.
+
+    Many merge repeated slashes, some take an escaped separator or a backslash for a slash (also
+    after decoding twice), some cut parameters off segments (RFC 3986, section 3.3). Parameters of
+    the last segment alone leave those before it as they are.
+    """
+    return (
+        b"//" in path
+        or b"\\" in path
+        or (b"%" in path and _escaped_separator(path) is not None)
+        or (b";" in path and b"/" in path[path.index(b";") :])
+    )
 
 
 class HttpRequest:
@@ -71,7 +104,9 @@ class HttpRequest:
         return MISSING
 
     def repeated(self, path: Path) -> bool:
-        """Whether a header or query parameter at or below `path` was given more than once."""
+        """Whether something at or below `path` was given more than once, or can be read in two
+        ways: a header, a query parameter, the path.
+        """
         if not path:
             return self._repeated_http(())
         return path[0] == "http" and self._repeated_http(path[1:])
@@ -118,14 +153,14 @@ class HttpRequest:
 
     def _repeated_http(self, path: Path) -> bool:
         if not path:
-            return self._repeated_http(("headers",)) or self._repeated_http(("queryParams",))
+            return any(self._repeated_http((name,)) for name in ("headers", "queryParams", "path"))
         if path[0] == "headers":
-            repeated = self.head.block.repeated
-            return bool(repeated) if len(path) == 1 else path[1].encode() in repeated
+            repeated = _repeated(self.head.block)
+            return bool(repeated) if len(path) == 1 else fold(path[1].lower().encode()) in repeated
         if path[0] == "queryParams":
             _, names, clean = self._parameters()
             return not clean or (bool(names) if len(path) == 1 else path[1] in names)
-        return False
+        return path[0] in {"path", "uri"} and is_ambiguous(self.target.raw_path)
 
     def _parameters(self) -> tuple[dict[str, Any], frozenset[str], bool]:
         """First values by name, names given more than once, and whether the query was clean."""
@@ -181,7 +216,7 @@ class GrpcRequest(HttpRequest):
         return super().read(path)
 
     def repeated(self, path: Path) -> bool:
-        """Whether a header or query parameter at or below `path` was given more than once."""
+        """See `HttpRequest.repeated`."""
         if not path or path == ("grpc",):
             return self._repeated_http(())
         return path[:2] == ("grpc", "http") and self._repeated_http(path[2:])

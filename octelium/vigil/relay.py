@@ -526,7 +526,11 @@ def _rewrite(target: Target, configuration: Configuration) -> bytes:
     Raises:
         MessageError: the result would be another path once the upstream has resolved it.
     """
-    path = target.raw_path.removeprefix(configuration.remove_prefix)
+    path = target.raw_path
+    prefix = configuration.remove_prefix
+    rest = path.removeprefix(prefix)
+    if not rest or rest.startswith(b"/") or prefix.endswith(b"/"):  # else another segment's start
+        path = rest
     path = configuration.add_prefix + path
     if not path.startswith(b"/"):
         path = b"/" + path

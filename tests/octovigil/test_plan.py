@@ -104,6 +104,10 @@ def test_a_condition_that_looks_at_everything() -> None:
         ("json.marshal(ctx.request) != ''", ("http", "headers", "other"), True),
         ("json.marshal(ctx) != ''", ("http", "queryParams", "other"), True),
         ("ctx.request.http.path == '/'", ("http", "headers", "x-team"), False),
+        ("ctx.request.http.path == '/'", ("http", "path"), True),
+        ("ctx.request.http.uri == '/'", ("http", "uri"), True),
+        ("ctx.request.http.method == 'GET'", ("http", "path"), False),
+        ("json.marshal(ctx.request.http) != ''", ("http", "path"), True),
         ("ctx.user.spec.type == 'HUMAN'", ("http", "headers", "x-team"), False),
     ],
 )
@@ -118,7 +122,7 @@ def test_what_is_given_twice_and_read_is_refused(
         decision = world.ask(request=form, repeated=[repeated])
         assert (decision.outcome is Outcome.BAD_REQUEST) is refused
         if refused:
-            assert "more than one" in decision.error
+            assert "two readings" in decision.error
             assert decision.audit is not None
         again = world.ask(request=form)
         assert again.outcome is not Outcome.BAD_REQUEST

@@ -83,7 +83,7 @@ def test_observing_builds_what_is_read() -> None:
 def test_what_may_be_given_more_than_once() -> None:
     once: list[Path] = [
         ("ip",),
-        ("http", "path"),
+        ("http", "host"),
         ("grpc", "method"),
         ("grpc", "http", "method"),
         ("http", "bodyMap", "headers"),
@@ -96,6 +96,9 @@ def test_what_may_be_given_more_than_once() -> None:
         ("http", "headers"),
         ("http", "headers", "x"),
         ("http", "queryParams", "x"),
+        ("http", "path"),
+        ("http", "uri"),
+        ("grpc", "http", "path"),
         ("grpc", "http"),
         ("grpc", "http", "headers", "x"),
         ("http", "headers", "http"),

@@ -284,7 +284,13 @@ async def test_a_header_expression_that_fails_refuses(here: World) -> None:
         ("", "/v1", "/x", "/v1/x"),
         ("/api", "/v1", "/api/x", "/v1/x"),
         ("/api", "", "/api", "/"),
-        ("/api", "", "/apix", "/x"),
+        ("/api", "", "/apix", "/apix"),
+        ("/api", "", "/api%2Fx", "/api%2Fx"),
+        ("/api", "", "/api../x", "/api../x"),
+        ("/api", "/v1", "/apix", "/v1/apix"),
+        ("/api", "", "/api//x", "//x"),
+        ("/api/", "", "/api/x", "/x"),
+        ("/api/", "", "/apix", "/apix"),
     ],
 )
 async def test_path_prefixes(here: World, remove: str, add: str, target: str, wire: str) -> None:
@@ -300,8 +306,9 @@ async def test_path_prefixes(here: World, remove: str, add: str, target: str, wi
 async def test_a_prefix_that_leaves_dots(here: World) -> None:
     made = here.serve()
     made.spec.config.http.path.remove_prefix = "/api"
+    made.spec.config.http.path.add_prefix = "/v1/.."
     here.feed.put(made)
-    assert (await here.request("/api../admin")).status == 400
+    assert (await here.request("/api/admin")).status == 400
     assert here.origins.requests == []
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,40 @@ def test_what_was_given_more_than_once() -> None:
     assert request.repeated(())
     assert not request.repeated(("http", "method"))
     assert not request.repeated(("ip",))
+
+
+def test_a_field_that_upstreams_cannot_tell_from_another() -> None:
+    request = make(section=b"Host: a\r\nx-tenant: a\r\nX_Tenant: b\r\nx-other: 1\r\n")
+    assert request.repeated(("http", "headers", "x-tenant"))
+    assert request.repeated(("http", "headers", "X_TENANT"))
+    assert request.repeated(("http", "headers"))
+    assert not request.repeated(("http", "headers", "x-other"))
+    assert request.repeated(("http", "headers", "x-tenant"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    b"//admin /x//admin /x/..//admin /%2fadmin /x%2Fadmin /x%5cadmin /x\\admin /x%252fadmin "
+    b"/;/admin /;x=1/admin /a;b/c?d /admin//".split(),
+)
+def test_a_path_that_servers_read_differently(target: bytes) -> None:
+    request = make(b"GET " + target + b" HTTP/1.1", b"Host: a\r\n")
+    for path in (("http", "path"), ("http", "uri"), ("http",), ()):
+        assert request.repeated(path), path
+    assert not request.repeated(("http", "method"))
+    assert not request.repeated(("http", "headers"))
+    nested = GrpcRequest(request.head, request.target, None, "", "a", ("a.b.C", "D"))
+    for inner in (("http", "path"), ("http", "uri"), ("http",), ()):
+        assert nested.repeated(("grpc", *inner)), inner
+
+
+@pytest.mark.parametrize(
+    "target", [b"/", b"/a/b", b"/a/b/", b"/a;v=1", b"/a?b=//c;/d%2fe", b"/%20a", b"*", b"/a%25b"]
+)
+def test_a_path_that_servers_agree_on(target: bytes) -> None:
+    request = make(b"OPTIONS " + target + b" HTTP/1.1", b"Host: a\r\n")
+    for path in (("http", "path"), ("http", "uri"), ("http",), ()):
+        assert not request.repeated(path), path
 
 
 def test_a_query_that_servers_read_differently() -> None:
