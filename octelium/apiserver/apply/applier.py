@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from google.protobuf import struct_pb2
 
 from octelium.apiserver.apply.comparison import changed_fields, declared, differ
-from octelium.apiserver.apply.plan import Plan, make_plan
+from octelium.apiserver.apply.plan import Plan, make_plan, method_of
 from octelium.apiserver.apply.refusals import Refusals
 from octelium.apiserver.apply.steps import Step, read_prunes, read_steps
 from octelium.apiserver.core.caller import Caller
@@ -18,10 +18,14 @@ from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import PermissionDenied, ResourceChanged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.core.verbs import Verbs
     from octelium.apiserver.rpc import Call
     from octelium.store.resources import Resources, Transaction
 
+_UNAUTHORIZED = "Octelium: Unauthorized"
 _ATTEMPTS = 5
 _BREATH = 50
 """Resources after which other calls get a turn."""
@@ -52,6 +56,7 @@ class Applier:
         caller = Caller.of(call)
         steps, pruned = read_steps(request, call), read_prunes(request)
         allowed: set[str] = set()
+        await self._decide_kinds(steps, allowed, call)
         for _ in range(_ATTEMPTS):
             # Decisions may take a while, so they are asked for before the store is held. If it
             # changed meanwhile and the plan with it, the new plan is decided too.
@@ -72,6 +77,30 @@ class Applier:
             )
         raise ResourceChanged("the resources keep changing under the request: try again")
 
+    async def _decide_kinds(self, steps: Sequence[Step], allowed: set[str], call: Call) -> None:
+        """Refuse every resource of a kind that the caller may neither read nor write.
+
+        Before the store is asked, and in one text: which method a resource needs depends on
+        whether it exists.
+        """
+        known: dict[str, bool] = {}
+        refusals = Refusals()
+        for step in steps:
+            kind = step.rules.name
+            if kind not in known:
+                known[kind] = await self._may_touch(step.rules, allowed, call)
+            if not known[kind]:
+                refusals.add(step, PermissionDenied(_UNAUTHORIZED))
+        refusals.settle(call)
+
+    async def _may_touch(self, rules: Rules, allowed: set[str], call: Call) -> bool:
+        for verb in ("Get", "Create", "Update"):
+            method = method_of(verb, rules)
+            if verb in rules.verbs and await self._authorize(call, method):
+                allowed.add(method)
+                return True
+        return False
+
     async def _decide(self, plan: Plan, allowed: set[str], call: Call) -> None:
         for method, step in plan.methods():
             if method in allowed:
@@ -79,7 +108,7 @@ class Applier:
             if not await self._authorize(call, method):
                 refusals = Refusals()
                 verb = method.rpartition("/")[2]
-                refusals.add(step, PermissionDenied(f"{verb}: Octelium: Unauthorized"))
+                refusals.add(step, PermissionDenied(f"{verb}: {_UNAUTHORIZED}"))
                 refusals.settle(call)
             allowed.add(method)
 

@@ -16,6 +16,7 @@ from octelium.apiserver.apply.refusals import Refusals
 from octelium.apiserver.apply.steps import Step
 from octelium.apiserver.core.verbs import candidate
 from octelium.schema.errors import Invalid
+from octelium.schema.names import check_not_reserved
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.validation.metadata import is_uuid4
@@ -33,6 +34,11 @@ _PRUNED_LAST = frozenset({"Group"})
 """Kinds whose objects may lose their last users by the very updates that are applied."""
 
 
+def method_of(verb: str, rules: Rules) -> str:
+    """The `/package.Service/Method` of core.v1 that does `verb` to the kind."""
+    return f"/{_SERVICE}/{verb}{rules.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one apply does, given a state of the store."""
@@ -46,10 +52,10 @@ class Plan:
     def methods(self) -> Iterator[tuple[str, Step]]:
         """Every `/package.Service/Method` that the caller needs, and for what."""
         for rules in self.pruned:
-            yield f"/{_SERVICE}/List{rules.name}", Step(rules, "")
+            yield method_of("List", rules), Step(rules, "")
         for step in (*self.steps, *self.prunes):
             for verb in _verbs(step):
-                yield f"/{_SERVICE}/{verb}{step.rules.name}", step
+                yield method_of(verb, step.rules), step
 
     def stages(self) -> Iterator[list[Step]]:
         """Steps that are done one stage after the other.
@@ -82,6 +88,8 @@ def make_plan(reader: Reader, steps: Sequence[Step], pruned: Sequence[Rules], ca
 
 def _settle_action(step: Step, reader: Reader) -> None:
     rules = step.rules
+    # Before the look-up: not even whether the Cluster has such a name may be learnt.
+    check_not_reserved(rules.kind, step.name)
     if step.given.metadata.name or rules.kind.singleton:
         step.old = reader.find(rules.name, name=step.name)
     else:

@@ -234,6 +234,57 @@ async def test_each_method_is_decided_before_anything_is_told(api: Harness) -> N
         )
 
 
+NO_RIGHTS = {
+    verb + kind for verb in ("Get", "Create", "Update") for kind in ("User", "Secret", "Session")
+}
+
+
+async def test_without_rights_existence_is_not_told(api: Harness) -> None:
+    """Whatever is there or not, hidden or of the system, the answer is the same."""
+    own = resource("Secret", "hidden-key", data={"value": "x"})
+    own.metadata.is_system = own.metadata.is_system_hidden = True
+    await api.store(own, resource("User", "bob", spec={"type": "HUMAN"}))
+    api.denied = NO_RIGHTS
+    for there, absent in (
+        (resource("User", "bob"), resource("User", "no-bob")),
+        (resource("User", "octelium"), resource("User", "no-octelium")),
+        (resource("Session", "root-abc123"), resource("Session", "root-xyz789")),
+        *(
+            (
+                resource("Secret", name, data={"value": "x"}),
+                resource("Secret", "not-there", data={"value": "x"}),
+            )
+            for name in ("hidden-key", "sys:root-secret-aaaaaaaa")
+        ),
+    ):
+        answers = []
+        for message in (there, absent):
+            error = await api.apply_refused(message, dry_run=True)
+            assert codes(error)[0] == "PERMISSION_DENIED"
+            refused = ext.ApplyErrors.FromString(trailer(error, TRAILER) or b"")
+            answers.append([item.problem for item in refused.errors])
+            assert codes(error)[1].endswith(": Octelium: Unauthorized")
+        assert answers == [["Octelium: Unauthorized"]] * 2
+
+
+async def test_all_kinds_out_of_reach_are_named_at_once(api: Harness) -> None:
+    api.denied = NO_RIGHTS
+    error = await api.apply_refused(
+        resource("Group", "ops"), resource("User", "bob"), resource("Secret", "key")
+    )
+    assert codes(error)[1].splitlines() == [
+        "resources[1] User bob: Octelium: Unauthorized",
+        "resources[2] Secret key: Octelium: Unauthorized",
+    ]
+
+
+@pytest.mark.parametrize("name", ["sys:root-secret-aaaaaaaa", "sys:root-secret-zzzzzzzz"])
+async def test_names_of_the_cluster_are_refused_unseen(api: Harness, name: str) -> None:
+    error = await api.apply_refused(resource("Secret", name, data={"value": "x"}))
+    assert codes(error)[0] == "INVALID_ARGUMENT"
+    assert "is a name of the Cluster's own" in codes(error)[1]
+
+
 async def test_pruning_is_decided_too(api: Harness) -> None:
     await api.store(resource("Group", "ops"))
     for method in ("ListGroup", "DeleteGroup"):
@@ -258,12 +309,12 @@ async def test_what_appears_between_decision_and_transaction_is_decided(api: Har
         applying = spawn(
             api.apply(resource("Group", "ops", metadata={"displayName": "x"})), name="apply"
         )
-        while not api.decided:
+        while "CreateGroup" not in api.decided:
             await asyncio.sleep(0.001)
         tx.create(resource("Group", "ops"))
     response = await applying
     assert outline(response) == [("Group", "ops", "UPDATED")]
-    assert api.decided == ["CreateGroup", "GetGroup", "UpdateGroup"]
+    assert api.decided == ["GetGroup", "CreateGroup", "UpdateGroup"]
 
 
 async def test_pruning(api: Harness) -> None:

@@ -54,12 +54,12 @@ async def test_a_guess_at_a_secret_needs_the_right_to_write_it(api: Harness) -> 
 
 
 async def test_hidden_objects_are_not_compared(api: Harness) -> None:
-    hidden = resource("Secret", "crt-ns-default", data={"value": "hunter2"})
+    hidden = resource("Secret", "hidden-key", data={"value": "hunter2"})
     hidden.metadata.is_system = hidden.metadata.is_system_hidden = True
     await api.store(hidden)
     for guess in ("hunter2", "hunter3"):
         with pytest.raises(ApiError, match="belongs to the Cluster itself"):
-            plan_of(api, resource("Secret", "crt-ns-default", data={"value": guess}))
+            plan_of(api, resource("Secret", "hidden-key", data={"value": guess}))
 
 
 async def test_what_cannot_be_created_must_exist(api: Harness) -> None:
