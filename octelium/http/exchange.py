@@ -122,6 +122,13 @@ class RequestStream(Protocol):
     def resume_receiving(self) -> None:
         """Read the request's body again."""
 
+    def deadline(self, seconds: float) -> None:
+        """Give the rest of the request's body so many seconds; `math.inf` lifts that again.
+
+        After them the request is aborted, and answered with 408 if nothing was sent. A client may
+        have few such requests under way at once. Does nothing once the request is complete.
+        """
+
     def upgrade(self) -> None:
         """Make a tunnel of the connection, after `send_head(101, …)`; HTTP/1.1 only.
 
@@ -259,6 +266,9 @@ class ByteTransport(Protocol):
 
     def is_closing(self) -> bool:
         """Whether the transport is closing or closed."""
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that are queued."""
 
     def pause_reading(self) -> None:
         """Stop calling `data_received`. May be called twice."""

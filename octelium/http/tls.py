@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _RECORD: Final = 16 << 10
 MAX_HANDSHAKE: Final = 64 << 10
 """Bytes that a peer may send before its handshake is complete."""
+_ALERT_TIME: Final = 5.0
+"""Seconds for a peer to take the alert that says why the connection ends."""
 
 
 class Codec(Protocol):
@@ -168,6 +170,10 @@ class TLSLayer(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._shut or bool(self._transport.is_closing())
 
+    def get_write_buffer_size(self) -> int:
+        """Encrypted bytes that are queued."""
+        return int(self._transport.get_write_buffer_size())
+
     def pause_reading(self) -> None:
         """Give the codec no more bytes."""
         if self._reading:
@@ -248,8 +254,11 @@ class TLSLayer(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         self._shut = True
         if self._transport is not None:
-            # close() rather than abort(): the alert is still queued.
+            # close() rather than abort(): the alert is still queued. Not for long, though: the
+            # peer may take nothing, and nobody else watches what has failed.
             self._transport.close()
+            if self._transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(_ALERT_TIME, self._transport.abort)
         failed, self._failed = self._failed, None
         if failed is not None:
             failed(error)

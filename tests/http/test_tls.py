@@ -195,6 +195,18 @@ def test_a_damaged_record() -> None:
     assert link.server.wire.closing
 
 
+async def test_an_alert_that_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octelium.http.tls._ALERT_TIME", 0)
+    link = Link()
+    link.pump()
+    link.server.wire.pending = 1
+    link.server.layer.data_received(b"\x17\x03\x03\x00\x01x")
+    assert link.server.wire.closing
+    assert not link.server.wire.was_aborted()
+    await asyncio.sleep(0.001)
+    assert link.server.wire.was_aborted()
+
+
 def test_half_closing() -> None:
     link = Link()
     link.pump()

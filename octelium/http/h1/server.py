@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from octelium.http.h1.bodies import Body, ChunkedBody, LengthBody
 from octelium.http.h1.requests import parse_request
 from octelium.http.message import FieldBlock, MessageError
+from octelium.http.stall import Stall
 from octelium.http.syntax import elements
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class ServerLimits:
     """Between requests."""
     stream_timeout: float = 3600.0
     """Without a byte in either direction while a request is running."""
+    send_timeout: float = 60.0
+    """Without the client taking anything of what waits for it."""
     linger_timeout: float = 2.0
     """For the client to read the last response and stop sending."""
     linger: int = 1 << 20
@@ -83,6 +86,8 @@ class H1Server:
         self._lingering = -1
         self._deadline = inf
         self._head_started = False
+        self._body_deadline = inf
+        self._stall: Stall | None = None
 
     # The asyncio Protocol.
 
@@ -123,13 +128,25 @@ class H1Server:
     def resume_writing(self) -> None:
         """The client takes more."""
         self._writing = True
-        if self._stream is not None and self._stream.receiver is not None:
-            self._stream.receiver.downstream_resumed()
+        self._stall = None
+        if self._stream is not None:
+            if self._stream.receiver is not None:
+                self._stream.receiver.downstream_resumed()
+        elif self._lingering < 0 and not self._transport.is_closing():
+            self.resume_reading()
+            if self._buffer and not self._parsing:
+                data, self._buffer = self._buffer, b""
+                self._advance(data)
 
     # Deadlines and shutdown.
 
     def tick(self, now: float) -> None:
         """Enforce the time-outs."""
+        if (not self._writing or self._transport.is_closing()) and self._takes_nothing(now):
+            self._transport.abort()
+            return
+        if now >= self._body_deadline:
+            self._end_body()
         if now < self._deadline:
             return
         if self._stream is not None or self._lingering >= 0 or self._transport.is_closing():
@@ -138,6 +155,26 @@ class H1Server:
             self._refuse(408)
         else:
             self._close()
+
+    def _takes_nothing(self, now: float) -> bool:
+        """Whether what waits for the client has waited for too long."""
+        pending = self._transport.get_write_buffer_size()
+        if self._stall is None:
+            self._stall = Stall(pending, now)
+        return self._stall.seconds(pending, now) >= self._limits.send_timeout
+
+    def _end_body(self) -> None:
+        """The body did not come in the time that it was given."""
+        self._body_deadline = inf
+        stream = self._stream
+        if self._body is None or stream is None:
+            return
+        answered = stream.state != _NEW
+        self._abort_stream("request body took too long")
+        if answered:
+            self._transport.abort()
+        else:
+            self._refuse(408)
 
     def drain(self) -> None:
         """Close as soon as no request is running."""
@@ -154,7 +191,12 @@ class H1Server:
     def _advance(self, data: bytes) -> None:
         """Serve the requests in `data` for as long as they are answered at once."""
         self._parsing = True
-        while self._stream is None and self._lingering < 0 and not self._transport.is_closing():
+        while (
+            self._stream is None
+            and self._lingering < 0
+            and self._writing
+            and not self._transport.is_closing()
+        ):
             end = data.find(b"\r\n\r\n", 0, self._limits.head)
             if end < 0:
                 if data:
@@ -165,6 +207,9 @@ class H1Server:
             data = self._serve(data, end)
         else:
             self._buffer = data
+            if self._stream is None and not self._writing and not self._transport.is_closing():
+                # Answers are not taken, so no more are given: further requests wait outside.
+                self.pause_reading()
         self._parsing = False
 
     def _await_head(self, data: bytes) -> None:
@@ -206,6 +251,7 @@ class H1Server:
         stream = self._stream = H1Stream(self, head, self.peer, early, complete)
         if body is not None and not body.done:
             self._body = body
+            self._body_deadline = inf
         try:
             self._handler(stream)
         except Exception:  # noqa: BLE001 - a bug in a mode must not take the connection along
@@ -321,6 +367,11 @@ class H1Server:
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
+
+    def limit_body(self, seconds: float) -> None:
+        """The body of the running request is to be complete in so many seconds."""
+        if self._body is not None:
+            self._body_deadline = self._ticker.now + seconds
 
     def start_tunnel(self, stream: H1Stream) -> None:
         """From here bytes are passed as they are."""
@@ -509,6 +560,11 @@ class H1Stream:
         """See `RequestStream.resume_receiving`."""
         if self.connection is not None:
             self.connection.resume_reading()
+
+    def deadline(self, seconds: float) -> None:
+        """See `RequestStream.deadline`."""
+        if self.connection is not None:
+            self.connection.limit_body(seconds)
 
     def upgrade(self) -> None:
         """See `RequestStream.upgrade`."""

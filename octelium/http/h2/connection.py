@@ -77,17 +77,23 @@ class Connection:
         self.send_window = frames.DEFAULT_WINDOW
         self.blocked = False
         """The transport takes no more bodies."""
+        self.deadlines: dict[int, float] = {}
+        """When the bodies of some requests are to be complete, by stream."""
         self.waiting_bytes = 0
         """Body bytes received that handlers have not taken yet."""
         self.closed = False
         """What is in the output is the last; the transport is to be closed after it."""
+        self.halted = False
+        """Frames received wait for the next turn and until the transport takes data."""
         self.last_peer_stream = 0
         self.data_frames = 0
         """DATA frames either way since control frames were last weighed against them."""
         self.heard = False
         """Set by every sign of life; whoever watches for silence clears it."""
+        self.clock = clock
         self._wake = wake
         self._awake = False
+        self._resumable = False
         self._output: list[bytes | memoryview] = []
         self._due: dict[Stream, None] = {}
         self._rest = b""
@@ -139,6 +145,9 @@ class Connection:
             return
         self._awake = True
         self.heard = True
+        if self.halted:
+            self._rest += data
+            return
         try:
             self._receive(data)
         except H2ConnectionError as fault:
@@ -147,6 +156,8 @@ class Connection:
     def turn(self) -> list[bytes | memoryview]:
         """Tell handlers what is due and give what is to be written, in order."""
         self._awake = True
+        if self._resumable:
+            self._resume()
         due = self._due
         while due:
             for stream in list(due):
@@ -155,6 +166,12 @@ class Connection:
         self._settle()
         output, self._output = self._output, []
         self._awake = False
+        if self.halted and not self._resumable:
+            # Only in the next turn, when it is known whether the transport takes this output.
+            self._resumable = True
+            if not self.blocked:
+                self._awake = True
+                self._wake()
         return output
 
     def block(self) -> None:
@@ -167,6 +184,9 @@ class Connection:
         self.heard = True
         self._replies = 0
         self._pump()
+        if self.halted and not self._awake:
+            self._awake = True
+            self._wake()
 
     def lost(self, problem: str) -> None:
         """The transport is gone: every stream fails."""
@@ -280,6 +300,13 @@ class Connection:
 
     # Frames.
 
+    def _resume(self) -> None:
+        """Go on with the frames that wait."""
+        if self.blocked or self.closed:
+            return
+        self.halted = self._resumable = False
+        self.receive(b"")
+
     def _receive(self, data: bytes) -> None:
         if self._rest:
             data = self._rest + data
@@ -303,6 +330,8 @@ class Connection:
             if self.closed:
                 self._rest = b""
                 return
+            if self.halted:
+                break
         self._rest = data[position:]
         if self._starting is not None:
             self._begin_starting()

@@ -11,6 +11,7 @@ from octelium.http.h2.client import ClientConnection
 from octelium.http.h2.frames import ErrorCode
 from octelium.http.h2.server import ServerConnection
 from octelium.http.h2.settings import CLIENT_LIMITS, SERVER_LIMITS
+from octelium.http.stall import Stall
 from octelium.http.tls import TLSLayer
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from octelium.http.ticker import Ticker
 
 _LINGER_BYTES: Final = 1 << 20
-_STREAM_SWEEP: Final = 60.0
+_STREAM_SWEEP: Final = 10.0
 """Seconds between two looks at which streams stand still."""
 
 
@@ -40,6 +41,8 @@ class _Shell(asyncio.Protocol):
         self._core: Connection = None  # type: ignore[assignment]  # made with the connection at the latest
         self._transport: ByteTransport = None  # type: ignore[assignment]  # set by connection_made
         self._ending = False
+        self._held = False
+        self._stall: Stall | None = None
 
     def connection_made(self, transport: ByteTransport | asyncio.BaseTransport) -> None:
         """Send the preface."""
@@ -68,18 +71,35 @@ class _Shell(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The peer takes more."""
+        self._stall = None
         self._core.unblock()
 
     def _wake(self) -> None:
         asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        output = self._core.turn()
+        core = self._core
+        output = core.turn()
         if output and not self._transport.is_closing():
             self._transport.write(output[0] if len(output) == 1 else b"".join(output))  # type: ignore[arg-type]  # a single piece is a whole frame's head or payload
-        if self._core.closed and not self._ending:
+        if core.halted is not self._held:
+            self._hold(core.halted)
+        if core.closed and not self._ending:
             self._ending = True
+            self._hold(False)
             self._close()
+
+    def _hold(self, held: bool) -> None:
+        """Let what the peer sends wait outside, or take it again."""
+        if held is self._held or (held and self._ending):
+            return
+        self._held = held
+        if self._transport.is_closing():
+            return
+        if held:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _close(self) -> None:
         self._transport.close()
@@ -139,6 +159,16 @@ class H2Server(_Shell):
     def tick(self, now: float) -> None:
         """Enforce the time-outs."""
         core = self._core
+        if core.blocked:
+            pending = self._transport.get_write_buffer_size()
+            if self._stall is None:
+                self._stall = Stall(pending, now)
+            quiet = self._stall.seconds(pending, now)
+            if quiet >= self._limits.send_timeout:
+                self._transport.abort()
+                return
+            if not quiet:
+                core.heard = True
         if core.streams and now >= self._sweep:
             self._sweep = now + _STREAM_SWEEP
             core.sweep(now)

@@ -47,6 +47,8 @@ class ServerConnection(Connection):
         self._preface = frames.PREFACE
         self._draining = False
         self._last_call = False
+        self._halt_at = limits.max_streams
+        """Value of `served` at which the turn has brought enough."""
 
     def receive(self, data: bytes) -> None:
         """See `Connection.receive`; the preface comes first."""
@@ -75,13 +77,46 @@ class ServerConnection(Connection):
 
     def sweep(self, now: float) -> None:
         """Reset the streams on which nothing has passed for too long."""
+        if self.deadlines:
+            self._end_late_bodies(now)
+        limits = self.limits
         for stream in list(self.streams.values()):
             if stream.active:
                 stream.active = False
                 stream.still_since = now
-            elif now - stream.still_since > self.limits.stream_timeout:
+                continue
+            # While the transport is blocked it is not the stream's window that holds it back.
+            held = stream.has_backlog() and not self.blocked
+            if now - stream.still_since > (
+                limits.window_timeout if held else limits.stream_timeout
+            ):
                 self.reset_stream(stream, ErrorCode.CANCEL)
                 self._guard(stream, partial(stream.fail, Cause.LOST, "stream timed out"))
+
+    def _end_late_bodies(self, now: float) -> None:
+        """End the requests whose bodies did not come in the time that they were given."""
+        self._prune_deadlines()
+        for number in [key for key, deadline in self.deadlines.items() if now >= deadline]:
+            stream = self.streams[number]
+            code = ErrorCode.CANCEL
+            if isinstance(stream, ServerStream) and not stream.answered:
+                self._refuse(number, 408)
+                code = ErrorCode.NO_ERROR
+            self.reset_stream(stream, code)
+            self._guard(stream, partial(stream.fail, Cause.LOST, "request body took too long"))
+
+    def _prune_deadlines(self) -> None:
+        streams = self.streams
+        self.deadlines = {
+            number: deadline
+            for number, deadline in self.deadlines.items()
+            if number in streams and not streams[number].remote_closed
+        }
+
+    def _has_enough_bodies(self) -> bool:
+        """Whether as many requests with deadlines are under way as may be."""
+        self._prune_deadlines()
+        return len(self.deadlines) >= self.limits.limited_bodies
 
     def _refuse_new(self) -> None:
         self._last_call = True
@@ -101,6 +136,7 @@ class ServerConnection(Connection):
             self._refuse_new()
 
     def _settle(self) -> None:
+        self._halt_at = self.served + self.limits.max_streams
         if self._last_call and not self.streams and not self.closed:
             self.closed = True
 
@@ -121,8 +157,15 @@ class ServerConnection(Connection):
         if self._last_call or len(self.streams) >= self.limits.max_streams:
             self.heads.skip(block)
             raise H2StreamError(ErrorCode.REFUSED_STREAM, "too many streams")
+        if self.deadlines and not end and self._has_enough_bodies():
+            self.heads.skip(block)
+            raise H2StreamError(ErrorCode.REFUSED_STREAM, "too many slow bodies")
         head = self.heads.request(block, end=end)
         self.served += 1
+        if self.blocked or self.served >= self._halt_at:
+            # Answers are not taken, or come faster than they are written: neither may they pile
+            # up here, nor may one client have the loop for long.
+            self.halted = True
         request = ServerStream(self, number, head)
         self.streams[number] = request
         self._begin(request, end=end)
@@ -140,6 +183,8 @@ class ServerConnection(Connection):
         stream = self.streams.get(number)
         if fault.status and (not isinstance(stream, ServerStream) or not stream.answered):
             self._refuse(number, fault.status)
+        if self.blocked:
+            self.halted = True
         super()._on_stream_fault(number, fault)
 
     def _broken(self, stream: Stream) -> None:
@@ -203,6 +248,11 @@ class ServerStream(Stream):
     def reset(self) -> None:
         """See `exchange.RequestStream`."""
         self._reset(ErrorCode.INTERNAL_ERROR)
+
+    def deadline(self, seconds: float) -> None:
+        """See `exchange.RequestStream`."""
+        if not self.remote_closed:
+            self.connection.deadlines[self.number] = self.connection.clock() + seconds
 
     def upgrade(self) -> None:
         """HTTP/2 has no upgrades (RFC 9113, section 8.6): `head.upgrade` is always None.

@@ -56,6 +56,12 @@ class Limits:
     """Time it has to answer; on a slow line what was sent before goes first."""
     stream_timeout: float = 3600
     """Time without DATA either way until a stream is reset."""
+    window_timeout: float = 300
+    """The same while what we have to send waits for a window."""
+    send_timeout: float = 60
+    """Time without the peer taking anything of what waits in the transport."""
+    limited_bodies: int = 16
+    """Requests under way at once whose bodies have a deadline; further ones are refused."""
     linger: float = 2
     """Time for the peer to read the last bytes and close."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -350,11 +351,125 @@ def test_reading_goes_on_after_a_paused_request() -> None:
     assert server.wire.is_reading()
 
 
-def test_a_full_buffer_is_told_to_the_next_request() -> None:
-    server = Server()
-    server.codec.pause_writing()
+def test_a_buffer_that_the_handler_fills_before_it_listens() -> None:
+    requests: list[Request] = []
+
+    def handler(stream: RequestStream) -> None:
+        stream.send_head(200, EMPTY)
+        server.codec.pause_writing()
+        requests.append(Request(stream))
+
+    server = Server(handler)
     server.send(GET)
-    assert server.requests[0].is_paused()
+    assert requests[0].is_paused()
+
+
+def test_while_answers_are_not_taken_requests_wait() -> None:
+    server = Server(answer_ok)
+    server.codec.pause_writing()
+    assert server.send(GET * 3) == b""
+    assert not server.wire.is_reading()
+    server.codec.resume_writing()
+    assert server.wire.take().count(b"HTTP/1.1 200") == 3
+    assert server.wire.is_reading()
+    assert server.send(GET).count(b"HTTP/1.1 200") == 1
+
+
+def test_a_buffer_that_fills_between_pipelined_requests() -> None:
+    def handler(stream: RequestStream) -> None:
+        server.codec.pause_writing()
+        Request(stream).answer()
+
+    server = Server(handler)
+    assert server.send(GET * 3 + GET[:9]).count(b"HTTP/1.1 200") == 1
+    assert not server.wire.is_reading()
+    for _ in range(2):
+        server.codec.resume_writing()
+        assert server.wire.take().count(b"HTTP/1.1 200") == 1
+        assert not server.wire.is_reading()
+    server.codec.resume_writing()
+    assert server.wire.is_reading()
+    assert server.send(GET[9:]).count(b"HTTP/1.1 200") == 1
+
+
+def test_an_answer_that_ends_while_the_client_takes_nothing() -> None:
+    server = Server()
+    server.send(GET * 2)
+    server.codec.pause_writing()
+    server.requests[0].answer()
+    assert len(server.requests) == 1
+    assert not server.wire.is_reading()
+    server.codec.resume_writing()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_client_that_takes_nothing_is_cut(running: bool) -> None:
+    server = Server()
+    server.send(GET)
+    if not running:
+        server.requests[0].answer()
+    server.codec.pause_writing()
+    server.wire.pending = 1000
+    server.pass_time(0)
+    server.wire.pending = 900
+    server.pass_time(50)
+    server.pass_time(109)
+    assert not server.wire.was_aborted()
+    server.pass_time(110)
+    assert server.wire.was_aborted()
+
+
+def test_a_client_that_does_not_take_the_end_is_cut() -> None:
+    server = Server(answer_ok)
+    server.wire.pending = 100
+    server.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    server.pass_time(0)
+    server.pass_time(59)
+    assert not server.wire.was_aborted()
+    server.pass_time(60)
+    assert server.wire.was_aborted()
+
+
+def test_a_body_that_does_not_come_in_its_time() -> None:
+    server = Server()
+    server.send(POST + b"he")
+    server.requests[0].stream.deadline(30)
+    server.send(b"l")
+    server.pass_time(29)
+    assert server.wire.take() == b""
+    server.pass_time(30)
+    assert server.wire.take().startswith(b"HTTP/1.1 408 ")
+    assert server.wire.ended
+    assert server.requests[0].aborted
+
+
+def test_a_body_that_does_not_come_though_the_answer_began() -> None:
+    server = Server()
+    server.send(POST + b"he")
+    server.requests[0].stream.send_head(200, EMPTY)
+    server.requests[0].stream.deadline(30)
+    server.pass_time(30)
+    assert server.requests[0].aborted
+    assert server.wire.was_aborted()
+
+
+@pytest.mark.parametrize("way", ["lifted", "complete", "bodiless", "next"])
+def test_a_deadline_that_does_not_matter(way: str) -> None:
+    server = Server()
+    server.send(GET if way == "bodiless" else POST + b"he")
+    server.requests[0].stream.deadline(30)
+    if way == "lifted":
+        server.requests[0].stream.deadline(math.inf)
+    elif way == "complete":
+        server.send(b"llo")
+    elif way == "next":
+        server.send(b"llo")
+        server.requests[0].answer()
+        server.send(POST)
+    server.pass_time(31)
+    assert not server.wire.ended
+    assert server.requests[-1].aborted is None
 
 
 def test_reset() -> None:

@@ -30,6 +30,7 @@ class Wire(asyncio.Transport):
         self.aborted = False
         self.half_closed = False
         self.reading = True
+        self.pending = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self.closing:
@@ -55,6 +56,9 @@ class Wire(asyncio.Transport):
 
     def is_reading(self) -> bool:
         return self.reading
+
+    def get_write_buffer_size(self) -> int:
+        return self.pending
 
     def pause_reading(self) -> None:
         self.reading = False

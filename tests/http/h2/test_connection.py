@@ -198,6 +198,32 @@ class TestFloods:
         found = client.send(frame(frames.PING, 0, 0, b"\0" * 8) * 1200)
         assert goaway_code(found) == ErrorCode.ENHANCE_YOUR_CALM
 
+    def test_requests_whose_answers_are_not_taken_wait(self) -> None:
+        def answer(stream: RequestStream) -> None:
+            Request(stream).stream.send_head(404, TEXT, end=True)
+
+        client = RawClient(handler=answer)
+        client.core.block()
+        found = []
+        for number in range(1, 401, 2):
+            found += client.headers(number, GET)
+        assert len(found) == client.core.served == 1
+        client.core.unblock()
+        for _ in range(4):
+            found += client.turn()
+        assert [frame.number for frame in found] == list(range(1, 401, 2))
+        assert client.core.served == 200
+
+    def test_refusals_that_are_not_taken_hold_back_what_follows(self) -> None:
+        client = RawClient()
+        client.core.block()
+        for number in range(1, 401, 2):
+            client.headers(number, [*GET, (b"connection", b"close")])
+        assert client.core.last_peer_stream == 1
+        client.core.unblock()
+        client.turn()
+        assert client.core.last_peer_stream == 399
+
 
 class Link:
     """A client core and a server core, joined byte by byte as chance has it."""

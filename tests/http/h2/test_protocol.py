@@ -277,6 +277,8 @@ class Transport:
         self.written = b""
         self.state = "open"
         self.writes = 0
+        self.pending = 0
+        self.reading = True
 
     def write(self, data: bytes) -> None:
         assert self.state == "open"
@@ -302,10 +304,17 @@ class Transport:
     def is_closing(self) -> bool:
         return self.state in {"closed", "aborted"}
 
-    def pause_reading(self) -> None:
-        raise AssertionError("flow control is per stream")
+    def get_write_buffer_size(self) -> int:
+        return self.pending
 
-    resume_reading = pause_reading
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_reading(self) -> bool:
+        return self.reading
 
 
 GREETING = frames.PREFACE + frames.settings([])
@@ -396,6 +405,63 @@ class TestServer:
         session.shell.connection_lost(None)
         assert session.requests[0].aborted is not None
         assert len(session.ticker) == 0
+
+    async def test_a_client_that_takes_nothing_waits_outside_and_is_cut(self) -> None:
+        session = Session()
+        session.greet()
+        session.get(1)
+        session.shell.pause_writing()
+        session.transport.pending = 1000
+        session.get(3)
+        assert not session.transport.is_reading()
+        session.shell.resume_writing()
+        await asyncio.sleep(0)
+        assert session.transport.is_reading()
+        session.shell.pause_writing()
+        now = 5.0
+        session.shell.tick(now)
+        session.transport.pending = 900
+        session.shell.tick(now + 50)
+        session.shell.tick(now + 109)
+        assert session.transport.state == "open"
+        session.shell.tick(now + 110)
+        assert session.transport.state == "aborted"
+
+    async def test_while_the_client_takes_something_it_need_not_say_that_it_lives(self) -> None:
+        session = Session()
+        session.greet()
+        session.get(1)
+        session.shell.pause_writing()
+        for second in range(300):
+            session.transport.pending = 10_000 - second
+            session.shell.tick(second)
+        assert session.transport.state == "open"
+
+    async def test_one_read_with_more_requests_than_a_client_may_send(self) -> None:
+        session = Session()
+        session.greet()
+        stream = b"".join(
+            frames.headers(number, GET_BLOCK, end=True, max_frame=16_384)
+            for number in range(1, 501, 2)
+        )
+
+        def answer(stream: RequestStream) -> None:
+            session.requests.append(Request(stream))
+            stream.send_head(200, TEXT, end=True)
+
+        session.shell._core.handler = answer
+        session.shell.data_received(stream)
+        assert len(session.requests) == SERVER_LIMITS.max_streams
+        assert len(split(session.transport.take())) == SERVER_LIMITS.max_streams
+        session.shell.pause_writing()
+        await asyncio.sleep(0)
+        assert len(session.requests) == SERVER_LIMITS.max_streams
+        assert not session.transport.is_reading()
+        session.shell.resume_writing()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(session.requests) == 250
+        assert session.transport.is_reading()
 
     async def test_after_a_fault_the_rest_is_read_and_thrown_away(self) -> None:
         session = Session()

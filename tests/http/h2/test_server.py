@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -327,6 +328,52 @@ class TestLimits:
         assert reset_code(found, 1) == ErrorCode.CANCEL
         assert still.aborted == "stream timed out"
         assert moving.aborted is None
+
+    def test_what_waits_for_a_window_has_less_time(self) -> None:
+        client = RawClient(settings=[(Setting.INITIAL_WINDOW_SIZE, 0)])
+        full, empty = client.get(1), client.get(3)
+        for request in (full, empty):
+            request.stream.send_head(200, TEXT)
+        full.stream.send_data(b"x")
+        client.core.sweep(0)
+        client.core.sweep(300)
+        assert len(client.core.streams) == 2
+        client.core.sweep(301)
+        assert full.aborted == "stream timed out"
+        assert empty.aborted is None
+
+    def test_bodies_that_do_not_come_in_their_time(self) -> None:
+        client = RawClient()
+        silent, answered, lifted, done = (client.post(number) for number in (1, 3, 5, 7))
+        answered.stream.send_head(200, TEXT)
+        for request in (silent, answered, lifted, done):
+            request.stream.deadline(30)
+        lifted.stream.deadline(math.inf)
+        client.data(1, b"x")
+        client.data(7, b"x", end=True)
+        client.core.sweep(client.clock.now + 29)
+        assert client.turn() == []
+        client.core.sweep(client.clock.now + 30)
+        found = client.turn()
+        assert client.fields(found[0])[0] == (b":status", b"408")
+        assert reset_code(found[:2], 1) == ErrorCode.NO_ERROR
+        assert reset_code(found[2:], 3) == ErrorCode.CANCEL
+        aborted = [request.aborted for request in (silent, answered, lifted, done)]
+        assert aborted == ["request body took too long"] * 2 + [None] * 2
+
+    def test_few_bodies_with_deadlines_at_once(self) -> None:
+        def handler(stream: RequestStream) -> None:
+            client.requests.append(Request(stream))
+            stream.deadline(30)
+
+        client = RawClient(replace(SERVER_LIMITS, limited_bodies=4), handler)
+        for number in range(1, 9, 2):
+            client.post(number)
+        assert reset_code(client.headers(9, POST, end=False), 9) == ErrorCode.REFUSED_STREAM
+        client.get(11)
+        client.data(3, b"x", end=True)
+        client.post(13)
+        assert reset_code(client.headers(15, POST, end=False), 15) == ErrorCode.REFUSED_STREAM
 
 
 class TestDrain:
