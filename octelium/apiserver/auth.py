@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from octelium.apiserver.rpc import Limits
 from octelium.identity.scopes import ScopeError
 from octelium.identity.sessions import Downstream
 from octelium.schema.errors import Invalid
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DESCRIPTOR = auth.DESCRIPTOR.services_by_name["MainService"]
 MAX_REQUEST_BYTES = 200 << 10
+LIMITS = Limits(calls=256, waiting=128, seconds=15.0, message_bytes=256 << 10)
+"""Of the server for this service alone, which anybody may call."""
 
 
 class AuthService:

@@ -24,6 +24,7 @@ import grpc.aio
 from google.protobuf import json_format, message_factory
 from google.protobuf.message import DecodeError, Message
 
+from octelium.apiserver.waiting import Waiting, origin_of
 from octelium.identity.errors import AuthenticationError
 from octelium.schema.errors import Invalid, InvalidDocuments
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -37,24 +38,51 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-MAX_RECEIVE = 16 << 20
-"""Largest request of any service, in bytes; a binding may set a lower limit."""
 _MAX_METADATA = 64 << 10
-_MAX_CALLS = 1024
+_MAX_STREAMS = 1024
 _MAX_STATUS_TEXT = 3000
 """Characters; a status travels in a header field and peers cap those at 8 KiB."""
 _INTERNAL = "Internal error"
 
-OPTIONS: Sequence[tuple[str, int]] = (
-    ("grpc.max_receive_message_length", MAX_RECEIVE),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_metadata_size", _MAX_METADATA),
-    ("grpc.absolute_max_metadata_size", _MAX_METADATA),
-    ("grpc.max_concurrent_streams", _MAX_CALLS),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.so_reuseport", 0),
-)
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What all callers of one server may take together.
+
+    Services that anybody may call get a server, a socket and limits of their own, so that nobody
+    keeps others from the rest of the API.
+    """
+
+    calls: int = 1024
+    """Calls at a time; more are refused at once, to be tried again."""
+    waiting: int = 512
+    """Of these, calls whose request has not arrived. The longest silent one makes room."""
+    seconds: float = 60.0
+    """In which a request must have arrived."""
+    message_bytes: int = 20 << 20
+    """Largest message that is read. More than any binding allows, because gRPC itself refuses
+    what is larger with RESOURCE_EXHAUSTED, and official clients send such a request again."""
+
+    def options(self) -> list[tuple[str, int]]:
+        """As options of a gRPC server.
+
+        Compressed messages are refused: no official client sends any, and their size is only
+        known when they have been unpacked.
+        """
+        return [
+            ("grpc.max_receive_message_length", self.message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_metadata_size", _MAX_METADATA),
+            ("grpc.absolute_max_metadata_size", _MAX_METADATA),
+            ("grpc.max_concurrent_streams", _MAX_STREAMS),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+            ("grpc.so_reuseport", 0),
+            ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
+        ]
+
+
+_IDENTITY_ONLY = 1 << grpc.Compression.NoCompression
 
 
 class ApiError(Exception):
@@ -149,12 +177,18 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
 
 
 class ApiServer:
-    """The gRPC server of the control process."""
+    """A gRPC server of the control process."""
 
-    def __init__(self, bindings: Sequence[Binding], *, publish: Publish) -> None:
-        self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS)
+    def __init__(
+        self, bindings: Sequence[Binding], *, publish: Publish, limits: Limits | None = None
+    ) -> None:
+        limits = limits or Limits()
+        self._server = grpc.aio.server(
+            options=limits.options(), maximum_concurrent_rpcs=limits.calls
+        )
+        waiting = Waiting(limits.waiting, limits.seconds)
         self._server.add_generic_rpc_handlers(
-            tuple(_generic_handler(binding, publish) for binding in bindings)
+            tuple(_generic_handler(binding, publish, waiting) for binding in bindings)
         )
 
     def listen(self, path: Path) -> None:
@@ -184,9 +218,11 @@ class ApiServer:
         await self._server.stop(grace)
 
 
-def _generic_handler(binding: Binding, publish: Publish) -> grpc.GenericRpcHandler:
+def _generic_handler(
+    binding: Binding, publish: Publish, waiting: Waiting
+) -> grpc.GenericRpcHandler:
     handlers = {
-        method.name: _method_handler(binding, method, publish)
+        method.name: _method_handler(binding, method, publish, waiting)
         for method in binding.descriptor.methods
     }
     return grpc.method_handlers_generic_handler(binding.descriptor.full_name, handlers)
@@ -212,7 +248,7 @@ async def _unimplemented_stream(_request: object, call: Call) -> AsyncIterator[M
 
 
 def _method_handler(
-    binding: Binding, method: MethodDescriptor, publish: Publish
+    binding: Binding, method: MethodDescriptor, publish: Publish, waiting: Waiting
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
     function = _find(binding.implementation, method_name(method.name))
     server_streaming = bool(method.server_streaming)
@@ -222,13 +258,16 @@ def _method_handler(
         request_class=message_factory.GetMessageClass(method.input_type),
         max_request_bytes=binding.max_request_bytes,
         publish=publish,
+        waiting=waiting,
     )
-    # Requests and replies pass as bytes, so that a bad one gets a status of ours.
+    # Requests and replies pass as bytes, so that a bad one gets a status of ours. A single request
+    # is read as a stream of one, the same on the wire: gRPC would wait for it without end before
+    # it called us.
     match bool(method.client_streaming), server_streaming:
         case False, False:
-            return grpc.unary_unary_rpc_method_handler(runner.unary_unary)
+            return grpc.stream_unary_rpc_method_handler(runner.unary_unary)
         case False, True:
-            return grpc.unary_stream_rpc_method_handler(runner.unary_stream)
+            return grpc.stream_stream_rpc_method_handler(runner.unary_stream)
         case True, False:
             return grpc.stream_unary_rpc_method_handler(runner.stream_unary)
         case _:
@@ -247,21 +286,22 @@ class _Runner:
     request_class: type[Message]
     max_request_bytes: int
     publish: Publish
+    waiting: Waiting
 
-    async def unary_unary(self, data: bytes, context: Context) -> bytes:
+    async def unary_unary(self, _items: object, context: Context) -> bytes:
         call = _call(self.path, context)
         try:
-            reply = await self.function(self._parse(data), call)
+            reply = await self.function(await self._receive(call, context), call)
             await self.publish()
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             return await self._fail(error, call, context)
         await _send_header(call, context)
         return _serialized(reply)
 
-    async def unary_stream(self, data: bytes, context: Context) -> AsyncIterator[bytes]:
+    async def unary_stream(self, _items: object, context: Context) -> AsyncIterator[bytes]:
         call = _call(self.path, context)
         try:
-            request = self._parse(data)
+            request = await self._receive(call, context)
         except ApiError as error:
             await self._fail(error, call, context)
             return
@@ -297,6 +337,19 @@ class _Runner:
                     yield _serialized(reply)
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             await self._fail(error, call, context, opened=opened)
+
+    async def _receive(self, call: Call, context: Context) -> Message:
+        """The one request of a call."""
+        try:
+            async with self.waiting.place(call.session_uid or origin_of(call.client_address)):
+                data = await context.read()
+        except TimeoutError as error:
+            raise ApiError(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "the request did not arrive in time"
+            ) from error
+        if not isinstance(data, bytes):  # grpc.aio.EOF
+            raise ApiError(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a request")
+        return self._parse(data)
 
     def _parse(self, data: bytes) -> Message:
         if len(data) > self.max_request_bytes:

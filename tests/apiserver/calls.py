@@ -9,7 +9,7 @@ import grpc.aio
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message_factory import GetMessageClass
 
-from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.apiserver.rpc import ApiServer, Binding, Limits
 from octelium.store.metadata import reference
 
 if TYPE_CHECKING:
@@ -58,13 +58,15 @@ def as_session(session: core.Session) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def serving(binding: Binding, directory: Path) -> AsyncIterator[Calls]:
+async def serving(
+    binding: Binding, directory: Path, limits: Limits | None = None
+) -> AsyncIterator[Calls]:
     path = directory / "api.sock"
     async with grpc.aio.insecure_channel(
         f"unix:{path}", options=[("grpc.primary_user_agent", "octelium-cli/0.9.0")]
     ) as channel:
         calls = Calls(channel, binding)
-        server = ApiServer([binding], publish=calls.publish)
+        server = ApiServer([binding], publish=calls.publish, limits=limits)
         server.listen(path)
         await server.start()
         try:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from grpc.aio import AioRpcError
 
-from octelium.apiserver.auth import DESCRIPTOR, MAX_REQUEST_BYTES, AuthService
+from octelium.apiserver.auth import DESCRIPTOR, LIMITS, MAX_REQUEST_BYTES, AuthService
 from octelium.apiserver.rpc import Binding
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import auth_v1_pb2 as auth
@@ -35,7 +35,7 @@ async def cluster_fixture(tmp_path: Path) -> AsyncIterator[Cluster]:
 @pytest_asyncio.fixture(name="calls")
 async def calls_fixture(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Calls]:
     binding = Binding(DESCRIPTOR, AuthService(cluster.authentication), MAX_REQUEST_BYTES)
-    async with serving(binding, tmp_path) as calls:
+    async with serving(binding, tmp_path, LIMITS) as calls:
         yield calls
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import stat
+import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -16,6 +18,7 @@ from octelium.apiserver.rpc import (
     ApiServer,
     Binding,
     Call,
+    Limits,
     method_name,
     status_of,
 )
@@ -358,6 +361,125 @@ async def test_both_sides_may_stream(peer: Peer) -> None:
         assert await stream.read() == user.ConnectResponse()
     await stream.done_writing()
     assert await stream.read() is grpc.aio.EOF
+
+
+CREATE = "/octelium.api.main.core.v1.MainService/CreateUser"
+TIGHT = Limits(calls=8, waiting=4, seconds=0.2, message_bytes=2000)
+
+
+@asynccontextmanager
+async def tight(directory: Path, limits: Limits) -> AsyncIterator[tuple[Peer, CoreDouble]]:
+    core_double = CoreDouble()
+    binding = Binding(CORE, core_double, max_request_bytes=1000)
+    server = ApiServer([binding], publish=Published(), limits=limits)
+    server.listen(directory / "tight.sock")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"unix:{directory / 'tight.sock'}") as channel:
+        yield Peer(channel), core_double
+    await server.stop(0)
+
+
+def silent(peer: Peer, session: str = "") -> Any:
+    """A call that opens and sends nothing."""
+    metadata = (("x-octelium-session-uid", session),) if session else ()
+    return peer.channel.stream_unary(CREATE)(metadata=metadata)
+
+
+async def test_a_silent_call_is_ended(tmp_path: Path) -> None:
+    async with tight(tmp_path, TIGHT) as (peer, core_double):
+        seen = await refused(silent(peer))
+        assert (seen.code().name, seen.details()) == (
+            "DEADLINE_EXCEEDED",
+            "the request did not arrive in time",
+        )
+        assert core_double.calls == []
+
+
+async def test_a_call_without_a_request_is_invalid(peer: Peer, running: Running) -> None:
+    call: Any = peer.channel.stream_unary(CREATE)()
+    await call.done_writing()
+    seen = await refused(call)
+    assert (seen.code().name, seen.details()) == (
+        "INVALID_ARGUMENT",
+        "the call ended without a request",
+    )
+    assert running.core.calls == []
+
+
+async def test_silent_calls_keep_nobody_out(tmp_path: Path) -> None:
+    """Ten times as many as may wait, whoever makes them; those that speak are served."""
+    limits = Limits(calls=8, waiting=4, seconds=60.0)
+    async with tight(tmp_path, limits) as (peer, _):
+        calls: list[Any] = []
+        for number in range(40):
+            calls.append(silent(peer, session=f"s-{number}"))
+            await calls[-1].wait_for_connection()
+            reply = await peer.core("CreateUser")(core.User(), timeout=5)
+            assert reply.metadata.uid == "u"
+        assert sum(call.done() for call in calls) >= 30
+        for call in calls:
+            call.cancel()
+
+
+async def test_a_caller_who_hangs_up_before_the_request_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with tight(tmp_path, Limits()) as (peer, core_double):
+        call: Any = silent(peer)
+        await call.wait_for_connection()
+        await peer.core("CreateUser")(core.User())
+        call.cancel()
+        await peer.core("CreateUser")(core.User())
+        assert len(core_double.calls) == 2
+    rooms = ("octelium", "grpc")  # not asyncio: gRPC's poller remembers the loops of other tests
+    assert not [one for one in caplog.records if one.name.startswith(rooms) and one.levelno > 30]
+
+
+@pytest.mark.parametrize("size", [100, 50 << 20])
+async def test_compressed_requests_are_refused_unread(tmp_path: Path, size: int) -> None:
+    async with tight(tmp_path, Limits()) as (peer, core_double):
+        request = core.User()
+        request.metadata.description = "x" * size
+        call = peer.core("CreateUser")(request, compression=grpc.Compression.Gzip)
+        assert (await refused(call)).code() is grpc.StatusCode.UNIMPLEMENTED
+        assert core_double.calls == []
+
+
+COMPRESSED = """
+import asyncio, sys
+from pathlib import Path
+from octelium.apiserver.rpc import ApiServer
+import grpc.aio
+
+async def main():
+    server = ApiServer([], publish=None)
+    server.listen(Path(sys.argv[1]))
+    await server.start()
+    async with grpc.aio.insecure_channel("unix:" + sys.argv[1]) as channel:
+        try:
+            await channel.unary_unary("/a.B/C")(b"x" * 100, compression=grpc.Compression.Gzip)
+        except grpc.aio.AioRpcError as error:
+            print(error.code().name)
+    await server.stop(0)
+
+asyncio.run(main())
+"""
+
+
+async def test_refusals_of_grpc_itself_fill_no_log(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", COMPRESSED, str(tmp_path / "api.sock")),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert await process.communicate() == (b"UNIMPLEMENTED\n", b"")
+
+
+async def test_what_gets_a_status_of_ours_is_not_to_be_sent_again(tmp_path: Path) -> None:
+    """RESOURCE_EXHAUSTED comes only beyond what any client means to send."""
+    async with tight(tmp_path, TIGHT) as (peer, _):
+        for size, code in ((1001, "INVALID_ARGUMENT"), (2001, "RESOURCE_EXHAUSTED")):
+            assert (await refused(peer.core("CreateUser")(b"\x00" * size))).code().name == code
 
 
 async def test_the_socket_is_private_and_replaces_a_stale_one(tmp_path: Path) -> None:
