@@ -197,10 +197,11 @@ class FieldBlock:
     `transfer-encoding`, `keep-alive`, `upgrade`, `proxy-connection`, no `host` in requests;
     `te: trailers` may stand. `content-length`, if present, is the body's exact length, and
     `content_length` is its number, else None. `h1` are the lines of HTTP/1.1, each ended by CR LF,
-    without the empty line; `h2` is a place for HTTP/2 to keep its own wire form.
+    without the empty line; `h2` is a place for HTTP/2 to keep its own wire form, `binding` one for
+    whether an upstream may take the fields as the identity of the connection.
     """
 
-    __slots__ = ("content_length", "h1", "h2")
+    __slots__ = ("binding", "content_length", "h1", "h2")
 
     def __init__(self, fields: Iterable[Field]) -> None:
         fields = tuple(fields)
@@ -208,6 +209,7 @@ class FieldBlock:
         length = next((value for name, value in fields if name == b"content-length"), None)
         self.content_length: int | None = None if length is None else int(length)
         self.h2: Any = None
+        self.binding: bool | None = None
 
     @classmethod
     def of_lines(cls, lines: bytes, content_length: int | None) -> FieldBlock:
@@ -216,6 +218,7 @@ class FieldBlock:
         block.h1 = lines
         block.content_length = content_length
         block.h2 = None
+        block.binding = None
         return block
 
     @property

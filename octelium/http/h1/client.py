@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.h1.bodies import Body, ChunkedBody, CloseBody, LengthBody
-from octelium.http.h1.responses import Framing, parse_response, persists
+from octelium.http.h1.responses import Framing, binds_connection, parse_response, persists
 from octelium.http.message import MessageError, ResponseHead
 
 if TYPE_CHECKING:
@@ -134,6 +134,12 @@ class H1Client(asyncio.Protocol):
         self._informational = 0
         self._served += 1
         block = request.block
+        if block.binding is not False:
+            if block.binding is None:
+                block.binding = binds_connection(block.h1)
+            if block.binding:
+                # From here the connection may be somebody: it is closed instead of used again.
+                self._released = H1Client.close
         tail = b"\r\n"
         if request.upgrade is not None:
             tail = b"Connection: Upgrade\r\nUpgrade: %b\r\n\r\n" % request.upgrade

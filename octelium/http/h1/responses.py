@@ -14,6 +14,9 @@ _status_line = re.compile(
 ).fullmatch
 
 
+_BINDING: Final = (b"negotiate", b"ntlm")
+_MAX_LINE: Final = 4096
+"""Bytes of the longest status line that is taken."""
 _REMEMBERED_LINE: Final = 128
 """Bytes of the longest status line that is worth remembering."""
 
@@ -24,6 +27,7 @@ class Framing(NamedTuple):
     chunked: bool
     content_length: int | None
     close: bool
+    """The connection ends with it, or may be bound to a user by what follows."""
     keep_alive: bool
 
 
@@ -39,7 +43,27 @@ def _frame(block: HeaderBlock) -> Framing:
         raise MessageError("more than one Content-Length", 502)
     number = None if length is None else parse_length(length)
     options = connection_options(block)
-    return Framing(coding is not None, number, b"close" in options, b"keep-alive" in options)
+    close = b"close" in options or (
+        b"www-authenticate" in block.index
+        and any(
+            scheme in challenge.lower()
+            for challenge in block.all(b"www-authenticate")
+            for scheme in _BINDING
+        )
+    )
+    return Framing(coding is not None, number, close, b"keep-alive" in options)
+
+
+def binds_connection(lines: bytes) -> bool:
+    """Whether a request with these field lines may log the connection itself in.
+
+    Servers that take Negotiate or NTLM often treat whatever comes later on the same connection as
+    coming from the same user (RFC 4559, section 6), so it must never serve another client.
+    """
+    lines = lines.lower()
+    return b"authorization: n" in lines and any(
+        b"authorization: " + scheme in lines for scheme in _BINDING
+    )
 
 
 @lru_cache(maxsize=256)
@@ -50,7 +74,7 @@ def _split_line(line: bytes) -> tuple[int, int, bytes]:
         MessageError: it is none.
     """
     match = _status_line(line)
-    if match is None:
+    if match is None or len(line) > _MAX_LINE:
         raise MessageError("malformed status line", 502)
     return 11 if match[1] == b"1.1" else 10, int(match[2]), match[3] or b""
 
@@ -67,8 +91,8 @@ def parse_response(line: bytes, block: HeaderBlock) -> tuple[ResponseHead, Frami
     known: tuple[ResponseHead, Framing] | None = block.derived.get(line)
     if known is not None:
         return known
-    split = _split_line if len(line) <= _REMEMBERED_LINE else _split_line.__wrapped__
-    version, status, reason = split(line)
+    memorable = len(line) <= _REMEMBERED_LINE
+    version, status, reason = (_split_line if memorable else _split_line.__wrapped__)(line)
     framing = _frame(block)
     if version < 11 and framing.chunked:
         raise MessageError("Transfer-Encoding in HTTP/1.0", 502)
@@ -76,7 +100,8 @@ def parse_response(line: bytes, block: HeaderBlock) -> tuple[ResponseHead, Frami
     # RFC 9112, section 6.3: these never have a body, whatever their fields say.
     has_body = not (length == 0 or status < 200 or status in {204, 304})
     head = ResponseHead(status, block, version, length if has_body else 0, has_body, reason)
-    block.remember(line, (head, framing))
+    if memorable:
+        block.remember(line, (head, framing))
     return head, framing
 
 

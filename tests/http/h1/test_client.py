@@ -160,6 +160,7 @@ def test_what_is_not_safely_http(data: bytes) -> None:
         OK + b"extra",
         OK.replace(b"200 OK", b"200 OK\r\nConnection: close"),
         OK.replace(b"1.1", b"1.0"),
+        OK.replace(b"200 OK", b"401 x\r\nWWW-Authenticate: NTLM"),
         b"HTTP/1.1 204 No Content\r\n\r\nbody",
         CHUNKED + b"0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
     ],
@@ -170,6 +171,28 @@ def test_connections_that_are_not_used_again(data: bytes) -> None:
     assert response.is_complete()
     assert upstream.released == []
     assert upstream.wire.closing
+
+
+@pytest.mark.parametrize("value", [b"Negotiate YII=", b"NTLM TlRM", b"nEGOTIATE x"])
+def test_a_connection_that_somebody_logged_in(value: bytes) -> None:
+    upstream = Upstream()
+    upstream.exchange(OK)
+    assert upstream.released == [upstream.codec]
+    response = upstream.request(block=FieldBlock([(b"authorization", value)]))
+    upstream.send(OK)
+    assert response.is_complete()
+    assert upstream.released == [upstream.codec]
+    assert upstream.wire.closing
+    assert not upstream.codec.available()
+
+
+def test_a_login_of_the_request_alone() -> None:
+    upstream = Upstream()
+    block = FieldBlock([(b"authorization", b"Bearer Negotiate")])
+    for count in (1, 2):
+        upstream.request(block=block)
+        upstream.send(OK)
+        assert len(upstream.released) == count
 
 
 def test_a_response_before_the_request_was_sent() -> None:

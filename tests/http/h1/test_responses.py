@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.http.h1.responses import parse_response, persists
+from octelium.http.h1.responses import binds_connection, parse_response, persists
 from octelium.http.message import MessageError
 from octelium.http.section import parse_section
 
@@ -15,6 +15,46 @@ def test_a_response() -> None:
     assert (head.status, head.version, head.reason) == (200, 11, b"All right")
     assert (head.content_length, head.has_body) == (5, True)
     assert persists(head, framing)
+
+
+def test_long_status_lines_are_not_remembered() -> None:
+    block = parse_section(b"X: y\r\n")
+    for number in range(10):
+        line = b"HTTP/1.1 200 %d" % number + b"x" * 3000
+        head, _ = parse_response(line, block)
+        assert head.reason == line[13:]
+    assert block.derived == {}
+    parse_response(b"HTTP/1.1 200 OK", block)
+    assert len(block.derived) == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (b"WWW-Authenticate: Negotiate\r\n", False),
+        (b"WWW-Authenticate: Basic realm=a\r\nwww-authenticate: ntlm TlRM\r\n", False),
+        (b'WWW-Authenticate: Basic realm="a", NEGOTIATE\r\n', False),
+        (b"WWW-Authenticate: Basic realm=a\r\n", True),
+    ],
+)
+def test_a_challenge_to_the_connection(section: bytes, expected: bool) -> None:
+    head, framing = parse_response(b"HTTP/1.1 401 x", parse_section(section))
+    assert persists(head, framing) is expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (b"X: y\r\nAuthorization: Negotiate YII=\r\n", True),
+        (b"AUTHORIZATION: nTLM TlRM\r\n", True),
+        (b"proxy-authorization: NTLM TlRM\r\n", True),
+        (b"authorization: Basic Negotiate\r\n", False),
+        (b"authorization: Nothing\r\nX: negotiate\r\n", False),
+        (b"", False),
+    ],
+)
+def test_a_login_of_the_connection(lines: bytes, expected: bool) -> None:
+    assert binds_connection(lines) is expected
 
 
 @pytest.mark.parametrize("status", [b"100", b"101", b"204", b"304"])
@@ -40,6 +80,7 @@ def test_statuses_without_a_body(status: bytes) -> None:
         b"HTTP/1.1 200 O\x00K",
         b"ICY 200 OK",
         b"HTTP/1.1 2_0 OK",
+        b"HTTP/1.1 200 " + b"x" * 5000,
     ],
 )
 def test_a_status_line_that_is_none(line: bytes) -> None:
