@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from octelium.cluster.certificates import CertificateError, Pair
+from octelium.store.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,34 +56,65 @@ def health_app(health: Health, metrics: Callable[[], str]) -> Starlette:
     )
 
 
-def _read_certificate(body: bytes) -> tuple[str, Pair]:
+@dataclass(frozen=True, slots=True)
+class CertificateRequest:
+    """What `octops cert` asks for; without a pair, a certificate of the Cluster's own CA."""
+
+    namespace: str
+    domain: str
+    """The domain that the caller means; empty for whichever this is."""
+    pair: Pair | None
+    force: bool
+
+
+def _read_certificate(body: bytes) -> CertificateRequest:
     if len(body) > _LARGEST_CERTIFICATE:
         raise CertificateError("the certificate is larger than 512 KiB")
     try:
         value = json.loads(body)
-        texts = [value[name] for name in ("namespace", "certificate", "key")]
-    except (ValueError, KeyError, TypeError) as error:
+        own = value.get("own", False)
+        texts = [value.get("namespace", ""), value.get("domain", "")]
+        if own is not True:
+            texts += [value["certificate"], value["key"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CertificateError(
-            "a JSON object with namespace, certificate and key is needed"
+            "a JSON object with namespace, and certificate and key or own, is needed"
         ) from error
     if not all(isinstance(text, str) for text in texts):
-        raise CertificateError("namespace, certificate and key must be texts")
-    return texts[0] or "default", Pair(texts[1], texts[2])
+        raise CertificateError("namespace, domain, certificate and key must be texts")
+    pair = None if own is True else Pair(texts[2], texts[3])
+    return CertificateRequest(texts[0] or "default", texts[1], pair, value.get("force") is True)
 
 
-def local_app(install: Callable[[str, Pair], Awaitable[None]]) -> Starlette:
-    """`PUT /certificate` with `{"namespace", "certificate", "key"}`, for `octops cert`.
+def local_app(
+    install: Callable[[CertificateRequest], Awaitable[None]],
+    recover: Callable[[], Awaitable[dict[str, str]]],
+) -> Starlette:
+    """What the owner of the machine may ask, by `octops`.
 
-    Served on a Unix socket that only the Cluster's own user can open. `install` raises
-    CertificateError for a pair that cannot be used.
+    `PUT /certificate` with `{"namespace", "domain", "certificate", "key", "force"}` or
+    `{"namespace", "domain", "own": true}`; `install` raises CertificateError for what cannot be
+    used. `POST /token` answers with a new token of the first administrator.
+
+    Served on a Unix socket that only the Cluster's own user can open.
     """
 
     async def certificate(request: Request) -> Response:
         try:
-            namespace, pair = _read_certificate(await request.body())
-            await install(namespace, pair)
+            await install(_read_certificate(await request.body()))
         except CertificateError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse({})
 
-    return Starlette(routes=[Route("/certificate", certificate, methods=["PUT"])])
+    async def token(_request: Request) -> Response:
+        try:
+            return JSONResponse(await recover())
+        except StoreError as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+
+    return Starlette(
+        routes=[
+            Route("/certificate", certificate, methods=["PUT"]),
+            Route("/token", token, methods=["POST"]),
+        ]
+    )

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from octelium.apiserver.core.view import TransactionView
-from octelium.cluster import builtin
-from octelium.cluster.certificates import Pair, check_pair, make_cluster_certificate
+from octelium.cluster import builtin, tls_secrets
+from octelium.cluster.certificates import cluster_names, issue, make_authority
 from octelium.identity.keys import rotate
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.computed import complete
@@ -46,7 +46,7 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
         raise BootstrapError(
             "the store holds resources but no ClusterConfig; it is not a Cluster's"
         )
-    ca, pair = make_cluster_certificate(domain)
+    authority = make_authority(domain)
     async with resources.transaction() as tx:
         for message in (
             builtin.cluster_config(domain),
@@ -58,16 +58,17 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
         ):
             _create(tx, message)
         rotate(tx, time.time())
-        _put_certificate(tx, "default", pair)
+        tls_secrets.put_authority(tx, authority)
+        tls_secrets.put(tx, "default", issue(authority, cluster_names(domain)))
         _create(tx, first_credential())
         # Before the commit, so that a start that fails here begins anew next time.
-        ca_file.write_text(ca)  # noqa: ASYNC240  (before anything is served)
+        ca_file.write_text(authority.chain)  # noqa: ASYNC240  (before anything is served)
     return True
 
 
-def _create(tx: Transaction, message: Any) -> None:
+def _create(tx: Transaction, message: Any) -> Any:
     complete(message, TransactionView(tx))
-    tx.create(message)
+    return tx.create(message)
 
 
 def first_credential() -> core.Credential:
@@ -92,43 +93,15 @@ def awaits_first_token(resources: Resources) -> bool:
 
 
 async def first_token(resources: Resources, authentication: Authentication) -> str:
-    """A token of the first Credential; every earlier one is void afterwards."""
+    """A token of the first Credential, made anew if it is gone; every earlier one is void then."""
     async with resources.transaction() as tx:
-        credential = tx.get(core.Credential, name=FIRST_CREDENTIAL)
+        credential = tx.find(core.Credential, name=FIRST_CREDENTIAL)
+        if credential is not None and credential.spec.expires_at.seconds <= time.time():
+            tx.delete(core.Credential, credential.metadata.uid)
+            credential = None
+        if credential is None:
+            if tx.find(core.User, name="root") is None:
+                _create(tx, builtin.users()[0])
+            credential = _create(tx, first_credential())
         made = authentication.generate_token(tx, credential)
     return made.authentication_token.authentication_token
-
-
-def certificate_secret_name(namespace: str) -> str:
-    """The Secret that holds the certificate of a Namespace's Services."""
-    return f"crt-ns-{namespace}"
-
-
-def _put_certificate(tx: Transaction, namespace: str, pair: Pair) -> None:
-    name = certificate_secret_name(namespace)
-    found = tx.find(core.Secret, name=name)
-    secret = found if found is not None else core.Secret(api_version="core/v1", kind="Secret")
-    secret.metadata.name = name
-    secret.metadata.is_system = True
-    secret.metadata.is_system_hidden = True
-    secret.metadata.system_labels["octelium-cert"] = "true"
-    secret.spec.data.value = pair.chain
-    secret.data.value = pair.key
-    secret.status.SetInParent()
-    if found is None:
-        tx.create(secret)
-    else:
-        tx.update(secret)
-
-
-async def install_certificate(resources: Resources, namespace: str, pair: Pair) -> None:
-    """Replace the certificate of a Namespace's Services; listeners take it at once.
-
-    Raises:
-        CertificateError: the pair cannot be used.
-        NotFound: there is no such Namespace.
-    """
-    check_pair(pair)
-    async with resources.transaction() as tx:
-        tx.get(core.Namespace, name=namespace)
-        _put_certificate(tx, namespace, pair)

@@ -29,8 +29,13 @@ class Pair:
     key: str
 
 
+def namespace_names(namespace: str, domain: str) -> list[str]:
+    """The names of the certificate of a Namespace that an administrator has made."""
+    return [f"*.{namespace}.{domain}", f"*.{namespace}.local.{domain}"]
+
+
 def cluster_names(domain: str) -> list[str]:
-    """The names of the Cluster's certificate."""
+    """The names of the Cluster's own certificate."""
     prefixes = (
         "*.",
         "*.octelium.",
@@ -66,50 +71,71 @@ def _builder(
     )
 
 
-def make_cluster_certificate(domain: str) -> tuple[str, Pair]:
-    """A new CA and a certificate of it for a domain: the CA's certificate (PEM), and the pair.
-
-    The CA's key is not kept: the next certificate gets a CA of its own.
-    """
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, f"Octelium Cluster {domain}"[:64])]
-    )
-    ca_identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
-    ca = (
-        _builder(ca_name, ca_name, CA_LIFETIME)
-        .public_key(ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(
-            x509.KeyUsage(
-                digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
-                key_encipherment=False, data_encipherment=False, key_agreement=False,
-                encipher_only=False, decipher_only=False,
-            ),
-            critical=True,
-        )
-        .add_extension(ca_identifier, critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )  # fmt: skip
+def make_authority(domain: str) -> Pair:
+    """A new CA for a domain; `chain` is its certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[:64])])
-    names = [x509.DNSName(each) for each in cluster_names(domain)]
-    leaf = (
-        _builder(name, ca_name, LEAF_LIFETIME)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Octelium Cluster {domain}"[:64])])
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=True,
+        crl_sign=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    certificate = (
+        _builder(name, name, CA_LIFETIME)
         .public_key(key.public_key())
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(_identifier(key), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Pair(certificate.public_bytes(serialization.Encoding.PEM).decode(), _pem(key))
+
+
+def issue(authority: Pair, names: list[str]) -> Pair:
+    """A certificate of `authority` for DNS names, with the chain behind it."""
+    ca = x509.load_pem_x509_certificate(authority.chain.encode())
+    ca_key = serialization.load_pem_private_key(authority.key.encode(), password=None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    alternatives = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(_identifier(ca_key))
+    leaf = (
+        _builder(subject, ca.subject, LEAF_LIFETIME)
+        .public_key(key.public_key())
+        .add_extension(alternatives, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_identifier),
-            critical=False,
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(issuer, critical=False)
+        .add_extension(_identifier(key), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    ca_pem = ca.public_bytes(serialization.Encoding.PEM).decode()
-    leaf_pem = leaf.public_bytes(serialization.Encoding.PEM).decode()
-    return ca_pem, Pair(leaf_pem + ca_pem, _pem(key))
+    return Pair(leaf.public_bytes(serialization.Encoding.PEM).decode() + authority.chain, _pem(key))
+
+
+def _identifier(key: ec.EllipticCurvePrivateKey) -> x509.SubjectKeyIdentifier:
+    return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+
+
+def check_names(leaf: x509.Certificate, wanted: list[str]) -> None:
+    """Refuse a certificate that browsers and clients would not take for names (RFC 6125).
+
+    Raises:
+        CertificateError: it does not cover them all.
+    """
+    extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    held = {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}
+    for name in wanted:
+        if name not in held and "*." + name.partition(".")[2] not in held:
+            raise CertificateError(
+                f"the certificate does not cover {name} (it is for {', '.join(sorted(held))})"
+            )
 
 
 def check_pair(pair: Pair, now: dt.datetime | None = None) -> x509.Certificate:

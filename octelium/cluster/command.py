@@ -12,10 +12,6 @@ import click
 from octelium.cluster.settings import SettingsError, load
 
 
-def _shown_host(listen: str) -> str:
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(listen, listen)  # noqa: S104
-
-
 class Announcer:
     """Tells the person at the terminal what happens: facts on stdout, progress on stderr."""
 
@@ -34,8 +30,7 @@ class Announcer:
 
     def _welcome(self) -> None:
         settings = self._settings
-        listen = settings.listen[0]
-        endpoint = f"{_shown_host(listen.host)}:{listen.port}"
+        endpoint = settings.listen[0].for_clients()
         ca = settings.data_dir / "ca.pem"
         click.echo(f"Octelium serves https://{settings.domain}{settings.portal_suffix}", err=True)
         click.echo(f"  data directory  {settings.data_dir}", err=True)

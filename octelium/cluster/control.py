@@ -25,16 +25,11 @@ from octelium.apiserver.user import UserService
 from octelium.authserver.app import create_app
 from octelium.authserver.portal import create_portal_app
 from octelium.authserver.site import Site
-from octelium.cluster.admin import Health, health_app, local_app
+from octelium.cluster import tls_secrets
+from octelium.cluster.admin import CertificateRequest, Health, health_app, local_app
 from octelium.cluster.authorization import OperationAuthorizer
-from octelium.cluster.bootstrap import (
-    BootstrapError,
-    awaits_first_token,
-    bootstrap,
-    first_token,
-    install_certificate,
-)
-from octelium.cluster.certificates import CertificateError, Pair
+from octelium.cluster.bootstrap import BootstrapError, awaits_first_token, bootstrap, first_token
+from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
 from octelium.cluster.layout import Layout
 from octelium.cluster.settings import Settings, from_wire
@@ -147,6 +142,7 @@ class Control:
         )
         metrics = partial(self._metrics, registry, resources, log_store)
         install = partial(self._install, resources)
+        recover = partial(self._recover, resources, authentication)
         api = self._api(resources, authentication, log_store, publish)
         api.listen(layout.api)
         await api.start()
@@ -154,7 +150,7 @@ class Control:
         for app, use in (
             (web, "auth"),
             (portal, "portal"),
-            (local_app(install), "admin"),
+            (local_app(install, recover), "admin"),
             (health_app(health, metrics), "health"),
         ):
             server = WebServer(app, self._sockets(use), name=f"web: {use}")
@@ -162,6 +158,8 @@ class Control:
             self._stack.push_async_callback(server.stop)
         feed.start()
         self._stack.callback(feed.close)
+        await tls_secrets.issue_missing(resources, settings.domain)
+        self._stack.callback(tls_secrets.follow(resources, settings.domain))
         janitor = Janitor(resources, time.time)
         janitor.start()
         self._stack.push_async_callback(janitor.stop)
@@ -234,11 +232,31 @@ class Control:
                 file.write(token + "\n")
         return token
 
-    async def _install(self, resources: Resources, namespace: str, pair: Pair) -> None:
+    async def _install(self, resources: Resources, wanted: CertificateRequest) -> None:
+        domain = self._settings.domain
+        if wanted.domain not in ("", domain):
+            raise CertificateError(f"this Cluster is {domain}, not {wanted.domain}")
         try:
-            await install_certificate(resources, namespace, pair)
+            if wanted.pair is None:
+                await tls_secrets.install_own(resources, domain, wanted.namespace)
+                self._layout.ca.write_text(tls_secrets.authority_of(resources).chain)
+            else:
+                await tls_secrets.install(
+                    resources, domain, wanted.namespace, wanted.pair, force=wanted.force
+                )
         except StoreError as error:
             raise CertificateError(str(error)) from error
+
+    async def _recover(
+        self, resources: Resources, authentication: Authentication
+    ) -> dict[str, str]:
+        settings = self._settings
+        return {
+            "token": await first_token(resources, authentication),
+            "domain": settings.domain,
+            "endpoint": str(settings.listen[0].for_clients()),
+            "ca": str(self._layout.ca),
+        }
 
     @staticmethod
     def _metrics(registry: Registry, resources: Resources, log_store: LogStore) -> str:

@@ -43,6 +43,11 @@ class Address:
         host = {"*": "", "localhost": "127.0.0.1"}.get(host, host)
         return cls(host, int(port))
 
+    def for_clients(self) -> Address:
+        """Where clients on this machine find it: the loopback interface instead of all."""
+        loopback = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+        return Address(loopback.get(self.host, self.host), self.port)
+
     def __str__(self) -> str:
         """As `parse` reads it."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from octelium.cluster.admin import Health, health_app, local_app
+from octelium.cluster.admin import CertificateRequest, Health, health_app, local_app
 from octelium.cluster.certificates import CertificateError, Pair
+from octelium.store.errors import Unavailable
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -30,33 +31,67 @@ async def test_readiness_names_the_trouble() -> None:
         assert (await http.get("/metrics")).text == "metric 1\n"
 
 
+async def recover() -> dict[str, str]:
+    return {"token": "T", "domain": "a.example"}
+
+
 async def test_a_certificate_is_installed_or_refused_with_the_reason() -> None:
-    installed: list[tuple[str, Pair]] = []
+    asked: list[CertificateRequest] = []
 
-    async def install(namespace: str, pair: Pair) -> None:
-        if pair.key == "bad":
+    async def install(wanted: CertificateRequest) -> None:
+        if wanted.pair is not None and wanted.pair.key == "bad":
             raise CertificateError("the private key cannot be read")
-        installed.append((namespace, pair))
+        asked.append(wanted)
 
-    async with client(local_app(install)) as http:
+    async with client(local_app(install, recover)) as http:
         body = {"namespace": "", "certificate": "c", "key": "k"}
         assert (await http.put("/certificate", json=body)).status_code == 200
-        assert installed == [("default", Pair("c", "k"))]
+        more = {**body, "namespace": "prod", "domain": "a.example", "force": True}
+        assert (await http.put("/certificate", json=more)).status_code == 200
+        assert (await http.put("/certificate", json={"own": True})).status_code == 200
+        pair = Pair("c", "k")
+        assert asked == [
+            CertificateRequest("default", "", pair, False),
+            CertificateRequest("prod", "a.example", pair, True),
+            CertificateRequest("default", "", None, False),
+        ]
         answer = await http.put("/certificate", json={**body, "key": "bad"})
-        assert (answer.status_code, answer.json()) == (
-            400,
-            {"error": "the private key cannot be read"},
-        )
+        reason = {"error": "the private key cannot be read"}
+        assert (answer.status_code, answer.json()) == (400, reason)
+
+
+async def test_a_new_token_for_the_owner_of_the_machine() -> None:
+    async def install(_wanted: CertificateRequest) -> None:
+        pytest.fail("installed")
+
+    async def broken() -> dict[str, str]:
+        raise Unavailable("the store is busy")
+
+    async with client(local_app(install, recover)) as http:
+        answer = await http.post("/token")
+        assert (answer.status_code, answer.json()["token"]) == (200, "T")
+        assert (await http.get("/token")).status_code == 405
+    async with client(local_app(install, broken)) as http:
+        answer = await http.post("/token")
+        assert (answer.status_code, answer.json()) == (400, {"error": "the store is busy"})
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b'{"namespace": 1, "certificate": "", "key": ""}', b"x" * 600_000]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"namespace": 1, "certificate": "", "key": ""}',
+        b'{"own": "yes"}',
+        b"x" * 600_000,
+    ],
 )
 async def test_other_bodies_are_refused(body: bytes) -> None:
-    async def install(_namespace: str, _pair: Pair) -> None:
+    async def install(_wanted: CertificateRequest) -> None:
         pytest.fail("installed")
 
-    async with client(local_app(install)) as http:
+    async with client(local_app(install, recover)) as http:
         answer = await http.put("/certificate", content=body)
         assert answer.status_code == 400
         assert answer.json()["error"]

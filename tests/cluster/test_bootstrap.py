@@ -11,14 +11,11 @@ from octelium.cluster.bootstrap import (
     awaits_first_token,
     bootstrap,
     first_token,
-    install_certificate,
 )
-from octelium.cluster.certificates import CertificateError, Pair, make_cluster_certificate
 from octelium.identity.authentication import Authentication
 from octelium.identity.keys import Keyring
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
-from octelium.store.errors import NotFound
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
@@ -82,18 +79,16 @@ async def test_the_first_token_verifies(resources: Resources, tmp_path: Path) ->
     assert claims is not None
 
 
-async def test_a_certificate_is_replaced_or_refused_whole(
-    resources: Resources, tmp_path: Path
-) -> None:
+async def test_a_lost_way_in_is_made_anew(resources: Resources, tmp_path: Path) -> None:
     await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
-    _, pair = make_cluster_certificate(DOMAIN)
-    await install_certificate(resources, "default", pair)
-    stored = resources.get(core.Secret, name="crt-ns-default")
-    assert stored.spec.data.value == pair.chain
-    assert stored.metadata.is_system_hidden
-    before = resources.revision
-    with pytest.raises(CertificateError):
-        await install_certificate(resources, "default", Pair(pair.chain, "no key"))
-    with pytest.raises(NotFound):
-        await install_certificate(resources, "nowhere", pair)
-    assert resources.revision == before
+    keyring = Keyring()
+    keyring.follow(resources)
+    authentication = Authentication(resources, keyring)
+    before = await first_token(resources, authentication)
+    async with resources.transaction() as tx:
+        tx.delete(core.Credential, tx.get(core.Credential, name=FIRST_CREDENTIAL).metadata.uid)
+        tx.delete(core.User, tx.get(core.User, name="root").metadata.uid)
+    token = await first_token(resources, authentication)
+    assert token != before
+    assert keyring.verifier.verify(token, TokenType.CREDENTIAL) is not None
+    assert resources.get(core.User, name="root").spec.type == core.UserSpecType__.WORKLOAD

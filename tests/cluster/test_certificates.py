@@ -13,16 +13,22 @@ from octelium.cluster.certificates import (
     LEAF_LIFETIME,
     CertificateError,
     Pair,
+    check_names,
     check_pair,
     cluster_names,
-    make_cluster_certificate,
+    issue,
+    make_authority,
+    namespace_names,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DOMAIN = "octelium.example"
-CA, PAIR = make_cluster_certificate(DOMAIN)
+AUTHORITY = make_authority(DOMAIN)
+CA = AUTHORITY.chain
+PAIR = issue(AUTHORITY, cluster_names(DOMAIN))
+OTHER = make_authority(DOMAIN)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +62,10 @@ def test_the_names_are_those_of_the_cluster() -> None:
     [
         (Pair("", PAIR.key), "certificate cannot be read"),
         (Pair(PAIR.chain, ""), "private key cannot be read"),
-        (Pair(PAIR.chain, make_cluster_certificate(DOMAIN)[1].key), "not that of the first"),
+        (Pair(PAIR.chain, issue(OTHER, [DOMAIN]).key), "not that of the first"),
         (Pair(CA + PAIR.chain, PAIR.key), "not that of the first"),
         (
-            Pair(PAIR.chain.replace(CA, make_cluster_certificate(DOMAIN)[0]), PAIR.key),
+            Pair(PAIR.chain.replace(CA, OTHER.chain), PAIR.key),
             "out of order",
         ),
     ],
@@ -73,3 +79,11 @@ def test_an_expired_certificate_is_refused() -> None:
     later = dt.datetime.now(dt.UTC) + LEAF_LIFETIME + dt.timedelta(days=1)
     with pytest.raises(CertificateError, match="expired on"):
         check_pair(PAIR, later)
+
+
+def test_names_that_a_certificate_must_cover() -> None:
+    leaf = check_pair(issue(AUTHORITY, namespace_names("prod", DOMAIN)))
+    check_names(leaf, [f"wiki.prod.{DOMAIN}", f"WIKI.prod.local.{DOMAIN}".lower()])
+    for name in (DOMAIN, f"wiki.{DOMAIN}", f"a.wiki.prod.{DOMAIN}", f"prod.{DOMAIN}"):
+        with pytest.raises(CertificateError, match=f"does not cover {name}"):
+            check_names(leaf, [name])

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from octelium.cluster.certificates import make_cluster_certificate
+from octelium.cluster.certificates import cluster_names, issue, make_authority
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.e2e.cluster import DOMAIN, wait_for
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def test_sockets_and_data_are_private(running: SourceCluster) -> None:
 
 
 def test_a_certificate_is_replaced_while_connections_go_on(running: SourceCluster) -> None:
-    ca, pair = make_cluster_certificate(DOMAIN)
+    authority = make_authority(DOMAIN)
+    pair = issue(authority, cluster_names(DOMAIN))
     transport = httpx.HTTPTransport(uds=str(running.data / "run/admin.sock"))
     with running.http() as before, httpx.Client(transport=transport) as admin:
         assert before.get(running.url("", "/login")).status_code == 200
@@ -46,12 +49,42 @@ def test_a_certificate_is_replaced_while_connections_go_on(running: SourceCluste
         assert before.get(running.url("", "/login")).status_code == 200
         with running.http() as old, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
             wait_for(lambda: old.get(running.url("", "/login")) and False, 1)
-    (running.data / "ca.pem").write_text(ca)
+    (running.data / "ca.pem").write_text(authority.chain)
+    with running.http() as http, httpx.Client(transport=transport) as admin:
+        assert http.get(running.url("", "/login")).status_code == 200
+        other = {"namespace": "default", "own": True, "domain": "other.example"}
+        assert admin.put("http://local/certificate", json=other).status_code == 400
+        own = {"namespace": "default", "own": True, "domain": DOMAIN}
+        assert admin.put("http://local/certificate", json=own).status_code == 200
+    assert (running.data / "ca.pem").read_text() != authority.chain
     with running.http() as http:
         assert http.get(running.url("", "/login")).status_code == 200
+
+
+def test_the_owner_of_the_machine_finds_a_way_in(running: SourceCluster) -> None:
+    transport = httpx.HTTPTransport(uds=str(running.data / "run/admin.sock"))
+    with httpx.Client(transport=transport) as admin:
+        made = admin.post("http://local/token").json()
+    assert made["endpoint"] == f"127.0.0.1:{running.port}"
+    assert made["domain"] == DOMAIN
+    running.token = made["token"]
+    running.api()
+
+
+def test_a_new_namespace_has_a_certificate(running: SourceCluster) -> None:
+    api = running.api()
+    namespace = core.Namespace(metadata=meta.Metadata(name="prod"))
+    namespace.spec.SetInParent()
+    api.core("CreateNamespace", namespace)
+
+    def trusted() -> bool:
+        with running.http() as http:
+            return http.get(running.url("wiki.prod")).status_code == 404
+
+    wait_for(trusted, 10)
 
 
 def test_the_first_token_is_saved_for_its_owner_alone(running: SourceCluster) -> None:
     saved = running.folder / "token"
     assert saved.stat().st_mode & 0o077 == 0
-    assert running.token in running.log.read_text()
+    assert saved.read_text().strip() in running.log.read_text()
