@@ -1,0 +1,90 @@
+"""Strangers who open calls to the API and never finish them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from octelium.apiserver.auth import DESCRIPTOR, LIMITS, MAX_REQUEST_BYTES, AuthService
+from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.schema.pb import auth_v1_pb2 as auth
+from tests.identity.cluster import Cluster, open_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SIGN_IN = f"/{DESCRIPTOR.full_name}/AuthenticateWithAuthenticationToken"
+ADDRESS = "x-octelium-client-address"
+CONNECTIONS, STREAMS = 12, 100
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with open_cluster(tmp_path) as cluster:
+        yield cluster
+
+
+async def publish() -> None:
+    """Nobody follows."""
+
+
+@asynccontextmanager
+async def serving(cluster: Cluster, path: Path) -> AsyncIterator[None]:
+    binding = Binding(DESCRIPTOR, AuthService(cluster.authentication), MAX_REQUEST_BYTES)
+    server = ApiServer([binding], publish=publish, limits=LIMITS)
+    server.listen(path)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
+
+
+def connect(path: Path) -> grpc.aio.Channel:
+    """A connection of its own."""
+    return grpc.aio.insecure_channel(
+        f"unix:{path}", options=[("grpc.use_local_subchannel_pool", 1)]
+    )
+
+
+async def sign_in(cluster: Cluster, channel: grpc.aio.Channel, address: str) -> auth.SessionToken:
+    token = cluster.token(await cluster.add_credential(cluster.alice))
+    call: Any = channel.unary_unary(
+        SIGN_IN,
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=auth.SessionToken.FromString,
+    )
+    reply: auth.SessionToken = await call(
+        auth.AuthenticateWithAuthenticationTokenRequest(authentication_token=token),
+        metadata=((ADDRESS, address),),
+        timeout=10,
+    )
+    return reply
+
+
+@pytest.mark.parametrize("same_address", [True, False])
+async def test_silent_calls_do_not_shut_the_login(
+    cluster: Cluster, tmp_path: Path, *, same_address: bool
+) -> None:
+    """Even where everybody comes from one address, as behind a balancer that tells none."""
+    path = tmp_path / "auth-api.sock"
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serving(cluster, path))
+        calls: list[Any] = []
+        for number in range(CONNECTIONS):
+            channel = await stack.enter_async_context(connect(path))
+            who = ((ADDRESS, "192.0.2.1" if same_address else f"192.0.2.{number}"),)
+            calls += [channel.stream_unary(SIGN_IN)(metadata=who) for _ in range(STREAMS)]
+        for call in calls:
+            await call.wait_for_connection()
+        mine = await stack.enter_async_context(connect(path))
+        for _ in range(5):
+            assert (await sign_in(cluster, mine, "192.0.2.1")).access_token
+        assert sum(not call.done() for call in calls) <= LIMITS.waiting
+        for call in calls:
+            call.cancel()
