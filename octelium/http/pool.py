@@ -65,6 +65,9 @@ class PoolLimits:
     idle_timeout: float = 90.0
     idle_per_origin: int = 256
     connections_per_origin: int = 3000
+    """Those that are being made included."""
+    waiting_per_origin: int = 1000
+    """Requests that wait for a connection of HTTP/2."""
     unused_origin: float = 600.0
 
 
@@ -111,6 +114,8 @@ class UpstreamPool:
         self.h2 = h2
         self.limits = limits or PoolLimits()
         self._origins: dict[Origin, OriginPool] = {}
+        self._live: set[OriginPool] = set()
+        """What may have connections, whoever else still holds it."""
         ticker.add(self)
 
     def at(self, origin: Origin) -> OriginPool:
@@ -118,7 +123,14 @@ class UpstreamPool:
         pool = self._origins.get(origin)
         if pool is None:
             pool = self._origins[origin] = OriginPool(self, origin)
+            self._live.add(pool)
         return pool
+
+    def revive(self, pool: OriginPool) -> None:
+        """Look after `pool` again, if it was given up as unused: it is about to connect."""
+        if pool not in self._live:
+            self._live.add(pool)
+            self._origins.setdefault(pool.origin, pool)
 
     def open(
         self,
@@ -134,20 +146,22 @@ class UpstreamPool:
 
     def tick(self, now: float) -> None:
         """Close what has been idle for too long."""
-        for origin, pool in list(self._origins.items()):
+        for pool in tuple(self._live):
             pool.expire(now)
-            if not pool.connections and now - pool.last_used > self.limits.unused_origin:
-                del self._origins[origin]
+            if not pool.busy() and now - pool.last_used > self.limits.unused_origin:
+                self._live.discard(pool)
+                if self._origins.get(pool.origin) is pool:
+                    del self._origins[pool.origin]
 
     def counts(self) -> tuple[int, int]:
         """Connections that exist, and how many of them are idle."""
-        pools = self._origins.values()
+        pools = self._live
         return sum(len(p.connections) for p in pools), sum(len(p.idle) for p in pools)
 
     def close(self) -> None:
         """Close every connection; running exchanges fail."""
         self.ticker.discard(self)
-        for pool in self._origins.values():
+        for pool in self._live:
             for connection in tuple(pool.connections):
                 connection.close()
 
@@ -166,6 +180,8 @@ class OriginPool:
         self._shared: list[H2Connection] = []
         self._waiting: list[_Pending] = []
         self._dialling = 0
+        self._connecting = 0
+        """Connections that are being made, of either version."""
 
     def open(
         self,
@@ -196,12 +212,24 @@ class OriginPool:
         pending = _Pending(request, receiver, data, end)
         h2 = self.origin.h2 and request.upgrade is None
         if h2:
+            if len(self._waiting) >= self._pool.limits.waiting_per_origin:
+                self._waiting = [one for one in self._waiting if not one.given_up]
+                if len(self._waiting) >= self._pool.limits.waiting_per_origin:
+                    error = UpstreamError(
+                        Failure.UNREACHABLE, "too many requests wait", untouched=True
+                    )
+                    asyncio.get_running_loop().call_soon(pending.fail, error)
+                    return pending
             self._waiting.append(pending)
             if self._dialling:
                 return pending
         self._dialling += h2
         spawn(self._dial(pending, h2=h2), name=f"connect to {self.origin}")
         return pending
+
+    def busy(self) -> bool:
+        """Whether there are connections, or will be."""
+        return bool(self.connections or self._connecting)
 
     def expire(self, now: float) -> None:
         """Close connections that nobody has used for a while."""
@@ -281,15 +309,30 @@ class OriginPool:
             self._release(connection)
 
     async def _connect(self, *, h2: bool) -> UpstreamConnection:
-        """Open a connection.
+        """Open a connection, if there may be another.
+
+        Raises:
+            UpstreamError: that failed, or took too long.
+        """
+        if len(self.connections) + self._connecting >= self._pool.limits.connections_per_origin:
+            raise UpstreamError(Failure.UNREACHABLE, "too many connections", untouched=True)
+        self._pool.revive(self)
+        self._connecting += 1
+        try:
+            connection = await self._establish(h2=h2)
+        finally:
+            self._connecting -= 1
+        self.connections.add(connection)
+        return connection
+
+    async def _establish(self, *, h2: bool) -> UpstreamConnection:
+        """Make a connection.
 
         Raises:
             UpstreamError: that failed, or took too long.
         """
         limits = self._pool.limits
         origin = self.origin
-        if len(self.connections) >= limits.connections_per_origin:
-            raise UpstreamError(Failure.UNREACHABLE, "too many connections", untouched=True)
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[UpstreamConnection] = loop.create_future()
 
@@ -339,7 +382,6 @@ class OriginPool:
             ) from error
         if transport.is_closing():
             raise UpstreamError(Failure.CLOSED, "before the first request", untouched=True)
-        self.connections.add(connection)
         return connection
 
     def _codec(self, *, h2: bool) -> Codec:

@@ -83,6 +83,16 @@ def fetch(pool: UpstreamPool, origin: Origin) -> Waiting:
     return response
 
 
+@pytest.fixture
+async def hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection comes about."""
+
+    async def hang(*_args: object, **_options: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", hang)
+
+
 async def test_connections_are_used_again(
     origins: Origins, make_pool: Callable[..., UpstreamPool]
 ) -> None:
@@ -195,12 +205,8 @@ async def test_a_handshake_that_does_not_end(
 
 
 async def test_connecting_takes_too_long(
-    make_pool: Callable[..., UpstreamPool], monkeypatch: pytest.MonkeyPatch
+    make_pool: Callable[..., UpstreamPool], hanging: None
 ) -> None:
-    async def hang(*_args: object, **_options: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", hang)
     response = await fetch(make_pool(connect_timeout=0.02), Origin("192.0.2.1", 80)).wait()
     assert response.error is not None
     assert response.error.failure is Failure.CONNECT_TIMEOUT
@@ -370,3 +376,71 @@ async def test_an_upgrade_where_http_2_is_usual(
             await asyncio.sleep(0.001)
     assert response.head is not None
     assert response.head.status == 101
+
+
+async def test_connections_that_are_being_made_count(
+    make_pool: Callable[..., UpstreamPool], hanging: None
+) -> None:
+    pool = make_pool(connections_per_origin=2, connect_timeout=0.02)
+    origin = Origin("192.0.2.1", 80)
+    responses = [fetch(pool, origin) for _ in range(5)]
+    errors = [(await response.wait()).error for response in responses]
+    assert ["too many" in str(error) for error in errors] == [False, False, True, True, True]
+    # Places of what failed are free again.
+    assert "too many" not in str((await fetch(pool, origin).wait()).error)
+
+
+async def test_few_requests_wait_for_one_connection(
+    make_pool: Callable[..., UpstreamPool], hanging: None
+) -> None:
+    pool = make_pool(waiting_per_origin=2, connect_timeout=0.02)
+    origin = Origin("192.0.2.1", 80, h2=True)
+    given_up = pool.open(origin, get(), Waiting(), end=True)
+    first = fetch(pool, origin)
+    given_up.reset()
+    second, third = fetch(pool, origin), fetch(pool, origin)
+    assert third.error is None
+    errors = [(await response.wait()).error for response in (first, second, third)]
+    assert ["too many" in str(error) for error in errors] == [False, False, True]
+    assert errors[2] is not None
+    assert errors[2].untouched
+
+
+async def test_an_origin_that_is_used_again_is_looked_after_again(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, origin = make_pool(), Origin("127.0.0.1", origins.port)
+    kept = pool.at(origin)
+    pool.ticker.now += 601
+    pool.tick(pool.ticker.now)
+    response = Waiting()
+    kept.open(get(), response, b"", True)
+    assert (await response.wait()).body == b"ok"
+    assert pool.at(origin) is kept
+    assert pool.counts() == (1, 1)
+    pool.tick(pool.ticker.now + 100)
+    async with asyncio.timeout(10):
+        while kept.connections:
+            await asyncio.sleep(0.001)
+
+
+async def test_an_origin_that_was_made_twice_is_looked_after_twice(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, origin = make_pool(), Origin("127.0.0.1", origins.port)
+    kept = pool.at(origin)
+    pool.ticker.now += 601
+    pool.tick(pool.ticker.now)
+    assert pool.at(origin) is not kept
+    response = Waiting()
+    kept.open(get(), response, b"", True)
+    await response.wait()
+    await fetch(pool, origin).wait()
+    assert pool.counts() == (2, 2)
+    pool.tick(pool.ticker.now + 100)
+    async with asyncio.timeout(10):
+        while pool.counts() != (0, 0):
+            await asyncio.sleep(0.001)
+    assert not kept.idle
