@@ -63,8 +63,7 @@ async def test_memory_is_bounded(codec: type[H1Server | H2Server], stream: bytes
         begin = made.connection_made
 
         def connection_made(transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport)
-            transports.append(transport)
+            transports.append(transport)  # type: ignore[arg-type]  # a socket's transport is one
             begin(transport)
 
         made.connection_made = connection_made  # type: ignore[assignment]  # a look at its transport
