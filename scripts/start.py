@@ -4,7 +4,29 @@ The bootstrap is compiled anew at each start and takes half as long as a whole `
 """
 
 import os
+import stat
 import sys
+
+
+def choose_root():
+    """Unpack below the home directory or, for users without one, below /var/tmp."""
+    if "SHIV_ROOT" in os.environ:
+        return
+    home = os.path.expanduser("~")
+    if os.path.isdir(os.path.join(home, ".shiv")) or os.access(home, os.W_OK | os.X_OK):
+        return
+    folder = f"/var/tmp/octelium-{os.getuid()}"
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    status = os.lstat(folder)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        sys.exit(
+            f"octelium: {home} cannot be written and {folder} is not this user's alone; "
+            "set SHIV_ROOT to a folder to unpack into"
+        )
+    os.environ["SHIV_ROOT"] = folder
 
 
 def unpacked():
@@ -27,7 +49,9 @@ def start():
 
         _bootstrap.bootstrap()
         return
-    sys.path.insert(0, folder)
+    # What the machine has installed is neither needed nor wanted.
+    outside = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
+    sys.path[:] = [folder, *outside]
     preamble = os.path.join(folder, "bin", "preamble.py")
     with open(preamble, "rb") as file:
         exec(compile(file.read(), preamble, "exec"), {"site_packages": folder})
@@ -36,4 +60,5 @@ def start():
     sys.exit(main())
 
 
+choose_root()
 start()

@@ -148,12 +148,12 @@ class Supervisor:
         environment = {
             **{name: value for name, value in os.environ.items() if name not in secret},
             VARIABLE: assignment.to_text(),
-            "PYTHONPATH": os.pathsep.join(
-                [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
-            ),
+            "PYTHONPATH": str(code),
         }
+        # Unpacked, everything stands beside the code; what the machine has is not wanted.
+        isolated = ["-S"] if (code / "bin/preamble.py").exists() else []
         child.process = subprocess.Popen(
-            [sys.executable, "-P", "-s", "-m", "octelium.cluster.child"],
+            [sys.executable, "-P", "-s", *isolated, "-m", "octelium.cluster.child"],
             env=environment,
             pass_fds=[number for numbers in descriptors.values() for number in numbers],
             stdin=subprocess.DEVNULL,
