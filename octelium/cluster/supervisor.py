@@ -152,7 +152,7 @@ class Supervisor:
         }
         # Unpacked, everything stands beside the code; what the machine has is not wanted.
         isolated = ["-S"] if (code / "bin/preamble.py").exists() else []
-        child.process = subprocess.Popen(
+        child.process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
             [sys.executable, "-P", "-s", *isolated, "-m", "octelium.cluster.child"],
             env=environment,
             pass_fds=[number for numbers in descriptors.values() for number in numbers],
