@@ -188,7 +188,7 @@ def services() -> list[Message]:
                     "systemLabels": {**api_labels, "apiserver-path": "/octelium.api.main.auth"},
                 },
                 "spec": {"mode": "GRPC", "port": 8080, "isPublic": True, "isAnonymous": True},
-                "status": {"managedService": {"type": "apiserver"}},
+                "status": {"managedService": {"type": "authapi"}},
             },
         ),
         _message(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
+from octelium.apiserver import auth
 from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.auth import AuthService
 from octelium.apiserver.core.service import CoreService
@@ -44,7 +45,6 @@ from octelium.policy.checker import Checker
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.feed import FeedServer, LocalFeed
 from octelium.replica.replica import Replica
-from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import user_v1_pb2 as user
@@ -60,8 +60,6 @@ if TYPE_CHECKING:
     from octelium.apiserver.rpc import Publish
 
 _LOG = logging.getLogger(__name__)
-_AUTH_LIMIT = 200 << 10
-"""Bytes of a request to auth.v1, which anybody may send."""
 _PRUNE_EVERY = 600.0
 _SILENT = 5.0
 """Seconds without word after which a worker counts as missing."""
@@ -144,18 +142,21 @@ class Control:
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
         api = self._api(resources, authentication, log_store, publish)
-        api.listen(layout.api)
-        await api.start()
-        self._stack.push_async_callback(api.stop, 0.2)
+        sign_in = Binding(auth.DESCRIPTOR, AuthService(authentication), auth.MAX_REQUEST_BYTES)
+        auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)
+        for server, path in ((api, layout.api), (auth_api, layout.auth_api)):
+            server.listen(path)
+            await server.start()
+            self._stack.push_async_callback(server.stop, 0.2)
         for app, use in (
             (web, "auth"),
             (portal, "portal"),
             (local_app(install, recover), "admin"),
             (health_app(health, metrics), "health"),
         ):
-            server = WebServer(app, self._sockets(use), name=f"web: {use}")
-            server.start()
-            self._stack.push_async_callback(server.stop)
+            pages = WebServer(app, self._sockets(use), name=f"web: {use}")
+            pages.start()
+            self._stack.push_async_callback(pages.stop)
         feed.start()
         self._stack.callback(feed.close)
         await tls_secrets.issue_missing(resources, settings.domain)
@@ -214,7 +215,6 @@ class Control:
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
             (user, UserService(resources), 4 << 20),
-            (auth, AuthService(authentication), _AUTH_LIMIT),
             (ext, ext_service, MAX_REQUEST_BYTES),
         ]
         bindings = [

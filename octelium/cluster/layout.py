@@ -52,6 +52,11 @@ class Layout:
         return self.run / "api.sock"
 
     @property
+    def auth_api(self) -> Path:
+        """The API by which one signs in, behind Vigil; a server of its own, as anybody may call."""
+        return self.run / "auth-api.sock"
+
+    @property
     def auth(self) -> Path:
         """The login pages and OAuth2 endpoints, behind Vigil."""
         return self.run / "auth.sock"

@@ -67,6 +67,7 @@ class Worker:
             pool,
             managed={
                 "apiserver": Origin("", 0, path=str(layout.api), h2=True),
+                "authapi": Origin("", 0, path=str(layout.auth_api), h2=True),
                 "authserver": Origin("", 0, path=str(layout.auth)),
                 "portal": Origin("", 0, path=str(layout.portal)),
             },
