@@ -69,8 +69,16 @@ class Invocation:
             self.terminal.note(f"Logged out of {domain}.")
 
     def close(self) -> None:
-        """Close what is open."""
-        if self._is_connected:
+        """Close what is open. A Session that only this process knows ends, as well as it can."""
+        if not self._is_connected:
+            return
+        from octelium.client.errors import ClientError
+
+        try:
+            self.client.end_unkept()
+        except ClientError as error:
+            self.terminal.warn(f"the Session of this command goes on: {error}")
+        finally:
             self.client.close()
 
     @property

@@ -13,6 +13,8 @@ from octelium.cli.words import each
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
     from octelium.client.api import Api
+    from octelium.client.state import Login
+    from octelium.client.tokens import TokenKeeper
 
 _STDIN = "-"
 
@@ -41,14 +43,18 @@ def login(
     """Log in to a Cluster and remember it.
 
     The endpoint, the CA and the server name given here are remembered for the domain as well. A
-    Session that is still good is kept; the token is then not used, unless --force is given.
+    Session that is still good is kept; the token is then not used, unless --force is given, which
+    ends that Session once there is another one.
     """
     client = invocation.client
     token = sys.stdin.readline().strip() if auth_token == _STDIN else auth_token
     keeper = client.keeper(token or None, scopes)
-    before = None if force or not keeper.is_logged_in() else keeper.access_token()
+    former = keeper.remembered()
+    before = None if force or former is None else keeper.access_token()
     if before is None:
         keeper.authenticate()
+        if former is not None:
+            _end(invocation, keeper, former)
     who = _who(client.connect(keeper))
     client.remember_connection()
     if before != keeper.access_token():
@@ -57,6 +63,15 @@ def login(
     invocation.terminal.note(f"Already logged in to {client.domain}{who}.")
     if token:
         invocation.terminal.note("The token was not used; --force makes a new Session with it.")
+
+
+def _end(invocation: Invocation, keeper: TokenKeeper, former: Login) -> None:
+    from octelium.client.errors import ApiError
+
+    try:
+        keeper.end(former)
+    except ApiError as error:
+        invocation.terminal.warn(f"the former Session goes on: {error}")
 
 
 def _who(api: Api) -> str:

@@ -10,6 +10,7 @@ import click
 from octelium.cli.create import write_files
 from octelium.cli.invocation import Invocation
 from octelium.cli.lengths import Length
+from octelium.cli.origin import tell_sessions
 from octelium.cli.resources import short_name
 from octelium.cli.verb import VerbGroup, verb
 
@@ -121,10 +122,8 @@ def session(
     change(invocation, "Session", name, adjust)
 
 
-def change(
-    invocation: Invocation, kind_name: str, name: str, adjust: Callable[[Any], None]
-) -> None:
-    """Get a resource, adjust it, send it back."""
+def change(invocation: Invocation, kind_name: str, name: str, adjust: Callable[[Any], None]) -> Any:
+    """Get a resource, adjust it, send it back; the resource as stored."""
     from octelium.schema.kinds import KINDS
 
     kind = KINDS[kind_name]
@@ -133,6 +132,7 @@ def change(
     adjust(message)
     updated = resources.update(kind, message)
     invocation.terminal.show(f"{short_name(kind, updated.metadata.name)} updated")
+    return updated
 
 
 def _set_state(message: Any, approved: bool) -> None:
@@ -145,8 +145,10 @@ def _approval(kind_name: str) -> Verb:
 
     @verb(word, example=f"octeliumctl update {word} NAME --approve")
     @click.argument("name")
-    @click.option("--approve/--reject", "approved", required=True, help="Accept or refuse it.")
-    def command(invocation: Invocation, name: str, approved: bool) -> None:
+    @click.option("--approve/--reject", "approved", default=None, help="Accept or refuse it.")
+    def command(invocation: Invocation, name: str, approved: bool | None) -> None:
+        if approved is None:
+            raise click.UsageError("Give --approve or --reject.")
         change(invocation, kind_name, name, lambda message: _set_state(message, approved))
 
     command.help = f"Approve or reject {'an' if word[0] in 'aeiou' else 'a'} {kind_name}."
@@ -158,12 +160,17 @@ def _switch(kind_name: str) -> Verb:
 
     @verb(word, example=f"octeliumctl update {word} NAME --disable")
     @click.argument("name")
-    @click.option("--enable/--disable", "enabled", required=True, help="Switch it on or off.")
-    def command(invocation: Invocation, name: str, enabled: bool) -> None:
+    @click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
+    def command(invocation: Invocation, name: str, enabled: bool | None) -> None:
+        if enabled is None:
+            raise click.UsageError("Give --enable or --disable.")
+
         def switch(message: Any) -> None:
             message.spec.is_disabled = not enabled
 
-        change(invocation, kind_name, name, switch)
+        updated = change(invocation, kind_name, name, switch)
+        if kind_name == "Credential" and not enabled:
+            tell_sessions(invocation, updated)
 
     command.help = f"Switch {'an' if word[0] in 'aeio' else 'a'} {kind_name} on or off."
     return command

@@ -11,7 +11,7 @@ from octelium.client.errors import ApiError, SettingsError
 from octelium.client.home import state_directory
 from octelium.client.settings import Flags, Target, choose_domain, resolve
 from octelium.client.state import LoginState
-from octelium.client.storage import Storage, storage_at
+from octelium.client.storage import MemoryStorage, Storage, storage_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -154,6 +154,16 @@ class Client:
     def logout(self) -> None:
         """End the remembered Session and forget it. Raises ApiError after forgetting."""
         self.keeper().logout()
+
+    def end_unkept(self) -> None:
+        """End the Session that this process made and that nobody remembers after it.
+
+        Raises ApiError.
+        """
+        if self._given_storage is not None or "logins" not in self.__dict__:
+            return
+        if isinstance(self.storage, MemoryStorage) and self.logins.domains():
+            self.logout()
 
     def close(self) -> None:
         """Close the connection, if there is one."""

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
     Relation = tuple[str, list[str]]
 
-_ATTACHING = ("Service", "Namespace", "Group", "User", "Credential", "Session", "Device")
+_ATTACHING = (
+    "Service",
+    "Namespace",
+    "Group",
+    "User",
+    "Credential",
+    "Session",
+    "Device",
+    "ClusterConfig",
+)
+_WITH_SECRETS = ("Service", "IdentityProvider", "ClusterConfig")
 
 
 class Neighbourhood:
@@ -44,9 +54,10 @@ class Neighbourhood:
             try:
                 self._lists[key] = list(self._resources.list_all(KINDS[kind_name], **filters))
             except ApiError as error:
-                if error.code not in ("PERMISSION_DENIED", "UNIMPLEMENTED"):
+                if error.code not in ("PERMISSION_DENIED", "UNIMPLEMENTED", "NOT_FOUND"):
                     raise
-                self.hidden.append(KINDS[kind_name].plural)
+                if error.code != "NOT_FOUND":  # a singleton that is not there
+                    self.hidden.append(KINDS[kind_name].plural)
                 self._lists[key] = []
         return self._lists[key]
 
@@ -115,11 +126,8 @@ def _policy(around: Neighbourhood, item: Any) -> Iterator[Relation]:
         yield "Parent", around.marked("Policy", [parent])
     others = around.all("Policy")
     yield "Children", [other for other in _names(others) if parent_policy_name(other) == name]
-    for kind_name in _ATTACHING:
-        attached = (
-            other for other in around.all(kind_name) if name in other.spec.authorization.policies
-        )
-        yield f"Attached to {KINDS[kind_name].plural}", _names(attached)
+    for kind_name, attached in _referring(around, "Policy", name):
+        yield f"Attached to {KINDS[kind_name].plural}", attached
 
 
 def _owner(around: Neighbourhood, item: Any) -> Iterator[Relation]:  # noqa: ARG001
@@ -142,10 +150,12 @@ def _sessions_by(field: str) -> Callable[[Neighbourhood, Any], Iterator[Relation
     return find
 
 
-def _secret(around: Neighbourhood, item: Any) -> Iterator[Relation]:
-    for kind_name in ("Service", "IdentityProvider"):
-        users = (o for o in around.all(kind_name) if item.metadata.name in secret_names(o))
-        yield f"Used by {KINDS[kind_name].plural}", _names(users)
+def _used(kind_name: str) -> Callable[[Neighbourhood, Any], Iterator[Relation]]:
+    def find(around: Neighbourhood, item: Any) -> Iterator[Relation]:
+        for user_kind, users in _referring(around, kind_name, item.metadata.name):
+            yield f"Used by {KINDS[user_kind].plural}", users
+
+    return find
 
 
 def _identity_provider(around: Neighbourhood, item: Any) -> Iterator[Relation]:
@@ -165,6 +175,7 @@ def _region(around: Neighbourhood, item: Any) -> Iterator[Relation]:
 _FINDERS: dict[str, tuple[Callable[[Neighbourhood, Any], Iterator[Relation]], ...]] = {
     "Authenticator": (_owner,),
     "ClusterConfig": (_own_policies,),
+    "Config": (_used("Config"),),
     "Credential": (_owner, _own_policies, _sessions_by("credential_ref")),
     "Device": (_owner, _own_policies, _sessions_by("device_ref")),
     "Group": (_own_policies, _group),
@@ -172,28 +183,56 @@ _FINDERS: dict[str, tuple[Callable[[Neighbourhood, Any], Iterator[Relation]], ..
     "Namespace": (_own_policies, _namespace),
     "Policy": (_policy,),
     "Region": (_region,),
-    "Secret": (_secret,),
+    "Secret": (_used("Secret"),),
     "Service": (_service, _own_policies, _secrets),
     "Session": (_owner, _session, _own_policies),
     "User": (_own_policies, _user),
 }
 
 
+REFERRED = frozenset({"Config", "Policy", "Secret"})
+"""The kinds that other resources refer to by name and that the API deletes all the same."""
+
+
+def users_of(around: Neighbourhood, kind: Kind, name: str) -> list[tuple[str, str]]:
+    """Kind and name of the resources that refer to one of a kind in `REFERRED`. Raises ApiError."""
+    return [(other, user) for other, users in _referring(around, kind.name, name) for user in users]
+
+
 def secret_names(item: Any) -> list[str]:
     """The Secrets that a resource's spec names, in the order in which they stand there."""
-    return list(dict.fromkeys(_from_secrets(to_json(item.spec))))
+    return _values(item, "fromSecret")
 
 
-def _from_secrets(value: Any) -> Iterator[str]:
+def _referring(around: Neighbourhood, kind_name: str, name: str) -> Iterator[Relation]:
+    """By kind, the names of the resources that refer to one of a kind in `REFERRED`."""
+    kinds = {"Policy": _ATTACHING, "Secret": _WITH_SECRETS, "Config": ("ClusterConfig",)}
+    for other in kinds[kind_name]:
+        users = (user for user in around.all(other) if name in _referred(user, kind_name))
+        yield other, _names(users)
+
+
+def _referred(item: Any, kind_name: str) -> Iterable[str]:
+    if kind_name == "Policy":
+        policies: Iterable[str] = item.spec.authorization.policies
+        return policies
+    return _values(item, f"from{kind_name}")
+
+
+def _values(item: Any, key: str) -> list[str]:
+    return list(dict.fromkeys(_texts(to_json(item.spec), key)))
+
+
+def _texts(value: Any, wanted: str) -> Iterator[str]:
     if isinstance(value, list):
         for entry in value:
-            yield from _from_secrets(entry)
+            yield from _texts(entry, wanted)
     elif isinstance(value, dict):
         for key, entry in value.items():
-            if key == "fromSecret" and isinstance(entry, str):
+            if key == wanted and isinstance(entry, str):
                 yield entry
             else:
-                yield from _from_secrets(entry)
+                yield from _texts(entry, wanted)
 
 
 def _names(items: Iterable[Any]) -> list[str]:

@@ -76,13 +76,21 @@ class TokenKeeper:
 
     def is_logged_in(self) -> bool:
         """Whether there is a remembered Session that should still be good."""
+        return self.remembered() is not None
+
+    def remembered(self) -> Login | None:
+        """The remembered Session that should still be good, if there is one."""
         login = self._state.get(self._domain)
-        return login is not None and login.is_valid(self._clock())
+        return login if login is not None and login.is_valid(self._clock()) else None
+
+    def end(self, login: Login) -> None:
+        """End a Session that another one has replaced. Raises ApiError."""
+        self._exchange.logout(login.token.refresh_token)
 
     def authenticate(self) -> Login:
         """Make a new Session from the authentication token, and remember it.
 
-        Raises NotLoggedIn when there is no such token.
+        Raises NotLoggedIn when there is no such token, ApiError.
         """
         if self._authentication_token is None:
             raise NotLoggedIn(
@@ -90,7 +98,17 @@ class TokenKeeper:
                 f"octelium login --domain {self._domain} --auth-token TOKEN "
                 "(or set OCTELIUM_AUTH_TOKEN)",
             )
-        received = self._exchange.authenticate(self._authentication_token, self._scopes)
+        try:
+            received = self._exchange.authenticate(self._authentication_token, self._scopes)
+        except ApiError as error:
+            if error.code != "UNAUTHENTICATED":
+                raise
+            raise ApiError(
+                error.code,
+                "this token is not valid here (expired, rotated, or another Cluster's)",
+                error.method,
+                "make another one: octeliumctl create credential NAME --rotate",
+            ) from error
         return self._remember(received)
 
     def logout(self) -> None:

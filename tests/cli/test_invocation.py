@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from octelium.cli.invocation import Invocation
 from octelium.client.storage import MemoryStorage
+from tests.client.standin import RefusedError
+
+if TYPE_CHECKING:
+    from tests.cli.runner import Runner
+    from tests.client.standin import StandIn
 
 
 def test_the_process_s_own_world_by_default() -> None:
@@ -26,6 +32,21 @@ def test_flags_reach_the_client() -> None:
 @pytest.mark.parametrize(("value", "wanted"), [("true", True), ("1", True), ("no", False)])
 def test_logging_out_by_the_environment(value: str, wanted: bool) -> None:
     assert Invocation({"OCTELIUM_LOGOUT": value}).logout_wanted is wanted
+
+
+def test_a_session_that_nobody_remembers_ends(cluster: StandIn, terminal: Runner) -> None:
+    terminal.environ["OCTELIUM_HOME"] = "mem"
+    terminal.works("get", "users", "-o", "name")
+    terminal.ctl("get", "user", "none")
+    assert cluster.methods().count("Logout") == 2
+    cluster.failures["Logout"] = [RefusedError("INTERNAL", "no")]
+    result = terminal.ctl("get", "users", "-o", "name")
+    assert result.code == 0
+    assert result.err == "Warning: the Session of this command goes on: Internal: no\n"
+    terminal.works("get", "users", "-o", "name")
+    cluster.calls.clear()
+    assert "Logged out of lab.test." in terminal.ctl("get", "users", "--logout").err
+    assert cluster.methods().count("Logout") == 1
 
 
 def test_without_a_client_there_is_nothing_to_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,6 +57,35 @@ def test_a_good_session_is_kept_and_that_is_said(terminal: Runner, cluster: Stan
     assert cluster.generation == 1
 
 
+def ended(cluster: StandIn) -> list[str]:
+    return [
+        call.metadata["x-octelium-refresh-token"]
+        for call in cluster.calls
+        if call.method == "Logout"
+    ]
+
+
+def test_the_session_that_another_one_replaces_ends(terminal: Runner, cluster: StandIn) -> None:
+    terminal("octelium", "login")
+    result = terminal("octelium", "login", "--force")
+    assert (result.code, result.err) == (
+        0,
+        "Logged in to lab.test as root (Session root-000002).\n",
+    )
+    assert ended(cluster) == ["refresh-1"]
+    cluster.failures["Logout"] = [RefusedError("INTERNAL", "no")]
+    result = terminal("octelium", "login", "--force")
+    assert result.code == 0
+    assert "Warning: the former Session goes on: Internal: no\n" in result.err
+
+
+def test_a_wrong_token_leaves_the_former_session(terminal: Runner, cluster: StandIn) -> None:
+    terminal("octelium", "login")
+    assert terminal("octelium", "login", "--force", "--auth-token", "wrong").code == 1
+    assert ended(cluster) == []
+    assert terminal("octelium", "status").code == 0
+
+
 def test_a_session_that_the_cluster_has_ended_is_replaced(
     terminal: Runner, cluster: StandIn
 ) -> None:
@@ -70,7 +99,7 @@ def test_a_session_that_the_cluster_has_ended_is_replaced(
 def test_a_wrong_token_changes_nothing(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
     result = offline("octelium", "login", *flags(cluster, tmp_path), "--auth-token", "wrong")
     assert (result.code, result.out) == (1, "")
-    assert "Unauthenticated: invalid authentication token" in result.err
+    assert "this token is not valid here (expired, rotated, or another Cluster's)" in result.err
     assert Connections(DirectoryStorage(tmp_path / "home")).domains() == []
 
 
@@ -94,3 +123,4 @@ def test_a_home_in_memory_leaves_nothing(cluster: StandIn, offline: Runner, tmp_
     result = offline("octelium", "login", *given, "--auth-token", TOKEN, "--homedir", "mem")
     assert result.code == 0
     assert not (tmp_path / "home").exists()
+    assert not cluster.alive

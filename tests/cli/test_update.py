@@ -49,6 +49,24 @@ def test_switching_off_and_on(cluster: StandIn, terminal: Runner, kind: str) -> 
     assert not item.spec.is_disabled
 
 
+def test_sessions_of_a_credential_that_is_switched_off_go_on(
+    cluster: StandIn, terminal: Runner
+) -> None:
+    credential = cluster.add(resource("Credential", "c-1", spec={"user": "ann"}))
+    session = cluster.add(resource("Session", "ann-1", spec={"state": "ACTIVE"}))
+    session.status.user_ref.name = "ann"
+    session.status.credential_ref.uid = credential.metadata.uid
+    result = terminal.ctl("update", "credential", "c-1", "--disable")
+    assert (result.code, result.out) == (0, "credential/c-1 updated\n")
+    assert result.err == "1 Session made from it goes on: octeliumctl delete session ann-1\n"
+    assert terminal.works("update", "credential", "c-1", "--enable")
+
+
+def test_without_a_flag_both_are_named(terminal: Runner) -> None:
+    assert "Give --enable or --disable." in terminal.ctl("update", "user", "x").err
+    assert "Give --approve or --reject." in terminal.ctl("update", "device", "x").err
+
+
 def test_what_files_declare(cluster: StandIn, terminal: Runner) -> None:
     cluster.add(resource("User", "ann"))
     cluster.add(resource("Session", "ann-1"))

@@ -7,7 +7,7 @@ import pytest
 from octelium.client.api import Api, FixedToken
 from octelium.client.channel import open_channel
 from octelium.client.errors import ApiError
-from octelium.client.relations import Neighbourhood, secret_names
+from octelium.client.relations import Neighbourhood, secret_names, users_of
 from octelium.client.resources import Resources
 from octelium.client.settings import Target
 from octelium.schema.jsonform import from_json
@@ -135,3 +135,16 @@ def test_secrets_are_found_wherever_they_stand() -> None:
     service = resource("Service", "wiki", dynamicConfig={"configs": [{"http": FROM_SECRET}] * 2})
     assert secret_names(service) == ["key"]
     assert secret_names(resource("User", "ann")) == []
+
+
+def test_users_of_what_is_referred_to(cluster: StandIn, around: Neighbourhood) -> None:
+    assert users_of(around, KINDS["Secret"], "key") == [("Service", "wiki.default")]
+    assert users_of(around, KINDS["Policy"], "eu.all") == [("Group", "ops")]
+    assert users_of(around, KINDS["Policy"], "none") == []
+    geolocation = {"mmdb": {"fromConfig": "places"}}
+    cluster.add(resource("ClusterConfig", "default", authentication={"geolocation": geolocation}))
+    places = cluster.add(resource("Config", "places"))
+    fresh = Neighbourhood(around._resources, DOMAIN)
+    assert users_of(fresh, KINDS["Config"], "places") == [("ClusterConfig", "default")]
+    used = dict(fresh.of(KINDS["Config"], places))
+    assert list(used.values()) == [["default"]]

@@ -176,3 +176,13 @@ def test_logout_forgets_even_if_the_cluster_cannot_be_told(world: World) -> None
     assert world.state.get(D) is None
     world.keeper().logout()
     assert world.exchange.calls == ["logout r7"]
+
+
+def test_a_token_that_is_refused_is_explained(world: World) -> None:
+    world.exchange.errors["authenticate"] = "UNAUTHENTICATED"
+    with pytest.raises(ApiError, match="not valid here") as caught:
+        world.keeper("T").authenticate()
+    assert "--rotate" in caught.value.remedy
+    world.exchange.errors["authenticate"] = "RESOURCE_EXHAUSTED"
+    with pytest.raises(ApiError, match="ResourceExhausted"):
+        world.keeper("T").authenticate()
