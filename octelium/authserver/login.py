@@ -35,10 +35,7 @@ class LoginPages:
         """How to sign in here."""
         response = self._pages.page(
             "Sign in",
-            paragraph(
-                "Signing in with a browser needs an identity provider, "
-                "and this Cluster offers none."
-            ),
+            paragraph("This version offers no sign-in by browser."),
             paragraph("With an authentication token you can sign in on the command line:"),
             command(self._site.login_command),
             paragraph(

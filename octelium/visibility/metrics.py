@@ -23,7 +23,7 @@ class Metric:
 
 
 METRICS = (
-    Metric("octelium_requests_total", "Requests that ended, by decision."),
+    Metric("octelium_requests_total", "Requests that arrived."),
     Metric("octelium_connections", "Open downstream connections.", "gauge"),
     Metric("octelium_connections_refused_total", "Connections refused by a limit."),
     Metric("octelium_log_records_total", "Access-log records handed to the log store."),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def test_how_to_sign_in(host: Host, path: str) -> None:
     response = await host.client.get(path)
     assert response.status_code == 200
-    assert "identity provider" in response.text
+    assert "no sign-in by browser" in response.text
     assert "octelium login --domain example.com --auth-token TOKEN" in response.text
 
 

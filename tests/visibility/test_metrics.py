@@ -13,7 +13,7 @@ def test_series_are_labelled_by_process() -> None:
         "# HELP octelium_store_revision Committed revision of the store.",
         "# TYPE octelium_store_revision gauge",
         'octelium_store_revision{process="control"} 7',
-        "# HELP octelium_requests_total Requests that ended, by decision.",
+        "# HELP octelium_requests_total Requests that arrived.",
         "# TYPE octelium_requests_total counter",
         'octelium_requests_total{process="worker-0",decision="allowed"} 3',
     ]

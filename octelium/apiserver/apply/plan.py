@@ -83,7 +83,19 @@ def make_plan(reader: Reader, steps: Sequence[Step], pruned: Sequence[Rules], ca
     for step in planned:
         refusals.attempt(_settle_action, step, reader)
     refusals.settle(call)
-    return Plan(planned, list(_surplus(reader, planned, pruned)), pruned)
+    own = _own(reader, call.session_uid)
+    return Plan(planned, list(_surplus(reader, planned, pruned, own)), pruned)
+
+
+def _own(reader: Reader, session_uid: str) -> frozenset[str]:
+    """What a caller stands on: its User, and the Credential that its Session was made from.
+
+    Pruning leaves them alone; whoever means them names them in a deletion.
+    """
+    session = reader.peek("Session", uid=session_uid) if session_uid else None
+    if session is None:
+        return frozenset()
+    return frozenset((session.status.user_ref.uid, session.status.credential_ref.uid))
 
 
 def _settle_action(step: Step, reader: Reader) -> None:
@@ -107,7 +119,9 @@ def _settle_action(step: Step, reader: Reader) -> None:
         step.action = ext.Action__.UPDATED
 
 
-def _surplus(reader: Reader, steps: Iterable[Step], pruned: Iterable[Rules]) -> Iterator[Step]:
+def _surplus(
+    reader: Reader, steps: Iterable[Step], pruned: Iterable[Rules], own: frozenset[str]
+) -> Iterator[Step]:
     """What the kinds hold and the request does not, users before what they use."""
     kept = {(step.rules.name, step.name) for step in steps}
     for rules in sorted(pruned, key=lambda rules: -rules.kind.apply_order):
@@ -116,6 +130,7 @@ def _surplus(reader: Reader, steps: Iterable[Step], pruned: Iterable[Rules]) -> 
             for message in reader.peek_all(rules.name)
             if not (message.metadata.is_system or message.metadata.is_system_hidden)
             and (rules.name, message.metadata.name) not in kept
+            and message.metadata.uid not in own
         ]
         yield from sorted(surplus, key=_generation, reverse=True)
 
