@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from octelium.cli.formats import json_text, output_option, yaml_text
+from octelium.cli.modes import warn_unserved
 from octelium.cli.verb import verb
 from octelium.cli.words import KIND, each
 
@@ -90,6 +91,8 @@ def apply(
     )
     outcome = carry_out(invocation, chosen, pruned, dry_run=dry_run)
     show_operations(invocation, outcome.operations, output, dry_run=dry_run)
+    if not outcome.foreign:
+        warn_unserved(invocation, (document.message for document in chosen))
     require_complete(outcome)
 
 

@@ -26,10 +26,14 @@ FOREIGN = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done, or in a dry run would be, and whether that is all that was asked for."""
+    """What was done, or in a dry run would be, and whether that is all that was asked for.
+
+    `foreign`: by a Cluster of another implementation.
+    """
 
     operations: list[ext.AppliedOperation]
     complete: bool
+    foreign: bool = False
 
 
 def carry_out(
@@ -56,17 +60,17 @@ def carry_out(
     steps = Stepwise(client.resources)
     plan = steps.plan(messages, prune_kinds)
     if dry_run:
-        return Outcome([operation for operation, _ in plan], complete=True)
+        return Outcome([operation for operation, _ in plan], complete=True, foreign=True)
     invocation.terminal.warn(FOREIGN)
-    outcome = Outcome([], complete=True)
+    done = []
     failed = False
     for operation, refused in steps.carry_out(plan):
         if refused is None:
-            outcome.operations.append(operation)
+            done.append(operation)
         else:
             failed = True
             report(refused, invocation.terminal, f"{operation.kind} {operation.name}")
-    return Outcome(outcome.operations, complete=not failed)
+    return Outcome(done, complete=not failed, foreign=True)
 
 
 def changed(operation: ext.AppliedOperation) -> bool:

@@ -22,6 +22,20 @@ def rows(kind: Kind, items: Iterable[Any], now: float) -> tuple[list[str], list[
     return headers, [[cell(item, now) for _, cell in columns] for item in items]
 
 
+SPARSE = frozenset({"ADDRESSES", "URL", "DISPLAYNAME"})
+"""Columns that are left out where no row has anything in them."""
+
+
+def without_empty(headers: list[str], cells: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """The same table without the columns in `SPARSE` that have no text in any row."""
+    kept = [
+        index
+        for index, header in enumerate(headers)
+        if header not in SPARSE or any(row[index] for row in cells)
+    ]
+    return [headers[index] for index in kept], [[row[index] for index in kept] for row in cells]
+
+
 def enum_name(message: Any, field: str) -> str:
     """The name of an enum field's value; empty for its default, the number if it is unknown."""
     value = getattr(message, field)

@@ -10,6 +10,7 @@ from octelium.cli.credential import credential
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.formats import output_option
 from octelium.cli.invocation import Invocation
+from octelium.cli.modes import warn_unserved
 from octelium.cli.resources import require_method, short_name, show_message
 from octelium.cli.verb import VerbGroup, verb
 from octelium.cli.words import each
@@ -72,6 +73,7 @@ def write_files(invocation: Invocation, files: Sequence[str], method: str) -> No
             failed = True
         else:
             invocation.terminal.show(f"{label} {method.lower()}d")
+            warn_unserved(invocation, [document.message])
     if failed:
         raise Failed
 
@@ -82,6 +84,7 @@ def make(invocation: Invocation, message: Any, output: str | None) -> None:
 
     kind = kind_of(message)
     made = invocation.client.resources.create(kind, message)
+    warn_unserved(invocation, [made])
     if output in (None, "name"):
         label = short_name(kind, made.metadata.name)
         invocation.terminal.show(label if output else f"{label} created")
@@ -169,7 +172,7 @@ def user(
 @verb(
     example="""
     octeliumctl create service wiki.prod --upstream http://10.0.0.5:8080 --public
-    octeliumctl create service db --upstream postgres://10.0.0.6 --policy allow-all
+    octeliumctl create service api --upstream https://10.0.0.6 --public --policy allow-all
     """
 )
 @click.argument("name", metavar="NAME[.NAMESPACE]")

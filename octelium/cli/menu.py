@@ -107,6 +107,7 @@ PROGRAMS = {
                 "Replace a certificate while the Cluster runs.",
                 aliases=("certificate", "crt"),
             ),
+            "token": Command("octelium.cli.token:token", "Make a new token for the administrator."),
             "version": _COMMON["version"],
             "completion": _COMMON["completion"],
         },

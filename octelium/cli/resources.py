@@ -41,12 +41,25 @@ def show_list(invocation: Invocation, kind: Kind, listing: Any, output: str) -> 
 
 def show_table(invocation: Invocation, kind: Kind, items: Sequence[Any]) -> None:
     """Write resources of one kind as a table."""
-    from octelium.cli.columns import rows
+    from octelium.cli.columns import rows, without_empty
     from octelium.cli.table import table
 
     headers, cells = rows(kind, items, invocation.now())
+    if kind.name == "Service":
+        headers += ["URL", "DISPLAYNAME"]
+        for row, item in zip(cells, items, strict=True):
+            row += [_url(invocation, item), item.metadata.display_name]
+    headers, cells = without_empty(headers, cells)
     head, *lines = table(headers, cells).split("\n")
     invocation.terminal.show("\n".join([invocation.terminal.style(head, "bold"), *lines]))
+
+
+def _url(invocation: Invocation, service: Any) -> str:
+    from octelium.cli.columns import enum_name
+    from octelium.cli.urls import service_url
+
+    mode = enum_name(service.spec, "mode")
+    return service_url(invocation, service.metadata.name, mode, is_public=service.spec.is_public)
 
 
 def show_message(invocation: Invocation, message: Any, output: str) -> None:

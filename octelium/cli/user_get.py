@@ -78,34 +78,41 @@ def _show(invocation: Invocation, kind: str, listing: Any, output: str) -> None:
     elif not listing.items:
         terminal.note(f"There are no {kind}s.")
     else:
+        from octelium.cli.columns import without_empty
+
         headers, row = _TABLES[kind]
-        head, *lines = table(headers, [row(item) for item in listing.items]).split("\n")
+        cells = [row(invocation, item) for item in listing.items]
+        head, *lines = table(*without_empty(headers, cells)).split("\n")
         terminal.show("\n".join([terminal.style(head, "bold"), *lines]))
 
 
-def _service_row(item: Any) -> list[str]:
+def _service_row(invocation: Invocation, item: Any) -> list[str]:
     from octelium.cli.columns import enum_name, yes
+    from octelium.cli.urls import service_url
 
     spec, status = item.spec, item.status
+    mode = enum_name(spec, "type")
     return [
         item.metadata.name,
-        str(spec.port),
-        enum_name(spec, "type"),
+        str(spec.port or ""),
+        mode,
         yes(spec.is_tls),
         yes(spec.is_public),
         ",".join(status.addresses),
+        service_url(invocation, item.metadata.name, mode, is_public=spec.is_public),
+        item.metadata.display_name,
         item.metadata.description,
     ]
 
 
-def _namespace_row(item: Any) -> list[str]:
-    return [item.metadata.name, item.metadata.description]
+def _namespace_row(_invocation: Invocation, item: Any) -> list[str]:
+    return [item.metadata.name, item.metadata.display_name, item.metadata.description]
 
 
 _TABLES = {
     "service": (
-        ["NAME", "PORT", "TYPE", "TLS", "PUBLIC", "ADDRESSES", "DESCRIPTION"],
+        ["NAME", "PORT", "TYPE", "TLS", "PUBLIC", "ADDRESSES", "URL", "DISPLAYNAME", "DESCRIPTION"],
         _service_row,
     ),
-    "namespace": (["NAME", "DESCRIPTION"], _namespace_row),
+    "namespace": (["NAME", "DISPLAYNAME", "DESCRIPTION"], _namespace_row),
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from octelium.client.errors import ClientError
 
@@ -28,16 +30,63 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def install_certificate(data_dir: str, namespace: str, certificate: str, key: str) -> None:
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """An authentication token, and what a client needs besides to log in with it.
+
+    `endpoint` is `HOST:PORT`; `ca` is PEM text, or the path of a file with it, for Clusters with
+    an authority of their own. Both may be empty.
+    """
+
+    token: str
+    domain: str
+    endpoint: str
+    ca: str
+
+
+def install_certificate(
+    data_dir: str, domain: str, namespace: str, certificate: str, key: str, *, force: bool
+) -> None:
     """Have the Cluster whose data directory is given use another certificate.
 
-    `certificate` and `key` are PEM texts. Raises AdminError.
+    `certificate` and `key` are PEM texts; `force` has it installed even if it does not cover the
+    names. Raises AdminError, also when the Cluster is not `domain`.
     """
+    wanted = {
+        "namespace": namespace,
+        "certificate": certificate,
+        "key": key,
+        "domain": domain,
+        "force": force,
+    }
+    _ask(data_dir, "PUT", "/certificate", wanted, "the certificate")
+
+
+def use_own_certificate(data_dir: str, domain: str, namespace: str) -> None:
+    """Have the Cluster go back to a certificate of its own authority. Raises AdminError."""
+    wanted = {"namespace": namespace, "own": True, "domain": domain}
+    _ask(data_dir, "PUT", "/certificate", wanted, "its own certificate")
+
+
+def new_token(data_dir: str) -> NewToken:
+    """Have the Cluster make a new token for its first administrator. Raises AdminError."""
+    content = _ask(data_dir, "POST", "/token", {}, "a new token")
+    try:
+        reply = json.loads(content)
+        fields = {name: reply[name] or "" for name in ("token", "domain", "endpoint", "ca")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise AdminError("the Cluster answered without a token") from error
+    if not all(isinstance(value, str) for value in fields.values()) or not fields["token"]:
+        raise AdminError("the Cluster answered without a token")
+    return NewToken(**fields)
+
+
+def _ask(data_dir: str, method: str, target: str, wanted: dict[str, Any], what: str) -> bytes:
     path = Path(data_dir).expanduser() / SOCKET
-    body = json.dumps({"namespace": namespace, "certificate": certificate, "key": key})
     connection = _UnixConnection(path)
     try:
-        connection.request("PUT", "/certificate", body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        connection.request(method, target, json.dumps(wanted), headers)
         response = connection.getresponse()
         content = response.read(1 << 20)
     except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -53,7 +102,8 @@ def install_certificate(data_dir: str, namespace: str, certificate: str, key: st
     finally:
         connection.close()
     if response.status != 200:
-        raise AdminError(f"the Cluster refused the certificate: {_reason(content)}")
+        raise AdminError(f"the Cluster refused {what}: {_reason(content)}")
+    return content
 
 
 def _reason(content: bytes) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from octelium.cli.columns import COLUMNS, enum_name, rows, yes
+from octelium.cli.columns import COLUMNS, enum_name, rows, without_empty, yes
 from octelium.schema.kinds import KINDS, new
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.cli.runner import resource
@@ -51,6 +51,16 @@ def test_addresses_of_a_service() -> None:
         address.dual_stack_ip.ipv6 = ipv6
     _, (cells,) = rows(KINDS["Service"], [service], NOW)
     assert cells[-1] == "100.64.0.1,fd00::1,100.64.0.2"
+
+
+def test_columns_with_nothing_in_them() -> None:
+    headers = ["NAME", "URL", "EMAIL"]
+    assert without_empty(headers, [["a", "", ""], ["b", "", ""]]) == (
+        ["NAME", "EMAIL"],
+        [["a", ""], ["b", ""]],
+    )
+    cells = [["a", "", ""], ["b", "https://b", ""]]
+    assert without_empty(headers, cells) == (headers, cells)
 
 
 def test_values_of_enums_that_are_not_known_are_shown_as_numbers() -> None:

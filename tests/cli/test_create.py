@@ -46,11 +46,19 @@ def test_users(cluster: StandIn, terminal: Runner) -> None:
 def test_the_mode_of_a_service_follows_from_its_upstream(
     cluster: StandIn, terminal: Runner, url: str, mode: str
 ) -> None:
-    out = terminal.works("create", "service", "wiki", "--upstream", url)
-    assert out == "service/wiki.default created\n"
+    result = terminal.ctl("create", "service", "wiki", "--upstream", url)
+    assert (result.code, result.out) == (0, "service/wiki.default created\n")
+    assert ("not served" in result.err) is (mode not in ("HTTP", "GRPC"))
     spec = cluster.objects["Service", "wiki.default"].spec
     assert spec.mode == core.ServiceSpecMode__.ServiceSpecMode.Value(mode)
     assert spec.config.upstream.url == url
+
+
+def test_files_with_modes_that_are_only_stored(terminal: Runner) -> None:
+    text = "kind: Service\nmetadata: {name: db}\nspec: {mode: MYSQL}\n"
+    warning = "Warning: service/db: mode MYSQL is stored but not served by this version\n"
+    assert terminal.ctl("create", "-f", "-", stdin=text).err == warning
+    assert terminal.ctl("update", "-f", "-", stdin=text).err == warning
 
 
 def test_a_service_with_everything(cluster: StandIn, terminal: Runner) -> None:

@@ -21,13 +21,22 @@ def user(cluster: StandIn, terminal: Runner) -> Runner:
 
 
 def test_services_as_a_table(user: Runner) -> None:
+    port = user.environ["OCTELIUM_API_ENDPOINT"].rpartition(":")[2]
     assert user("octelium", "get", "services").out == (
-        "NAME          PORT  TYPE      TLS  PUBLIC  ADDRESSES  DESCRIPTION\n"
-        "wiki.default  80    HTTP      no   yes     -          -\n"
-        "db.prod       0     POSTGRES  no   no      -          -\n"
+        "NAME          PORT  TYPE      TLS  PUBLIC  URL                          DESCRIPTION\n"
+        f"wiki.default  80    HTTP      no   yes     https://wiki.lab.test:{port:5}  -\n"
+        "db.prod       -     POSTGRES  no   no      -                            -\n"
     )
     one = user("octelium", "get", "svc", "-n", "prod", "-o", "name")
     assert one.out == "service/db.prod\n"
+
+
+def test_display_names(cluster: StandIn, terminal: Runner) -> None:
+    service = cluster.add(resource("Service", "wiki", spec={"mode": "HTTP"}))
+    service.metadata.display_name = "Our Wiki"
+    head, row = terminal.works("get", "services").splitlines()
+    assert "URL" not in head
+    assert row[head.index("DISPLAYNAME") :] == "Our Wiki"
 
 
 def test_one_service(user: Runner) -> None:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.client.admin import AdminError, install_certificate
+from octelium.client.admin import (
+    AdminError,
+    NewToken,
+    install_certificate,
+    new_token,
+    use_own_certificate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +29,9 @@ def control_process(data_dir: Path, status: int, reply: bytes) -> Iterator[list[
     asked: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.do_PUT()
+
         def do_PUT(self) -> None:
             length = int(self.headers["Content-Length"])
             asked.append((self.path, json.loads(self.rfile.read(length))))
@@ -47,9 +56,56 @@ def control_process(data_dir: Path, status: int, reply: bytes) -> Iterator[list[
 
 def test_the_pair_arrives(tmp_path: Path) -> None:
     with control_process(tmp_path, 200, b"{}") as asked:
-        install_certificate(str(tmp_path), "prod", "CHAIN", "KEY")
-    body = {"namespace": "prod", "certificate": "CHAIN", "key": "KEY"}
+        install_certificate(str(tmp_path), "lab.test", "prod", "CHAIN", "KEY", force=True)
+    body = {
+        "namespace": "prod",
+        "certificate": "CHAIN",
+        "key": "KEY",
+        "domain": "lab.test",
+        "force": True,
+    }
     assert asked == [("/certificate", body)]
+
+
+def test_the_clusters_own_certificate(tmp_path: Path) -> None:
+    with control_process(tmp_path, 200, b"{}") as asked:
+        use_own_certificate(str(tmp_path), "lab.test", "prod")
+    body = {"namespace": "prod", "own": True, "domain": "lab.test"}
+    assert asked == [("/certificate", body)]
+
+
+def test_a_new_token(tmp_path: Path) -> None:
+    reply = b'{"token": "T", "domain": "lab.test", "endpoint": "h:1", "ca": null}'
+    with control_process(tmp_path, 200, reply) as asked:
+        made = new_token(str(tmp_path))
+    assert made == NewToken("T", "lab.test", "h:1", "")
+    assert asked == [("/token", {})]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"[]",
+        b'{"token": "T"}',
+        b'{"token": "", "domain": "", "endpoint": "", "ca": ""}',
+        b'{"token": 1, "domain": "", "endpoint": "", "ca": ""}',
+    ],
+)
+def test_an_answer_without_a_token(tmp_path: Path, reply: bytes) -> None:
+    with (
+        control_process(tmp_path, 200, reply),
+        pytest.raises(AdminError, match="without a token"),
+    ):
+        new_token(str(tmp_path))
+
+
+def test_no_first_administrator(tmp_path: Path) -> None:
+    with (
+        control_process(tmp_path, 404, b'{"error": "there is no User root"}'),
+        pytest.raises(AdminError, match="refused a new token: there is no User root"),
+    ):
+        new_token(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -61,19 +117,19 @@ def test_a_refusal_is_told(tmp_path: Path, reply: bytes, reason: str) -> None:
         control_process(tmp_path, 400, reply),
         pytest.raises(AdminError, match=f"refused the certificate: {reason}"),
     ):
-        install_certificate(str(tmp_path), "default", "CHAIN", "KEY")
+        install_certificate(str(tmp_path), "lab.test", "default", "CHAIN", "KEY", force=False)
 
 
 def test_no_cluster_runs_there(tmp_path: Path) -> None:
     with pytest.raises(AdminError, match="no Cluster runs in") as caught:
-        install_certificate(str(tmp_path), "default", "CHAIN", "KEY")
+        install_certificate(str(tmp_path), "lab.test", "default", "CHAIN", "KEY", force=False)
     assert "--data-dir" in caught.value.remedy
     (tmp_path / "run").mkdir()
     left = socket.socket(socket.AF_UNIX)
     left.bind(str(tmp_path / "run" / "admin.sock"))
     left.close()
     with pytest.raises(AdminError, match="no Cluster runs in"):
-        install_certificate(str(tmp_path), "default", "CHAIN", "KEY")
+        install_certificate(str(tmp_path), "lab.test", "default", "CHAIN", "KEY", force=False)
 
 
 def test_something_else_answers(tmp_path: Path) -> None:
@@ -91,5 +147,5 @@ def test_something_else_answers(tmp_path: Path) -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(AdminError, match="did not answer"):
-            install_certificate(str(tmp_path), "default", "CHAIN", "KEY")
+            install_certificate(str(tmp_path), "lab.test", "default", "CHAIN", "KEY", force=False)
         thread.join()
