@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from octelium.http.message import Field, FieldBlock
 from octelium.vigil.refusals import Answer
@@ -34,12 +34,27 @@ def _origin(block: HeaderBlock) -> bytes | None:
     values = block.all(b"origin")
     if len(values) != 1 or _is_origin(values[0]) is None:
         return None
-    return _normalise(values[0])
+    origin = _normalise(values[0])
+    name = _name(origin)
+    if name.startswith(b"["):
+        try:
+            IPv6Address(name[1:-1].decode("ascii"))
+        except AddressValueError:
+            return None
+    return origin
 
 
 def _normalise(origin: bytes) -> bytes:
     origin = origin.lower()
     return origin.removesuffix(_PORTS[origin.partition(b":")[0]])
+
+
+def _name(origin: bytes) -> bytes:
+    """The host of a valid origin without its port; an IPv6 address with its brackets."""
+    host = origin.partition(b"://")[2]
+    if host.startswith(b"["):
+        return host[: host.index(b"]") + 1]
+    return host.partition(b":")[0]
 
 
 class Cors:
@@ -72,7 +87,7 @@ class Cors:
         own = head.host.lower().removesuffix(_PORTS[scheme])
         if host == own:
             return True, self._credentials
-        name = (urlsplit(origin).hostname or b"").strip(b"[]")
+        name = _name(origin)
         if (
             self._cluster
             and scheme == b"https"

@@ -16,6 +16,8 @@ REFRESH_COOKIE: Final = b"octelium_rt"
 OWN_COOKIES: Final = frozenset({ACCESS_COOKIE, REFRESH_COOKIE})
 
 _access_cookie = re.compile(rb"(?:\A|;)[ \t]*octelium_auth[ \t]*=[ \t]*([^;]*)").finditer
+_own_bearer = re.compile(rb"(?i:bearer)[ \t]+A[Q-Za-f][A-Za-z0-9_-]{148,218}={0,2}").fullmatch
+"""`octelium.identity.tokens` describes the shape; the first byte is the version, 1."""
 _KEY: Final = object()
 _NONE: Final = object()
 
@@ -64,5 +66,14 @@ def without_own_cookies(cookies: bytes) -> bytes:
 
 
 def sets_own_cookie(value: bytes) -> bool:
-    """Whether a `Set-Cookie` value would plant one of Octelium's cookies."""
-    return value.partition(b";")[0].partition(b"=")[0].strip(b" \t") in OWN_COOKIES
+    """Whether a `Set-Cookie` value would plant one of Octelium's cookies.
+
+    A nameless one, `=octelium_auth=…`, comes back as `octelium_auth=…` (RFC 6265bis, section 5.7).
+    """
+    pair = value.partition(b";")[0].lstrip(b" \t=")
+    return pair.partition(b"=")[0].rstrip(b" \t") in OWN_COOKIES
+
+
+def is_own_authorization(value: bytes) -> bool:
+    """Whether the value of an `Authorization` has the shape of one of Octelium's tokens."""
+    return _own_bearer(value) is not None

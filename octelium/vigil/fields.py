@@ -28,7 +28,23 @@ HOP_BY_HOP: Final = frozenset(
 )
 """RFC 9110, section 7.6.1, and what existing software treats alike."""
 
-_NEVER: Final = HOP_BY_HOP | {b"host", b"expect", b"proxy", b"x-request-id", b"content-length"}
+_NEVER: Final = HOP_BY_HOP | {
+    b"host",
+    b"expect",
+    b"proxy",
+    b"x-request-id",
+    b"content-length",
+    # Some upstreams believe these in place of the method, path, host and identity that were
+    # decided on.
+    b"x-http-method-override",
+    b"x-http-method",
+    b"x-method-override",
+    b"x-original-url",
+    b"x-original-uri",
+    b"x-rewrite-url",
+    b"x-host",
+}
+_NEVER_PREFIXES: Final = (b"remote-", b"x-remote-")
 _FORWARDING: Final = frozenset(
     {
         b"forwarded",
@@ -43,6 +59,33 @@ _FORWARDING: Final = frozenset(
 _FORWARDING_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-original-", b"x-rewrite-")
 
 _not_alphanumeric = re.compile(rb"[^a-z0-9]")
+
+
+_NOT_IN_TRAILERS: Final = HOP_BY_HOP | {
+    b"age",
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"date",
+    b"expect",
+    b"expires",
+    b"host",
+    b"location",
+    b"max-forwards",
+    b"pragma",
+    b"range",
+    b"retry-after",
+    b"set-cookie",
+    b"strict-transport-security",
+    b"vary",
+    b"warning",
+    b"www-authenticate",
+}
+"""What frames, routes, authenticates or controls a message (RFC 9110, section 6.5.1)."""
 
 
 class Kind(Enum):
@@ -71,7 +114,7 @@ def classify(name: bytes) -> Kind:
         return Kind.OWN if own else Kind.NEVER
     if name == b"content-length":
         return Kind.ORDINARY
-    if folded in _NEVER:
+    if folded in _NEVER or folded.startswith(_NEVER_PREFIXES):
         return Kind.NEVER
     if folded in _FORWARDING or folded.startswith(_FORWARDING_PREFIXES):
         return Kind.FORWARDING
@@ -80,3 +123,13 @@ def classify(name: bytes) -> Kind:
     if folded == b"authorization":
         return Kind.AUTHORIZATION
     return Kind.ORDINARY
+
+
+@lru_cache(maxsize=2048)
+def may_trail(name: bytes) -> bool:
+    """Whether a field may stand after a body; some recipients merge those with the head's."""
+    return (
+        classify(name) is Kind.ORDINARY
+        and (folded := fold(name)) not in _NOT_IN_TRAILERS
+        and not folded.startswith(b"if-")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,8 @@ _NO_FIELDS: Final = FieldBlock(())
 _IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _REFUSED_METHODS: Final = frozenset({b"TRACE", b"CONNECT"})
 _MAX_ATTEMPTS: Final = 3
+_ANSWER_GRACE: Final = 1.0
+"""Seconds that the Cluster's own Services have to answer a call whose caller lost its right."""
 CLIENT_GONE: Final = 499
 """Status in the log of a request whose client went away before there was an answer."""
 
@@ -163,7 +166,7 @@ class Relay:
             self._refuse(decision)
             return
         peer = self._stream.peer
-        if peer.admitted is not None:
+        if peer.admitted is not None and decision.session is not None:
             admitted, peer.admitted = peer.admitted, None
             admitted()
         configuration = self._configuration = self._plan.configuration(decision)
@@ -237,6 +240,7 @@ class Relay:
                 stream.send_informational(100, _NO_FIELDS)
             self.watch()
         held, self._held = self._held, None
+        self._trailers = self._passed(self._trailers)
         if held:
             data += b"".join(held)
         if self._held_end and not self._trailers:
@@ -266,6 +270,15 @@ class Relay:
             )
 
     def _revoked(self, decision: Decision) -> None:
+        if self._plan.entry.managed_type:
+            # A call to the API may itself be the change that ends its caller's right. What was
+            # allowed and is done already deserves its answer.
+            loop = asyncio.get_running_loop()
+            loop.call_later(_ANSWER_GRACE, self._end_revoked, decision)
+        else:
+            self._end_revoked(decision)
+
+    def _end_revoked(self, decision: Decision) -> None:
         if self._ended:
             return
         self._decision = decision
@@ -306,12 +319,18 @@ class Relay:
 
     def request_ended(self, trailers: Fields) -> None:
         """See `RequestReceiver`."""
-        trailers = _safe_trailers(trailers)
         if self._held is not None:
             self._held_end = True
             self._trailers = trailers
         elif self._upstream is not None:
-            self._upstream.send_end(trailers)
+            self._upstream.send_end(self._passed(trailers))
+
+    def _passed(self, trailers: Fields) -> Fields:
+        """What of the client's trailers goes to the upstream."""
+        configuration = self._configuration
+        if not trailers or configuration is None:
+            return ()
+        return configuration.request.trailers(trailers, self._stream.head.block)
 
     def request_aborted(self, problem: str) -> None:
         """See `RequestReceiver`."""
@@ -393,7 +412,8 @@ class Relay:
         self._upstream = None
         self._ended = True
         self._note_grpc(trailers)
-        self._stream.send_end(_safe_trailers(trailers))
+        assert self._configuration is not None
+        self._stream.send_end(self._configuration.responses[self._front].trailers(trailers))
         self._finish()
 
     def response_failed(self, error: UpstreamError) -> None:
@@ -538,12 +558,3 @@ def _rewrite(target: Target, configuration: Configuration) -> bytes:
     if normalise(wire).wire != wire:
         raise MessageError("the path is not in its one form after the prefix was changed")
     return wire
-
-
-def _safe_trailers(trailers: Fields) -> Fields:
-    """Trailers without what only Octelium may say."""
-    if not trailers:
-        return trailers
-    return tuple(
-        [field for field in trailers if not field[0].replace(b"_", b"-").startswith(b"x-octelium")]
-    )

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.http.message import Field, FieldBlock
+from octelium.http.message import Field, FieldBlock, Fields
 from octelium.http.syntax import connection_options, elements, is_token, is_value
-from octelium.vigil.credentials import sets_own_cookie, without_own_cookies
+from octelium.vigil.credentials import (
+    is_own_authorization,
+    sets_own_cookie,
+    without_own_cookies,
+)
 from octelium.vigil.errors import Unserviceable
-from octelium.vigil.fields import HOP_BY_HOP, Kind, classify, fold
+from octelium.vigil.fields import HOP_BY_HOP, Kind, classify, fold, may_trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +46,7 @@ class Verdict(Enum):
     DROP = "left out"
     CUT = "passed on without Octelium's cookies"
     TRAILERS = "passed on if it says trailers"
+    FOREIGN = "passed on unless it is one of Octelium's tokens"
     CHECK = "passed on unless it sets one of Octelium's cookies"
 
 
@@ -162,9 +167,19 @@ class RequestRules:
                 rest = without_own_cookies(value)
                 if rest:
                     kept += (spelling, b": ", rest, b"\r\n")
+            elif verdict is Verdict.FOREIGN:
+                if not is_own_authorization(value):
+                    kept += (spelling, b": ", value, b"\r\n")
             elif verdict is Verdict.TRAILERS and b"trailers" in elements(value):
                 kept.append(b"te: trailers\r\n")
         return kept
+
+    def trailers(self, fields: Fields, block: HeaderBlock) -> Fields:
+        """What of a client's trailers passes, if `block` tells that it deals in trailers."""
+        if not fields or not (self.grpc or b"trailers" in elements(block.index.get(b"te", b""))):
+            return ()
+        dropped = self.dropped | {fold(addition.name) for addition in self.additions}
+        return tuple([one for one in fields if may_trail(one[0]) and fold(one[0]) not in dropped])
 
     def _judge(self, name: bytes) -> Verdict:
         verdict = self._judged(name)
@@ -185,6 +200,8 @@ class RequestRules:
             return Verdict.DROP
         if kind is Kind.COOKIE:
             return Verdict.KEEP if self.managed else Verdict.CUT
+        if kind is Kind.AUTHORIZATION and self.pass_authorization and not self.managed:
+            return Verdict.FOREIGN
         passes = {
             Kind.AUTHORIZATION: self.pass_authorization,
             Kind.OWN: self.managed,
@@ -289,7 +306,7 @@ class ResponseRules:
         dropped = HOP_BY_HOP | self.removals | replaced | {b"server", b"alt-svc"}
         if self.front:
             dropped |= {b"strict-transport-security"}
-        object.__setattr__(self, "dropped", frozenset(dropped))
+        object.__setattr__(self, "dropped", frozenset(dropped - {b"content-length"}))
         object.__setattr__(self, "fixed", all(a.expression is None for a in self.additions))
         tail = FieldBlock(self._added(None)).h1 if self.fixed else b""
         object.__setattr__(self, "tail", tail)
@@ -305,7 +322,7 @@ class ResponseRules:
         block = head.block
         length = block.index.get(b"content-length")
         # A length in these would be wrong or forbidden (RFC 9110, section 8.6).
-        cut_length = length is not None and head.status in {101, 204}
+        cut_length = length is not None and (head.status < 200 or head.status == 204)
         plain = self.fixed and not extra and not cut_length
         if plain:
             known: FieldBlock | None = block.derived.get(self)
@@ -326,9 +343,12 @@ class ResponseRules:
         """The pieces of the upstream's lines that pass."""
         kept: list[bytes] = []
         dropped = {name for name, _ in extra}
+        dropped.update(connection_options(block))
+        # What frames the body belongs to no connection, whatever the upstream says: without it
+        # the client would find another end than the one that the length promises.
+        dropped.discard(b"content-length")
         if cut_length:
             dropped.add(b"content-length")
-        dropped.update(connection_options(block))
         verdicts = self.verdicts
         for name, spelling, value in zip(block.names, block.spellings, block.values, strict=True):
             verdict = verdicts.get(name)
@@ -343,8 +363,15 @@ class ResponseRules:
             kept += (spelling, b": ", value, b"\r\n")
         return kept
 
+    def trailers(self, fields: Fields) -> Fields:
+        """What of an upstream's trailers passes."""
+        if not fields:
+            return fields
+        dropped = self.dropped
+        return tuple([one for one in fields if may_trail(one[0]) and one[0] not in dropped])
+
     def _judge(self, name: bytes) -> Verdict:
-        if name in self.dropped or (not self.managed and name.startswith(b"x-octelium-")):
+        if name in self.dropped or (not self.managed and fold(name).startswith(b"x-octelium")):
             verdict = Verdict.DROP
         elif name == b"set-cookie" and not self.managed:
             verdict = Verdict.CHECK

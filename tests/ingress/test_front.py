@@ -195,6 +195,17 @@ async def test_connections_of_one_peer_are_bounded_until_it_is_known() -> None:
         assert here.ingress.admission.unauthenticated == 0
 
 
+async def test_being_allowed_without_identity_makes_nobody_known() -> None:
+    async with world(Settings(plaintext=True, max_unauthenticated=2)) as here:
+        here.serve(is_anonymous=True)
+        for _ in range(2):
+            assert (await (await here.connect()).request(token=None)).status == 200
+        assert here.ingress.admission.unauthenticated == 2
+        third = await here.connect()
+        assert await third.rest() == b""
+        assert here.ingress.counters.over_limit == 1
+
+
 async def test_listed_peers_are_counted_by_whom_they_stand_for() -> None:
     settings = Settings(plaintext=True, max_unauthenticated=1, proxy_peers=LOOPBACK)
     async with world(settings) as here:

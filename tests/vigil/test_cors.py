@@ -45,6 +45,29 @@ def test_what_a_preflight_is() -> None:
     assert not is_preflight(head(method="GET", extra="Access-Control-Request-Method: PUT\r\n"))
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["https://[1.2.3]", "https://[:::]", "https://[1::2::3]", "https://[.]", "http://[:]:80"],
+)
+async def test_addresses_that_are_none(origin: str) -> None:
+    assert not is_preflight(preflight_head(origin))
+    assert cors(allow_origin_string_match=["*"]).fields(head(origin, method="GET")) == []
+    async with world() as here:
+        made = here.serve()
+        made.spec.config.http.cors.allow_origin_string_match.append("*")
+        here.feed.put(made)
+        assert (await here.request(fields={"Origin": origin})).status == 200
+        asked = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        assert (await here.request(method="OPTIONS", token=None, fields=asked)).status == 401
+
+
+@pytest.mark.parametrize("origin", ["https://[::1]", "http://[2001:db8::1]:8080"])
+def test_addresses_as_origins(origin: str) -> None:
+    answer = cors(allow_origin_string_match=[origin]).preflight(preflight_head(origin), [])
+    assert fields(answer)[b"access-control-allow-origin"] == origin.encode()
+    assert cors(allow_cluster_services=True).preflight(preflight_head(origin), []).status == 403
+
+
 def test_an_allowed_preflight() -> None:
     answer = cors(
         allow_origin_string_match=["https://APP.example:443"], allow_credentials=True, max_age="60"

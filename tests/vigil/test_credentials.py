@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import uuid
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.http.message import HeaderBlock, MessageError
-from octelium.vigil.credentials import find_token, sets_own_cookie, without_own_cookies
+from octelium.identity.tokens import Signer, TokenType
+from octelium.vigil.credentials import (
+    find_token,
+    is_own_authorization,
+    sets_own_cookie,
+    without_own_cookies,
+)
 
 
 def block(*fields: tuple[bytes, bytes]) -> HeaderBlock:
@@ -75,6 +84,10 @@ def test_cutting_cookies_out(cookies: bytes, left: bytes) -> None:
         (b"octelium_auth=x; Path=/", True),
         (b" octelium_rt =x", True),
         (b"octelium_auth", True),
+        (b"=octelium_auth=x; Domain=example", True),
+        (b" = octelium_rt =x", True),
+        (b"==octelium_auth=x", True),
+        (b"=sid=1", False),
         (b"sid=octelium_auth", False),
         (b"octelium_authx=1", False),
     ],
@@ -99,3 +112,28 @@ def test_any_cookie_gives_a_token_or_none(value: bytes) -> None:
     token = find_token(block((b"cookie", value)))
     assert token is None or (token and token in value)
     assert find_token(block((b"cookie", without_own_cookies(value)))) is None
+
+
+def test_own_tokens_as_authorization() -> None:
+    signer = Signer(str(uuid.uuid4()), Ed25519PrivateKey.generate())
+    for token_type in TokenType:
+        for end in (None, 1_900_000_000):
+            token = signer.issue(token_type, str(uuid.uuid4()), str(uuid.uuid4()), end).encode()
+            for value in (b"Bearer " + token, b"bearer  " + token, b"BEARER\t" + token):
+                assert is_own_authorization(value), value
+            assert not is_own_authorization(b"Basic " + token)
+            assert not is_own_authorization(b"Bearer x." + token)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"Bearer",
+        b"Bearer ghp_" + b"a" * 36,
+        b"Bearer eyJhbGciOiJSUzI1NiJ9." + b"e" * 80 + b"." + b"s" * 86,
+        b"Bearer " + b"b" * 180,
+    ],
+)
+def test_tokens_of_others_as_authorization(value: bytes) -> None:
+    assert not is_own_authorization(value)

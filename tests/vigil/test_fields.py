@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from octelium.vigil.fields import Kind, classify, fold
+from octelium.vigil.fields import Kind, classify, fold, may_trail
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,21 @@ def test_only_the_exact_names_are_own_credentials() -> None:
         b"expect",
         b"x-request-id",
         b"x_request_id",
+        b"x-original-url",
+        b"x_original.url",
+        b"x-original-uri",
+        b"x-rewrite-url",
+        b"x-http-method-override",
+        b"x_http_method_override",
+        b"x-http-method",
+        b"x-method-override",
+        b"remote-user",
+        b"remote_user",
+        b"x-remote-user",
+        b"x.remote.user",
+        b"x-remote-group",
+        b"x-host",
+        b"x_host",
     ],
 )
 def test_what_never_passes(name: bytes) -> None:
@@ -64,8 +79,8 @@ def test_what_never_passes(name: bytes) -> None:
         b"x-real-ip",
         b"x_real_ip",
         b"x-envoy-original-path",
-        b"x-original-url",
-        b"x-rewrite-url",
+        b"x-original-host",
+        b"x-rewrite-path",
         b"true-client-ip",
     ],
 )
@@ -80,3 +95,26 @@ def test_the_rest() -> None:
     assert classify(b"cookie") is Kind.COOKIE
     assert classify(b"authorization") is Kind.AUTHORIZATION
     assert fold(b"x_a.b-c9") == b"x-a-b-c9"
+
+
+def test_what_may_stand_after_a_body() -> None:
+    for name in (b"grpc-status", b"grpc-message", b"x-checksum", b"server-timing", b"etag"):
+        assert may_trail(name), name
+    for name in (
+        b"x-octelium-session-uid",
+        b"x_octelium_auth",
+        b"content-length",
+        b"content_length",
+        b"transfer-encoding",
+        b"host",
+        b"cookie",
+        b"authorization",
+        b"x-forwarded-for",
+        b"x_real_ip",
+        b"remote-user",
+        b"set-cookie",
+        b"content-type",
+        b"if-match",
+        b"strict-transport-security",
+    ):
+        assert not may_trail(name), name

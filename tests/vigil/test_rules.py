@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import uuid
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from octelium.http.h1.requests import parse_request
-from octelium.http.message import FieldBlock, ResponseHead
+from octelium.http.message import FieldBlock, MessageError, ResponseHead
 from octelium.http.section import parse_section
+from octelium.identity.tokens import Signer, TokenType
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
 from octelium.replica.entries import ServiceEntry, SessionEntry
 from octelium.vigil.errors import Unserviceable
@@ -20,6 +23,9 @@ from octelium.vigil.rules import (
     checked_value,
 )
 from tests.vigil.world import service, session
+
+if TYPE_CHECKING:
+    from octelium.http.message import Fields
 
 SECTION = (
     "Host: wiki.example:8443\r\nUser-Agent: curl\r\nAccept: */*\r\n"
@@ -89,6 +95,18 @@ def test_a_cookie_field_with_nothing_left_goes() -> None:
 
 def test_passing_the_client_s_authorization() -> None:
     assert sent(RequestRules(pass_authorization=True))[b"authorization"] == b"Bearer t"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+def test_an_octelium_token_goes_to_the_cluster_alone(name: str) -> None:
+    token = Signer(str(uuid.uuid4()), Ed25519PrivateKey.generate()).issue(
+        TokenType.ACCESS, str(uuid.uuid4()), str(uuid.uuid4()), 1_900_000_000
+    )
+    what = exchange(f"Host: a\r\n{name}: Bearer {token}\r\n")
+    assert b"authorization" not in sent(RequestRules(pass_authorization=True), what)
+    assert b"authorization" not in sent(RequestRules(), what)
+    managed = sent(RequestRules(managed=True, pass_authorization=True), what)
+    assert managed[b"authorization"] == f"Bearer {token}".encode()
 
 
 def test_injected_credentials_replace_everything() -> None:
@@ -247,6 +265,70 @@ def test_additions_and_removals_of_responses() -> None:
     assert [v for n, v in fields if n == b"server"] == [b"octelium"]
     assert [v for n, v in fields if n == b"strict-transport-security"] == [b"max-age=2592000"]
     assert b"content-type" not in {n for n, _ in fields}
+
+
+@pytest.mark.parametrize(
+    "nominated", ["content-length", "Content-Length, close", "x, CONTENT-LENGTH"]
+)
+def test_no_connection_takes_the_length_along(nominated: str) -> None:
+    section = f"Connection: {nominated}\r\nContent-Length: 2\r\nX: 1\r\n".encode()
+    block = ResponseRules().render(ResponseHead(200, parse_section(section), 11), exchange)
+    assert b"Content-Length: 2\r\n" in block.h1
+    assert block.content_length == 2
+    fixed = ResponseRules(removals=frozenset({b"content-length"}))
+    block = fixed.render(ResponseHead(200, parse_section(section), 11), exchange)
+    assert (b"content-length" in dict(block.fields)) is (block.content_length is not None)
+    with pytest.raises(MessageError):
+        exchange(f"Host: a\r\nConnection: {nominated}\r\nContent-Length: 2\r\n")
+
+
+@pytest.mark.parametrize("status", [100, 101, 102, 103, 199, 204])
+def test_no_length_in_what_has_no_body(status: int) -> None:
+    head = ResponseHead(status, parse_section(RESPONSE), 11)
+    block = ResponseRules().render(head, exchange)
+    assert b"content-length" not in dict(block.fields)
+    assert block.content_length is None
+
+
+FORGED: Fields = (
+    (b"x-checksum", b"1"),
+    (b"x-octelium-session-uid", b"forged"),
+    (b"x_octelium_auth", b"forged"),
+    (b"x-forwarded-for", b"forged"),
+    (b"authorization", b"forged"),
+    (b"cookie", b"octelium_auth=forged"),
+    (b"content-length", b"7"),
+    (b"remote-user", b"forged"),
+    (b"x-key", b"forged"),
+    (b"x_new", b"forged"),
+)
+
+
+def test_trailers_of_requests() -> None:
+    plain = exchange("Host: a\r\n").head.block
+    announced = exchange("Host: a\r\nConnection: te\r\nTE: gzip, Trailers\r\n").head.block
+    rules = RequestRules(
+        credentials=((b"x-key", b"k"),), additions=(Addition(b"x-new", b"1", append=True),)
+    )
+    assert rules.trailers(FORGED, plain) == ()
+    assert rules.trailers(FORGED, announced) == ((b"x-checksum", b"1"),)
+    assert rules.trailers((), announced) == ()
+    calls = RequestRules(grpc=True, managed=True, pass_authorization=True, pass_forwarding=True)
+    assert calls.trailers(FORGED[:8], plain) == ((b"x-checksum", b"1"),)
+
+
+def test_trailers_of_responses() -> None:
+    rules = ResponseRules(removals=frozenset({b"x-gone"}))
+    fields: Fields = (
+        (b"grpc-status", b"0"),
+        (b"x-octelium-unauthorized", b"true"),
+        (b"set-cookie", b"octelium_auth=x"),
+        (b"strict-transport-security", b"max-age=0"),
+        (b"x-gone", b"1"),
+        (b"x-kept", b"1"),
+    )
+    assert rules.trailers(fields) == ((b"grpc-status", b"0"), (b"x-kept", b"1"))
+    assert rules.trailers(()) == ()
 
 
 def test_no_length_where_it_is_forbidden() -> None:
