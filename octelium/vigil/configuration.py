@@ -157,6 +157,7 @@ def _compile(
         pass_forwarding=header.forwarded_mode == _FORWARDED.TRANSPARENT,
         obfuscate=header.forwarded_mode == _FORWARDED.OBFUSCATE,
         grpc=spec.mode == _MODES.GRPC,
+        pseudonym=environment.pseudonym,
     )
     additions = _additions(header.add_response_headers, environment)
     removals = frozenset(checked_name(name) for name in header.remove_response_headers)

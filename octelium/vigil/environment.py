@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.schema.names import public_fqdn, split_service_name
@@ -50,6 +51,15 @@ class Environment:
         """The Cluster's domain; empty while nothing is known yet."""
         config = self.replica.cluster_config
         return config.domain if config is not None else ""
+
+    @property
+    def pseudonym(self) -> bytes:
+        """A name of the Cluster that only those learn to whom it sends requests."""
+        config = self.replica.cluster_config
+        if config is None or not config.uid:
+            return b""
+        key = blake2b(config.uid.encode(), digest_size=6, person=b"request loops")
+        return key.hexdigest().encode()
 
     def url(self, host: str) -> str:
         """`https://` URL of a public host name, with the port unless it is the usual one."""

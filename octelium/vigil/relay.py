@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.exchange import Failure, UpstreamError
@@ -41,6 +43,9 @@ _REFUSED_METHODS: Final = frozenset({b"TRACE", b"CONNECT"})
 _MAX_ATTEMPTS: Final = 3
 _ANSWER_GRACE: Final = 1.0
 """Seconds that the Cluster's own Services have to answer a call whose caller lost its right."""
+_BODY_SECONDS: Final = 15.0
+"""What somebody without a Session has for a body: all of it towards the Cluster's own components,
+each piece of it towards upstreams, until these answer."""
 CLIENT_GONE: Final = 499
 """Status in the log of a request whose client went away before there was an answer."""
 
@@ -64,6 +69,7 @@ class Relay:
         "_grpc_status",
         "_held",
         "_held_end",
+        "_hurried",
         "_plan",
         "_received",
         "_request",
@@ -98,6 +104,8 @@ class Relay:
         self._held: list[bytes] | None = None
         """Body bytes that came while the decision was being made; None once it is made."""
         self._held_end = False
+        self._hurried = False
+        """Whether the body has a deadline."""
         self._trailers: Fields = ()
         self._attempts = 0
         self._received = len(stream.early)
@@ -156,9 +164,13 @@ class Relay:
             if not self._ended:
                 self._answer(plain(500, front=self._front))
             return
-        if not self._ended:
+        if self._ended:
+            return
+        try:
             self._decided(decision)
             self._stream.resume_receiving()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            self.broken(error, 500)
 
     def _decided(self, decision: Decision) -> None:
         self._decision = decision
@@ -236,6 +248,9 @@ class Relay:
         )
         data, end = stream.early, stream.complete
         if not end:
+            if self._decision is not None and self._decision.session is None:
+                self._hurried = True
+                stream.deadline(_BODY_SECONDS)
             if head.expect_continue and not data:
                 stream.send_informational(100, _NO_FIELDS)
             self.watch()
@@ -312,18 +327,26 @@ class Relay:
     def request_data(self, data: bytes) -> None:
         """See `RequestReceiver`."""
         self._received += len(data)
-        if self._held is not None:
-            self._held.append(data)
-        elif self._upstream is not None:
-            self._upstream.send_data(data)
+        try:
+            if self._held is not None:
+                self._held.append(data)
+            elif self._upstream is not None:
+                if self._hurried and not self._plan.managed:
+                    self._stream.deadline(_BODY_SECONDS)
+                self._upstream.send_data(data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this exchange
+            self.broken(error, 502)
 
     def request_ended(self, trailers: Fields) -> None:
         """See `RequestReceiver`."""
-        if self._held is not None:
-            self._held_end = True
-            self._trailers = trailers
-        elif self._upstream is not None:
-            self._upstream.send_end(self._passed(trailers))
+        try:
+            if self._held is not None:
+                self._held_end = True
+                self._trailers = trailers
+            elif self._upstream is not None:
+                self._upstream.send_end(self._passed(trailers))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this exchange
+            self.broken(error, 502)
 
     def _passed(self, trailers: Fields) -> Fields:
         """What of the client's trailers goes to the upstream."""
@@ -357,40 +380,50 @@ class Relay:
         """See `ResponseReceiver`."""
         if head.status == 103 and self._configuration is not None:
             rules = self._configuration.responses[self._front]
-            self._stream.send_informational(103, rules.render(head, self._exchange))
+            try:
+                self._stream.send_informational(103, rules.render(head, self._exchange))
+            except Unserviceable as problem:
+                self._drop_upstream()
+                self._unserviceable(problem)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it ends this exchange
+                self.broken(error, 502)
 
     def response_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
         """See `ResponseReceiver`."""
-        if end:
-            self._upstream = None
-        assert self._configuration is not None
-        stream = self._stream
-        rules = self._configuration.responses[self._front]
-        received = head.block
         try:
+            if end:
+                self._upstream = None
+            assert self._configuration is not None
+            stream = self._stream
+            rules = self._configuration.responses[self._front]
+            received = head.block
             if b"origin" in stream.head.block.index or head.status == 101:
                 block = rules.render(head, self._exchange, self._extra_fields(head))
             else:
                 block = rules.render(head, self._exchange)
+            index = received.index
+            self._status = head.status
+            self._content_type = index.get(b"content-type")
+            self._sent = len(data)
+            if end:
+                if b"grpc-status" in index:
+                    self._note_grpc(received.fields)
+                self._ended = True
+                stream.send_head(head.status, block, data, end=True)
+                self._finish()
+                return
+            self.watch()
+            if self._hurried and not self._plan.managed:
+                self._hurried = False
+                stream.deadline(inf)
+            stream.send_head(head.status, block, data)
+            if head.status == 101:
+                stream.upgrade()
         except Unserviceable as problem:
             self._drop_upstream()
             self._unserviceable(problem)
-            return
-        index = received.index
-        self._status = head.status
-        self._content_type = index.get(b"content-type")
-        self._sent = len(data)
-        if end:
-            if b"grpc-status" in index:
-                self._note_grpc(received.fields)
-            self._ended = True
-            stream.send_head(head.status, block, data, end=True)
-            self._finish()
-            return
-        self.watch()
-        stream.send_head(head.status, block, data)
-        if head.status == 101:
-            stream.upgrade()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this exchange
+            self.broken(error, 502)
 
     def _extra_fields(self, head: ResponseHead) -> list[Field]:
         """What this response gets in place of the upstream's own fields of the same names."""
@@ -403,7 +436,10 @@ class Relay:
     def response_data(self, data: bytes) -> None:
         """See `ResponseReceiver`."""
         self._sent += len(data)
-        self._stream.send_data(data)
+        try:
+            self._stream.send_data(data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this exchange
+            self.broken(error, 502)
 
     def response_ended(self, trailers: Fields) -> None:
         """See `ResponseReceiver`."""
@@ -411,10 +447,13 @@ class Relay:
             return
         self._upstream = None
         self._ended = True
-        self._note_grpc(trailers)
-        assert self._configuration is not None
-        self._stream.send_end(self._configuration.responses[self._front].trailers(trailers))
-        self._finish()
+        try:
+            self._note_grpc(trailers)
+            assert self._configuration is not None
+            self._stream.send_end(self._configuration.responses[self._front].trailers(trailers))
+            self._finish()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this exchange
+            self.broken(error, 502)
 
     def response_failed(self, error: UpstreamError) -> None:
         """See `ResponseReceiver`."""
@@ -482,6 +521,25 @@ class Relay:
         _LOG.error("Service %s cannot be served: %s", self._plan.entry.name, problem)
         self._error = str(problem)
         self._answer(upstream_failure(problem.status, front=self._front, extra=self._cors_fields()))
+
+    def broken(self, error: Exception, status: int) -> None:
+        """End this exchange after an error that nobody foresaw: one line in the log, no more."""
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = "" if place is None else f"{Path(place.tb_frame.f_code.co_filename).name}:"
+        line = 0 if place is None else place.tb_lineno
+        problem = f"unexpected {type(error).__name__} at {where}{line}"
+        _LOG.error("Service %s: an exchange broke: %s: %s", self._plan.entry.name, problem, error)
+        if self._stream.receiver is None:
+            return
+        self._drop_upstream()
+        self._error = problem
+        if self._status:
+            self._stream.reset()
+            self._finish()
+        else:
+            self._answer(plain(status, front=self._front))
 
     def _answer(self, answer: Answer) -> None:
         """Send an answer of Octelium's own and be done."""

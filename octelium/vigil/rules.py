@@ -37,6 +37,10 @@ _BY: Final = "_octelium-" + secrets.token_hex(3)
 
 
 _MAX_VERDICTS: Final = 4096
+LOOP: Final = b"cdn-loop"
+"""RFC 8586: every Cluster on the way of a request adds its name, and nobody takes one away."""
+MAX_PASSES: Final = 8
+"""Times that a request may pass one Cluster."""
 
 
 class Verdict(Enum):
@@ -116,6 +120,8 @@ class RequestRules:
     obfuscate: bool = False
     managed: bool = False
     grpc: bool = False
+    pseudonym: bytes = b""
+    """By what the Cluster knows a request again that comes back; empty where none can."""
     dropped: frozenset[bytes] = field(init=False)
     """Folded names of which nothing of the client's remains."""
     fixed: bool = field(init=False)
@@ -135,13 +141,17 @@ class RequestRules:
         """The section for the upstream.
 
         Raises:
-            Unserviceable: an expression failed.
+            Unserviceable: an expression failed, or the request goes round in circles.
         """
         if self.fixed:
             known: FieldBlock | None = block.derived.get(self)
             if known is not None:
                 return known
         lines = self._kept(block)
+        if self.pseudonym:
+            if self._passes(block) >= MAX_PASSES:
+                raise Unserviceable("the upstream leads back to this Cluster", 508)
+            lines += (b"CDN-Loop: ", self.pseudonym, b"\r\n")
         added = self._added(exchange)
         for name, value in added:
             lines += (name, b": ", value, b"\r\n")
@@ -152,6 +162,13 @@ class RequestRules:
         if self.fixed:
             block.remember(self, result)
         return result
+
+    def _passes(self, block: HeaderBlock) -> int:
+        """How often the request has been here."""
+        if LOOP not in block.index:
+            return 0
+        names = [name for value in block.all(LOOP) for name in elements(value)]
+        return sum(name.partition(b";")[0].rstrip() == self.pseudonym for name in names)
 
     def _kept(self, block: HeaderBlock) -> list[bytes]:
         """The pieces of the client's lines that pass."""
@@ -189,6 +206,8 @@ class RequestRules:
         return verdict
 
     def _judged(self, name: bytes) -> Verdict:
+        if name == LOOP:
+            return Verdict.KEEP
         kind = classify(name)
         folded = fold(name)
         if self.grpc and name == b"te":

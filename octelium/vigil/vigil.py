@@ -48,7 +48,10 @@ class Vigil:
             plan = self._plans[service.uid] = Plan(service, self._environment)
         relay = Relay(self, plan, stream, client_address)
         stream.receiver = relay
-        relay.start()
+        try:
+            relay.start()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses this request alone
+            relay.broken(error, 500)
 
     def close(self) -> None:
         """Stop following the replica."""

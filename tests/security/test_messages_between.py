@@ -55,8 +55,10 @@ async def test_a_length_that_the_upstream_calls_its_connection_s(here: World) ->
 
 async def test_lengths_of_heads_without_a_body(here: World) -> None:
     here.origins.answers = [
-        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 60\r\n\r\n"
-        + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        (
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 60\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        )
     ]
     client = await here.connect()
     hint = await client.request()
@@ -66,8 +68,10 @@ async def test_lengths_of_heads_without_a_body(here: World) -> None:
 
 async def test_a_cookie_without_a_name(here: World) -> None:
     here.origins.answers = [
-        b"HTTP/1.1 200 OK\r\nSet-Cookie: =octelium_auth=evil; Path=/\r\nSet-Cookie: sid=1\r\n"
-        + b"Set-Cookie: =octelium_rt=evil\r\nContent-Length: 2\r\n\r\nok"
+        (
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: =octelium_auth=evil; Path=/\r\nSet-Cookie: sid=1\r\n"
+            b"Set-Cookie: =octelium_rt=evil\r\nContent-Length: 2\r\n\r\nok"
+        )
     ]
     assert (await here.request()).all(b"set-cookie") == [b"sid=1"]
 

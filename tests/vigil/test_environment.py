@@ -68,3 +68,10 @@ def test_expressions() -> None:
     assert environment.expression('ctx.a + "c"')({"a": "b"}) == "bc"
     with pytest.raises(Unserviceable, match="expression"):
         environment.expression("1 +")
+
+
+def test_a_name_against_loops() -> None:
+    pseudonym = make(Feed().replica).pseudonym
+    assert pseudonym == make(Feed().replica).pseudonym
+    assert len(pseudonym) == 12
+    assert make(Replica()).pseudonym == b""
