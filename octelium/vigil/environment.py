@@ -86,13 +86,13 @@ class Environment:
         return entry.message
 
     def secret_value(self, name: str) -> bytes:
-        """The value of a Secret.
+        """The value of a Secret, without the newline that ends a text file.
 
         Raises:
             Unserviceable: there is no such Secret, or it is empty.
         """
         data = self.secret(name).data
-        value = data.value_bytes or data.value.encode()
+        value = (data.value_bytes or data.value.encode()).removesuffix(b"\n").removesuffix(b"\r")
         if not value:
             raise Unserviceable(f"Secret {name} is empty", 502)
         return value

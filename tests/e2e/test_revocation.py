@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import grpc
 import httpx
 import pytest
 
@@ -139,3 +140,23 @@ def test_a_fresh_token_is_known_to_every_worker_at_once(shop: Cluster) -> None:
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(sign_in, range(SIGN_INS)))
     assert len(set(names)) == SIGN_INS
+
+
+def test_a_change_that_ends_its_author_s_own_right_is_answered(shop: Cluster) -> None:
+    admin = shop.api()
+    shop.apply(
+        policy("own-right", rule("ALLOW")),
+        credential(
+            "own-right-token", "shop-a", "AUTH_TOKEN", authorization={"policies": ["own-right"]}
+        ),
+    )
+    request = core.GenerateCredentialTokenRequest()
+    request.credential_ref.name = "own-right-token"
+    token = admin.core("GenerateCredentialToken", request).authentication_token.authentication_token
+    api = shop.api(token=token)
+    found = api.core("GetPolicy", meta.GetOptions(name="own-right"))
+    found.spec.is_disabled = True
+    assert api.core("UpdatePolicy", found).spec.is_disabled
+    with pytest.raises(grpc.RpcError) as refused:
+        api.core("GetPolicy", meta.GetOptions(name="own-right"))
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED

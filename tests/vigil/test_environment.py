@@ -35,9 +35,10 @@ def test_names() -> None:
 
 def test_secrets() -> None:
     feed = Feed()
-    feed.put(secret("key", b"v"), secret("empty", b""))
+    feed.put(secret("key", b"v"), secret("empty", b""), secret("file", b"from a file\r\n"))
     environment = make(feed.replica)
     assert environment.secret_value("key") == b"v"
+    assert environment.secret_value("file") == b"from a file"
     for name in ("none", "empty"):
         with pytest.raises(Unserviceable, match=name) as caught:
             environment.secret_value(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -251,7 +252,9 @@ class ServerStream(Stream):
 
     def deadline(self, seconds: float) -> None:
         """See `exchange.RequestStream`."""
-        if not self.remote_closed:
+        if seconds == math.inf:
+            self.connection.deadlines.pop(self.number, None)
+        elif not self.remote_closed:
             self.connection.deadlines[self.number] = self.connection.clock() + seconds
 
     def upgrade(self) -> None:
