@@ -125,7 +125,7 @@ async def test_a_missing_secret_is_never_no_secret(
     assert name in caplog.text
 
 
-@pytest.mark.parametrize("value", [b"a\r\nb", b"a\n", b"a\0b", b"\x7f"])
+@pytest.mark.parametrize("value", [b"a\r\nb", b"a\n\n", b"a\0b", b"\x7f"])
 @pytest.mark.parametrize("kind", ["bearer", "basic", "custom"])
 async def test_what_no_upstream_credential_may_contain(
     here: World, kind: str, value: bytes
