@@ -13,6 +13,8 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from octelium.http.turn import collected
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,6 +54,9 @@ class TLSLayer(asyncio.Protocol):
     is called instead if there will be none.
     """
 
+    collects = True
+    """What is below it collects writes; see `octelium.http.turn`."""
+
     def __init__(
         self,
         context: ssl.SSLContext,
@@ -87,7 +92,7 @@ class TLSLayer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
-        self._transport = transport
+        self._transport = collected(transport)
         self._handshake()
 
     def data_received(self, data: bytes) -> None:

@@ -9,6 +9,7 @@ from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.h1.bodies import Body, ChunkedBody, CloseBody, LengthBody
 from octelium.http.h1.responses import Framing, binds_connection, parse_response, persists
 from octelium.http.message import MessageError, ResponseHead
+from octelium.http.turn import collected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ class H1Client(asyncio.Protocol):
 
     def connection_made(self, transport: ByteTransport | asyncio.BaseTransport) -> None:
         """The connection can be used."""
-        self._transport = transport  # type: ignore[assignment]  # all that give bytes have these
+        self._transport = collected(transport)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the upstream."""
