@@ -219,7 +219,7 @@ def test_half_closing() -> None:
     assert link.client.codec.received == b""
 
 
-async def test_pausing() -> None:
+def test_pausing() -> None:
     link = Link()
     link.pump()
     link.server.layer.pause_reading()
@@ -227,9 +227,13 @@ async def test_pausing() -> None:
     link.client.layer.write(b"hello")
     link.server.layer.data_received(link.client.wire.take())
     assert link.server.codec.received == b""
-    link.server.layer.resume_reading()
+
+    async def resume() -> None:
+        link.server.layer.resume_reading()
+        await asyncio.sleep(0)
+
+    asyncio.run(resume())
     assert link.server.wire.is_reading()
-    await asyncio.sleep(0)
     assert link.server.codec.received == b"hello"
 
 
