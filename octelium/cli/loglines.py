@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from octelium.cli.ages import clock_time
 from octelium.cli.columns import enum_name
 from octelium.cli.inert import inert
-from octelium.cli.table import line, width
+from octelium.cli.table import line, shortened, width
 from octelium.schema.jsonform import to_json
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 HEADERS = ("TIME", "WHO", "SERVICE", "REQUEST", "STATUS", "DECISION", "WHY")
 _LEAST = (24, 12, 16, 24, 6, 8, 3)
 _MOST = (24, 40, 40, 80, 6, 8, 120)
-_DECISION = 5
+_REQUEST, _STATUS, _DECISION = 3, 4, 5
+_LEAST_REQUEST = 16
 
 
 class JsonLines:
@@ -38,10 +39,14 @@ class JsonLines:
 
 
 class TextLines:
-    """Aligned columns; widths follow from the first entries, longer cells push the rest aside."""
+    """Aligned columns; widths follow from the first entries, longer cells push the rest aside.
+
+    On a terminal, lines are made to fit where that is possible by cutting the request.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self._columns = terminal.columns()
         self._widths: list[int] = list(_LEAST)
 
     def first(self, entries: Sequence[Entry]) -> list[str]:
@@ -50,6 +55,11 @@ class TextLines:
         for column, most in enumerate(_MOST):
             longest = max((width(row[column]) for row in rows), default=0)
             self._widths[column] = min(most, max(self._widths[column], longest))
+        if self._columns is not None:
+            excess = width(line([" " * (size - 1) + "." for size in self._widths], self._widths))
+            excess -= self._columns
+            room = self._widths[_REQUEST] - max(excess, 0)
+            self._widths[_REQUEST] = max(room, _LEAST_REQUEST)
         head = self._terminal.style(line(HEADERS, self._widths), "bold")
         return [head, *(self._line(row) for row in rows)] if rows else [head]
 
@@ -58,10 +68,15 @@ class TextLines:
         return self._line(cells(entry))
 
     def _line(self, row: Sequence[str]) -> str:
-        text = line(row, self._widths)
-        if row[_DECISION] != "denied":
-            return text
-        return self._terminal.style(text, "red")
+        cut = list(row)
+        if self._columns is not None:
+            cut[_REQUEST] = shortened(row[_REQUEST], self._widths[_REQUEST])
+        text = line(cut, self._widths)
+        if row[_DECISION] == "denied":
+            return self._terminal.style(text, "red")
+        if row[_STATUS].startswith("5"):
+            return self._terminal.style(text, "yellow")
+        return text
 
 
 def cells(entry: Entry) -> tuple[str, ...]:

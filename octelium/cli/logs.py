@@ -11,9 +11,11 @@ from octelium.cli.lengths import Instant
 from octelium.cli.verb import verb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from octelium.cli.invocation import Invocation
+    from octelium.client.accesslog import Entry
     from octelium.schema.pb import ext_v1_pb2 as ext
 
 
@@ -54,6 +56,7 @@ class StatusRange(click.ParamType[tuple[int, int]]):
     example="""
     octeliumctl logs --decision denied --since 1h
     octeliumctl logs --service wiki --user alice --status 5xx -f
+    octeliumctl logs --no-system --tail 20
     octeliumctl logs -o json | jq .entry.common.reason
     """
 )
@@ -73,8 +76,13 @@ class StatusRange(click.ParamType[tuple[int, int]]):
 @click.option("--until", type=Instant(), help="Not after.")
 @click.option("--id", "entry_id", metavar="ID", help="One entry.")
 @click.option(
-    "--tail", "limit", type=click.IntRange(1), metavar="N", help="The last N [default: 100]."
+    "--tail",
+    "limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The last N [default: 100; 10000 with --since].",
 )
+@click.option("--no-system", is_flag=True, help="Leave out the Cluster's own Services.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as requests come in, until Ctrl-C.")
 @output_option("table", "json", default="table")
 def logs(
@@ -91,6 +99,7 @@ def logs(
     until: datetime | None,
     entry_id: str | None,
     limit: int | None,
+    no_system: bool,
     follow: bool,
     output: str,
 ) -> None:
@@ -99,7 +108,7 @@ def logs(
     Oldest first. With -o json each line is one entry in the official AccessLog form.
     """
     from octelium.cli.loglines import JsonLines, TextLines
-    from octelium.client.accesslog import follow_entries, last_entries
+    from octelium.client.accesslog import everything, follow_entries, last_entries
     from octelium.schema.pb import ext_v1_pb2 as ext
 
     if follow and (until is not None or entry_id is not None):
@@ -122,10 +131,14 @@ def logs(
     lines = JsonLines(json_line) if output == "json" else TextLines(invocation.terminal)
     client = invocation.client
     count = limit or (10_000 if since is not None else 100)
-    entries = last_entries(client.api.ext, request, count)
-    if not entries and not follow:
-        invocation.terminal.note("There are no such entries.")
-        return
+    keep = _not_of(_system_services(invocation)) if no_system else everything
+    entries = last_entries(client.api.ext, request, count, keep)
+    if not entries:
+        if service:
+            _require_service(invocation, service)
+        if not follow:
+            invocation.terminal.note("There are no such entries.")
+            return
     for text in lines.first(entries):
         invocation.terminal.show(text)
     if follow:
@@ -136,8 +149,32 @@ def logs(
             now=invocation.now,
             sleep=invocation.sleep,
             warn=invocation.terminal.warn,
+            keep=keep,
         ):
             invocation.terminal.show(lines.next(entry))
+
+
+def _system_services(invocation: Invocation) -> frozenset[str]:
+    from octelium.schema.kinds import KINDS
+
+    services = invocation.client.resources.list_all(KINDS["Service"])
+    return frozenset(item.metadata.name for item in services if item.metadata.is_system)
+
+
+def _not_of(names: frozenset[str]) -> Callable[[Entry], bool]:
+    return lambda entry: entry.log.entry.common.service_ref.name not in names
+
+
+def _require_service(invocation: Invocation, name: str) -> None:
+    """Refuse the name of a Service that does not exist, if the caller may look. Raises ApiError."""
+    from octelium.client.errors import ApiError
+    from octelium.schema.kinds import KINDS
+
+    try:
+        invocation.client.resources.get(KINDS["Service"], name)
+    except ApiError as error:
+        if error.code != "PERMISSION_DENIED":
+            raise
 
 
 def _reason(word: str | None) -> str:

@@ -33,6 +33,19 @@ def width(text: str) -> int:
     return sum(_cell_width(character) for character in text)
 
 
+def shortened(text: str, size: int) -> str:
+    """The text in at most `size` columns, with an ellipsis where it is cut."""
+    if width(text) <= size:
+        return text
+    kept, used = "", 1
+    for character in text:
+        used += _cell_width(character)
+        if used > size:
+            break
+        kept += character
+    return f"{kept}…"
+
+
 def _cell_width(character: str) -> int:
     if unicodedata.combining(character):
         return 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
 from octelium.cli.inert import inert_lines
+from octelium.client.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +28,17 @@ class Terminal:
         self._plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
 
     def show(self, text: str) -> None:
-        """Write a part of what was asked for; a missing newline is added."""
-        _write(sys.stdout, text)
+        """Write a part of what was asked for; a missing newline is added.
+
+        Raises OutputError.
+        """
+        if sys.stdout is None:  # typeshed does not know that it may be
+            raise OutputError("cannot write the output: stdout is closed")
+        try:
+            _write(sys.stdout, text)
+        except OSError as error:
+            _give_up(sys.stdout)
+            raise OutputError(f"cannot write the output: {error.strerror}") from error
 
     def note(self, text: str) -> None:
         """Tell something on the side."""
@@ -47,17 +59,44 @@ class Terminal:
         if remedy:
             _write(sys.stderr, f"  {inert_lines(remedy)}")
 
+    def columns(self) -> int | None:
+        """How many columns a line may have; None where no person looks at stdout."""
+        if not _is_terminal(sys.stdout):
+            return None
+        return shutil.get_terminal_size().columns
+
     def style(self, text: str, *styles: str) -> str:
         """The text as stdout shall show it."""
         return self._styled(text, *styles, stream=sys.stdout)
 
     def _styled(self, text: str, *styles: str, stream: TextIO) -> str:
-        if self._plain or not stream.isatty():
+        if self._plain or not _is_terminal(stream):
             return text
         codes = ";".join(_STYLES[style] for style in styles)
         return f"\x1b[{codes}m{text}\x1b[0m"
 
 
-def _write(stream: TextIO, text: str) -> None:
+class OutputError(ClientError):
+    """Output that nobody can take: a full disk, a pipe without a reader, a closed stdout."""
+
+
+def _give_up(stream: TextIO) -> None:
+    # What is left in the buffer would fail again, with a traceback, when the process ends.
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return  # not a file of the operating system
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # closed before this process began; for stderr there is nobody to tell
+        return
     stream.write(text if text.endswith("\n") else f"{text}\n")
     stream.flush()

@@ -35,16 +35,29 @@ class Entry:
         return str(self.log.metadata.id)
 
 
-def last_entries(service: Authorized, request: ext.ListAccessLogRequest, count: int) -> list[Entry]:
-    """The last `count` entries that the request wants, oldest first. Raises ApiError."""
+def everything(_entry: Entry) -> bool:
+    """Keep every entry."""
+    return True
+
+
+def last_entries(
+    service: Authorized,
+    request: ext.ListAccessLogRequest,
+    count: int,
+    keep: Callable[[Entry], bool] = everything,
+) -> list[Entry]:
+    """The last `count` entries that the request wants and that are to `keep`, oldest first.
+
+    Raises ApiError.
+    """
     page = ext.ListAccessLogRequest()
     page.CopyFrom(request)
     found: list[Entry] = []
     while len(found) < count:
-        page.limit = min(_PAGE, count - len(found))
+        page.limit = _PAGE if keep is not everything else min(_PAGE, count - len(found))
         reply = _call(service, page)
         entries = _entries(reply)
-        found += entries
+        found += [entry for entry in entries if keep(entry)][: count - len(found)]
         if not reply.has_more or not entries:
             break
         page.before_id = entries[-1].id
@@ -59,11 +72,12 @@ def follow_entries(
     now: Callable[[], float],
     sleep: Callable[[float], None],
     warn: Callable[[str], None],
+    keep: Callable[[Entry], bool] = everything,
 ) -> Generator[Entry, None, None]:
     """The entries after those that were `seen`, as they come, each once, without end.
 
-    When the stream breaks it is made again, and what came meanwhile is fetched. Raises ApiError
-    for refusals.
+    When the stream breaks it is made again, and what came meanwhile is fetched; `warn` is told
+    once that the Cluster is away, and once that it is back. Raises ApiError for refusals.
     """
     # Entries are written when a request ends, and dated when it began: some are late. What is older
     # than all that were seen has been left out on purpose.
@@ -77,10 +91,15 @@ def follow_entries(
         since.FromNanoseconds(int(now() * 1e9))
     known = dict.fromkeys(entry.id for entry in seen)
     failures = 0
+    away = False
     while True:
         try:
             stream = service.stream("WatchAccessLog", request)
-            for entry in chain(last_entries(service, missed, _PAGE), _each(stream)):
+            late = last_entries(service, missed, _PAGE)
+            if away:
+                away = False
+                warn("the Cluster is back")
+            for entry in chain(late, _each(stream)):
                 failures = 0
                 if entry.id in known:
                     continue
@@ -88,11 +107,14 @@ def follow_entries(
                 while len(known) > _REMEMBERED:
                     del known[next(iter(known))]
                 since.FromNanoseconds(max(since.ToNanoseconds(), _started(entry) - _LATE))
-                yield entry
+                if keep(entry):
+                    yield entry
         except ApiError as error:
             if error.code not in _PASSING:
                 raise
-            warn(f"the log was interrupted ({error}); trying again")
+            if not away:
+                away = True
+                warn(f"the Cluster is away ({error}); trying until it is back")
         sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
         failures += 1
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -128,6 +130,41 @@ def test_columns_are_as_wide_as_the_first_entries_need() -> None:
     assert TextLines(Terminal({})).first([])[0].split() == [
         "TIME", "WHO", "SERVICE", "REQUEST", "STATUS", "DECISION", "WHY",
     ]  # fmt: skip
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_screen(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setattr(sys, "stdout", Screen())
+    monkeypatch.setenv("COLUMNS", "140")
+    return Terminal({})
+
+
+def test_lines_fit_on_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on_screen(monkeypatch)
+    uri = "/a" * 100
+    request = {"request": {"method": "GET", "uri": uri}, "response": {"code": 200}}
+    long = entry(details=NAMED, info={"http": request})
+    _, first = TextLines(screen).first([long])
+    assert len(first) == 140
+    assert "GET /a/a" in first
+    assert "…  200  " in first
+    assert first.endswith("policy staff, rule mail")
+    lines = TextLines(screen)
+    lines.first([])
+    assert "…  200" in lines.next(long)
+
+
+def test_what_went_wrong_is_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on_screen(monkeypatch)
+    broken = {"request": {"method": "GET", "uri": "/"}, "response": {"code": 502}}
+    lines = TextLines(screen)
+    assert lines.next(entry(status="DENIED")).startswith("\x1b[31m")
+    assert lines.next(entry(info={"http": broken})).startswith("\x1b[33m")
+    assert not lines.next(entry()).startswith("\x1b")
 
 
 def test_json_lines_are_the_official_form() -> None:

@@ -9,11 +9,11 @@ import pytest
 from octelium.cli.logs import StatusRange
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
+from tests.cli.runner import Runner, resource
 from tests.cli.test_loglines import NAMED, entry
 from tests.client.standin import NOW, RefusedError
 
 if TYPE_CHECKING:
-    from tests.cli.runner import Runner
     from tests.client.standin import StandIn
 
 
@@ -51,13 +51,14 @@ def test_the_log_as_json(logged: Runner) -> None:
 
 
 def test_every_filter_is_sent(cluster: StandIn, terminal: Runner) -> None:
+    cluster.add(resource("Service", "wiki"))
     words = (
         "--service wiki --user ann --session ann-1 -n prod --status 4xx --decision DENIED "
         "--reason no-policy-match --path /admin --since 1h --until 2027-01-15T08:00:00Z --id x"
     )
     result = terminal.ctl("logs", *words.split())
     assert (result.code, result.err) == (0, "There are no such entries.\n")
-    request = cluster.calls[-1].request
+    request = next(call.request for call in cluster.calls if call.method == "ListAccessLog")
     sent = {field.name: value for field, value in request.ListFields()}
     assert sent.pop("from").seconds == int(NOW) - 3600
     assert sent.pop("to").seconds == int(NOW)
@@ -74,6 +75,33 @@ def test_every_filter_is_sent(cluster: StandIn, terminal: Runner) -> None:
         "path_prefix": "/admin",
         "id": "x",
     }
+
+
+def test_a_service_that_does_not_exist(cluster: StandIn, terminal: Runner) -> None:
+    for more in ([], ["-f"]):
+        result = terminal.ctl("logs", "--service", "nosuch", *more)
+        assert (result.code, result.out) == (1, "")
+        assert result.err == "Error: NotFound: core.v1.Service nosuch.default does not exist\n"
+    cluster.failures["GetService"] = [RefusedError("PERMISSION_DENIED", "no")]
+    assert terminal.ctl("logs", "--service", "nosuch").code == 0
+
+
+def test_without_the_clusters_own_services(cluster: StandIn, terminal: Runner) -> None:
+    cluster.add(resource("Service", "default")).metadata.is_system = True
+    cluster.add(resource("Service", "wiki"))
+    own = {"serviceRef": {"name": "default.default"}}
+    cluster.log = [(log(1), ""), (log(2, user="bob"), ""), (log(3, user="eve", **own), "")]
+    cluster.live.put(log(4, user="sys", **own))
+    cluster.live.put(log(5, user="cyd"))
+    cluster.live.put(RefusedError("PERMISSION_DENIED", "your Session has ended"))
+    result = terminal.ctl("logs", "--no-system", "--tail", "1", "-f")
+    assert [row.split()[1] for row in result.out.splitlines()] == ["WHO", "bob", "cyd"]
+
+
+def test_the_last_ones_since_a_time(cluster: StandIn, terminal: Runner) -> None:
+    cluster.log = [(log(number, user=f"u{number}"), "") for number in range(5)]
+    out = terminal.works("logs", "--since", "1h", "--tail", "2")
+    assert [row.split()[1] for row in out.splitlines()] == ["WHO", "u3", "u4"]
 
 
 def test_following_goes_on_until_ctrl_c(cluster: StandIn, logged: Runner) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.cli.table import table, width
+from octelium.cli.table import shortened, table, width
 
 
 def test_columns_are_aligned_without_lines_around() -> None:
@@ -21,3 +21,9 @@ def test_wide_characters_take_two_columns() -> None:
 def test_one_line_for_each_row(rows: list[tuple[str, str, str]]) -> None:
     lines = table(["A", "B", "C"], rows).split("\n")
     assert len(lines) == len(rows) + 1
+
+
+def test_what_is_too_long_is_cut() -> None:
+    assert shortened("abc", 3) == "abc"
+    assert shortened("abcd", 3) == "ab…"
+    assert shortened("\u4e2d\u4e2d\u4e2d", 4) == "\u4e2d…"

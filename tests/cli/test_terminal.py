@@ -1,13 +1,12 @@
 from __future__ import annotations
 
+import errno
 import io
 import sys
-from typing import TYPE_CHECKING
 
-from octelium.cli.terminal import Terminal
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from octelium.cli.terminal import OutputError, Terminal
 
 
 class Tty(io.StringIO):
@@ -40,6 +39,30 @@ def test_colour_only_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Terminal({}).style("x", "bold", "red") == "\x1b[1;31mx\x1b[0m"
     assert Terminal({"NO_COLOR": "1"}).style("x", "bold") == "x"
     assert Terminal({"TERM": "dumb"}).style("x", "bold") == "x"
+
+
+def test_the_width_is_a_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "77")
+    assert Terminal({}).columns() is None
+    monkeypatch.setattr(sys, "stdout", Tty())
+    assert Terminal({}).columns() == 77
+
+
+class Full(Tty):
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_output_that_nobody_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(OutputError, match="cannot write the output: No space left on device"):
+        Terminal({}).show("x")
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OutputError, match="stdout is closed"):
+        Terminal({}).show("x")
+    assert Terminal({}).style("x", "bold") == "x"
+    monkeypatch.setattr(sys, "stderr", None)
+    Terminal({}).warn("nobody reads this")
 
 
 def test_the_word_stays_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
         (
             NewToken("T", "lab.test", "127.0.0.1:8443", "-----BEGIN CERTIFICATE-----"),
             (
-                "octelium login --domain lab.test --endpoint 127.0.0.1:8443 --ca-file 'a dir/ca.pem' "
-                "--auth-token T\n"
+                "octelium login --domain lab.test --endpoint 127.0.0.1:8443 "
+                "--ca-file 'a dir/ca.pem' --auth-token T\n"
             ),
         ),
         (

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -75,12 +75,26 @@ def test_following(cluster: StandIn, service: Authorized) -> None:
     )
 
 
-def test_a_cluster_that_is_away_for_a_while(cluster: StandIn, service: Authorized) -> None:
-    cluster.live.put(RefusedError("UNAVAILABLE", "restarting"))
-    cluster.live.put(entry(1))
+class Away:
+    """The log of a Cluster that fails a few times."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def call(self, _method: str, _request: Any) -> ext.ListAccessLogResponse:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise ApiError("INTERNAL", "away", "")
+        return ext.ListAccessLogResponse()
+
+    def stream(self, _method: str, _request: Any) -> Iterator[ext.ListAccessLogResponse]:
+        yield ext.ListAccessLogResponse(items=[entry(1)])
+
+
+def test_a_cluster_that_is_away_for_a_while() -> None:
     warnings: list[str] = []
     following = follow_entries(
-        service,
+        cast("Authorized", Away(3)),
         ext.ListAccessLogRequest(),
         [],
         now=lambda: NOW,
@@ -89,7 +103,24 @@ def test_a_cluster_that_is_away_for_a_while(cluster: StandIn, service: Authorize
     )
     assert next(following).id == "id-1"
     following.close()
-    assert len(warnings) == 1
+    assert warnings == [
+        "the Cluster is away (Internal: away); trying until it is back",
+        "the Cluster is back",
+    ]
+
+
+def test_only_what_is_to_be_kept(
+    cluster: StandIn, service: Authorized, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accesslog, "_PAGE", 2)
+    cluster.log = [(entry(number), "") for number in range(9)]
+
+    def odd(found: Entry) -> bool:
+        return int(found.id.removeprefix("id-")) % 2 == 1
+
+    request = ext.ListAccessLogRequest()
+    assert ids(last_entries(service, request, 3, odd)) == ["id-3", "id-5", "id-7"]
+    assert ids(last_entries(service, request, 9, odd)) == ["id-1", "id-3", "id-5", "id-7"]
 
 
 def test_a_refusal_ends_it(cluster: StandIn, service: Authorized) -> None:
