@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @verb(
     example="""
-    source <(octeliumctl completion bash)
-    octeliumctl completion fish > ~/.config/fish/completions/octeliumctl.fish
+    source <({program} completion bash)
+    {program} completion fish > ~/.config/fish/completions/{program}.fish
     """,
     connects=False,
 )

@@ -15,6 +15,7 @@ from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.resources import parse_targets, require_method, short_name
 from octelium.cli.verb import verb
 from octelium.cli.words import KIND_AND_NAMES
+from octelium.client.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,10 @@ def edit(invocation: Invocation, words: tuple[str, ...]) -> None:
     Editing(invocation, kind, original).run()
 
 
+class NoEditorError(ClientError):
+    """An editor that does not start."""
+
+
 class Editing:
     """One resource between its original form and the one that the Cluster accepts."""
 
@@ -82,11 +87,17 @@ class Editing:
         refused = False
         while True:
             buffer.write_text(text, encoding="utf-8")
-            open_editor(buffer, self._invocation.environ)
+            try:
+                open_editor(buffer, self._invocation.environ)
+            except NoEditorError:
+                if not refused:
+                    buffer.unlink()
+                raise
             edited = buffer.read_text(encoding="utf-8")
             if not _content(edited) or _content(edited) == _content(text):
                 if refused:
                     terminal.note(f"Nothing was changed. The text is kept in {buffer}.")
+                    terminal.note(f"Go on from there with: octeliumctl apply {buffer}")
                     raise Failed
                 buffer.unlink()
                 terminal.note(f"{self._label} is unchanged.")
@@ -134,17 +145,17 @@ class Editing:
 
 
 def open_editor(path: Path, environ: Mapping[str, str]) -> None:
-    """Let the user edit a file. Raises ClientError when there is no editor or it fails."""
-    from octelium.client.errors import ClientError
-
+    """Let the user edit a file. Raises NoEditorError, ClientError when the editor fails."""
     command = next((environ[name] for name in _EDITORS if environ.get(name)), "vi")
     remedy = "set EDITOR to your editor's command"
     try:
         words = [*shlex.split(command), str(path)]
         # The editor is the user's own choice, on the user's own machine.
         done = subprocess.run(words, check=False)  # noqa: S603
+    except FileNotFoundError as error:
+        raise NoEditorError(f"there is no editor {command!r} on this machine", remedy) from error
     except (OSError, ValueError) as error:
-        raise ClientError(f"cannot start the editor {command!r}: {error}", remedy) from error
+        raise NoEditorError(f"cannot start the editor {command!r}: {error}", remedy) from error
     if done.returncode != 0:
         raise ClientError(
             f"the editor {command!r} ended with status {done.returncode}; "

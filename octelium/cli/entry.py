@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from octelium.cli import menu
 
 DEFAULT = "octelium"
-_HELP = (["--help"], ["-h"])
+_HELP = (["--help"], ["-h"], ["help"])
 
 
 def program_name(argv: list[str]) -> tuple[str, list[str]]:
@@ -30,8 +29,19 @@ def run(argv: list[str]) -> int:
     """Run a program and return its exit code."""
     name, arguments = program_name(argv)
     if arguments in _HELP:
-        sys.stdout.write(f"{menu.help_text(menu.PROGRAMS[name])}\n")
-        return 0
+        return _show(menu.help_text(menu.PROGRAMS[name]))
     from octelium.cli.program import program
 
     return program(name).run(arguments)
+
+
+def _show(text: str) -> int:
+    from octelium.cli.terminal import OutputError, Terminal
+
+    terminal = Terminal(os.environ)
+    try:
+        terminal.show(text)
+    except OutputError as error:
+        terminal.fail(str(error))
+        return 1
+    return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from octelium.cli.formats import output_option
-from octelium.cli.resources import parse_targets, show_list, show_one, show_table
+from octelium.cli.resources import as_typed, parse_targets, show_list, show_one, show_table
 from octelium.cli.verb import verb
 from octelium.cli.words import KIND_AND_NAMES
 
@@ -43,8 +43,10 @@ def get(
 ) -> None:
     """Show resources of one kind, all or by name.
 
-    Kinds have short names: svc, ns, usr, grp, pol, sec, cfg, cred, idp, sess, dev, authn, cc, rgn,
-    gw. Lists are tables by default, a single resource is YAML.
+    Kinds, with their short names: service (svc), namespace (ns), user (usr), group (grp), policy
+    (pol), secret (sec), config (cfg), credential (cred), identityprovider (idp), session (sess),
+    device (dev), authenticator (authn), clusterconfig (cc), region (rgn), gateway (gw). Lists are
+    tables by default, a single resource is YAML.
     """
     from octelium.client.resources import Page
 
@@ -71,7 +73,8 @@ def get(
         )
     else:
         wanted = Page((page or 1) - 1, items_per_page or 0, order_by_name, order_reverse)
-        listing = resources.list_page(kind, wanted, **filters)
+        with as_typed(page):
+            listing = resources.list_page(kind, wanted, **filters)
         if listing.list_response_meta.has_more:
             invocation.terminal.note(
                 f"Shown: {len(listing.items)} of {listing.list_response_meta.total_count}; "

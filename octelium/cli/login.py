@@ -21,8 +21,8 @@ _STDIN = "-"
 
 @verb(
     example="""
-    octelium login --domain example.com --auth-token TOKEN
-    octelium login --domain lab.test --endpoint 127.0.0.1:8443 --ca-file ca.pem --auth-token TOKEN
+    {program} login --domain example.com --auth-token TOKEN
+    {program} login --domain lab.test --endpoint 127.0.0.1:8443 --ca-file ca.pem --auth-token TOKEN
     """
 )
 @click.option(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
 
 
-@verb(example="octelium logout --domain example.com")
+@verb(example="{program} logout --domain example.com")
 def logout(invocation: Invocation) -> None:
     """End the Session and forget it.
 
@@ -21,7 +21,9 @@ def logout(invocation: Invocation) -> None:
     client = invocation.client
     invocation.logout_wanted = False
     try:
-        client.logout()
+        if not client.logout():
+            invocation.terminal.note(f"Not logged in to {client.domain}.")
+            return
     except ApiError as error:
         invocation.terminal.warn(f"the Cluster could not be told: {error}")
     invocation.terminal.note(f"Logged out of {client.domain}.")

@@ -58,6 +58,8 @@ CONNECTION = (
 )
 """Options that every command with a connection takes: flag, placeholder, help."""
 
+VERSION_HELP = "Show the program's version and exit."
+
 _COMMON = {
     "login": Command("octelium.cli.login:login", "Log in to a Cluster and remember it."),
     "logout": Command("octelium.cli.logout:logout", "End the Session and forget it."),
@@ -121,7 +123,8 @@ PROGRAMS = {
 def options(program: Program) -> list[tuple[str, str]]:
     """The rows of a program's own options: how to write one, and what it does."""
     rows = [(f"{flag} {word}".rstrip(), text) for flag, word, text in CONNECTION]
-    return [*(rows if program.connects else []), ("-h, --help", "Show this and exit.")]
+    own = [("--version", VERSION_HELP), ("-h, --help", "Show this and exit.")]
+    return [*(rows if program.connects else []), *own]
 
 
 def help_text(program: Program) -> str:

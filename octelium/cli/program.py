@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from octelium import __version__
 from octelium.cli import exits, menu
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.invocation import Invocation
-from octelium.cli.verb import SETTINGS, connection_options
+from octelium.cli.verb import SETTINGS, connection_options, shown_help
 
 
 class ProgramGroup(click.Group):
@@ -22,6 +23,14 @@ class ProgramGroup(click.Group):
         self.program = program
         if program.connects:
             self.params.extend(connection_options())
+        self.params.append(_version_option())
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; without any argument, show what there is."""
+        if not args and not ctx.resilient_parsing:
+            ctx.ensure_object(Invocation).terminal.note(menu.help_text(self.program))
+            ctx.exit(exits.USAGE)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The names of the commands."""
@@ -47,6 +56,10 @@ class ProgramGroup(click.Group):
             ctx.fail(f"There is no command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """`--help`, whose text goes where all output goes."""
+        return shown_help(super().get_help_option(ctx))
+
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
         """The text that needs no command to be loaded."""
         return menu.help_text(self.program)
@@ -57,8 +70,17 @@ class ProgramGroup(click.Group):
         What goes wrong is reported on stderr. Bugs are raised.
         """
         invocation = invocation or Invocation()
+        if arguments[:1] == ["help"]:
+            arguments = [*arguments[1:], "--help"]
         try:
             return self._run(arguments, invocation)
+        except click.NoSuchOption as error:
+            # What would end the Session is nothing to try out.
+            error.possibilities = [
+                option for option in error.possibilities or () if option != "--logout"
+            ]
+            error.show()
+            return exits.USAGE
         except click.UsageError as error:
             error.show()
             return exits.USAGE
@@ -84,6 +106,23 @@ class ProgramGroup(click.Group):
         if code == exits.OK:
             invocation.finish()
         return code
+
+
+def _version_option() -> click.Option:
+    def show(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            name = ctx.find_root().info_name
+            ctx.ensure_object(Invocation).terminal.show(f"{name} {__version__}")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        help=menu.VERSION_HELP,
+        callback=show,
+    )
 
 
 def program(name: str) -> ProgramGroup:

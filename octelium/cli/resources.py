@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ from octelium.cli.formats import json_text
 from octelium.cli.inert import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from octelium.cli.invocation import Invocation
     from octelium.schema.kinds import Kind
@@ -94,6 +95,22 @@ def parse_targets(words: Sequence[str]) -> tuple[Kind, list[str]]:
             raise click.UsageError(f"{word!r} is not of the form {kind.command}/NAME")
         names.append(name)
     return kind, names
+
+
+@contextmanager
+def as_typed(page: int | None) -> Iterator[None]:
+    """Name a page that does not exist as the command line did: the API counts from 0.
+
+    Raises ApiError.
+    """
+    from octelium.client.errors import ApiError
+
+    try:
+        yield
+    except ApiError as error:
+        if error.code != "NOT_FOUND" or page is None:
+            raise
+        raise ApiError(error.code, f"there is no page {page}", error.method) from error
 
 
 def require_method(invocation: Invocation, kind: Kind, verb: str, remedy: str = "") -> None:

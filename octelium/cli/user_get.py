@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from octelium.cli.formats import output_option
-from octelium.cli.resources import show_message
+from octelium.cli.resources import as_typed, show_message
 from octelium.cli.table import table
 from octelium.cli.verb import verb
 
@@ -54,7 +54,8 @@ def get(
     if kind in _NAMESPACE:
         if name or namespace:
             raise click.UsageError("Namespaces are listed as a whole.")
-        listing = api.call("ListNamespace", user.ListNamespaceOptions(common=common))
+        with as_typed(page):
+            listing = api.call("ListNamespace", user.ListNamespaceOptions(common=common))
         _show(invocation, "namespace", listing, output or "table")
     elif name:
         found = api.call("GetService", meta.GetOptions(name=name))
@@ -65,7 +66,9 @@ def get(
             show_message(invocation, found, output or "yaml")
     else:
         options = user.ListServiceOptions(common=common, namespace=namespace or "")
-        _show(invocation, "service", api.call("ListService", options), output or "table")
+        with as_typed(page):
+            listing = api.call("ListService", options)
+        _show(invocation, "service", listing, output or "table")
 
 
 def _show(invocation: Invocation, kind: str, listing: Any, output: str) -> None:

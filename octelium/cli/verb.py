@@ -38,13 +38,17 @@ class Verb(click.Command):
         assert self.callback is not None
         return ctx.invoke(self.callback, ctx.ensure_object(Invocation), **ctx.params)
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """`--help`, whose text goes where all output goes."""
+        return shown_help(super().get_help_option(ctx))
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's own options before those that all commands share."""
         format_options(self, ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Close with the example."""
-        format_example(self.example, formatter)
+        format_example(self.example, ctx, formatter)
 
 
 class VerbGroup(click.Group):
@@ -60,14 +64,18 @@ class VerbGroup(click.Group):
         ctx.ensure_object(Invocation)
         return super().invoke(ctx)
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """`--help`, whose text goes where all output goes."""
+        return shown_help(super().get_help_option(ctx))
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the sub-commands, the options, then the shared ones."""
         self.format_commands(ctx, formatter)
         format_options(self, ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Close with the example."""
-        format_example(self.example, formatter)
+        format_example(self.example, ctx, formatter)
 
 
 def verb(
@@ -79,6 +87,19 @@ def verb(
         return click.command(name, cls=Verb, example=example, connects=connects)(function)
 
     return declare
+
+
+def shown_help(option: click.Option | None) -> click.Option | None:
+    """The option `--help` with its text shown by the Terminal, which knows of failing output."""
+    if option is not None:
+        option.callback = _show_help
+    return option
+
+
+def _show_help(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        ctx.ensure_object(Invocation).terminal.show(ctx.get_help())
+        ctx.exit()
 
 
 def connection_options() -> list[click.Option]:
@@ -124,9 +145,10 @@ def format_options(
                 formatter.write_dl(records)
 
 
-def format_example(example: str, formatter: click.HelpFormatter) -> None:
-    """Write the example's lines as they are."""
-    lines = example.strip().splitlines()
+def format_example(example: str, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the example's lines as they are, with the program's name for `{program}`."""
+    program = ctx.find_root().info_name or ""
+    lines = example.replace("{program}", program).strip().splitlines()
     with formatter.section("Examples" if len(lines) > 1 else "Example"):
         for line in lines:
             formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
 
 
-@verb(example="octelium version -o json", connects=False)
+@verb(example="{program} version -o json", connects=False)
 @output_option("yaml", "json", default="yaml")
 def version(invocation: Invocation, output: str) -> None:
     """Show the version."""

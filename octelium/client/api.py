@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,7 +102,9 @@ class Api:
         tokens: TokenSource,
         *,
         sleep: Callable[[float], None] | None = None,
+        domain: str = "",
     ) -> None:
+        self._domain = domain
         self._channel = channel
         self._tokens = tokens
         self._sleep = sleep
@@ -122,8 +125,9 @@ class Api:
         return self._service(ext.DESCRIPTOR)
 
     def _service(self, file: Any) -> Authorized:
-        options = {} if self._sleep is None else {"sleep": self._sleep}
-        stub = Stub(self._channel, file.services_by_name["MainService"], **options)
+        service = file.services_by_name["MainService"]
+        sleep = self._sleep or time.sleep
+        stub = Stub(self._channel, service, sleep=sleep, domain=self._domain)
         return Authorized(stub, self._tokens)
 
 

@@ -95,7 +95,7 @@ class Client:
         """The API with other tokens."""
         from octelium.client.api import Api
 
-        return Api(self.channel, tokens, sleep=self._sleep)
+        return Api(self.channel, tokens, sleep=self._sleep, domain=self.domain)
 
     @property
     def core(self) -> Authorized:
@@ -130,7 +130,7 @@ class Client:
         return TokenKeeper(
             self.domain,
             self.logins,
-            AuthExchange(Stub(self.channel, service, sleep=self._sleep)),
+            AuthExchange(Stub(self.channel, service, sleep=self._sleep, domain=self.domain)),
             authentication_token=(
                 authentication_token or self._environ.get("OCTELIUM_AUTH_TOKEN") or None
             ),
@@ -151,9 +151,15 @@ class Client:
             ),
         )
 
-    def logout(self) -> None:
-        """End the remembered Session and forget it. Raises ApiError after forgetting."""
-        self.keeper().logout()
+    def logout(self) -> bool:
+        """End the remembered Session and forget it; whether there was one.
+
+        Raises ApiError after forgetting.
+        """
+        keeper = self.keeper()
+        known = keeper.is_logged_in()
+        keeper.logout()
+        return known
 
     def end_unkept(self) -> None:
         """End the Session that this process made and that nobody remembers after it.

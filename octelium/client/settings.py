@@ -113,11 +113,14 @@ def resolve(
 
 
 def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """Host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT`; `dns:///` in front is left out.
+    """Host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT`.
 
+    `https://` or `dns:///` in front is left out.
     Raises SettingsError.
     """
-    text = endpoint.removeprefix("dns:///").strip()
+    text = endpoint.strip().removeprefix("dns:///")
+    if text.lower().startswith("https://"):
+        text = text[len("https://") :].removesuffix("/")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(PORT)

@@ -33,7 +33,9 @@ class Stub:
         service: ServiceDescriptor,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        domain: str = "",
     ) -> None:
+        self._domain = domain
         self._channel = channel
         self._service = service
         self._sleep = sleep
@@ -66,7 +68,7 @@ class Stub:
             try:
                 return multicallable(request, timeout=deadline, metadata=tuple(metadata))
             except grpc.RpcError as error:
-                failure = api_error(error, path)
+                failure = api_error(error, path, self._domain)
                 if pause is None or not _may_repeat(method, failure):
                     raise failure from error
                 self._sleep(pause)
@@ -84,23 +86,23 @@ class Stub:
             request_serializer=type(request).SerializeToString,
             response_deserializer=GetMessageClass(described.output_type).FromString,
         )(request, metadata=tuple(metadata))
-        return _read(call, path)
+        return _read(call, path, self._domain)
 
     def _path(self, method: MethodDescriptor) -> str:
         return f"/{self._service.full_name}/{method.name}"
 
 
-def _read(call: Any, path: str) -> Iterator[Any]:
+def _read(call: Any, path: str, domain: str) -> Iterator[Any]:
     try:
         yield from call
     except grpc.RpcError as error:
-        raise api_error(error, path) from error
+        raise api_error(error, path, domain) from error
     finally:
         call.cancel()
 
 
-def api_error(error: grpc.RpcError, path: str) -> ApiError:
-    """What a failed call means, for the person who made it."""
+def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
+    """What a failed call means, for the person who made it to the Cluster `domain`."""
     code = error.code().name
     message = error.details() or ""
     if code == "DEADLINE_EXCEEDED":
@@ -118,6 +120,9 @@ def api_error(error: grpc.RpcError, path: str) -> ApiError:
             "give the Cluster's CA with `octelium login --ca-file FILE` or SSL_CERT_FILE "
             "(on the Cluster's machine it is ca.pem in the data directory)",
         )
+    if "UNRECOGNIZED_NAME" in message.upper().replace(" ", "_"):
+        served = domain or "that domain"
+        return ApiError(code, f"this Cluster does not serve {served}", path, "check --domain")
     if "hostname verification" in message.lower():
         return ApiError(
             code,

@@ -108,6 +108,7 @@ def test_giving_up_keeps_the_text(
     assert (result.code, result.out) == (1, "")
     (kept,) = left_over()
     assert f"The text is kept in {kept}." in result.err
+    assert f"octeliumctl apply {kept}" in result.err
     assert "  emial: ann@lab.test\n" in kept.read_text()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert "UpdateUser" not in cluster.methods()
@@ -171,7 +172,7 @@ def test_other_kinds(cluster: StandIn, terminal: Runner, editor: Editor) -> None
 @pytest.mark.parametrize(
     ("environ", "problem"),
     [
-        ({"EDITOR": "/no/such/editor"}, "cannot start the editor"),
+        ({"EDITOR": "/no/such/editor"}, "there is no editor '/no/such/editor'"),
         ({"VISUAL": "false", "EDITOR": "true"}, "'false' ended with status 1"),
         ({"OCTELIUM_EDITOR": "'"}, "cannot start the editor"),
     ],
@@ -179,6 +180,16 @@ def test_other_kinds(cluster: StandIn, terminal: Runner, editor: Editor) -> None
 def test_an_editor_that_fails(tmp_path: Path, environ: dict[str, str], problem: str) -> None:
     with pytest.raises(ClientError, match=problem):
         open_editor(tmp_path / "x", environ)
+
+
+def test_without_an_editor_nothing_is_left_over(
+    terminal: Runner, editor: Editor, left_over: Callable[[], list[Path]]
+) -> None:
+    terminal.environ["EDITOR"] = str(editor.folder / "none")
+    result = terminal.ctl("edit", "user", "ann")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("Error: there is no editor ")
+    assert left_over() == []
 
 
 def test_editing_with_the_projects_own_api(real: Runner, tmp_path: Path) -> None:

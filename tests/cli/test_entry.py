@@ -22,7 +22,7 @@ def test_which_program(argv: list[str], expected: tuple[str, list[str]]) -> None
     assert program_name(argv) == expected
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("flag", ["-h", "--help", "help"])
 def test_help_is_the_table(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["octops", flag]) == 0
     assert capsys.readouterr().out == f"{menu.help_text(menu.PROGRAMS['octops'])}\n"

@@ -134,6 +134,7 @@ def test_order_and_pages(cluster: StandIn, users: Runner) -> None:
     )
     beyond = users.ctl("get", "users", "--page", "9")
     assert (beyond.code, beyond.out) == (1, "")
+    assert beyond.err == "Error: NotFound: there is no page 9\n"
 
 
 def test_filters(cluster: StandIn, users: Runner) -> None:

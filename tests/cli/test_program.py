@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from octelium import __version__
 from octelium.cli import exits, menu
 from octelium.cli.invocation import Invocation
 from octelium.cli.program import program
+from octelium.cli.terminal import OutputError, Terminal
 
 if TYPE_CHECKING:
     from tests.cli.runner import Runner
@@ -43,7 +45,45 @@ def test_a_mistyped_command(offline: Runner) -> None:
 
 
 def test_no_command(offline: Runner) -> None:
-    assert offline.ctl().code == exits.USAGE
+    result = offline.ctl()
+    assert (result.code, result.out) == (exits.USAGE, "")
+    assert result.err == f"{menu.help_text(menu.PROGRAMS['octeliumctl'])}\n"
+
+
+@pytest.mark.parametrize("name", menu.PROGRAMS)
+def test_the_version_of_every_program(name: str, offline: Runner) -> None:
+    result = offline(name, "--version")
+    assert (result.code, result.out, result.err) == (0, f"{name} {__version__}\n", "")
+
+
+def test_help_as_a_word(offline: Runner) -> None:
+    assert offline("octelium", "help").out == f"{menu.help_text(menu.PROGRAMS['octelium'])}\n"
+    assert offline.ctl("help", "get").out == offline.ctl("get", "--help").out
+
+
+def test_logging_out_is_never_suggested(offline: Runner) -> None:
+    for word in ("--log", "--logou"):
+        result = offline.ctl("get", word, "users")
+        assert result.code == exits.USAGE
+        assert "No such option" in result.err
+        assert "--logout" not in result.err
+    assert "--domain" in offline.ctl("get", "--domai", "x", "users").err
+
+
+def test_examples_name_the_program_that_runs(offline: Runner) -> None:
+    assert "source <(octelium completion bash)" in offline("octelium", "completion", "-h").out
+    assert "octeliumctl login --domain" in offline.ctl("login", "-h").out
+
+
+def test_output_that_nobody_takes(terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_terminal: Terminal, _text: str) -> None:
+        raise OutputError("cannot write the output: No space left on device")
+
+    monkeypatch.setattr(Terminal, "show", full)
+    for arguments in (["version"], ["get", "--help"], ["--help", "x"], ["--version"]):
+        result = terminal.ctl(*arguments)
+        assert (result.code, result.out) == (exits.FAILED, "")
+        assert result.err == "Error: cannot write the output: No space left on device\n"
 
 
 def test_aliases(terminal: Runner) -> None:

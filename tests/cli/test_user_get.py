@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.runner import Runner, resource
+from tests.client.standin import RefusedError
 
 if TYPE_CHECKING:
     from tests.client.standin import StandIn
@@ -58,3 +59,15 @@ def test_an_empty_list(cluster: StandIn, terminal: Runner) -> None:
     result = terminal("octelium", "get", "services")
     assert (result.code, result.out, result.err) == (0, "", "There are no services.\n")
     assert json.loads(terminal("octelium", "get", "services", "-o", "json").out) == {}
+
+
+@pytest.mark.parametrize(("kind", "method"), [("ns", "ListNamespace"), ("svc", "ListService")])
+def test_pages_are_counted_as_typed(
+    cluster: StandIn, terminal: Runner, kind: str, method: str
+) -> None:
+    cluster.failures[method] = [
+        RefusedError("NOT_FOUND", "no page 8"),
+        RefusedError("INTERNAL", "x"),
+    ]
+    assert "there is no page 9" in terminal("octelium", "get", kind, "--page", "9").err
+    assert "Internal: x" in terminal("octelium", "get", kind, "--page", "9").err

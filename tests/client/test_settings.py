@@ -85,8 +85,15 @@ def test_endpoints(text: str, expected: tuple[str, int]) -> None:
     assert split_endpoint(text) == expected
 
 
+def test_an_address_as_browsers_show_it() -> None:
+    assert split_endpoint("https://h.test:8443/") == ("h.test", 8443)
+    assert split_endpoint("HTTPS://h.test") == ("h.test", 443)
+    with pytest.raises(SettingsError, match="HOST:PORT"):
+        split_endpoint("https://h.test/path")
+
+
 @pytest.mark.parametrize(
-    "text", ["", ":1", "h:", "h:0", "h:65536", "h:x", "::1:443", "https://h:1", "a b:1", "h:\u0661"]
+    "text", ["", ":1", "h:", "h:0", "h:65536", "h:x", "::1:443", "http://h:1", "a b:1", "h:\u0661"]
 )
 def test_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(SettingsError, match="endpoint"):

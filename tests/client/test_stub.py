@@ -3,12 +3,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
 from octelium.client.channel import open_channel
 from octelium.client.errors import ApiError
 from octelium.client.settings import Target
-from octelium.client.stub import PAUSES, Stub
+from octelium.client.stub import PAUSES, Stub, api_error
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -16,8 +17,6 @@ from tests.client.standin import DOMAIN, RefusedError, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import grpc
 
 _BEARING = (("x-octelium-auth", "access-1"),)
 
@@ -126,3 +125,20 @@ def test_a_stream_ends_with_its_call(cluster: StandIn, channel: grpc.Channel) ->
     cluster.live.put(RefusedError("PERMISSION_DENIED", "no"))
     with pytest.raises(ApiError, match="PermissionDenied: no"):
         list(stub.stream("WatchAccessLog", ext.ListAccessLogRequest(), _BEARING))
+
+
+def test_a_domain_that_is_another_clusters() -> None:
+    class Refused(grpc.RpcError):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.UNAVAILABLE
+
+        def details(self) -> str:
+            return (
+                "failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed: "
+                "SSL_ERROR_SSL: error:10000458:SSL routines:OPENSSL_internal:"
+                "TLSV1_ALERT_UNRECOGNIZED_NAME"
+            )
+
+    error = api_error(Refused(), "/m", "other.test")
+    assert error.message == "this Cluster does not serve other.test"
+    assert error.remedy == "check --domain"
