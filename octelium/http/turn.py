@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from octelium.http.exchange import ByteTransport
 
+_MUCH = 16 * 1024
 _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
 
 
@@ -72,8 +73,12 @@ class CollectedTransport:
         self.resume_reading = transport.resume_reading
 
     def write(self, data: bytes) -> None:
-        """Send `data` when this turn ends."""
+        """Send `data` when this turn ends; at once if it is much, which would only take room."""
         pieces = self._pieces
+        if len(data) >= _MUCH:
+            self.flush()
+            self._transport.write(data)
+            return
         if not pieces:
             self._add(self)
         pieces.append(data)

@@ -67,6 +67,17 @@ async def test_what_a_turn_writes_leaves_in_one_piece_at_its_end() -> None:
     assert wires[0].events == [b"ab", b"c"]
 
 
+async def test_much_leaves_at_once_behind_what_was_written_before() -> None:
+    wire = Wire()
+    transport = over(wire)
+    transport.write(b"a")
+    transport.write(b"b" * 16384)
+    assert wire.events == [b"a", b"b" * 16384]
+    transport.write(b"c")
+    await asyncio.sleep(0)
+    assert wire.events[2:] == [b"c"]
+
+
 @pytest.mark.parametrize(("method", "last"), [("close", "close"), ("write_eof", "eof")])
 async def test_an_end_comes_after_what_was_written(method: str, last: str) -> None:
     wire = Wire()
