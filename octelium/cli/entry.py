@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from octelium.cli import menu
 
@@ -36,6 +37,14 @@ def run(argv: list[str]) -> int:
 
 
 def _show(text: str) -> int:
+    try:
+        # A terminal's other cares would cost as much as all the rest.
+        if sys.stdout is not None:
+            sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+            sys.stdout.flush()
+            return 0
+    except OSError:
+        pass  # told below, as for every other command
     from octelium.cli.terminal import OutputError, Terminal
 
     terminal = Terminal(os.environ)
