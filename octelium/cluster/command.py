@@ -32,7 +32,7 @@ class Announcer:
         settings = self._settings
         endpoint = settings.listen[0].for_clients()
         ca = settings.data_dir / "ca.pem"
-        click.echo(f"Octelium serves https://{settings.domain}{settings.portal_suffix}", err=True)
+        click.echo(f"Octelium serves https://{settings.domain}{settings.port_suffix}", err=True)
         click.echo(f"  data directory  {settings.data_dir}", err=True)
         click.echo(f"  CA certificate  {ca}", err=True)
         click.echo(f"  health          http://{settings.admin_listen}/readyz", err=True)

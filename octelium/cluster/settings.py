@@ -74,7 +74,7 @@ class Settings:
     """Open downstream connections per worker."""
 
     @property
-    def portal_suffix(self) -> str:
+    def port_suffix(self) -> str:
         """`:PORT` for URLs, empty for the standard port."""
         return "" if self.public_port == 443 else f":{self.public_port}"
 

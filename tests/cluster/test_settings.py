@@ -32,14 +32,14 @@ def test_defaults() -> None:
     settings = load({"domain": "Example.COM."}, {}, None)
     assert settings.domain == "example.com"
     assert settings.listen == (Address("", 443),)
-    assert settings.portal_suffix == ""
+    assert settings.port_suffix == ""
     assert settings.data_dir == default_data_dir()
     assert settings.workers >= 1
 
 
 def test_urls_carry_another_port() -> None:
     settings = load({"domain": "a.example", "listen": ("127.0.0.1:8443",)}, {}, None)
-    assert (settings.public_port, settings.portal_suffix) == (8443, ":8443")
+    assert (settings.public_port, settings.port_suffix) == (8443, ":8443")
 
 
 def test_settings_travel_to_a_child(tmp_path: Path) -> None:
