@@ -12,6 +12,7 @@ from octelium.cli.formats import output_option
 from octelium.cli.invocation import Invocation
 from octelium.cli.modes import warn_unserved
 from octelium.cli.resources import require_method, short_name, show_message
+from octelium.cli.secret_options import secret_options
 from octelium.cli.verb import VerbGroup, verb
 from octelium.cli.words import each
 
@@ -214,18 +215,7 @@ def service(
     """
 )
 @click.argument("name")
-@click.option("--value", metavar="TEXT", help="The value itself.")
-@click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin.")
-@click.option(
-    "--type",
-    "secret_type",
-    type=click.Choice(["value", "cert"]),
-    default="value",
-    show_default=True,
-    help="What it is: a value, or a certificate with its key.",
-)
-@click.option("--cert", metavar="PATH", help="The certificate chain (PEM).")
-@click.option("--cert-key", metavar="PATH", help="Its private key (PEM).")
+@secret_options
 def secret(
     invocation: Invocation,
     name: str,

@@ -12,6 +12,7 @@ from octelium.cli.invocation import Invocation
 from octelium.cli.lengths import Length
 from octelium.cli.origin import tell_sessions
 from octelium.cli.resources import short_name
+from octelium.cli.secret_options import secret_options
 from octelium.cli.verb import VerbGroup, verb
 
 if TYPE_CHECKING:
@@ -50,18 +51,7 @@ def update(ctx: click.Context, files: tuple[str, ...]) -> None:
 
 @verb(example="octeliumctl update secret api-key -f key.txt")
 @click.argument("name")
-@click.option("--value", metavar="TEXT", help="The value itself.")
-@click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin.")
-@click.option(
-    "--type",
-    "secret_type",
-    type=click.Choice(["value", "cert"]),
-    default="value",
-    show_default=True,
-    help="What it is: a value, or a certificate with its key.",
-)
-@click.option("--cert", metavar="PATH", help="The certificate chain (PEM).")
-@click.option("--cert-key", metavar="PATH", help="Its private key (PEM).")
+@secret_options
 def secret(
     invocation: Invocation,
     name: str,
