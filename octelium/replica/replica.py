@@ -143,6 +143,25 @@ class Replica:
             raise FeedError(f"revision {commit.revision} does not follow {self.revision}")
         self._take(changes, commit.revision)
 
+    def fork(self) -> Replica:
+        """A replica of its own that begins as this one and shares its entries; nobody listens."""
+        other = Replica()
+        for kind, (table, names) in self._tables.items():
+            copy, named = other._tables[kind]
+            copy.update(table)
+            if names is not None and named is not None:
+                named.update(names)
+        other.cluster_config, other.triggers = self.cluster_config, self.triggers
+        other.verification_keys.update(self.verification_keys)
+        other.generations.update(self.generations)
+        other._past.update(self._past)
+        other.revision, other.loaded = self.revision, self.loaded
+        return other
+
+    def revise(self, changes: Iterable[feed.Change]) -> None:
+        """Take over changes of a hypothesis, as the next revision. Raises FeedError as `apply`."""
+        self._take(list(changes), self.revision + 1)
+
     def abandon(self) -> None:
         """Forget the beginning of a snapshot whose end will not come."""
         self._snapshot = None

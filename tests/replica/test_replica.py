@@ -307,3 +307,21 @@ def test_commits_and_a_snapshot_at_any_point_lead_to_the_same(
             assert {one.name for one in replica.groups_by_name.values()} == {
                 f"name-{uid}" for uid in model
             }
+
+
+def test_a_fork_goes_its_own_way() -> None:
+    key, _ = key_change()
+    replica = loaded(change(group("staff"), "g"), change(session("a-1"), "se"), key)
+    told: list[object] = []
+    replica.listeners.append(told.append)
+    fork = replica.fork()
+    assert fork.groups["g"] is replica.groups["g"]
+    assert fork.verification_keys == replica.verification_keys
+    assert fork.revision == replica.revision
+    fork.revise([change(group("staff", "all of us"), "g"), deletion("Session", "se")])
+    assert fork.groups_by_name["staff"].message.metadata.description == "all of us"
+    assert not fork.sessions
+    assert fork.revision == replica.revision + 1
+    assert replica.sessions
+    assert not replica.groups_by_name["staff"].message.metadata.description
+    assert not told

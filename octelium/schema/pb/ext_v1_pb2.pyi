@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from octelium.schema.pb import core_v1_pb2 as _core_v1_pb2
+from octelium.schema.pb import meta_v1_pb2 as _meta_v1_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -100,8 +101,10 @@ class ApplyRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     PRUNE_KINDS_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     prune: _builtins.bool
+    strict: _builtins.bool
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resource]: ...
     @_builtins.property
@@ -113,10 +116,11 @@ class ApplyRequest(_message.Message):
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
         prune_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        strict: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "prune", b"prune", "prune_kinds", b"prune_kinds", "resources", b"resources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "prune", b"prune", "prune_kinds", b"prune_kinds", "resources", b"resources", "strict", b"strict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -184,18 +188,22 @@ class ApplyResponse(_message.Message):
 
     OPERATIONS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedOperation]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApplyError]: ...
     def __init__(
         self,
         *,
         operations: _abc.Iterable[Global___AppliedOperation] | None = ...,
         revision: _builtins.int = ...,
+        warnings: _abc.Iterable[Global___ApplyError] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operations", b"operations", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operations", b"operations", "revision", b"revision", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,3 +391,636 @@ class AccessLogDetail(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccessLogDetail: _TypeAlias = AccessLogDetail  # noqa: Y015
+
+@_typing.final
+class ExplainRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOG_ID_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    SESSION_FIELDS_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELDS_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    FIND_CHANGE_FIELD_NUMBER: _builtins.int
+    log_id: _builtins.str
+    session: _builtins.str
+    user: _builtins.str
+    service: _builtins.str
+    find_change: _builtins.bool
+    @_builtins.property
+    def request(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def session_fields(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def device_fields(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        log_id: _builtins.str = ...,
+        session: _builtins.str = ...,
+        user: _builtins.str = ...,
+        service: _builtins.str = ...,
+        request: _struct_pb2.Struct | None = ...,
+        session_fields: _struct_pb2.Struct | None = ...,
+        device_fields: _struct_pb2.Struct | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        find_change: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "device_fields", b"device_fields", "request", b"request", "session_fields", b"session_fields"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "device_fields", b"device_fields", "find_change", b"find_change", "log_id", b"log_id", "request", b"request", "service", b"service", "session", b"session", "session_fields", b"session_fields", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    outcome: _builtins.str
+    reason: _builtins.str
+    summary: _builtins.str
+    error: _builtins.str
+    config: _builtins.str
+    hidden: _builtins.bool
+    @_builtins.property
+    def service(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def session(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def user(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def device(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedStep]: ...
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedPolicy]: ...
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedRule]: ...
+    @_builtins.property
+    def change(self) -> Global___SufficientChange: ...
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        outcome: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        summary: _builtins.str = ...,
+        error: _builtins.str = ...,
+        service: _meta_v1_pb2.ObjectReference | None = ...,
+        session: _meta_v1_pb2.ObjectReference | None = ...,
+        user: _meta_v1_pb2.ObjectReference | None = ...,
+        device: _meta_v1_pb2.ObjectReference | None = ...,
+        steps: _abc.Iterable[Global___ExplainedStep] | None = ...,
+        policies: _abc.Iterable[Global___ExplainedPolicy] | None = ...,
+        rules: _abc.Iterable[Global___ExplainedRule] | None = ...,
+        config: _builtins.str = ...,
+        change: Global___SufficientChange | None = ...,
+        hidden: _builtins.bool = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "change", b"change", "device", b"device", "service", b"service", "session", b"session", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "change", b"change", "config", b"config", "device", b"device", "error", b"error", "hidden", b"hidden", "notes", b"notes", "outcome", b"outcome", "policies", b"policies", "reason", b"reason", "rules", b"rules", "service", b"service", "session", b"session", "steps", b"steps", "summary", b"summary", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class ExplainedStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    verdict: Global___Verdict__.Verdict.ValueType
+    detail: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        verdict: Global___Verdict__.Verdict.ValueType = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedStep: _TypeAlias = ExplainedStep  # noqa: Y015
+
+@_typing.final
+class Verdict__(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Verdict:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Verdict__._Verdict.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VERDICT_UNKNOWN: Verdict__._Verdict.ValueType  # 0
+        TRUE: Verdict__._Verdict.ValueType  # 1
+        FALSE: Verdict__._Verdict.ValueType  # 2
+        ERROR: Verdict__._Verdict.ValueType  # 3
+        NOT_TRIED: Verdict__._Verdict.ValueType  # 4
+
+    class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
+    VERDICT_UNKNOWN: Verdict__.Verdict.ValueType  # 0
+    TRUE: Verdict__.Verdict.ValueType  # 1
+    FALSE: Verdict__.Verdict.ValueType  # 2
+    ERROR: Verdict__.Verdict.ValueType  # 3
+    NOT_TRIED: Verdict__.Verdict.ValueType  # 4
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Verdict__: _TypeAlias = Verdict__  # noqa: Y015
+
+@_typing.final
+class ExplainedPolicy(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    INHERITED_FROM_FIELD_NUMBER: _builtins.int
+    APPLIES_FIELD_NUMBER: _builtins.int
+    WHY_NOT_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    ENFORCEMENT_FIELD_NUMBER: _builtins.int
+    place: _builtins.str
+    inherited_from: _builtins.str
+    applies: _builtins.bool
+    why_not: _builtins.str
+    hidden: _builtins.bool
+    @_builtins.property
+    def policy(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def owner(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def enforcement(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedRule]: ...
+    def __init__(
+        self,
+        *,
+        place: _builtins.str = ...,
+        policy: _meta_v1_pb2.ObjectReference | None = ...,
+        owner: _meta_v1_pb2.ObjectReference | None = ...,
+        inherited_from: _builtins.str = ...,
+        applies: _builtins.bool = ...,
+        why_not: _builtins.str = ...,
+        hidden: _builtins.bool = ...,
+        enforcement: _abc.Iterable[Global___ExplainedRule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applies", b"applies", "enforcement", b"enforcement", "hidden", b"hidden", "inherited_from", b"inherited_from", "owner", b"owner", "place", b"place", "policy", b"policy", "why_not", b"why_not"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedPolicy: _TypeAlias = ExplainedPolicy  # noqa: Y015
+
+@_typing.final
+class ExplainedRule(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    policy: _builtins.int
+    index: _builtins.int
+    name: _builtins.str
+    effect: _builtins.str
+    priority: _builtins.int
+    condition: _builtins.str
+    verdict: Global___Verdict__.Verdict.ValueType
+    decided: _builtins.bool
+    error: _builtins.str
+    hidden: _builtins.bool
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedPart]: ...
+    def __init__(
+        self,
+        *,
+        policy: _builtins.int = ...,
+        index: _builtins.int = ...,
+        name: _builtins.str = ...,
+        effect: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        condition: _builtins.str = ...,
+        verdict: Global___Verdict__.Verdict.ValueType = ...,
+        decided: _builtins.bool = ...,
+        error: _builtins.str = ...,
+        parts: _abc.Iterable[Global___ExplainedPart] | None = ...,
+        hidden: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "decided", b"decided", "effect", b"effect", "error", b"error", "hidden", b"hidden", "index", b"index", "name", b"name", "parts", b"parts", "policy", b"policy", "priority", b"priority", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedRule: _TypeAlias = ExplainedRule  # noqa: Y015
+
+@_typing.final
+class ExplainedPart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    value: _builtins.str
+    error: _builtins.str
+    depth: _builtins.int
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        value: _builtins.str = ...,
+        error: _builtins.str = ...,
+        depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "error", b"error", "text", b"text", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedPart: _TypeAlias = ExplainedPart  # noqa: Y015
+
+@_typing.final
+class SufficientChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDITS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    outcome: _builtins.str
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]: ...
+    def __init__(
+        self,
+        *,
+        edits: _abc.Iterable[Global___Edit] | None = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits", b"edits", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SufficientChange: _TypeAlias = SufficientChange  # noqa: Y015
+
+@_typing.final
+class Edit(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    name: _builtins.str
+    uid: _builtins.str
+    path: _builtins.str
+    action: Global___EditAction__.EditAction.ValueType
+    text: _builtins.str
+    @_builtins.property
+    def value(self) -> _struct_pb2.Value: ...
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        path: _builtins.str = ...,
+        action: Global___EditAction__.EditAction.ValueType = ...,
+        value: _struct_pb2.Value | None = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "kind", b"kind", "name", b"name", "path", b"path", "text", b"text", "uid", b"uid", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Edit: _TypeAlias = Edit  # noqa: Y015
+
+@_typing.final
+class EditAction__(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _EditAction:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _EditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[EditAction__._EditAction.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        EDIT_UNKNOWN: EditAction__._EditAction.ValueType  # 0
+        SET: EditAction__._EditAction.ValueType  # 1
+        UNSET: EditAction__._EditAction.ValueType  # 2
+        ADD: EditAction__._EditAction.ValueType  # 3
+        REMOVE: EditAction__._EditAction.ValueType  # 4
+
+    class EditAction(_EditAction, metaclass=_EditActionEnumTypeWrapper): ...
+    EDIT_UNKNOWN: EditAction__.EditAction.ValueType  # 0
+    SET: EditAction__.EditAction.ValueType  # 1
+    UNSET: EditAction__.EditAction.ValueType  # 2
+    ADD: EditAction__.EditAction.ValueType  # 3
+    REMOVE: EditAction__.EditAction.ValueType  # 4
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditAction__: _TypeAlias = EditAction__  # noqa: Y015
+
+@_typing.final
+class ListAccessRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    service: _builtins.str
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccessRequest: _TypeAlias = ListAccessRequest  # noqa: Y015
+
+@_typing.final
+class ListAccessResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Access]: ...
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___Access] | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "notes", b"notes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccessResponse: _TypeAlias = ListAccessResponse  # noqa: Y015
+
+@_typing.final
+class Access(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    service: _builtins.str
+    verdict: Global___AccessVerdict__.AccessVerdict.ValueType
+    why: _builtins.str
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        service: _builtins.str = ...,
+        verdict: Global___AccessVerdict__.AccessVerdict.ValueType = ...,
+        why: _builtins.str = ...,
+        depends_on: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depends_on", b"depends_on", "service", b"service", "user", b"user", "verdict", b"verdict", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Access: _TypeAlias = Access  # noqa: Y015
+
+@_typing.final
+class AccessVerdict__(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _AccessVerdict:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AccessVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AccessVerdict__._AccessVerdict.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACCESS_UNKNOWN: AccessVerdict__._AccessVerdict.ValueType  # 0
+        ALLOWED: AccessVerdict__._AccessVerdict.ValueType  # 1
+        REFUSED: AccessVerdict__._AccessVerdict.ValueType  # 2
+        DEPENDS: AccessVerdict__._AccessVerdict.ValueType  # 3
+
+    class AccessVerdict(_AccessVerdict, metaclass=_AccessVerdictEnumTypeWrapper): ...
+    ACCESS_UNKNOWN: AccessVerdict__.AccessVerdict.ValueType  # 0
+    ALLOWED: AccessVerdict__.AccessVerdict.ValueType  # 1
+    REFUSED: AccessVerdict__.AccessVerdict.ValueType  # 2
+    DEPENDS: AccessVerdict__.AccessVerdict.ValueType  # 3
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccessVerdict__: _TypeAlias = AccessVerdict__  # noqa: Y015
+
+@_typing.final
+class PreviewAccessRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLY_FIELD_NUMBER: _builtins.int
+    LOGGED_REQUESTS_FIELD_NUMBER: _builtins.int
+    logged_requests: _builtins.int
+    @_builtins.property
+    def apply(self) -> Global___ApplyRequest: ...
+    def __init__(
+        self,
+        *,
+        apply: Global___ApplyRequest | None = ...,
+        logged_requests: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply", b"apply"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply", b"apply", "logged_requests", b"logged_requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewAccessRequest: _TypeAlias = PreviewAccessRequest  # noqa: Y015
+
+@_typing.final
+class PreviewAccessResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    LOGGED_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    LOGGED_REQUESTS_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    pairs: _builtins.int
+    logged_requests: _builtins.int
+    undecided: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessChange]: ...
+    @_builtins.property
+    def logged(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoggedChange]: ...
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___AccessChange] | None = ...,
+        logged: _abc.Iterable[Global___LoggedChange] | None = ...,
+        pairs: _builtins.int = ...,
+        logged_requests: _builtins.int = ...,
+        undecided: _builtins.int = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "logged", b"logged", "logged_requests", b"logged_requests", "notes", b"notes", "pairs", b"pairs", "undecided", b"undecided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewAccessResponse: _TypeAlias = PreviewAccessResponse  # noqa: Y015
+
+@_typing.final
+class AccessChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> Global___Access: ...
+    @_builtins.property
+    def after(self) -> Global___Access: ...
+    def __init__(
+        self,
+        *,
+        before: Global___Access | None = ...,
+        after: Global___Access | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccessChange: _TypeAlias = AccessChange  # noqa: Y015
+
+@_typing.final
+class LoggedChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    ALLOWED_BEFORE_FIELD_NUMBER: _builtins.int
+    ALLOWED_AFTER_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    count: _builtins.int
+    user: _builtins.str
+    service: _builtins.str
+    method: _builtins.str
+    path: _builtins.str
+    allowed_before: _builtins.bool
+    allowed_after: _builtins.bool
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        count: _builtins.int = ...,
+        user: _builtins.str = ...,
+        service: _builtins.str = ...,
+        method: _builtins.str = ...,
+        path: _builtins.str = ...,
+        allowed_before: _builtins.bool = ...,
+        allowed_after: _builtins.bool = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_after", b"allowed_after", "allowed_before", b"allowed_before", "count", b"count", "id", b"id", "method", b"method", "path", b"path", "service", b"service", "user", b"user", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoggedChange: _TypeAlias = LoggedChange  # noqa: Y015
