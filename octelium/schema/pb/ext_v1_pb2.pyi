@@ -372,10 +372,12 @@ class AccessLogDetail(_message.Message):
     HOST_FIELD_NUMBER: _builtins.int
     DURATION_SECONDS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     client_address: _builtins.str
     host: _builtins.str
     duration_seconds: _builtins.float
     error: _builtins.str
+    explanation: _builtins.str
     def __init__(
         self,
         *,
@@ -383,10 +385,11 @@ class AccessLogDetail(_message.Message):
         host: _builtins.str = ...,
         duration_seconds: _builtins.float = ...,
         error: _builtins.str = ...,
+        explanation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "duration_seconds", b"duration_seconds", "error", b"error", "host", b"host"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "duration_seconds", b"duration_seconds", "error", b"error", "explanation", b"explanation", "host", b"host"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
