@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.store.errors import InvalidArgument
 from octelium.visibility.batch import split_id
 from octelium.visibility.entry import make_detail, make_entry
+from octelium.visibility.logged import LoggedRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -130,6 +132,22 @@ class AccessLogReader:
                 break
             self._add(response, batch, row)
         return response
+
+    def find(self, entry: str) -> LoggedRequest | None:
+        """The request behind one entry, if it is still kept.
+
+        Raises:
+            InvalidArgument: `entry` is no id.
+        """
+        found = self._locate(entry)
+        return None if found is None else LoggedRequest(*found)
+
+    def newest(self, count: int) -> Iterator[LoggedRequest]:
+        """The last `count` requests, newest first."""
+        wanted = Filter.parse(ext.ListAccessLogRequest())
+        everything = self._newest_first(wanted, (math.inf, "", math.inf))
+        for batch, row in itertools.islice(everything, count):
+            yield LoggedRequest(batch, row)
 
     def _newest_first(
         self, wanted: Filter, before: tuple[float, str, float]

@@ -142,3 +142,21 @@ async def test_following_shows_what_is_written(tmp_path: Path) -> None:
     assert ids(await waiting) == ["aaaa-aaaa-24-0000-0002"]
     await follower.aclose()
     assert store._listeners == []
+
+
+def test_one_request_by_id(reader: AccessLogReader) -> None:
+    wanted = ids(reader.query(ext.ListAccessLogRequest(limit=5)))[3]
+    found = reader.find(wanted)
+    assert found is not None
+    assert found.id == wanted
+    assert reader.find("zzzz-zzzz-24-0000-0000") is None
+    with pytest.raises(InvalidArgument, match="id"):
+        reader.find("x")
+
+
+def test_the_newest_requests(reader: AccessLogReader) -> None:
+    expected = ids(reader.query(ext.ListAccessLogRequest(limit=1000)))
+    assert len(expected) == 300
+    assert [request.id for request in reader.newest(1000)] == expected
+    assert [request.id for request in reader.newest(7)] == expected[:7]
+    assert list(reader.newest(0)) == []
