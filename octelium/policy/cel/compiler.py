@@ -145,15 +145,42 @@ def _compile_select(node: Select, scope: Scope) -> Closure:
     qualified = _qualified(node)
     if qualified is not None and (slot := scope.find(qualified)) is not None:
         return slot.read()
+    path = path_in(node, scope)
+    if path is not None:
+        return slot_path(*path)
     base, fields = _path(node)
-    if isinstance(base, Ident) and (slot := scope.find(base.name)) is not None and not slot.lazy:
-        return slot_path(slot.index, fields)
     operand = compile_node(base, scope)
 
     def select(frame: Frame) -> object:
         return walk(operand(frame), fields)
 
     return select
+
+
+def path_in(node: Node, scope: Scope) -> tuple[int, tuple[str, ...]] | None:
+    """The slot and the names if `node` leads from a variable along fixed names, else None.
+
+    A fixed index (`ctx.request.http.headers["x-team"]`) is such a name.
+    """
+    qualified = _qualified(node)
+    if qualified is not None and scope.find(qualified) is not None:
+        return None
+    fields: list[str] = []
+    while True:
+        match node:
+            case Select(operand=container, field=field, test=False):
+                pass
+            case Call("_[_]", None, (container, Const(value=str(field)))):
+                pass
+            case Ident(name=name) if fields:
+                slot = scope.find(name)
+                if slot is None or slot.lazy:
+                    return None
+                return slot.index, tuple(reversed(fields))
+            case _:
+                return None
+        fields.append(field)
+        node = container
 
 
 def _qualified(node: Node) -> str | None:
@@ -285,32 +312,47 @@ def _compile_unequal(node: Call, scope: Scope) -> Closure:
 
 def _compile_in(node: Call, scope: Scope) -> Closure:
     value = compile_node(node.args[0], scope)
-    if isinstance(node.args[1], ListNode):
-        items = node.args[1].items
-        texts = frozenset(
-            item.value for item in items if isinstance(item, Const) and type(item.value) is str
-        )
-        if items and all(isinstance(item, Const) and type(item.value) is str for item in items):
+    texts = texts_of(node.args[1])
+    if texts is not None:
 
-            def among(frame: Frame) -> bool:
-                candidate = value(frame)
-                return type(candidate) is str and candidate in texts
+        def among(frame: Frame) -> bool:
+            candidate = value(frame)
+            return type(candidate) is str and candidate in texts
 
-            return among
+        return among
     container = compile_node(node.args[1], scope)
+    return lambda frame: is_in(value(frame), container(frame), frame)
 
-    def inside(frame: Frame) -> bool:
-        candidate, where = value(frame), container(frame)
-        if type(where) is list:
-            return contains(where, candidate, frame)
-        if isinstance(where, dict):
-            return lookup_key(candidate) in where
-        raise no_overload("@in", candidate, where)
 
-    return inside
+def texts_of(node: Node) -> frozenset[str] | None:
+    """The elements of a list of nothing but literal texts, else None."""
+    if not isinstance(node, ListNode) or not node.items:
+        return None
+    texts: set[str] = set()
+    for item in node.items:
+        if not isinstance(item, Const) or type(item.value) is not str:
+            return None
+        texts.add(item.value)
+    return frozenset(texts)
+
+
+def is_in(candidate: object, container: object, frame: Frame) -> bool:
+    """`candidate in container`.
+
+    Raises:
+        CelError: the container is neither list nor map.
+    """
+    if type(container) is list:
+        return contains(container, candidate, frame)
+    if isinstance(container, dict):
+        return lookup_key(candidate) in container
+    raise no_overload("@in", candidate, container)
 
 
 def _compile_index(node: Call, scope: Scope) -> Closure:
+    path = path_in(node, scope)
+    if path is not None:
+        return slot_path(*path)
     container, position = (compile_node(arg, scope) for arg in node.args)
 
     def index(frame: Frame) -> object:
@@ -378,15 +420,15 @@ def _compile_ternary(node: Call, scope: Scope) -> Closure:
     return choose
 
 
-def _operands(node: Node, operator: str) -> list[Node]:
+def operands(node: Node, operator: str) -> list[Node]:
     """The leaves of a tree of one operator, from left to right."""
     if isinstance(node, Call) and node.function == operator and node.target is None:
-        return [leaf for arg in node.args for leaf in _operands(arg, operator)]
+        return [leaf for arg in node.args for leaf in operands(arg, operator)]
     return [node]
 
 
 def _compile_logic(node: Call, scope: Scope) -> Closure:
-    leaves = _operands(node, node.function)
+    leaves = operands(node, node.function)
     return combine(node.function, [compile_node(leaf, scope) for leaf in leaves])
 
 

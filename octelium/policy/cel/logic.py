@@ -2,6 +2,8 @@
 
 CEL specification, "Logical operators". Without a deciding value the leftmost error stands, but one
 for unknown data goes before others, because the deciding value may still turn up in its place.
+Operands made by `predicates` may give `ABSENT` for data that is not there, which counts as that
+error and comes out as it is.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from octelium.policy.cel.errors import CelError, UnknownDataError
-from octelium.policy.cel.values import Frame, no_overload
+from octelium.policy.cel.values import ABSENT, Frame, no_overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +25,8 @@ def combine(operator: str, operands: Sequence[Closure]) -> Closure:
     if len(operands) == 2:
         return _combine_two(operator, *operands, decisive=decisive)
 
-    def run(frame: Frame) -> bool:
-        failure: CelError | None = None
+    def run(frame: Frame) -> object:
+        failure: object = None
         for operand in operands:
             try:
                 value = operand(frame)
@@ -35,29 +37,33 @@ def combine(operator: str, operands: Sequence[Closure]) -> Closure:
             if value is decisive:
                 return decisive
             if type(value) is not bool and failure is None:
-                failure = no_overload(operator, value)
-        if failure is not None:
-            raise failure
-        return not decisive
+                failure = ABSENT if value is ABSENT else no_overload(operator, value)
+        return _without_decision(failure, neutral=not decisive)
 
     return run
+
+
+def _without_decision(failure: object, *, neutral: bool) -> object:
+    if isinstance(failure, CelError):
+        raise failure
+    return neutral if failure is None else failure
 
 
 def _combine_two(operator: str, left: Closure, right: Closure, *, decisive: bool) -> Closure:
     """The usual number of operands, without a loop."""
     neutral = not decisive
 
-    def rescue(failure: CelError, frame: Frame) -> bool:
+    def rescue(failure: object, frame: Frame) -> object:
         try:
             if right(frame) is decisive:
                 return decisive
         except UnknownDataError:
             raise
         except CelError:
-            raise failure from None
-        raise failure
+            pass  # the left one stands
+        return _without_decision(failure, neutral=neutral)
 
-    def run(frame: Frame) -> bool:
+    def run(frame: Frame) -> object:
         try:
             value = left(frame)
         except CelError as error:
@@ -65,12 +71,10 @@ def _combine_two(operator: str, left: Closure, right: Closure, *, decisive: bool
         if value is decisive:
             return decisive
         if value is not neutral:
-            return rescue(no_overload(operator, value), frame)
+            return rescue(ABSENT if value is ABSENT else no_overload(operator, value), frame)
         value = right(frame)
-        if value is decisive:
-            return decisive
-        if value is neutral:
-            return neutral
+        if value is decisive or value is neutral or value is ABSENT:
+            return value
         raise no_overload(operator, value)
 
     return run

@@ -19,15 +19,11 @@ if TYPE_CHECKING:
 
 def slot_path(index: int, fields: tuple[str, ...]) -> Closure:
     """A closure that follows `fields` from the variable in slot `index`."""
-    return _UNROLLED.get(len(fields), _path_of_any)(index, fields)
+    straight = subscripts(index, fields)
 
-
-def _path_of_two(index: int, fields: tuple[str, ...]) -> Closure:
-    first, second = fields
-
-    def select(frame: Any) -> object:
+    def select(frame: Frame) -> object:
         try:
-            return frame[index][first][second]
+            return straight(frame)
         except KeyError:
             raise MissingPathError(*fields) from None
         except TypeError:
@@ -36,50 +32,54 @@ def _path_of_two(index: int, fields: tuple[str, ...]) -> Closure:
     return select
 
 
-def _path_of_three(index: int, fields: tuple[str, ...]) -> Closure:
-    first, second, third = fields
+def probe(index: int, fields: tuple[str, ...]) -> Closure:
+    """As `slot_path`, but data that is not there comes out as `ABSENT`, which costs less."""
+    straight = subscripts(index, fields)
 
-    def select(frame: Any) -> object:
+    def select(frame: Frame) -> object:
         try:
-            return frame[index][first][second][third]
+            return straight(frame)
         except KeyError:
-            raise MissingPathError(*fields) from None
+            return ABSENT
         except TypeError:
             return walk(frame[index], fields)
 
     return select
 
 
-def _path_of_four(index: int, fields: tuple[str, ...]) -> Closure:
-    first, second, third, fourth = fields
-
-    def select(frame: Any) -> object:
-        try:
-            return frame[index][first][second][third][fourth]
-        except KeyError:
-            raise MissingPathError(*fields) from None
-        except TypeError:
-            return walk(frame[index], fields)
-
-    return select
+def subscripts(index: int, fields: tuple[str, ...]) -> Closure:
+    """A closure that does nothing but subscribe; it fails as Python's subscripts do."""
+    unrolled = _UNROLLED.get(len(fields))
+    return _loop(index, fields) if unrolled is None else unrolled(index, *fields)
 
 
-def _path_of_any(index: int, fields: tuple[str, ...]) -> Closure:
+def _loop(index: int, fields: tuple[str, ...]) -> Closure:
     def select(frame: Any) -> object:
         value = frame[index]
-        try:
-            for field in fields:
-                value = value[field]
-        except KeyError:
-            raise MissingPathError(*fields) from None
-        except TypeError:
-            return walk(frame[index], fields)
+        for field in fields:
+            value = value[field]
         return value
 
     return select
 
 
-_UNROLLED: Final = {2: _path_of_two, 3: _path_of_three, 4: _path_of_four}
+def _two(index: int, a: str, b: str) -> Closure:
+    return lambda frame: frame[index][a][b]  # type: ignore[index]  # slots are untyped
+
+
+def _three(index: int, a: str, b: str, c: str) -> Closure:
+    return lambda frame: frame[index][a][b][c]  # type: ignore[index]  # slots are untyped
+
+
+def _four(index: int, a: str, b: str, c: str, d: str) -> Closure:
+    return lambda frame: frame[index][a][b][c][d]  # type: ignore[index]  # slots are untyped
+
+
+def _five(index: int, a: str, b: str, c: str, d: str, e: str) -> Closure:
+    return lambda frame: frame[index][a][b][c][d][e]  # type: ignore[index]  # slots are untyped
+
+
+_UNROLLED: Final[dict[int, Callable[..., Closure]]] = {2: _two, 3: _three, 4: _four, 5: _five}
 """Paths of these lengths, which policies are full of, need no loop."""
 
 

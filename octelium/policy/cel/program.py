@@ -6,7 +6,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from octelium.policy.cel import compiler, environment
+from octelium.policy.cel import compiler, environment, predicates
 from octelium.policy.cel.errors import CelError, CompileError, EvaluationError, MissingDataError
 from octelium.policy.cel.folds import Slot
 from octelium.policy.cel.reads import Path, Reads, analyze
@@ -34,14 +34,20 @@ class Program:
     the time of day too. `type` is the checker's name of the result's type, or `DYN`.
     """
 
-    __slots__ = ("reads", "run", "text", "type", "volatile")
+    __slots__ = ("_predicate", "reads", "run", "text", "type", "volatile")
 
     def __init__(
-        self, text: str, run: Callable[[Frame], object], reads: Reads, result_type: str
+        self,
+        text: str,
+        run: Callable[[Frame], object],
+        reads: Reads,
+        result_type: str,
+        predicate: Callable[[Frame], object] | None = None,
     ) -> None:
         self.text = text
         self.run: Callable[[Frame], object] = run
         """Evaluate on a frame; raises EvaluationError."""
+        self._predicate: Callable[[Frame], object] = predicate or run
         self.reads: frozenset[Path] = reads.paths
         self.volatile = reads.volatile
         self.type = result_type
@@ -53,7 +59,7 @@ class Program:
             EvaluationError: it fails otherwise, costs too much, or results in anything but a bool.
         """
         try:
-            value = self.run(frame)
+            value = self._predicate(frame)
         except MissingDataError:
             return False
         except EvaluationError:
@@ -62,7 +68,7 @@ class Program:
             self._unexpected(error)
         if value is True:
             return True
-        if value is False:
+        if value is False or value is ABSENT:
             return False
         raise CelError(f"a condition must come out true or false, not as {type_name(value)}")
 
@@ -94,7 +100,9 @@ def compile_program(text: str) -> Program:
         CompileError: the text cannot be used; the error says where and why.
     """
     checked = environment.check(text)
-    return Program(text, compiler.compile_node(checked.root), analyze(checked.root), checked.type)
+    root = checked.root
+    run, predicate = compiler.compile_node(root), predicates.compile_predicate(root)
+    return Program(text, run, analyze(root), checked.type, predicate)
 
 
 def evaluate_once(

@@ -13,6 +13,7 @@ from octelium.policy.cel.errors import (
     UnknownDataError,
 )
 from octelium.policy.cel.logic import combine
+from octelium.policy.cel.values import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,3 +74,21 @@ def test_an_exhausted_budget_decides_everything() -> None:
         run("_||_", FIRST, BudgetError("enough"), True)
     with pytest.raises(BudgetError):
         run("_&&_", FIRST, BudgetError("enough"))
+
+
+@given(st.lists(st.sampled_from([True, False, FIRST, SECOND, UNKNOWN, 1]), min_size=2, max_size=5))
+def test_absent_counts_as_the_error_that_it_stands_for(outcomes: list[object]) -> None:
+    for operator in ("_&&_", "_||_"):
+        absent = [ABSENT if outcome is SECOND else outcome for outcome in outcomes]
+        try:
+            expected: object = run(operator, *outcomes)
+        except MissingDataError:
+            expected = ABSENT
+        except CelError as error:
+            expected = str(error)
+        made = combine(operator, [operand(outcome) for outcome in absent])
+        try:
+            result = made([])
+        except CelError as error:
+            result = str(error)
+        assert result is expected or (type(result) is str and result == expected)

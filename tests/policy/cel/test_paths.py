@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from octelium.policy.cel.errors import CelError, MissingDataError
-from octelium.policy.cel.paths import slot_path, walk
+from octelium.policy.cel.paths import probe, slot_path, walk
 from octelium.policy.cel.values import ABSENT, LOCALS
 
 
@@ -53,3 +53,19 @@ def test_fields_of_scalars_are_a_mistake(fields: tuple[str, ...], blocking: obje
     with pytest.raises(CelError) as caught:
         select(nested(fields[:-1], blocking), *fields)
     assert not isinstance(caught.value, MissingDataError)
+
+
+@pytest.mark.parametrize("fields", LENGTHS)
+def test_probing(fields: tuple[str, ...]) -> None:
+    def found(value: object) -> object:
+        frame: list[Any] = [None] * (LOCALS + 1)
+        frame[LOCALS] = value
+        return probe(LOCALS, fields)(frame)
+
+    assert found(nested(fields, "leaf")) == "leaf"
+    for stop in range(len(fields)):
+        assert found(nested(fields[:stop], {})) is ABSENT
+    with pytest.raises(MissingDataError):
+        found(nested(fields[:-1], None))
+    with pytest.raises(CelError, match="has no field"):
+        found(nested(fields[:-1], "text"))
