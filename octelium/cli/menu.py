@@ -18,8 +18,8 @@ class Command:
         self.aliases = aliases
 
 
-class Program:
-    """A program: its name, what it is for, its commands by name, and whether it calls the API."""
+class Group:
+    """What has commands: its name, what it is for, its commands by name, whether it connects."""
 
     __slots__ = ("commands", "connects", "example", "name", "summary")
 
@@ -48,6 +48,12 @@ class Program:
         return None
 
 
+class Program(Group):
+    """A program of its own. `connects`: it calls the API."""
+
+    __slots__ = ()
+
+
 CONNECTION = (
     ("--domain", "DOMAIN", "The Cluster's domain [OCTELIUM_DOMAIN]."),
     ("--homedir", "DIR", "Where logins are kept; `mem`: nowhere [OCTELIUM_HOME]."),
@@ -66,6 +72,16 @@ _COMMON = {
     "version": Command("octelium.cli.version:version", "Show the version."),
     "completion": Command("octelium.cli.completion:completion", "Print a shell completion script."),
 }
+
+POLICY = Group(
+    "policy",
+    "Explain, test and review what Policies decide.",
+    {
+        "eval": Command("octelium.cli.policy.evaluate:evaluate", "Evaluate a CEL expression."),
+    },
+    example="octeliumctl policy eval '1 + 1'",
+)
+"""The commands of `octeliumctl policy`."""
 
 PROGRAMS = {
     "octelium": Program(
@@ -96,6 +112,7 @@ PROGRAMS = {
                 "octelium.cli.delete:delete", "Delete resources.", aliases=("del", "rm")
             ),
             "logs": Command("octelium.cli.logs:logs", "Show who accessed what, and why so."),
+            "policy": Command("octelium.cli.policy.group:policy", POLICY.summary),
             **_COMMON,
         },
         example="octeliumctl get services",
@@ -120,7 +137,7 @@ PROGRAMS = {
 """The programs by name."""
 
 
-def options(program: Program) -> list[tuple[str, str]]:
+def options(program: Group) -> list[tuple[str, str]]:
     """The rows of a program's own options: how to write one, and what it does."""
     rows = [(f"{flag} {word}".rstrip(), text) for flag, word, text in CONNECTION]
     own = [("--version", VERSION_HELP), ("-h, --help", "Show this and exit.")]
@@ -132,11 +149,7 @@ def help_text(program: Program) -> str:
     return "\n".join(
         [
             f"Usage: {program.name} [OPTIONS] COMMAND [ARGUMENTS]...",
-            "",
-            f"  {program.summary}",
-            "",
-            "Commands:",
-            *_rows([(name, entry.summary) for name, entry in program.commands.items()]),
+            *_body(program),
             "",
             "Options, before or after the command:",
             *_rows(options(program)),
@@ -145,6 +158,26 @@ def help_text(program: Program) -> str:
             f"Help for a command: {program.name} COMMAND --help",
         ]
     )
+
+
+def group_help_text(group: Group, path: str) -> str:
+    """What `PROGRAM GROUP --help` prints; `path` is how the group is called."""
+    return "\n".join(
+        [
+            f"Usage: {path} COMMAND [ARGUMENTS]...",
+            *_body(group),
+            "",
+            f"Help for a command: {path} COMMAND --help",
+            "",
+            "Example:",
+            f"  {group.example}",
+        ]
+    )
+
+
+def _body(group: Group) -> list[str]:
+    rows = _rows([(name, entry.summary) for name, entry in group.commands.items()])
+    return ["", f"  {group.summary}", "", "Commands:", *rows]
 
 
 def _rows(rows: list[tuple[str, str]]) -> list[str]:

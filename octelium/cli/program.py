@@ -1,4 +1,4 @@
-"""The programs as `click` groups whose commands are loaded when they are used."""
+"""Programs and groups of commands; each command is loaded when it is used."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ from octelium.cli.invocation import Invocation
 from octelium.cli.verb import SETTINGS, connection_options, shown_help
 
 
-class ProgramGroup(click.Group):
-    """A program: finds its commands in the table of `octelium.cli.menu`."""
+class MenuGroup(click.Group):
+    """A group whose commands stand in the table of `octelium.cli.menu`."""
 
-    def __init__(self, program: menu.Program) -> None:
-        super().__init__(program.name, context_settings=dict(SETTINGS), no_args_is_help=False)
-        self.program = program
-        if program.connects:
+    def __init__(self, entry: menu.Group) -> None:
+        super().__init__(entry.name, context_settings=dict(SETTINGS), no_args_is_help=False)
+        self.entry = entry
+        if entry.connects:
             self.params.extend(connection_options())
-        self.params.append(_version_option())
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; without any argument, show what there is."""
         if not args and not ctx.resilient_parsing:
-            ctx.ensure_object(Invocation).terminal.note(menu.help_text(self.program))
+            ctx.ensure_object(Invocation).terminal.note(self.get_help(ctx))
             ctx.exit(exits.USAGE)
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The names of the commands."""
-        return list(self.program.commands)
+        return list(self.entry.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Load a command by its name or an alias."""
-        entry = self.program.find(cmd_name)
+        entry = self.entry.find(cmd_name)
         if entry is None:
             return None
         module, _, attribute = entry.target.partition(":")
@@ -50,7 +49,7 @@ class ProgramGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
-        if args and not args[0].startswith("-") and self.program.find(args[0]) is None:
+        if args and not args[0].startswith("-") and self.entry.find(args[0]) is None:
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             ctx.fail(f"There is no command {args[0]!r}.{hint}")
@@ -59,6 +58,19 @@ class ProgramGroup(click.Group):
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """`--help`, whose text goes where all output goes."""
         return shown_help(super().get_help_option(ctx))
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The text that needs no command to be loaded."""
+        return menu.group_help_text(self.entry, ctx.command_path)
+
+
+class ProgramGroup(MenuGroup):
+    """A program."""
+
+    def __init__(self, program: menu.Program) -> None:
+        super().__init__(program)
+        self.program = program
+        self.params.append(_version_option())
 
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
         """The text that needs no command to be loaded."""

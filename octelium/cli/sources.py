@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
+TEST_SUFFIXES = tuple(f".test{suffix}" for suffix in _SUFFIXES)
+"""How files with tests of Policies end; they stand beside resources and are none."""
 
 
 class UnreadableError(ClientError):
@@ -27,7 +29,8 @@ class UnreadableError(ClientError):
 def read_documents(paths: Sequence[str], *, any_kind: bool = False) -> list[Document]:
     """The resources of files, of directories (with all below them) and of `-`, in their order.
 
-    Raises InvalidDocuments with every problem of every file, UnreadableError.
+    Files with tests are passed over in directories. Raises InvalidDocuments with every problem of
+    every file, UnreadableError.
     """
     documents: list[Document] = []
     errors: list[DocumentError] = []
@@ -50,25 +53,40 @@ def stored_name(document: Document) -> str:
     return full_service_name(name) if document.kind.name == "Service" else name
 
 
+def read_text(path: str) -> tuple[str, str]:
+    """A file, or stdin for `-`: its name for errors, and its text. Raises UnreadableError."""
+    if path == STDIN:
+        return "stdin", _decoded(sys.stdin.buffer.read(), "stdin")
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
+    return path, _decoded(content, path)
+
+
+def is_test_file(path: Path) -> bool:
+    """Whether a file holds tests of Policies, by its name."""
+    return path.name.lower().endswith(TEST_SUFFIXES)
+
+
+def is_resource_file(path: Path) -> bool:
+    """Whether a file declares resources, by its name."""
+    return path.suffix.lower() in _SUFFIXES and path.is_file() and not is_test_file(path)
+
+
 def _texts(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
     for path in paths:
         if path == STDIN:
-            yield "stdin", _decoded(sys.stdin.buffer.read(), "stdin")
+            yield read_text(path)
             continue
         for file in _files(Path(path)):
-            try:
-                content = file.read_bytes()
-            except OSError as error:
-                raise UnreadableError(f"cannot read {file}: {error.strerror}") from error
-            yield str(file), _decoded(content, str(file))
+            yield read_text(str(file))
 
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(
-        file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file()
-    )
+    found = sorted(filter(is_resource_file, path.rglob("*")))
     if not found:
         raise UnreadableError(
             f"there are no files of resources in {path}", f"they end in {', '.join(_SUFFIXES)}"

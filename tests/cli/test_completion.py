@@ -42,3 +42,5 @@ def test_what_the_script_asks_for() -> None:
     assert completed("octeliumctl des") == ["describe"]
     assert completed("octeliumctl get serv") == ["service"]
     assert completed("octeliumctl get users -o j") == ["json"]
+    assert completed("octeliumctl policy ev") == ["eval"]
+    assert completed("octeliumctl policy eval -o c") == ["cel"]

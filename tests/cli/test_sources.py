@@ -86,3 +86,12 @@ def test_kinds_that_are_not_declared_only_on_demand(tmp_path: Path) -> None:
     with pytest.raises(InvalidDocuments, match="cannot be declared"):
         read_documents([str(tmp_path)])
     assert names(read_documents([str(tmp_path)], any_kind=True)) == ["x-1"]
+
+
+def test_files_with_tests_are_passed_over_in_directories(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("kind: Group\nmetadata: {name: a}\nspec: {}\n")
+    for name in ("a.test.yaml", "b.TEST.yml", "c.test.json"):
+        (tmp_path / name).write_text("cases: []")
+    assert [stored_name(document) for document in read_documents([str(tmp_path)])] == ["a"]
+    with pytest.raises(InvalidDocuments):
+        read_documents([str(tmp_path / "a.test.yaml")])

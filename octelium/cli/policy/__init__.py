@@ -1,0 +1,1 @@
+"""`octeliumctl policy`: what Policies decide, why, and whether that is what was meant."""

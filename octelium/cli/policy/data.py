@@ -1,0 +1,46 @@
+"""Files of plain data: an object in JSON or YAML."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from octelium.cli.sources import read_text
+from octelium.schema import yaml_reader
+from octelium.schema.errors import DocumentError, InvalidDocuments, render_path
+
+if TYPE_CHECKING:
+    from octelium.schema.yaml_reader import Fault, Tree
+
+
+def read_object(path: str) -> dict[str, Any]:
+    """The object that a file (`-`: stdin) holds.
+
+    Raises InvalidDocuments, UnreadableError.
+    """
+    source, text = read_text(path)
+    tree = read_tree(text, source)
+    if not isinstance(tree.value, dict):
+        raise InvalidDocuments(
+            [DocumentError(source, 1, tree.line, "", "is no object", "write KEY: VALUE pairs")]
+        )
+    return tree.value
+
+
+def read_tree(text: str, source: str) -> Tree:
+    """The only document of a text. Raises InvalidDocuments with all that is wrong with its YAML."""
+    trees = [tree for tree in yaml_reader.read(text) if tree.value is not None or tree.faults]
+    faults = [placed(source, tree, fault) for tree in trees for fault in tree.faults]
+    if not trees:
+        faults = [DocumentError(source, 1, 1, "", "the file is empty", "")]
+    elif len(trees) > 1 and not faults:
+        line = trees[1].line
+        faults = [DocumentError(source, 2, line, "", "there is a second document", "remove it")]
+    if faults:
+        raise InvalidDocuments(faults)
+    return trees[0]
+
+
+def placed(source: str, tree: Tree, fault: Fault) -> DocumentError:
+    """A fault of a tree as an error of a file."""
+    steps, problem, remedy = fault.problem
+    return DocumentError(source, tree.index, fault.line, render_path(steps), problem, remedy)
