@@ -13,10 +13,14 @@ from octelium.identity.tokens import TokenType
 from octelium.policy.cel.errors import EvaluationError
 from octelium.policy.condition import compile_condition
 from octelium.policy.request import NoRequest, Request
+from octelium.policy.value import compile_value
 from octelium.replica.arrival import Arrival, Tunnel
+from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.octovigil.world import World
 
 CLIENT = core.SessionStatusType__.CLIENT
@@ -30,6 +34,7 @@ class Answer(NamedTuple):
     reason: int = 0
     rule: str = ""
     config: str = ""
+    """Name and upstream of the configuration."""
 
 
 class RefusalError(Exception):
@@ -43,23 +48,49 @@ class RefusalError(Exception):
 ERROR = Answer("ERROR")
 
 
-def decide(world: World, service_name: str, request: Request, arrival: Arrival) -> Answer:
+def decide(world: World, service_uid: str, request: Request, arrival: Arrival) -> Answer:
     """The answer to one request."""
+    return _answer(
+        world, service_uid, request, lambda service: _identify(world, service, request, arrival)
+    )
+
+
+def decide_stream(world: World, service_uid: str, request: Request, session_uid: str) -> Answer:
+    """The answer to what began as a request of a Session, or of nobody with an empty uid."""
+    entry = world.replica.sessions.get(session_uid)
+    return _answer(world, service_uid, request, lambda _: None if entry is None else entry.message)
+
+
+def _answer(
+    world: World,
+    service_uid: str,
+    request: Request,
+    identify: Callable[[core.Service], core.Session | None],
+) -> Answer:
     try:
-        return _decide(world, service_name, request, arrival)
+        return _decide(world, service_uid, request, identify)
     except RefusalError as refusal:
         return refusal.answer
     except EvaluationError:
         return ERROR
 
 
-def _decide(world: World, service_name: str, request: Request, arrival: Arrival) -> Answer:
+def _decide(
+    world: World,
+    service_uid: str,
+    request: Request,
+    identify: Callable[[core.Service], core.Session | None],
+) -> Answer:
     replica = world.replica
-    service = replica.service_by_name[service_name].message
-    context: dict[str, Any] = {"service": replica.service_by_name[service_name].json}
+    if service_uid not in replica.services:
+        return ERROR
+    service = replica.services[service_uid].message
+    context: dict[str, Any] = {"service": replica.services[service_uid].json}
     if not isinstance(request, NoRequest):
         context["request"] = request.context()
     owners: list[Any] = [service]
+    if service.spec.is_anonymous and service.spec.is_disabled:
+        return ERROR
     if service.spec.is_anonymous and not service.spec.authorization.enable_anonymous:
         return Answer("ALLOWED", config=_config(world, service, context))
     namespace = replica.namespaces.get(service.status.namespace_ref.uid)
@@ -69,9 +100,11 @@ def _decide(world: World, service_name: str, request: Request, arrival: Arrival)
         context["namespace"] = namespace.json
         owners.append(namespace.message)
     else:
-        session = _identify(world, service, request, arrival)
+        session = identify(service)
         if session is None:
             return Answer("UNAUTHENTICATED")
+        if service.spec.is_disabled:
+            return ERROR
         owners += _parties(world, service, session, context)
         _check(world, service, owners, request)
     rule = _first(world, owners, context)
@@ -148,6 +181,7 @@ def _check(world: World, service: core.Service, owners: list[Any], request: Requ
     ends = authentication.set_at.seconds + authentication.access_token_duration.hours * 3600
     checks = (
         (1, session.spec.state != core.SessionSpecState__.ACTIVE),
+        (13, session.spec.expires_at.seconds <= now),
         (14, ends <= now),
         (8, session.status.is_locked),
         (9, user.status.is_locked),
@@ -192,8 +226,8 @@ def _first(world: World, owners: list[Any], context: dict[str, Any]) -> core.Pol
                     raise RefusalError(ERROR)
                 if ancestor not in used:
                     used.add(ancestor)
-                    attached.append((entry.message.spec, entry.json["spec"].get("attrs", {})))
-        attached.extend((policy.spec, {}) for policy in inline)
+                    attached.append((entry.message.spec, _attrs(entry.message.spec)))
+        attached.extend((policy.spec, _attrs(policy.spec)) for policy in inline)
 
     # A missing Policy refuses wherever it is attached, also by a trigger that does not hold.
     for trigger in world.replica.triggers:
@@ -223,8 +257,15 @@ def _first(world: World, owners: list[Any], context: dict[str, Any]) -> core.Pol
     return None
 
 
+def _attrs(spec: core.PolicySpec) -> dict[str, Any]:
+    form = to_json(spec.attrs) if spec.HasField("attrs") else {}
+    assert isinstance(form, dict)
+    return form
+
+
 def _triggers(world: World, condition: Any, context: dict[str, Any]) -> bool:
-    match condition.WhichOneof("type"):
+    form = condition.WhichOneof("type")
+    match form:
         case "match_any":
             return bool(condition.match_any)
         case "condition":
@@ -233,9 +274,12 @@ def _triggers(world: World, condition: Any, context: dict[str, Any]) -> bool:
             return bool(world.now >= condition.not_before.seconds)
         case "not_after":
             return bool(world.now < condition.not_after.seconds)
-        case "user_ref":
-            user = context.get("user")
-            return user is not None and user["metadata"]["uid"] == condition.user_ref.uid
+        case "group_ref":
+            members = context.get("groups", [])
+            return condition.group_ref.uid in [each["metadata"]["uid"] for each in members]
+        case "session_ref" | "user_ref" | "service_ref" | "namespace_ref" | "device_ref":
+            party = context.get(form.removesuffix("_ref"))
+            return party is not None and party["metadata"]["uid"] == getattr(condition, form).uid
         case "any":
             return any(_triggers(world, part, context) for part in condition.any.of)
         case "all":
@@ -259,12 +303,18 @@ def _enforced(
 
 def _config(world: World, service: core.Service, context: dict[str, Any]) -> str:
     dynamic = service.spec.dynamic_config
-    names = {config.name for config in dynamic.configs}
+    named = {config.name: config for config in dynamic.configs}
     for rule in dynamic.rules:
-        if compile_condition(rule.condition).evaluate(context, now=world.now):
-            if rule.config_name in ("", "default"):
-                break
-            if rule.config_name not in names:
+        if not compile_condition(rule.condition).evaluate(context, now=world.now):
+            continue
+        if rule.WhichOneof("type") == "eval":
+            computed: Any = compile_value(rule.eval).json(context, now=world.now)
+            if not isinstance(computed, dict):
                 raise RefusalError(ERROR)
-            return rule.config_name
-    return "default"
+            return f" {computed['upstream']['url']}"
+        if rule.config_name in ("", "default"):
+            break
+        if rule.config_name not in named:
+            raise RefusalError(ERROR)
+        return f"{rule.config_name} {named[rule.config_name].upstream.url}"
+    return f"default {service.spec.config.upstream.url}"

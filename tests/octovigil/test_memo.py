@@ -1,10 +1,20 @@
+"""What is remembered, for how long, at what size; and that it is always what is true."""
+
 from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import Counter
 
 from octelium.octovigil.attachments import ANY, Dependency
 from octelium.octovigil.memo import Memo
 from octelium.octovigil.plan import PLAN_BYTES, Plan
 from octelium.octovigil.triggers import Parties
+from octelium.policy.decision import Decision, Outcome
 from octelium.policy.request import DictRequest
+from tests.octovigil import reference
+from tests.octovigil.chaos import Chaos, VirtualLoop, compared
 from tests.octovigil.world import HTTP, World, allow, inline, uid_of
 
 
@@ -100,3 +110,70 @@ def test_who_is_asked_often_is_found_at_once() -> None:
     assert world.octovigil.decide(service, request, FrontDoor("192.0.2.8", 2)) is first
     key = (uid_of("Service", "wiki.default"), uid_of("Session", "ann-1"))
     assert list(world.octovigil.memo.plans) == [key]
+
+
+# --- against fresh decisions
+
+STEPS = int(os.environ.get("OCTELIUM_MEMO_STEPS", "5000"))
+SEED = int(os.environ.get("OCTELIUM_SEED", "0")) or random.SystemRandom().randint(1, 10**9)
+_STEPS_OF_A_WORLD = 500
+
+
+async def step(chaos: Chaos, seen: Counter[str]) -> None:
+    """The world changes, time passes, a stream opens or ends, or a request comes."""
+    pick = chaos.random.random()
+    if pick < 0.02:
+        chaos.changes()
+        await chaos.settle()
+        return
+    if pick < 0.03:
+        await chaos.pass_time()
+        return
+    if pick < 0.035:
+        chaos.close()
+        return
+    if pick < 0.045:
+        chaos.pairs[chaos.random.randrange(len(chaos.pairs))] = chaos.pair()
+    service, request, arrival = chaos.request()
+    expected = reference.decide(chaos.world, service.uid, request, arrival)
+    decision = chaos.world.octovigil.decide(service, request, arrival)
+    assert isinstance(decision, Decision)
+    if decision.outcome is Outcome.BAD_REQUEST:
+        assert isinstance(request, DictRequest)
+        assert request.repeated(())
+        return
+    assert compared(decision) == expected, decision.error
+    seen[expected.outcome] += 1
+    if decision.allowed and chaos.rarely(0.2) and not request.repeated(()):
+        chaos.open(service, request, arrival, decision)
+        seen["streams"] += 1
+    memo = chaos.world.octovigil.memo
+    watched = sum(bool(plan.watches) for plan in memo.plans.values())
+    assert memo.bytes <= memo.limit + watched * PLAN_BYTES
+
+
+def test_remembered_decisions_are_fresh_ones() -> None:
+    """Every decision, and every word to an open stream, is what the rules spelled out give."""
+    print(f"seed {SEED}, {STEPS} steps; OCTELIUM_SEED={SEED} repeats this run")
+    seen: Counter[str] = Counter()
+
+    async def drive(seed: int, steps: int) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        chaos = Chaos(seed, loop)
+        for number in range(steps):
+            try:
+                await step(chaos, seen)
+            except AssertionError as error:
+                error.add_note(f"OCTELIUM_SEED={SEED}: world {seed}, step {number}")
+                raise
+        seen["told"] += chaos.told
+
+    for done in range(0, STEPS, _STEPS_OF_A_WORLD):
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(drive(SEED + done, min(_STEPS_OF_A_WORLD, STEPS - done)))
+    print(dict(seen))
+    # The worlds are no use if they all end the same way.
+    for outcome in ("ALLOWED", "DENIED", "UNAUTHENTICATED", "ERROR"):
+        assert seen[outcome] > STEPS // 100, seen
+    assert seen["told"] > STEPS // 1000, seen

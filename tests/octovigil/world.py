@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +20,8 @@ from octelium.schema.kinds import KINDS
 from octelium.schema.pb import feed_v1_pb2 as feed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from octelium.policy.decision import Decision
 
 START = 1_800_000_000.0
@@ -55,6 +58,8 @@ class World:
         self.replica = Replica()
         self.now = START
         self.revision = 0
+        self._stored: dict[tuple[str, str], feed.Change] = {}
+        self._held: list[feed.Change] | None = None
         self.key_uid = uid_of("VerificationKey", "key")
         self.key = Ed25519PrivateKey.generate()
         self.signer = Signer(self.key_uid, self.key)
@@ -83,12 +88,12 @@ class World:
         **metadata: Any,
     ) -> None:
         """Create or replace a resource."""
+        uid = metadata.setdefault("uid", uid_of(kind, name))
         form = {
             "apiVersion": "core/v1",
             "kind": kind,
             "metadata": {
                 "name": name,
-                "uid": uid_of(kind, name),
                 "resourceVersion": str(self.revision + 1),
                 **metadata,
             },
@@ -96,17 +101,45 @@ class World:
             "status": status or {},
         }
         message = from_json(KINDS[kind].message, form)
-        self._commit(
-            feed.Change(
-                kind=kind, uid=uid_of(kind, name), name=name, data=message.SerializeToString()
+        self._commit(feed.Change(kind=kind, uid=uid, name=name, data=message.SerializeToString()))
+
+    def remove(self, kind: str, name: str, uid: str = "") -> None:
+        """Delete a resource."""
+        uid = uid or uid_of(kind, name)
+        self._commit(feed.Change(kind=kind, uid=uid, name=name, deleted=True))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is put and removed in the block reaches the replica as one commit."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            if held:
+                self._commit(*held)
+
+    def reconnect(self) -> None:
+        """The feed begins anew, with a snapshot of everything."""
+        self.revision += 1
+        self.replica.apply(
+            feed.Commit(
+                revision=self.revision,
+                changes=self._stored.values(),
+                snapshot_begin=True,
+                snapshot_end=True,
             )
         )
 
-    def remove(self, kind: str, name: str) -> None:
-        """Delete a resource."""
-        self._commit(feed.Change(kind=kind, uid=uid_of(kind, name), name=name, deleted=True))
-
     def _commit(self, *changes: feed.Change) -> None:
+        for change in changes:
+            if change.deleted:
+                self._stored.pop((change.kind, change.uid), None)
+            else:
+                self._stored[change.kind, change.uid] = change
+        if self._held is not None:
+            self._held += changes
+            return
         self.revision += 1
         commit = feed.Commit(revision=self.revision, changes=changes)
         if self.revision == 1:
