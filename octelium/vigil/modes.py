@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from octelium.vigil.refusals import Site
 
 MakeRequest = "Callable[[RequestHead, Target, bytes | None, str, str], HttpRequest | None]"
-Refuse = "Callable[[Decision, RequestHead, Target, Site, Sequence[Field]], Answer]"
+Refuse = "Callable[[Decision, RequestHead, Target, Site, Sequence[Field], bytes], Answer]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Mode:
     """How requests of one mode are read and refused.
 
     `request(head, target, token, client_address, host)` gives None for what is not of this kind;
-    `unknown(front)` is the answer to that.
+    `unknown(front)` is the answer to that. `refuse` gets, last, the id of the log entry.
     """
 
     name: str
     request: Callable[[RequestHead, Target, bytes | None, str, str], HttpRequest | None]
-    refuse: Callable[[Decision, RequestHead, Target, Site, Sequence[Field]], Answer]
+    refuse: Callable[[Decision, RequestHead, Target, Site, Sequence[Field], bytes], Answer]
     unknown: Callable[[bool], Answer]
     cors: bool = True
 
@@ -61,8 +61,9 @@ def _refuse_grpc(
     target: Target,  # noqa: ARG001
     site: Site,
     extra: Sequence[Field],  # noqa: ARG001
+    entry: bytes,
 ) -> Answer:
-    return grpc_refusal(decision, front=site.front)
+    return grpc_refusal(decision, front=site.front, entry=entry)
 
 
 def _unimplemented(front: bool) -> Answer:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
 from http import HTTPStatus
+from string import Template
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
@@ -20,6 +24,35 @@ if TYPE_CHECKING:
 
 MARK: Final = (b"x-octelium-unauthorized", b"true")
 """Tells Octelium's own refusals from an upstream's."""
+
+REQUEST_ID: Final = b"x-octelium-request-id"
+"""Names the entry of the access log that says why Octelium itself answered."""
+
+_STYLE: Final = (
+    "body{font:1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1.25rem}"
+    "h1{font-size:1.5rem;line-height:1.25}code{overflow-wrap:anywhere}"
+)
+_STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
+_PAGE: Final = Template(
+    '<!doctype html><html lang="en"><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
+    f"<title>You may not open this</title><style>{_STYLE}</style>"
+    "<h1>You may not open this</h1>"
+    "<p>The policies of this Cluster do not allow this request.</p>"
+    '<p><a href="$why">Why?</a></p><p>Request <code>$entry</code></p></html>\n'
+)
+_PAGE_FIELDS: Final = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'".encode(),
+    ),
+)
 
 _browser = re.compile(rb"\AMozilla/5\.0 \(").search
 _robot = re.compile(rb"(?i)bot|crawl|spider|slurp").search
@@ -48,6 +81,11 @@ def own_fields(*, front: bool) -> list[Field]:
     return [SERVER, HSTS] if front else [SERVER]
 
 
+def identified(entry: bytes) -> list[Field]:
+    """The field that names the log entry of the answer; none without an id."""
+    return [(REQUEST_ID, entry)] if entry else []
+
+
 def plain(status: int, *, front: bool, extra: Sequence[Field] = ()) -> Answer:
     """A bare status without a body."""
     fields = [*own_fields(front=front), *extra, (b"content-length", b"0")]
@@ -67,9 +105,15 @@ def upstream_failure(status: int, *, front: bool, extra: Sequence[Field] = ()) -
 
 
 def refusal(
-    decision: Decision, head: RequestHead, target: Target, site: Site, extra: Sequence[Field] = ()
+    decision: Decision,
+    head: RequestHead,
+    target: Target,
+    site: Site,
+    extra: Sequence[Field] = (),
+    entry: bytes = b"",
 ) -> Answer:
-    """The HTTP form of a decision that does not allow."""
+    """The HTTP form of a decision that does not allow. `entry` is the id of its log entry."""
+    extra = (*extra, *identified(entry))
     outcome = decision.outcome
     if outcome is Outcome.BAD_REQUEST:
         return plain(400, front=site.front, extra=extra)
@@ -77,17 +121,37 @@ def refusal(
         location = _login(head, target, site)
         status = 401
     elif outcome is Outcome.DENIED:
-        location = _denied(decision, head, site)
+        location = _denied(decision, head, site, entry)
         status = 403
     else:
         return plain(500, front=site.front, extra=extra)
-    if location is None:
-        return plain(status, front=site.front, extra=(MARK, *extra))
-    return plain(303, front=site.front, extra=((b"location", location), MARK, *extra))
+    if location is not None:
+        return plain(303, front=site.front, extra=((b"location", location), MARK, *extra))
+    if status == 403 and entry and decision.user is not None and _shows_pages(head):
+        return _page(site, extra, entry)
+    return plain(status, front=site.front, extra=(MARK, *extra))
+
+
+def _page(site: Site, extra: Sequence[Field], entry: bytes) -> Answer:
+    """A refusal for a reader who cannot be sent elsewhere."""
+    why = escape(_why(site, entry).decode())
+    body = _PAGE.substitute(why=why, entry=escape(entry.decode())).encode()
+    length = (b"content-length", b"%d" % len(body))
+    fields = [*own_fields(front=site.front), MARK, *extra, *_PAGE_FIELDS, length]
+    return Answer(403, FieldBlock(fields), body)
+
+
+def _why(site: Site, entry: bytes) -> bytes:
+    """Where a person reads why; the page shows nothing to others."""
+    return f"{site.login}/denied".encode() + (b"?id=" + entry if entry else b"")
 
 
 def _wants_page(head: RequestHead) -> bool:
-    return head.method == b"GET" and any(
+    return head.method == b"GET" and _shows_pages(head)
+
+
+def _shows_pages(head: RequestHead) -> bool:
+    return head.method != b"HEAD" and any(
         b"text/html" in value for value in head.block.all(b"accept")
     )
 
@@ -105,12 +169,12 @@ def _login(head: RequestHead, target: Target, site: Site) -> bytes | None:
     return f"{site.login}/login?redirect={back}".encode()
 
 
-def _denied(decision: Decision, head: RequestHead, site: Site) -> bytes | None:
-    """Where a browser of a person is sent who may not enter; workloads get a bare status."""
+def _denied(decision: Decision, head: RequestHead, site: Site, entry: bytes) -> bytes | None:
+    """Where a browser of a person is sent who may not enter; workloads stay where they are."""
     user = decision.user
     if user is None or user.type != core.UserSpecType__.HUMAN or not _wants_page(head):
         return None
-    return f"{site.login}/denied".encode()
+    return _why(site, entry)
 
 
 _GRPC_STATUS: Final = {
@@ -119,13 +183,14 @@ _GRPC_STATUS: Final = {
 }
 
 
-def grpc_refusal(decision: Decision, *, front: bool) -> Answer:
+def grpc_refusal(decision: Decision, *, front: bool, entry: bytes = b"") -> Answer:
     """The gRPC form: a response of trailers only; failures of the decision stay HTTP's."""
+    extra = identified(entry)
     known = _GRPC_STATUS.get(decision.outcome)
     if known is None:
         status = 400 if decision.outcome is Outcome.BAD_REQUEST else 500
-        return plain(status, front=front)
-    return grpc_status(*known, front=front, extra=(MARK,))
+        return plain(status, front=front, extra=extra)
+    return grpc_status(*known, front=front, extra=(MARK, *extra))
 
 
 def grpc_status(

@@ -17,8 +17,9 @@ from octelium.replica.arrival import FrontDoor
 from octelium.vigil.cors import is_preflight
 from octelium.vigil.credentials import find_token
 from octelium.vigil.errors import Unserviceable
-from octelium.vigil.refusals import own_fields, plain, upstream_failure
+from octelium.vigil.refusals import identified, own_fields, plain, upstream_failure
 from octelium.vigil.rules import Exchange
+from octelium.visibility.batch import entry_id
 from octelium.visibility.record import AccessRecord
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Relay:
         "_held",
         "_held_end",
         "_hurried",
+        "_number",
         "_plan",
         "_received",
         "_request",
@@ -114,6 +116,8 @@ class Relay:
         self._content_type: bytes | None = None
         self._grpc_status = -1
         self._error = ""
+        self._number = 0
+        """Of the log record; drawn when it is written, or before that for an answer's sake."""
         self._ended = False
 
     # From the head to the decision.
@@ -241,7 +245,7 @@ class Relay:
             self._unserviceable(problem)
             return
         except MessageError as error:
-            self._answer(plain(error.status, front=self._front))
+            self._answer(plain(error.status, front=self._front, extra=identified(self._entry())))
             return
         request = self._upstream_request = UpstreamRequest(
             head.method, wire, authority or head.host, block, head.has_body, head.upgrade
@@ -468,7 +472,7 @@ class Relay:
             self._finish()
             return
         status = 504 if error.failure is Failure.CONNECT_TIMEOUT else 502
-        self._answer(upstream_failure(status, front=self._front, extra=self._cors_fields()))
+        self._answer(upstream_failure(status, front=self._front, extra=self._extra()))
 
     def upstream_paused(self) -> None:
         """See `ResponseReceiver`."""
@@ -506,6 +510,19 @@ class Relay:
     def _cors_fields(self) -> list[tuple[bytes, bytes]]:
         return self._plan.cors.fields(self._stream.head) if self._plan.mode.cors else []
 
+    def _entry(self) -> bytes:
+        """The id that the log entry of this exchange will have; empty if there will be none."""
+        if self._decision is None or self._decision.audit is None:
+            return b""
+        vigil = self._vigil
+        if not self._number:
+            self._number = next(vigil.numbers)
+        return entry_id(vigil.sink.prefix, self._number).encode()
+
+    def _extra(self) -> list[Field]:
+        """What an answer in place of the upstream's carries."""
+        return [*self._cors_fields(), *identified(self._entry())]
+
     def _refuse(self, decision: Decision) -> None:
         assert self._target is not None
         if decision.error:
@@ -514,13 +531,13 @@ class Relay:
                 _LOG.error("Service %s: %s", self._plan.entry.name, decision.error)
         plan = self._plan
         site = plan.sites[self._front]
-        extra = self._cors_fields()
-        self._answer(plan.mode.refuse(decision, self._stream.head, self._target, site, extra))
+        head, extra = self._stream.head, self._cors_fields()
+        self._answer(plan.mode.refuse(decision, head, self._target, site, extra, self._entry()))
 
     def _unserviceable(self, problem: Unserviceable) -> None:
         _LOG.error("Service %s cannot be served: %s", self._plan.entry.name, problem)
         self._error = str(problem)
-        self._answer(upstream_failure(problem.status, front=self._front, extra=self._cors_fields()))
+        self._answer(upstream_failure(problem.status, front=self._front, extra=self._extra()))
 
     def broken(self, error: Exception, status: int) -> None:
         """End this exchange after an error that nobody foresaw: one line in the log, no more."""
@@ -539,7 +556,7 @@ class Relay:
             self._stream.reset()
             self._finish()
         else:
-            self._answer(plain(status, front=self._front))
+            self._answer(plain(status, front=self._front, extra=identified(self._entry())))
 
     def _answer(self, answer: Answer) -> None:
         """Send an answer of Octelium's own and be done."""
@@ -575,7 +592,7 @@ class Relay:
         field = head.block.index.get
         vigil.sink.append(
             AccessRecord(
-                next(vigil.numbers),
+                self._number or next(vigil.numbers),
                 self._started,
                 time.time() - self._started,
                 subject,

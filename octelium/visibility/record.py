@@ -78,5 +78,8 @@ class AccessRecord(msgspec.Struct, array_like=True, gc=False):
 class LogSink(Protocol):
     """Takes records; must neither block nor raise."""
 
+    prefix: str
+    """First half of the ids of the records that come here."""
+
     def append(self, record: AccessRecord) -> None:
         """Keep `record` for the next batch."""

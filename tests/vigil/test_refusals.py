@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,6 +13,7 @@ from octelium.http.target import normalise
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
 from octelium.replica.entries import ServiceEntry, UserEntry
 from octelium.vigil.refusals import (
+    REQUEST_ID,
     Answer,
     Site,
     grpc_refusal,
@@ -21,6 +24,7 @@ from octelium.vigil.refusals import (
 from tests.vigil.world import service, user
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537.36"
+ENTRY = b"abcd-efgh-24-0000-000z"
 SITE = Site("https://c.example", "https://wiki.c.example", front=True)
 
 
@@ -42,10 +46,11 @@ def ask(
     accept: str = "text/html,*/*",
     agent: str = BROWSER,
     site: Site = SITE,
+    entry: bytes = b"",
 ) -> Answer:
     section = f"Host: wiki.c.example\r\nAccept: {accept}\r\nUser-Agent: {agent}\r\n".encode()
     head = parse_request(f"{method} {target} HTTP/1.1".encode(), parse_section(section), b"https")
-    return refusal(decision, head, normalise(head.target), site)
+    return refusal(decision, head, normalise(head.target), site, entry=entry)
 
 
 def field(answer: Answer, name: bytes) -> bytes | None:
@@ -91,6 +96,51 @@ def test_people_who_may_not_enter_get_a_page() -> None:
     answer = ask(decide(Outcome.DENIED, human=True), agent="anything")
     assert answer.status == 303
     assert field(answer, b"location") == b"https://c.example/denied"
+    answer = ask(decide(Outcome.DENIED, human=True), entry=ENTRY)
+    assert field(answer, b"location") == b"https://c.example/denied?id=" + ENTRY
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome != Outcome.ALLOWED])
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_every_refusal_names_its_log_entry(outcome: Outcome, accept: str) -> None:
+    answer = ask(decide(outcome, human=True), accept=accept, entry=ENTRY)
+    assert field(answer, b"x-octelium-request-id") == ENTRY
+    assert field(grpc_refusal(decide(outcome), front=True, entry=ENTRY), REQUEST_ID) == ENTRY
+    assert field(ask(decide(outcome), accept=accept), REQUEST_ID) is None
+    assert field(grpc_refusal(decide(outcome), front=True), REQUEST_ID) is None
+
+
+@pytest.mark.parametrize(
+    ("human", "request_"), [(False, {}), (True, {"method": "POST"}), (False, {"method": "PUT"})]
+)
+def test_readers_who_cannot_be_sent_elsewhere_get_a_page(
+    human: bool, request_: dict[str, Any]
+) -> None:
+    answer = ask(decide(Outcome.DENIED, human=human), entry=ENTRY, **request_)
+    assert answer.status == 403
+    assert field(answer, b"x-octelium-unauthorized") == b"true"
+    assert field(answer, b"content-type") == b"text/html; charset=utf-8"
+    assert field(answer, b"content-length") == b"%d" % len(answer.body)
+    assert b'<a href="https://c.example/denied?id=' + ENTRY + b'">Why?</a>' in answer.body
+    assert b"<script" not in answer.body
+    policy = field(answer, b"content-security-policy") or b""
+    assert policy.startswith(b"default-src 'none'; ")
+    style = answer.body.partition(b"<style>")[2].partition(b"</style>")[0]
+    assert b"'sha256-" + b64encode(sha256(style).digest()) + b"'" in policy
+
+
+@pytest.mark.parametrize(
+    ("human", "request_"),
+    [
+        (None, {}),
+        (True, {"method": "HEAD"}),
+        (True, {"accept": "*/*"}),
+        (False, {"accept": "application/json"}),
+    ],
+)
+def test_others_get_no_page(human: bool | None, request_: dict[str, Any]) -> None:
+    answer = ask(decide(Outcome.DENIED, human=human), entry=ENTRY, **request_)
+    assert (answer.status, answer.body) == (403, b"")
 
 
 @pytest.mark.parametrize(

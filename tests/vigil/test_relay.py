@@ -8,6 +8,7 @@ import pytest
 
 from octelium.policy.decision import Outcome
 from octelium.vigil.relay import CLIENT_GONE
+from octelium.visibility.batch import entry_id
 from tests.vigil.world import DOMAIN, World, world
 
 if TYPE_CHECKING:
@@ -64,6 +65,34 @@ async def test_nobody_and_the_denied(here: World) -> None:
     assert reply.body == b""
     assert here.origins.requests == []
     assert [record.status for record in here.sink.records] == [401, 403]
+
+
+async def test_answers_of_octelium_s_own_name_their_log_entry(here: World) -> None:
+    named = b"x-octelium-request-id"
+    allowed = await here.request()
+    assert allowed.first(named) is None
+    nobody = await here.request(token=None)
+    here.decider.verdict = Outcome.DENIED
+    denied = await here.request()
+    shown = await here.request(fields={"Accept": "text/html"}, token="robot")
+    here.decider.verdict = Outcome.ERROR
+    failed = await here.request()
+    undecided = await here.request("/%00")
+    assert undecided.first(named) is None
+    assert [reply.first(named) for reply in (nobody, denied, shown, failed)] == [
+        entry_id(here.sink.prefix, record.number).encode() for record in here.sink.records[1:]
+    ]
+    assert [record.number for record in here.sink.records] == [1, 2, 3, 4, 5]
+    assert (shown.first(named) or b"none") in shown.body
+
+
+async def test_an_upstream_cannot_name_a_log_entry(here: World) -> None:
+    here.origins.answers = [
+        b"HTTP/1.1 403 Forbidden\r\nX-Octelium-Request-Id: forged\r\nContent-Length: 0\r\n\r\n"
+    ]
+    reply = await here.request()
+    assert reply.status == 403
+    assert reply.first(b"x-octelium-request-id") is None
 
 
 @pytest.mark.parametrize(("outcome", "status"), [(Outcome.BAD_REQUEST, 400), (Outcome.ERROR, 500)])

@@ -220,6 +220,8 @@ class Freshness:
 
 
 class Sink:
+    prefix = "testtest"
+
     def __init__(self) -> None:
         self.records: list[AccessRecord] = []
 
