@@ -16,9 +16,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from octelium.cli.policy.notation import notation, typed
+from octelium.cli.policy.notation import typed
 from octelium.cli.policy.unoffered import unoffered
 from octelium.policy.cel.errors import CompileError, EvaluationError
+from octelium.policy.cel.unparse import literal
 from octelium.policy.cel.values import (
     SECOND,
     TYPE_NAMES,
@@ -89,7 +90,7 @@ def run_case(case: CelCase) -> CelResult:
         got, ok = f"error: {error}", case.fails
     else:
         ok = not case.fails and same(value, case.value)
-        got = notation(value)
+        got = literal(value)
         if not ok:
             wanted = "an error" if case.fails else typed(case.value)
             got = f"{typed(value)}, expected {wanted}"

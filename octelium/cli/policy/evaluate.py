@@ -104,10 +104,11 @@ def _evaluate(
 
 
 def _shown(value: object, output: str) -> str:
-    from octelium.cli.policy.notation import json_form, notation
+    from octelium.cli.policy.notation import json_form
+    from octelium.policy.cel.unparse import literal
 
     if output in ("cel", "table"):
-        return inert(notation(value))
+        return inert(literal(value))
     form = json_form(value)
     return json_text(form) if output == "json" else yaml_text(form).removesuffix("...\n")
 

@@ -1,57 +1,16 @@
-"""Values of CEL as texts: in CEL's own notation, and as JSON."""
+"""Values of CEL as JSON, and with their types."""
 
 from __future__ import annotations
 
-import json
 import math
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from octelium.policy.cel.times import format_duration, format_timestamp
-from octelium.policy.cel.values import (
-    CelType,
-    Duration,
-    Timestamp,
-    UInt,
-    plain_key,
-    type_name,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from octelium.policy.cel.unparse import literal
+from octelium.policy.cel.values import CelType, Duration, Timestamp, plain_key, type_name
 
 _FLOATS = {math.inf: "Infinity", -math.inf: "-Infinity"}
-
-
-def notation(value: object) -> str:
-    """An expression that results in the value, so that its type can be seen: `1`, `1u`, `1.0`.
-
-    Raises TypeError for what is no value of CEL.
-    """
-    match value:
-        case None | bool():
-            return json.dumps(value)
-        case UInt():
-            return f"{int(value)}u"
-        case int():
-            return str(value)
-        case float():
-            return repr(value) if math.isfinite(value) else f'double("{json_float(value)}")'
-        case str():
-            return json.dumps(value, ensure_ascii=False)
-        case bytes():
-            return f'b"{"".join(map(_byte, value))}"'
-        case Timestamp():
-            return f'timestamp("{format_timestamp(value)}")'
-        case Duration():
-            return f'duration("{format_duration(value)}")'
-        case CelType():
-            return value.name
-        case list():
-            return f"[{_listed(notation(item) for item in value)}]"
-        case dict():
-            return f"{{{_listed(map(_entry, value.items()))}}}"
-    raise TypeError(f"{type(value).__name__} has no place in CEL")
 
 
 def json_form(value: object) -> Any:
@@ -74,7 +33,7 @@ def json_form(value: object) -> Any:
         case CelType():
             return value.name
         case int() if not isinstance(value, bool):
-            return int(value)
+            return int(value)  # an int in place of a UInt
         case list():
             return [json_form(item) for item in value]
         case dict():
@@ -83,8 +42,8 @@ def json_form(value: object) -> Any:
 
 
 def typed(value: object) -> str:
-    """The notation, with the type where it does not show."""
-    return f"{notation(value)} ({type_name(value)})"
+    """The value in CEL's notation, and its type."""
+    return f"{literal(value)} ({type_name(value)})"
 
 
 def json_float(value: float) -> str:
@@ -92,21 +51,5 @@ def json_float(value: float) -> str:
     return _FLOATS.get(value, "NaN")
 
 
-def _entry(item: tuple[object, object]) -> str:
-    key, value = item
-    return f"{notation(plain_key(key))}: {notation(value)}"
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(texts)
-
-
-def _byte(value: int) -> str:
-    character = chr(value)
-    if character in '"\\':
-        return f"\\{character}"
-    return character if 0x20 <= value < 0x7F else f"\\x{value:02x}"
-
-
 def _json_key(key: object) -> str:
-    return key if isinstance(key, str) else notation(key)
+    return key if isinstance(key, str) else literal(key)
