@@ -1,0 +1,95 @@
+"""A whole resource, looked through for expressions that are likely wrong where they stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from octelium.policy.lint.conditions import lint_condition, lint_value
+from octelium.policy.lint.finding import Finding
+from octelium.policy.lint.places import Place, places
+from octelium.policy.shape.contexts import Attachment, Context
+from octelium.policy.shape.shape import Kind
+from octelium.schema.names import parent_policy_name
+from octelium.schema.pb import core_v1_pb2 as core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WRITE: Final = {
+    Kind.STRING: "write string(...) around it",
+    Kind.MAP: "write a map such as {'upstream': {'url': ...}}",
+}
+
+
+class Attachments(Protocol):
+    """Where named Policies are attached, now or after what is being applied."""
+
+    def services(self, policy: str) -> frozenset[Attachment] | None:
+        """The Services to which a Policy, or one below it, is attached by name.
+
+        None if it is attached to anything else too, or to nothing: then it may meet any request.
+        """
+
+    def policy(self, name: str) -> core.Policy | None:
+        """The Policy of a name; None if there is none, or if it is reviewed by itself."""
+
+
+def review(resource: Any, attachments: Attachments) -> list[Finding]:
+    """What is likely wrong with the expressions of a resource, in their order.
+
+    For a Service that is also what can never be true in the Policies that it names.
+    """
+    found: list[Finding] = []
+    where = _attached(resource, attachments)
+    for place in places(resource):
+        found += _look(place, where)
+    if isinstance(resource, core.Service):
+        found += _named(resource, attachments)
+    return found
+
+
+def attachment_of(service: core.Service) -> Attachment:
+    """How a Service meets expressions."""
+    spec = service.spec
+    policies = not spec.is_anonymous or spec.authorization.enable_anonymous
+    return Attachment(spec.mode, anonymous=spec.is_anonymous, policies=policies)
+
+
+def _attached(resource: Any, attachments: Attachments) -> frozenset[Attachment] | None:
+    match resource:
+        case core.Service():
+            return frozenset({attachment_of(resource)})
+        case core.Policy():
+            return attachments.services(resource.metadata.name)
+    return None
+
+
+def _look(place: Place, where: frozenset[Attachment] | None) -> list[Finding]:
+    context = Context(place.setting, where, has_attrs=place.in_policy)
+    if isinstance(place.expression, str):
+        wanted = _WRITE.get(place.kind, "") if place.kind is not None else ""
+        return lint_value(place.expression, context, place.path, kind=place.kind, wanted=wanted)
+    return lint_condition(place.expression, context, place.path)
+
+
+def _named(service: core.Service, attachments: Attachments) -> Iterator[Finding]:
+    """What can never be true, or is always true, in the Policies that a Service names."""
+    for index, name in enumerate(service.spec.authorization.policies):
+        path = f"spec.authorization.policies[{index}]"
+        ancestor: str | None = name
+        while ancestor:
+            policy = attachments.policy(ancestor)
+            if policy is not None:
+                for finding in _only_there(policy, attachments.services(ancestor)):
+                    problem = f"in {finding.path} of Policy {ancestor}, {finding.problem}"
+                    yield Finding(path, problem, finding.remedy)
+            ancestor = parent_policy_name(ancestor)
+
+
+def _only_there(policy: core.Policy, where: frozenset[Attachment] | None) -> Iterator[Finding]:
+    """What is wrong with a Policy because of where it is attached."""
+    if where is None:
+        return
+    for place in places(policy):
+        anywhere = _look(place, None)
+        yield from (finding for finding in _look(place, where) if finding not in anywhere)

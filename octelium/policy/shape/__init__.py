@@ -1,0 +1,1 @@
+"""What `ctx` looks like wherever an expression stands: its members and their types."""
