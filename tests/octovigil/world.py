@@ -54,10 +54,11 @@ class World:
     and the public HTTP Service `wiki.default`; nothing is allowed.
     """
 
-    def __init__(self, **options: Any) -> None:
-        self.replica = Replica()
+    def __init__(self, replica: Replica | None = None, **options: Any) -> None:
+        """With `replica`, the resources are put into that one."""
+        self.replica = Replica() if replica is None else replica
         self.now = START
-        self.revision = 0
+        self.revision = self.replica.revision
         self._stored: dict[tuple[str, str], feed.Change] = {}
         self._held: list[feed.Change] | None = None
         self.key_uid = uid_of("VerificationKey", "key")
