@@ -18,7 +18,7 @@ from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import PermissionDenied, ResourceChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.core.verbs import Verbs
@@ -46,8 +46,15 @@ class Applier:
         self._verbs = verbs
         self._authorize = authorize
 
-    async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
+    async def apply(
+        self,
+        request: ext.ApplyRequest,
+        call: Call,
+        look: Callable[[Transaction], None] | None = None,
+    ) -> ext.ApplyResponse:
         """Do everything the request says or, in a dry run, find out what that would be.
+
+        With `look` it is a dry run too: `look` sees the transaction before it is discarded.
 
         Raises:
             ApiError: Something is refused, and nothing was written. The text and the trailer
@@ -67,7 +74,9 @@ class Applier:
                 if not all(method in allowed for method, _ in plan.methods()):
                     continue
                 await self._write(tx, plan, caller, call)
-                if request.dry_run:
+                if look is not None:
+                    look(tx)
+                if request.dry_run or look is not None:
                     tx.discard()
             return ext.ApplyResponse(
                 operations=(

@@ -22,6 +22,7 @@ from tests.apiserver.harness import bootstrapped, codes, resource, trailer, wrap
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from octelium.store.transaction import Transaction
     from tests.apiserver.harness import Harness
 
 ALLOW = {"rules": [{"effect": "ALLOW", "condition": {"matchAny": True}}]}
@@ -516,3 +517,18 @@ def test_any_sequence_of_applies_equals_the_model(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[Any]
 ) -> None:
     asyncio.run(_compare(tmp_path_factory.mktemp("store"), rounds))
+
+
+async def test_a_look_at_what_would_be_changes_nothing(api: Harness) -> None:
+    seen: list[str] = []
+
+    def look(tx: Transaction) -> None:
+        seen.extend(message.metadata.name for message in tx.peek_all(core.Group))
+
+    before = api.resources.revision
+    request = ext.ApplyRequest(resources=wrapped(resource("Group", "ops")))
+    call = Call(path="/x", session_uid=api.session.metadata.uid)
+    await api.applier.apply(request, call, look=look)
+    assert seen == ["ops"]
+    assert api.resources.revision == before
+    assert api.resources.peek(core.Group, name="ops") is None
