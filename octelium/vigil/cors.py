@@ -7,16 +7,29 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING, Final
 
 from octelium.http.message import Field, FieldBlock
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.refusals import Answer
 from octelium.vigil.rules import checked_value
 
 if TYPE_CHECKING:
     from octelium.http.message import HeaderBlock, RequestHead
-    from octelium.schema.pb import core_v1_pb2 as core
 
 _is_origin = re.compile(
     rb"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 ).fullmatch
+API_CORS: Final = core.ServiceSpecConfigHttpCors(
+    allow_cluster_services=True,
+    allow_credentials=True,
+    allow_methods="GET, PUT, DELETE, POST, OPTIONS",
+    allow_headers=(
+        "cookie,keep-alive,user-agent,cache-control,content-type,content-transfer-encoding,"
+        "x-grpc-web,grpc-timeout"
+    ),
+    expose_headers="set-cookie,grpc-status,grpc-message",
+    max_age="86400",
+)
+"""Of the Cluster's API: pages of the Cluster may call it, signed in as they are."""
+
 _PORTS: Final = {b"http": b":80", b"https": b":443"}
 
 

@@ -60,10 +60,10 @@ def _refuse_grpc(
     head: RequestHead,  # noqa: ARG001 - the same face for all modes
     target: Target,  # noqa: ARG001
     site: Site,
-    extra: Sequence[Field],  # noqa: ARG001
+    extra: Sequence[Field],
     entry: bytes,
 ) -> Answer:
-    return grpc_refusal(decision, front=site.front, entry=entry)
+    return grpc_refusal(decision, front=site.front, entry=entry, extra=extra)
 
 
 def _unimplemented(front: bool) -> Answer:

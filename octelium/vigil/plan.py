@@ -10,7 +10,7 @@ from octelium.vigil.configuration import (
     compile_configuration,
     managed_configuration,
 )
-from octelium.vigil.cors import Cors
+from octelium.vigil.cors import API_CORS, Cors
 from octelium.vigil.errors import Unserviceable, not_offered
 from octelium.vigil.modes import MODES, Mode
 from octelium.vigil.refusals import Site
@@ -45,7 +45,11 @@ class Plan:
             self.problem = not_offered(f"mode {name}")
             mode = MODES[core.ServiceSpecMode__.HTTP]
         self.mode: Mode = mode
-        self.cors = Cors(None, domain=environment.domain)
+        self.api = self.managed and mode is MODES[core.ServiceSpecMode__.GRPC]
+        """Whether it is part of the Cluster's API, which the Cluster's own pages call too."""
+        self.cross_origin = mode.cors or self.api
+        """Whether browsers may ask from other origins, as far as `cors` allows."""
+        self.cors = Cors(API_CORS if self.api else None, domain=environment.domain)
         default = service.spec.config
         if default.http.HasField("cors"):
             try:

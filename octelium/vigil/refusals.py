@@ -183,9 +183,11 @@ _GRPC_STATUS: Final = {
 }
 
 
-def grpc_refusal(decision: Decision, *, front: bool, entry: bytes = b"") -> Answer:
+def grpc_refusal(
+    decision: Decision, *, front: bool, entry: bytes = b"", extra: Sequence[Field] = ()
+) -> Answer:
     """The gRPC form: a response of trailers only; failures of the decision stay HTTP's."""
-    extra = identified(entry)
+    extra = (*extra, *identified(entry))
     known = _GRPC_STATUS.get(decision.outcome)
     if known is None:
         status = 400 if decision.outcome is Outcome.BAD_REQUEST else 500

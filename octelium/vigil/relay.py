@@ -139,7 +139,7 @@ class Relay:
             self._answer(plain(error.status, front=self._front))
             return
         mode = plan.mode
-        if head.method == b"OPTIONS" and mode.cors and is_preflight(head):
+        if head.method == b"OPTIONS" and plan.cross_origin and is_preflight(head):
             self._answer(plan.cors.preflight(head, own_fields(front=self._front)))
             return
         request = mode.request(head, target, token, self._client_address, plan.host)
@@ -508,7 +508,7 @@ class Relay:
     # Ends.
 
     def _cors_fields(self) -> list[tuple[bytes, bytes]]:
-        return self._plan.cors.fields(self._stream.head) if self._plan.mode.cors else []
+        return self._plan.cors.fields(self._stream.head) if self._plan.cross_origin else []
 
     def _entry(self) -> bytes:
         """The id that the log entry of this exchange will have; empty if there will be none."""

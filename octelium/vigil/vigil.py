@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from octelium.http.message import MessageError
 from octelium.http.tasks import spawn
+from octelium.vigil.grpc_web import GrpcWebStream, form_of_request
 from octelium.vigil.plan import Plan
+from octelium.vigil.refusals import plain
 from octelium.vigil.relay import Relay
 
 if TYPE_CHECKING:
@@ -46,6 +49,13 @@ class Vigil:
         plan = self._plans.get(service.uid)
         if plan is None or plan.entry is not service:
             plan = self._plans[service.uid] = Plan(service, self._environment)
+        if plan.api and (form := form_of_request(stream.head)) is not None:
+            try:
+                stream = GrpcWebStream(stream, form)
+            except MessageError as error:
+                answer = plain(error.status, front=True)
+                stream.send_head(answer.status, answer.block, end=True)
+                return
         relay = Relay(self, plan, stream, client_address)
         stream.receiver = relay
         try:
