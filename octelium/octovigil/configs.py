@@ -15,7 +15,8 @@ from octelium.octovigil.policies import broken
 from octelium.policy.cel.errors import CompileError, EvaluationError, UnknownDataError
 from octelium.policy.cel.values import ABSENT, ATTRS, Frame
 from octelium.policy.checker import Checker
-from octelium.policy.condition import REGO_NOT_OFFERED, CompiledCondition, compile_condition
+from octelium.policy.condition import CompiledCondition, compile_condition
+from octelium.policy.rego.module import CONFIGURATION, RegoModule, compile_module
 from octelium.policy.value import CompiledValue, compile_value
 from octelium.schema.errors import Invalid
 from octelium.schema.jsonform import from_json
@@ -24,6 +25,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from octelium.policy.cel.program import Program
     from octelium.policy.cel.reads import Path
     from octelium.replica.replica import ServiceEntry
 
@@ -51,16 +53,25 @@ class ConfigRule:
     """The expression that computes the configuration, if it is computed."""
     select: Callable[[Frame], Selection]
     """What the rule selects on a frame. Raises as `ServiceConfigs.select`."""
+    module: RegoModule | None = None
+    """The module that computes the configuration, if one does."""
 
     @property
     def reads(self) -> frozenset[Path]:
         """Paths below `ctx` that the rule can depend on."""
-        return self.condition.reads | (self.value.program.reads if self.value else frozenset())
+        source = self._source
+        return self.condition.reads if source is None else self.condition.reads | source.reads
 
     @property
     def volatile(self) -> bool:
         """Whether the rule depends on the time of day."""
-        return self.condition.volatile or (self.value is not None and self.value.program.volatile)
+        source = self._source
+        return self.condition.volatile or (source is not None and source.volatile)
+
+    @property
+    def _source(self) -> RegoModule | Program | None:
+        """What computes the configuration, if anything does."""
+        return self.module if self.value is None else self.value.program
 
 
 class ServiceConfigs:
@@ -112,9 +123,12 @@ class ServiceConfigs:
                     return ConfigRule(place, condition, None, _failing(f"{place}.eval: {error}"))
                 return ConfigRule(place, condition, value, self._by_value(value, f"{place}.eval"))
             case "opa":
-                return ConfigRule(
-                    place, condition, None, _failing(f"{place}.opa: {REGO_NOT_OFFERED}")
-                )
+                try:
+                    module = compile_module(rule.opa, CONFIGURATION)
+                except CompileError as error:
+                    return ConfigRule(place, condition, None, _failing(f"{place}.opa: {error}"))
+                select = self._by_module(module, f"{place}.opa")
+                return ConfigRule(place, condition, None, select, module)
         return ConfigRule(place, condition, None, _failing(f"{place} selects nothing"))
 
     def _by_name(self, name: str, place: str) -> Callable[[Frame], Selection]:
@@ -139,6 +153,18 @@ class ServiceConfigs:
                 raise DecisionError(f"{place}: {error}") from None
             if not isinstance(form, dict):
                 raise DecisionError(f"{place}: the result is no map")
+            return self._from_form(form, place)
+
+        return compute
+
+    def _by_module(self, module: RegoModule, place: str) -> Callable[[Frame], Selection]:
+        def compute(frame: Frame) -> Selection:
+            try:
+                form = module.form(frame)
+            except UnknownDataError:
+                raise
+            except EvaluationError as error:
+                raise DecisionError(f"{place}: {error}") from None
             return self._from_form(form, place)
 
         return compute

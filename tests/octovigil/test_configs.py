@@ -133,7 +133,7 @@ def test_configurations_may_depend_on_the_request() -> None:
         ({"condition": ANY, "eval": "{'upstream': {'url': 'nonsense'}}"}, "no valid configuration"),
         ({"condition": ANY, "eval": "{'ssh': {}}"}, "no valid configuration"),
         ({"condition": ANY, "eval": "{'parent': 'nope'}"}, "does not exist"),
-        ({"condition": ANY, "opa": "package octelium.eval"}, "not offered"),
+        ({"condition": ANY, "opa": "package octelium.eval"}, "no rule defines result"),
         ({"condition": ANY}, "selects nothing"),
     ],
 )

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.policy.cel.errors import CompileError, EvaluationError
+from octelium.policy.cel.program import new_frame
 from octelium.policy.condition import (
     MAX_DEPTH,
-    REGO_NOT_OFFERED,
     CompiledCondition,
     ConditionError,
     compile_condition,
 )
+from octelium.policy.rego.needed import UNDEFINED, RegoError, RegoNeeded
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -132,11 +133,32 @@ def test_errors_name_the_part(form: dict[str, Any], path: str) -> None:
     assert str(caught.value).startswith(path)
 
 
-def test_rego_is_refused() -> None:
+def test_modules_that_cannot_be_used() -> None:
     form = {"any": {"of": [YES, {"opa": {"inline": "package octelium.condition"}}]}}
-    with pytest.raises(ConditionError, match=REGO_NOT_OFFERED) as caught:
+    with pytest.raises(ConditionError, match="no rule defines match") as caught:
         compiled(form)
-    assert caught.value.path == "any.of[1].opa"
+    assert caught.value.path == "any.of[1].opa.inline"
+
+
+def test_a_module_is_asked_for() -> None:
+    text = "package octelium.condition\nmatch if input.ctx.user.age > 1"
+    condition = compiled({"none": {"of": [{"match": "ctx.x"}, {"opa": {"inline": text}}]}})
+    assert condition.reads == {("x",), ("user", "age")}
+    assert not condition.volatile
+    frame = new_frame({"user": {"age": 2.0}, "request": {}})
+    with pytest.raises(RegoNeeded) as caught:
+        condition.test(frame)
+    assert caught.value.document == b'{"ctx":{"user":{"age":2}}}'
+    for result, expected in ((True, False), (False, True), (UNDEFINED, True)):
+        caught.value.answer(result)
+        assert condition.test(frame) is expected
+    for wrong in ("true", 1, None, {}, []):
+        caught.value.answer(wrong)
+        with pytest.raises(EvaluationError, match="true or false"):
+            condition.test(frame)
+    caught.value.answer(RegoError("division by zero"))
+    with pytest.raises(EvaluationError, match="division by zero"):
+        condition.test(frame)
 
 
 def test_depth_is_bounded() -> None:

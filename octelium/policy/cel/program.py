@@ -34,7 +34,7 @@ class Program:
     the time of day too. `type` is the checker's name of the result's type, or `DYN`.
     """
 
-    __slots__ = ("_predicate", "reads", "run", "text", "type", "volatile")
+    __slots__ = ("_test", "reads", "run", "text", "type", "volatile")
 
     def __init__(
         self,
@@ -42,12 +42,12 @@ class Program:
         run: Callable[[Frame], object],
         reads: Reads,
         result_type: str,
-        predicate: Callable[[Frame], object] | None = None,
+        test: Callable[[Frame], object] | None = None,
     ) -> None:
         self.text = text
         self.run: Callable[[Frame], object] = run
         """Evaluate on a frame; raises EvaluationError."""
-        self._predicate: Callable[[Frame], object] = predicate or run
+        self._test: Callable[[Frame], object] = test or run
         self.reads: frozenset[Path] = reads.paths
         self.volatile = reads.volatile
         self.type = result_type
@@ -59,7 +59,7 @@ class Program:
             EvaluationError: it fails otherwise, costs too much, or results in anything but a bool.
         """
         try:
-            value = self._predicate(frame)
+            value = self._test(frame)
         except MissingDataError:
             return False
         except EvaluationError:
@@ -101,8 +101,8 @@ def compile_program(text: str) -> Program:
     """
     checked = environment.check(text)
     root = checked.root
-    run, predicate = compiler.compile_node(root), predicates.compile_predicate(root)
-    return Program(text, run, analyze(root), checked.type, predicate)
+    run, test = compiler.compile_node(root), predicates.compile_test(root)
+    return Program(text, run, analyze(root), checked.type, test)
 
 
 def evaluate_once(
@@ -137,7 +137,7 @@ def new_frame(ctx: dict[str, Any], attrs: object = ABSENT, *, now: float | None 
     `now()` results in, in Unix seconds; the time of the call by default.
     """
     ns = time.time_ns() if now is None else int(now * SECOND)
-    return [ctx, attrs, MAX_STEPS, Timestamp(ns), *_EMPTY]
+    return [ctx, attrs, MAX_STEPS, Timestamp(ns), None, *_EMPTY]
 
 
 _EMPTY: Final = [None] * MAX_SLOTS

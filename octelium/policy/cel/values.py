@@ -33,7 +33,7 @@ LONG: Final = 1024
 """Code points or bytes from which on comparing a text is charged."""
 
 Frame = list[object]
-"""What an evaluation works on: `CTX`, `ATTRS`, `BUDGET`, `NOW`, then one slot per variable."""
+"""What an evaluation works on: `CTX` to `REGO`, then one slot per variable."""
 
 CTX: Final = 0
 ATTRS: Final = 1
@@ -41,7 +41,9 @@ BUDGET: Final = 2
 """Steps that may still be made, an int."""
 NOW: Final = 3
 """`now()` as a `Timestamp`; None while it is not known."""
-LOCALS: Final = 4
+REGO: Final = 4
+"""Results of Rego modules that are at hand, by `octelium.policy.rego.needed.Key`, or None."""
+LOCALS: Final = 5
 MAX_SLOTS: Final = 32
 """Variables that may be bound at once."""
 
