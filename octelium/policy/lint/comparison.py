@@ -64,8 +64,11 @@ class Comparison:
                     return fails | Can.EITHER
                 same = self._same((where, valued(inner)), (element, item), element_of=True)
                 return fails | (Can.EITHER if same & Can.TRUE else Can.FALSE)
-            case Kind.MAP | Kind.DYN:
-                return fails | Can.EITHER
+            case Kind.MAP:
+                fits = item.shape.kind is Kind.STRING
+                return fails | Can.EITHER | (Can.NOTHING if fits else Can.ERROR)
+            case Kind.DYN:
+                return fails | Can.EITHER | Can.ERROR
         text = unparse(where)
         is_text = container.shape.kind is Kind.STRING
         self._notes.report(
