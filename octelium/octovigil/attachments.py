@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from octelium.octovigil.errors import DecisionError
 from octelium.policy.cel.errors import EvaluationError, UnknownDataError
+from octelium.policy.cel.reads import Path
 from octelium.policy.cel.values import ATTRS, Frame
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
     from octelium.octovigil.policies import CompiledPolicy, Policies, Rule
     from octelium.octovigil.triggers import CompiledTrigger, Parties
-    from octelium.policy.cel.reads import Path
     from octelium.policy.condition import CompiledCondition
-    from octelium.replica.replica import Entry, Replica
+    from octelium.replica.replica import Entry, PolicyEntry, Replica
     from octelium.schema.pb import core_v1_pb2 as core
 
 ANY: Final = "*"
@@ -30,6 +30,9 @@ ANY: Final = "*"
 
 Dependency = tuple[str, str]
 """Kind and uid of a resource, or kind and `ANY`."""
+
+_KEPT: Final = 512
+"""Collections of one process, those of earlier versions of their owners among them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,103 +44,150 @@ class Attachment:
     trigger: CompiledTrigger | None = None
 
 
-class Attachments:
-    """Everything attached to a request's parties, in the order of collection."""
+class Collection:
+    """What is attached to a set of owners and by the triggers, in the order of collection.
 
-    __slots__ = ("_dependencies", "_policies", "_replica", "_triggers", "items", "parties")
+    It is the same for all requests with these owners, so it holds nothing that an evaluation
+    found.
+    """
+
+    __slots__ = ("_named", "dependencies", "items", "order", "problem", "reads", "triggers")
 
     def __init__(
         self,
         replica: Replica,
         policies: Policies,
         triggers: Sequence[CompiledTrigger],
-        parties: Parties,
-        dependencies: list[Dependency],
+        owners: Sequence[Entry[Any]],
     ) -> None:
-        """Collect.
-
-        To `dependencies` are added, also on failure, the resources that were read, and the kinds
-        in which a look-up failed or all resources were looked at.
-
-        Raises:
-            DecisionError: a Policy does not exist: it might refuse.
-        """
-        self._replica = replica
-        self._policies = policies
-        self._triggers = triggers
-        self.parties = parties
-        self._dependencies = dependencies
-        dependencies += [("PolicyTrigger", ANY), ("ClusterConfig", ANY)]
+        self.triggers = triggers
         self.items: list[Attachment] = []
-        owners: Iterable[Entry[Any] | None] = (
-            parties.service,
-            parties.namespace,
-            parties.user,
-            *parties.groups,
-            parties.session,
-            parties.device,
+        self.problem = ""
+        """Why nothing can be decided: a Policy does not exist, and it might refuse."""
+        self._named: list[PolicyEntry] = []
+        found: list[Dependency] = [("PolicyTrigger", ANY), ("ClusterConfig", ANY)]
+        try:
+            for owner in owners:
+                spec = owner.message.spec.authorization
+                self._attach(replica, policies, owner, spec.policies, spec.inline_policies, None)
+            for trigger in triggers:
+                at = trigger.trigger
+                inline = at.inline_policies
+                self._attach(replica, policies, at.source, at.policies, inline, trigger)
+        except DecisionError as error:
+            self.problem = str(error)
+            found.append(("Policy", ANY))
+        found += [("Policy", entry.uid) for entry in self._named]
+        self.dependencies: tuple[Dependency, ...] = tuple(found)
+        """The resources that were read, and the kinds in which a look-up failed or all resources
+        were looked at."""
+        self.reads: frozenset[Path] = frozenset[Path]().union(
+            *(item.policy.reads for item in self.items),
+            *(condition.reads for trigger in triggers for condition in trigger.conditions),
         )
-        for owner in owners:
-            if owner is not None:
-                authorization = owner.message.spec.authorization
-                self._attach(owner, authorization.policies, authorization.inline_policies, None)
-        for trigger in triggers:
-            source = trigger.trigger
-            self._attach(source.source, source.policies, source.inline_policies, trigger)
+        """Paths below `ctx` that any condition reads."""
+        self.order: tuple[Rule, ...] | None = None
+        """The rules in the order in which they are tried; None if that takes an evaluation."""
+        if all(item.trigger is None and not item.policy.enforcement for item in self.items):
+            self.order = tuple(_in_order(item.policy for item in self.items))
 
     def _attach(
         self,
+        replica: Replica,
+        policies: Policies,
         owner: Entry[Any],
         names: Sequence[str],
         inline: Sequence[core.InlinePolicy],
         trigger: CompiledTrigger | None,
     ) -> None:
+        by_name = replica.policies_by_name
         for name in names:
-            for policy in self._lineage(owner, name):
-                self.items.append(Attachment(policy, owner, trigger))
-        for policy in self._policies.inline(owner, inline):
+            entry = by_name.get(name)
+            for ancestor in (name,) if entry is None else entry.lineage:
+                entry = by_name.get(ancestor)
+                if entry is None:
+                    where = f"{owner.kind} {owner.name}"
+                    raise DecisionError(f"Policy {ancestor}, attached to {where}, does not exist")
+                self._named.append(entry)
+                self.items.append(Attachment(policies.named(entry), owner, trigger))
+        for policy in policies.inline(owner, inline):
             self.items.append(Attachment(policy, owner, trigger))
 
-    def _lineage(self, owner: Entry[Any], name: str) -> Iterator[CompiledPolicy]:
-        entry = self._replica.policies_by_name.get(name)
-        lineage = (name,) if entry is None else entry.lineage
-        for ancestor in lineage:
-            entry = self._replica.policies_by_name.get(ancestor)
-            if entry is None:
-                self._dependencies.append(("Policy", ANY))
-                where = f"{owner.kind} {owner.name}"
-                raise DecisionError(f"Policy {ancestor}, attached to {where}, does not exist")
-            self._dependencies.append(("Policy", entry.uid))
-            yield self._policies.named(entry)
+    def is_current(self, replica: Replica) -> bool:
+        """Whether all its Policies are still the same versions."""
+        by_name = replica.policies_by_name
+        return not self.problem and all(by_name.get(each.name) is each for each in self._named)
+
+
+class Collector:
+    """Collects what is attached, and keeps the collections by their owners."""
+
+    __slots__ = ("_kept", "_policies", "_replica")
+
+    def __init__(self, replica: Replica, policies: Policies) -> None:
+        self._replica = replica
+        self._policies = policies
+        self._kept: dict[tuple[Entry[Any], ...], Collection] = {}
+
+    def collect(self, triggers: Sequence[CompiledTrigger], parties: Parties) -> Collection:
+        """What is attached to `parties`. `triggers` are all that the Cluster has."""
+        owners = tuple(
+            owner
+            for owner in (
+                parties.service,
+                parties.namespace,
+                parties.user,
+                *parties.groups,
+                parties.session,
+                parties.device,
+            )
+            if owner is not None and owner.message.spec.HasField("authorization")
+        )
+        known = self._kept.get(owners)
+        if known is None or known.triggers is not triggers or not known.is_current(self._replica):
+            known = Collection(self._replica, self._policies, triggers, owners)
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[owners] = known
+        return known
+
+
+class Attachments:
+    """Everything attached to one request's parties."""
+
+    __slots__ = ("_collection", "items", "parties")
+
+    def __init__(self, collection: Collection, parties: Parties) -> None:
+        self._collection = collection
+        self.parties = parties
+        self.items: Sequence[Attachment] = collection.items
 
     @property
     def reads(self) -> frozenset[Path]:
         """Paths below `ctx` that any condition reads."""
-        paths: set[Path] = set()
-        for item in self.items:
-            paths |= item.policy.reads
-        for trigger in self._triggers:
-            for condition in trigger.conditions:
-                paths |= condition.reads
-        return frozenset(paths)
+        return self._collection.reads
 
     def conditions(self) -> Iterator[CompiledCondition]:
         """Every condition that any outcome may depend on."""
-        for trigger in self._triggers:
+        for trigger in self._collection.triggers:
             yield from trigger.conditions
         for item in self.items:
             yield from item.policy.conditions
 
-    def rules(self, frame: Frame, now: float) -> list[Rule]:
+    def rules(self, frame: Frame, now: float) -> Sequence[Rule]:
         """The rules of the Policies that apply, in the order in which they are tried.
 
         Raises:
             UnknownDataError: that depends on the request, which is not known yet.
             DecisionError: a trigger or an enforcement rule failed.
         """
+        if self._collection.order is not None:
+            return self._collection.order
+        return _in_order(self._applying(frame, now))
+
+    def _applying(self, frame: Frame, now: float) -> Iterator[CompiledPolicy]:
         applies: dict[CompiledTrigger, bool] = {}
         used: set[CompiledPolicy] = set()
-        rules: list[Rule] = []
         for item in self.items:
             if item.trigger is not None:
                 if item.trigger not in applies:
@@ -149,9 +199,7 @@ class Attachments:
                 continue
             used.add(policy)
             if not policy.enforcement or _enforced(policy, frame):
-                rules.extend(policy.rules)
-        rules.sort(key=_order)
-        return rules
+                yield policy
 
     def _holds(self, trigger: CompiledTrigger, frame: Frame, now: float) -> bool:
         try:
@@ -161,6 +209,14 @@ class Attachments:
         except EvaluationError as error:
             name = f"{trigger.trigger.source.kind} {trigger.trigger.source.name}"
             raise DecisionError(f"pre-condition of {name}: {error}") from None
+
+
+def _in_order(policies: Iterable[CompiledPolicy]) -> list[Rule]:
+    """The rules of enabled Policies, each Policy's once."""
+    distinct = dict.fromkeys(policies)
+    rules = [rule for policy in distinct if not policy.is_disabled for rule in policy.rules]
+    rules.sort(key=_order)
+    return rules
 
 
 def _order(rule: Rule) -> tuple[int, bool]:

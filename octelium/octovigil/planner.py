@@ -6,16 +6,16 @@ import math
 from typing import TYPE_CHECKING, TypeVar
 
 from octelium.octovigil import checks, scoping
-from octelium.octovigil.attachments import ANY, Attachments
+from octelium.octovigil.attachments import ANY, Attachments, Collector
 from octelium.octovigil.configs import ServiceConfigs
 from octelium.octovigil.errors import DecisionError
-from octelium.octovigil.plan import Candidate, Plan, holds
+from octelium.octovigil.plan import Candidate, Plan
 from octelium.octovigil.policies import Policies
 from octelium.octovigil.triggers import CompiledTrigger, Parties
 from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
 from octelium.policy.cel.program import MAX_STEPS, new_frame
 from octelium.policy.cel.reads import minimal
-from octelium.policy.cel.values import BUDGET, NOW
+from octelium.policy.cel.values import ATTRS, BUDGET, NOW
 from octelium.policy.context import REQUEST, Context
 from octelium.policy.decision import Decision, Reason, ReasonType
 from octelium.policy.observation import ambiguous
@@ -46,6 +46,7 @@ class Planner:
         self._replica = replica
         self._make_audit = make_audit
         self._policies = Policies()
+        self._collector = Collector(replica, self._policies)
         self._configs: dict[str, tuple[ServiceEntry, ServiceConfigs]] = {}
         self._trigger_source: tuple[Trigger, ...] | None = None
         self._triggers: tuple[CompiledTrigger, ...] = ()
@@ -189,15 +190,13 @@ class Planner:
 
     def _attach(self, plan: Plan, now: float) -> None:
         triggers = self._compiled_triggers()
-        upcoming = (trigger.next_instant(now) for trigger in triggers)
-        plan.deadline = min(plan.deadline, *upcoming, math.inf)
-        found: list[Dependency] = []
-        try:
-            plan.attachments = Attachments(
-                self._replica, self._policies, triggers, plan.parties, found
-            )
-        finally:
-            plan.dependencies = (*plan.dependencies, *found)
+        for trigger in triggers:
+            plan.deadline = min(plan.deadline, trigger.next_instant(now))
+        collection = self._collector.collect(triggers, plan.parties)
+        plan.dependencies = (*plan.dependencies, *collection.dependencies)
+        if collection.problem:
+            raise DecisionError(collection.problem)
+        plan.attachments = Attachments(collection, plan.parties)
 
     def _prune(self, plan: Plan, now: float) -> None:
         """Settle what the request cannot change, and note what the rest reads."""
@@ -258,13 +257,16 @@ def _candidates(plan: Plan, now: float) -> list[Candidate] | None:
         rules = plan.attachments.rules(plan.frame, now)
     except UnknownDataError:
         return None
+    frame = plan.frame
     candidates: list[Candidate] = []
     for index, rule in enumerate(rules):
-        if rule.condition.only_request:
+        condition = rule.condition
+        if condition.only_request:
             candidates.append(Candidate(rule, certain=False))
             continue
+        frame[ATTRS] = rule.policy.attrs
         try:
-            if holds(rule, plan.frame):
+            if condition.test(frame):
                 return [*candidates, Candidate(rule, certain=True)]
         except UnknownDataError:
             candidates.append(Candidate(rule, certain=False))

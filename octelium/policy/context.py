@@ -33,7 +33,7 @@ class Context(dict[str, Any]):
     expression that looks at all of it, ask `full`.
     """
 
-    __slots__ = ("_sources", "_tree", "_unknown")
+    __slots__ = ("_reads", "_sources", "_unknown")
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class Context(dict[str, Any]):
         }
         if groups:
             self._sources["groups"] = groups
-        self._tree = tree_of(reads)
+        self._reads = reads
         self._unknown = True
 
     def narrow(self, reads: frozenset[Path]) -> None:
         """From here on only `reads` will be looked at."""
         self.clear()
-        self._tree = tree_of(reads)
+        self._reads = reads
 
     def set_request(self, request: dict[str, Any] | None) -> None:
         """From here on `ctx.request` is `request`; absent with None."""
@@ -72,12 +72,11 @@ class Context(dict[str, Any]):
         if key == REQUEST and self._unknown:
             raise UnknownDataError("the request is not known yet")
         source = self._sources[key]
-        below = ALL if not self._tree else self._tree.get(key, ALL)
         value: Any
         if isinstance(source, (list, tuple)):
             value = [_whole(entry) for entry in source]
         else:
-            value = _form(source, below)  # type: ignore[arg-type]  # not a sequence
+            value = _form(source, key, self._reads)  # type: ignore[arg-type]  # not a sequence
         self[key] = value
         return value
 
@@ -98,11 +97,21 @@ class Context(dict[str, Any]):
         return whole
 
 
-def _form(entry: Entry[Any], tree: Tree) -> dict[str, Any]:
-    """The JSON form of a resource as far as `tree` leads."""
-    if entry.kind == "Session":
-        return _normalized(entry) if _reaches_apart(tree) else project(entry.message, tree)
-    return project(entry.message, tree) if tree else _whole(entry)
+def _form(entry: Entry[Any], name: str, reads: frozenset[Path]) -> dict[str, Any]:
+    """The JSON form of the resource that stands at `name`, as far as `reads` lead."""
+    tree = tree_of(reads)
+    below = ALL if not tree else tree.get(name, ALL)
+    if entry.kind == "Session" and _reaches_apart(below):
+        return _normalized(entry)
+    return _projected(entry, name, reads) if below else _whole(entry)
+
+
+@lru_cache(maxsize=1024)
+def _projected(entry: Entry[Any], name: str, reads: frozenset[Path]) -> dict[str, Any]:
+    """A part of a resource, for all whose conditions read the same; not to be changed."""
+    tree = tree_of(reads)
+    assert tree
+    return project(entry.message, tree[name])
 
 
 def _normalized(entry: Entry[Any]) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.octovigil.attachments import ANY, Attachments, Dependency
+from octelium.octovigil.attachments import ANY, Attachments, Collection, Collector, Dependency
 from octelium.octovigil.errors import DecisionError
 from octelium.octovigil.policies import Policies
 from octelium.octovigil.triggers import CompiledTrigger, Parties
 from octelium.policy.decision import Outcome, ReasonType
 from tests.octovigil.world import HTTP, World, allow, deny, inline, uid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def everything() -> World:
@@ -34,9 +37,7 @@ def everything() -> World:
     return world
 
 
-def attachments(
-    world: World, session: bool = True, dependencies: list[Dependency] | None = None
-) -> Attachments:
+def parties_of(world: World, session: bool = True) -> Parties:
     replica = world.replica
     parties = Parties(world.entry(), replica.namespaces_by_name["default"])
     if session:
@@ -47,9 +48,20 @@ def attachments(
             device=next(iter(replica.devices.values()), None),
             groups=[replica.groups_by_name[name] for name in user.groups],
         )
-    triggers = [CompiledTrigger(trigger) for trigger in replica.triggers]
-    noted = [] if dependencies is None else dependencies
-    return Attachments(replica, Policies(), triggers, parties, noted)
+    return parties
+
+
+def attachments(
+    world: World, session: bool = True, dependencies: list[Dependency] | None = None
+) -> Attachments:
+    parties = parties_of(world, session)
+    triggers = [CompiledTrigger(trigger) for trigger in world.replica.triggers]
+    collection = Collector(world.replica, Policies()).collect(triggers, parties)
+    if dependencies is not None:
+        dependencies += collection.dependencies
+    if collection.problem:
+        raise DecisionError(collection.problem)
+    return Attachments(collection, parties)
 
 
 def names(found: Attachments) -> list[str]:
@@ -94,6 +106,45 @@ def test_dependencies() -> None:
     assert ("Policy", uid_of("Policy", "usr")) in found
     assert ("PolicyTrigger", ANY) in found
     assert ("ClusterConfig", ANY) in found
+
+
+def test_what_is_collected_is_shared_until_a_part_of_it_changes() -> None:
+    world = everything()
+    policies = Policies()
+    collector = Collector(world.replica, policies)
+    triggers = [CompiledTrigger(trigger) for trigger in world.replica.triggers]
+
+    def collected() -> Collection:
+        return collector.collect(triggers, parties_of(world))
+
+    def replaced(change: Callable[[], None]) -> bool:
+        before = collected()
+        assert collected() is before
+        change()
+        after = collected()
+        assert collected() is after
+        return after is not before
+
+    assert replaced(lambda: world.policy("usr", deny(name="usr")))
+    assert [rule.allows for item in collected().items for rule in item.policy.rules].count(False)
+    assert replaced(lambda: world.put("Group", "g1", {"authorization": inline(deny())}))
+    assert replaced(lambda: world.user(groups=["g2"]))
+    assert not replaced(lambda: world.policy("other", deny()))
+    assert not replaced(lambda: world.put("Group", "g1"))
+    assert collector.collect(list(triggers), parties_of(world)) is not collected()
+    assert replaced(lambda: world.remove("Policy", "svc"))
+    assert "svc" in collected().problem
+
+
+def test_collections_of_changed_owners_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octelium.octovigil.attachments._KEPT", 4)
+    world = World()
+    collector = Collector(world.replica, Policies())
+    for number in range(20):
+        world.user(authorization=inline(allow(name=str(number))))
+        found = collector.collect((), parties_of(world))
+        assert [rule.name for rule in found.order or ()] == [str(number)]
+        assert len(collector._kept) <= 4
 
 
 @pytest.mark.parametrize("name", ["nope", "child.nope"])

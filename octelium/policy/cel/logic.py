@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from octelium.policy.cel.errors import CelError, UnknownDataError
+from octelium.policy.cel.errors import CelError, MissingDataError, UnknownDataError
 from octelium.policy.cel.values import ABSENT, Frame, no_overload
 
 if TYPE_CHECKING:
@@ -39,6 +39,39 @@ def combine(operator: str, operands: Sequence[Closure]) -> Closure:
             if type(value) is not bool and failure is None:
                 failure = ABSENT if value is ABSENT else no_overload(operator, value)
         return _without_decision(failure, neutral=not decisive)
+
+    return run
+
+
+def conjunction(operands: Sequence[Closure]) -> Closure:
+    """`&&` of which only whether it is true counts.
+
+    Data that is not there decides then as False does, unless another error stands left of it:
+    whatever follows, the outcome is that error or False.
+    """
+
+    def run(frame: Frame) -> bool:
+        failure: CelError | None = None
+        for operand in operands:
+            try:
+                value = operand(frame)
+            except MissingDataError:
+                value = ABSENT
+            except CelError as error:
+                if failure is None or isinstance(error, UnknownDataError):
+                    failure = error
+                continue
+            if value is True:
+                continue
+            if value is False:
+                return False
+            if failure is None:
+                if value is ABSENT:
+                    return False
+                failure = no_overload("_&&_", value)
+        if failure is not None:
+            raise failure
+        return True
 
     return run
 

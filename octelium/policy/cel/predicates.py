@@ -20,7 +20,7 @@ from octelium.policy.cel.compiler import (
     texts_of,
 )
 from octelium.policy.cel.errors import CelError
-from octelium.policy.cel.logic import combine
+from octelium.policy.cel.logic import combine, conjunction
 from octelium.policy.cel.paths import probe, subscripts, walk
 from octelium.policy.cel.values import ABSENT, Frame, equal, no_overload, type_name
 
@@ -28,6 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Closure = Callable[[Frame], object]
+
+
+def compile_test(node: Node, scope: Scope = POLICY_SCOPE) -> Closure:
+    """A closure for whether `node` is true; False where it is false or data is not there.
+
+    It raises as that of `compile_node` does, and may result in `ABSENT` or in what is no truth.
+
+    Raises:
+        CompileError: as `compile_node`.
+    """
+    if isinstance(node, Call) and node.function == "_&&_" and node.target is None:
+        return conjunction([compile_predicate(leaf, scope) for leaf in operands(node, "_&&_")])
+    return compile_predicate(node, scope)
 
 
 def compile_predicate(node: Node, scope: Scope = POLICY_SCOPE) -> Closure:
@@ -75,10 +88,16 @@ def _has(node: Select, scope: Scope) -> Closure | None:
     path = path_in(node.operand, scope)
     if path is None:
         return None
-    find, field = probe(*path), node.field
+    straight, field = subscripts(*path), node.field
+    index, fields = path
 
     def has(frame: Frame) -> object:
-        value = find(frame)
+        try:
+            value = straight(frame)
+        except KeyError:
+            return ABSENT
+        except TypeError:
+            value = walk(frame[index], fields)
         if isinstance(value, dict):
             return field in value
         if value is None or value is ABSENT:

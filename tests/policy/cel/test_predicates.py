@@ -15,7 +15,7 @@ from octelium.policy.cel.errors import (
     MissingDataError,
     UnknownDataError,
 )
-from octelium.policy.cel.predicates import compile_predicate
+from octelium.policy.cel.predicates import compile_predicate, compile_test
 from octelium.policy.cel.program import new_frame
 from octelium.policy.cel.values import ABSENT
 from tests.policy.cel import oracle
@@ -52,6 +52,12 @@ def outcome(run: Closure, context: dict[str, Any]) -> object:
     return value if type(value) is bool or value is ABSENT else "no truth"
 
 
+def truth(run: Closure, context: dict[str, Any]) -> object:
+    """The outcome, with data that is not there as false."""
+    result = outcome(run, context)
+    return False if result is ABSENT else result
+
+
 def made(compiler: Callable[[Node], Closure], text: str) -> Closure | str:
     """The compiled form of a text, or what is wrong with it."""
     try:
@@ -62,11 +68,21 @@ def made(compiler: Callable[[Node], Closure], text: str) -> Closure | str:
 
 def agree(text: str) -> None:
     plain, predicate = made(compile_node, text), made(compile_predicate, text)
-    if isinstance(plain, str) or isinstance(predicate, str):
-        assert plain == predicate
+    test = made(compile_test, text)
+    if isinstance(plain, str) or isinstance(predicate, str) or isinstance(test, str):
+        assert plain == predicate == test
         return
-    for context in (oracle.NORMAL, PARTIAL, {}):
-        assert outcome(predicate, context) == outcome(plain, context), (text, context)
+    for context in (oracle.NORMAL, {}):
+        expected = outcome(plain, context)
+        assert outcome(predicate, context) == expected, (text, context)
+        assert truth(test, context) == (False if expected is ABSENT else expected), (text, context)
+    expected = outcome(plain, PARTIAL)
+    assert outcome(predicate, PARTIAL) == expected, text
+    early = truth(test, PARTIAL)
+    if early != expected and expected is not ABSENT:
+        # It may know more without the request, and must be right then.
+        assert str(expected).startswith("UnknownDataError"), text
+        assert truth(plain, oracle.NORMAL) is early is False
 
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -142,6 +158,24 @@ def test_mistakes_are_errors_as_everywhere(text: str) -> None:
         compile_predicate(check(text).root)(new_frame(oracle.NORMAL, {}))
     assert not isinstance(caught.value, MissingDataError)
     agree(text)
+
+
+def test_missing_data_settles_a_conjunction() -> None:
+    for text in (
+        "ctx.device.x == 'x' && ctx.request.ip == 'x'",
+        "ctx.nothing.x.startsWith('x') && ctx.request.ip == 'x'",
+        "ctx.user.spec.type == 'HUMAN' && ctx.device.x == 'x' && 1 / 0 > 1",
+    ):
+        assert truth(compile_test(check(text).root), PARTIAL) is False
+        agree(text)
+    for text in (
+        "1 / 0 > 1 && ctx.device.x == 'x'",
+        "ctx.request.ip == 'x' && ctx.device.x == 'x'",
+        "(ctx.device.x == 'x' && ctx.request.ip == 'x') || false",
+        "dyn(1) && ctx.device.x == 'x'",
+    ):
+        assert type(truth(compile_test(check(text).root), PARTIAL)) is str
+        agree(text)
 
 
 def test_what_is_unknown_stays_unknown() -> None:
