@@ -132,8 +132,10 @@ def test_what_is_collected_is_shared_until_a_part_of_it_changes() -> None:
     assert not replaced(lambda: world.policy("other", deny()))
     assert not replaced(lambda: world.put("Group", "g1"))
     assert collector.collect(list(triggers), parties_of(world)) is not collected()
-    assert replaced(lambda: world.remove("Policy", "svc"))
+    world.remove("Policy", "svc")
     assert "svc" in collected().problem
+    world.policy("svc", allow())
+    assert not collected().problem
 
 
 def test_collections_of_changed_owners_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
