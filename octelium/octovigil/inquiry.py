@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from octelium.policy.request import Path
+
 
 class InquiryError(ValueError):
     """A question that cannot be asked: it names what does not exist, or contradicts itself."""
@@ -22,7 +24,11 @@ class Inquiry:
     `device_fields` are laid over the Session and its Device, key by key; a Device takes part if
     the Session has one, or if any `device_fields` are given. `request` is `ctx.request`; None
     stands for a stream without one. `at` is the time of the request in Unix seconds, now if None.
-    `address` is the client's.
+    `address` is the client's, that of `request` if empty.
+
+    `unknown` are paths below `ctx.request` at which nobody knows what stood there, as for the
+    headers of a logged request. `repeated` are those at which something was given twice, or in a
+    form that servers read in different ways.
     """
 
     service: str
@@ -33,3 +39,5 @@ class Inquiry:
     request: Mapping[str, Any] | None = None
     at: float | None = None
     address: str = ""
+    unknown: frozenset[Path] = frozenset()
+    repeated: frozenset[Path] = frozenset()

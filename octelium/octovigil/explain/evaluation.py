@@ -1,0 +1,230 @@
+"""Conditions, evaluated one by one and taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from octelium.policy.cel.environment import check
+from octelium.policy.cel.errors import CompileError, EvaluationError, UnknownDataError
+from octelium.policy.cel.parts import MAX_PARTS, Part, cut, parts
+from octelium.policy.cel.program import MAX_STEPS, new_frame
+from octelium.policy.cel.unparse import escaped
+from octelium.policy.cel.values import ABSENT, ATTRS, BUDGET, NOW, Frame
+from octelium.policy.condition import CompiledCondition, compile_condition
+from octelium.schema.jsonform import to_json
+from octelium.schema.pb import ext_v1_pb2 as ext
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from octelium.policy.cel.reads import Path
+    from octelium.schema.pb import core_v1_pb2 as core
+
+    Verdict: TypeAlias = ext.Verdict__.Verdict.ValueType
+
+TRUE: Final = ext.Verdict__.TRUE
+FALSE: Final = ext.Verdict__.FALSE
+ERROR: Final = ext.Verdict__.ERROR
+NOT_TRIED: Final = ext.Verdict__.NOT_TRIED
+UNKNOWN: Final = ext.Verdict__.VERDICT_UNKNOWN
+
+_MAX_CONDITION: Final = 2000
+_NOT_TRIED_TEXT: Final = "not tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a condition came to. With ERROR, `error` says why."""
+
+    verdict: Verdict
+    error: str = ""
+
+
+PENDING: Final = Result(NOT_TRIED)
+"""Of a condition that was not reached."""
+
+
+class Evaluator:
+    """Evaluates conditions on one `ctx`. Each has the budget that a whole decision has.
+
+    `unknown` are the paths below `ctx` at which nobody knows what stands there.
+    """
+
+    def __init__(
+        self, ctx: dict[str, Any], now: float, unknown: frozenset[Path] = frozenset()
+    ) -> None:
+        self.frame: Frame = new_frame(ctx, now=now)
+        self._now = self.frame[NOW]
+        self._unknown = unknown
+        self.steps = 0
+        """What all evaluations took together."""
+
+    def ready(self, attrs: dict[str, Any] | None) -> Frame:
+        """The frame with a whole budget, for expressions that see `attrs`."""
+        self.frame[ATTRS] = ABSENT if attrs is None else attrs
+        self.frame[BUDGET] = MAX_STEPS
+        self.frame[NOW] = self._now
+        return self.frame
+
+    def result(self, condition: core.Condition, attrs: dict[str, Any] | None) -> Result:
+        """What a condition comes to."""
+        try:
+            compiled = compile_condition(condition)
+        except CompileError as error:
+            return Result(ERROR, str(error))
+        return self.of_compiled(compiled, attrs)
+
+    def of_compiled(self, compiled: CompiledCondition, attrs: dict[str, Any] | None) -> Result:
+        """What a compiled condition comes to."""
+        if self.hides(compiled.reads):
+            return Result(UNKNOWN)
+        frame = self.ready(attrs)
+        try:
+            return Result(TRUE if compiled.test(frame) else FALSE)
+        except UnknownDataError:
+            return Result(UNKNOWN)
+        except EvaluationError as error:
+            return Result(ERROR, str(error))
+        finally:
+            left: Any = frame[BUDGET]
+            self.steps += MAX_STEPS - left
+
+    def hides(self, reads: frozenset[Path]) -> bool:
+        """Whether something is looked at as a whole of which a part is not known."""
+        return any(
+            len(path) < len(unknown) and unknown[: len(path)] == path
+            for path in reads
+            for unknown in self._unknown
+        )
+
+    def parts(self, condition: core.Condition, attrs: dict[str, Any] | None) -> list[Part]:
+        """The parts of a condition with their values."""
+        found: list[Part] = []
+        self._parts(condition, attrs, 0, found)
+        return found[:MAX_PARTS]
+
+    def _parts(
+        self,
+        condition: core.Condition,
+        attrs: dict[str, Any] | None,
+        depth: int,
+        found: list[Part],
+    ) -> None:
+        form = condition.WhichOneof("type")
+        if form in ("match", "not_"):
+            try:
+                root = check(getattr(condition, form)).root
+            except CompileError:
+                return  # the condition's own error says it
+            found += parts(root, self.ready(attrs), depth)
+        elif form in ("all", "any", "none"):
+            self._children(getattr(condition, form).of, attrs, depth, found, decisive=form != "all")
+
+    def _children(
+        self,
+        children: Any,
+        attrs: dict[str, Any] | None,
+        depth: int,
+        found: list[Part],
+        *,
+        decisive: bool,
+    ) -> None:
+        decided = False
+        for child in children:
+            if len(found) >= MAX_PARTS:
+                return
+            text = flow(child)
+            if decided:
+                found.append(Part(text, "", _NOT_TRIED_TEXT, depth))
+                continue
+            result = self.result(child, attrs)
+            found.append(_as_part(text, result, depth))
+            self._parts(child, attrs, depth + 1, found)
+            decided = result.verdict == ERROR or result.verdict == (TRUE if decisive else FALSE)
+
+
+def _as_part(text: str, result: Result, depth: int) -> Part:
+    match result.verdict:
+        case ext.Verdict__.TRUE:
+            return Part(text, "true", "", depth)
+        case ext.Verdict__.FALSE:
+            return Part(text, "false", "", depth)
+        case ext.Verdict__.VERDICT_UNKNOWN:
+            return Part(text, "", "not known", depth)
+    return Part(text, "", escaped(result.error), depth)
+
+
+def flow(condition: core.Condition) -> str:
+    """A condition in YAML's flow style, on one line."""
+    form = yaml.dump(
+        to_json(condition),
+        Dumper=_Dumper,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=2**30,
+    )
+    return cut(escaped(form.strip()), _MAX_CONDITION)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts expressions that hold single quotation marks between double ones."""
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if "'" in text and '"' not in text and "\\" not in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent)
+
+
+class Partial(dict[str, Any]):
+    """A JSON object of which some members are not known.
+
+    Only conditions that look at its members one by one may see it.
+    """
+
+    __slots__ = ("_unknown",)
+
+    def __init__(self, known: dict[str, Any], unknown: frozenset[str]) -> None:
+        super().__init__(known)
+        self._unknown = unknown
+
+    def __missing__(self, key: str) -> Any:
+        self._check(key)
+        raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        self._check(key)
+        return super().__contains__(key)
+
+    def _check(self, key: object) -> None:
+        if key in self._unknown:
+            raise UnknownDataError(f"{key} is not known")
+
+
+def partial(value: dict[str, Any], unknown: frozenset[Path]) -> dict[str, Any]:
+    """`value` with what stands at the paths `unknown` made unknown; where one leads through
+    something else than an object, from there on.
+    """
+    if not unknown:
+        return value
+    here = frozenset(path[0] for path in unknown if len(path) == 1)
+    known = {key: item for key, item in value.items() if key not in here}
+    lost = set(here)
+    below: dict[str, set[Path]] = {}
+    for path in unknown:
+        if len(path) > 1 and path[0] not in here:
+            below.setdefault(path[0], set()).add(path[1:])
+    for key, paths in below.items():
+        inner = known.get(key)
+        if isinstance(inner, dict):
+            known[key] = partial(inner, frozenset(paths))
+        else:
+            known.pop(key, None)
+            lost.add(key)
+    return Partial(known, frozenset(lost))

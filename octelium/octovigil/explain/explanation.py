@@ -1,0 +1,168 @@
+"""An inquiry in, an explanation out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from octelium.octovigil.explain.agreement import check_agreement
+from octelium.octovigil.explain.evaluation import flow
+from octelium.octovigil.explain.summary import summary
+from octelium.octovigil.explain.supposition import Supposition, suppose
+from octelium.octovigil.explain.trace import Trace, trace
+from octelium.policy.cel.unparse import escaped
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from octelium.octovigil.explain.collection import Attached, EnforcementTried, RuleTried
+    from octelium.octovigil.inquiry import Inquiry
+    from octelium.policy.cel.parts import Part
+    from octelium.policy.rego.needed import Resolver
+    from octelium.replica.replica import Entry, Replica
+
+DEPENDS: Final = "DEPENDS"
+"""The outcome if what is not known decides."""
+
+
+def explain(
+    replica: Replica,
+    inquiry: Inquiry,
+    *,
+    find_change: bool = False,
+    clock: Callable[[], float] = time.time,
+    rego: Resolver | None = None,
+) -> ext.Explanation:
+    """Why a request is decided as it is and, with `find_change`, what would turn that round.
+
+    `replica` must stand still meanwhile: give a fork if this runs in a thread beside the live one.
+    `clock` gives Unix seconds; `rego` gets the results of Rego modules, and may wait for them.
+
+    Raises:
+        InquiryError: the inquiry names what does not exist, or contradicts itself.
+        ExplanationError: the story does not agree with the decision; it must not be told.
+    """
+    supposition = suppose(replica, inquiry, clock(), rego)
+    return explain_supposition(supposition, find_change=find_change)
+
+
+def explain_supposition(supposition: Supposition, *, find_change: bool = False) -> ext.Explanation:
+    """As `explain`, of a world that is at hand."""
+    told = trace(supposition)
+    check_agreement(told)
+    return _assembled(told)
+
+
+def _assembled(told: Trace) -> ext.Explanation:
+    parties = told.parties
+    explanation = ext.Explanation(
+        outcome=DEPENDS if told.outcome is None else told.outcome.name,
+        reason=told.reason.name if told.reason else "",
+        summary=escaped(summary(told)),
+        error=escaped(told.error),
+        steps=[
+            ext.ExplainedStep(name=step.name, verdict=step.verdict, detail=escaped(step.detail))
+            for step in told.steps
+        ],
+        config=told.config,
+        notes=_notes(told),
+    )
+    explanation.at.FromMilliseconds(int(told.supposition.now * 1000))
+    for name in ("service", "session", "user", "device"):
+        entry = getattr(parties, name)
+        if entry is not None:
+            getattr(explanation, name).CopyFrom(reference(entry))
+    positions: dict[int, int] = {}
+    for index, policy in enumerate(told.policies):
+        positions[id(policy)] = index
+        explanation.policies.append(_policy(policy, index))
+    explanation.rules.extend(_rule(rule, positions[id(rule.policy)]) for rule in told.rules)
+    return explanation
+
+
+def reference(entry: Entry[Any]) -> meta.ObjectReference:
+    """The reference to the version of the resource in `entry`."""
+    return meta.ObjectReference(
+        api_version="core/v1",
+        kind=entry.kind,
+        uid=entry.uid,
+        name=entry.name,
+        resource_version=entry.message.metadata.resource_version,
+    )
+
+
+def _policy(policy: Attached, index: int) -> ext.ExplainedPolicy:
+    made = ext.ExplainedPolicy(
+        place=policy.place,
+        owner=reference(policy.owner),
+        inherited_from=policy.inherited_from,
+        applies=policy.applies,
+        why_not=policy.why_not,
+        enforcement=[_enforcement(tried, index) for tried in policy.enforcement],
+    )
+    if policy.entry is not None:
+        made.policy.CopyFrom(reference(policy.entry))
+    return made
+
+
+def _enforcement(tried: EnforcementTried, policy: int) -> ext.ExplainedRule:
+    return ext.ExplainedRule(
+        policy=policy,
+        index=tried.index,
+        effect="ENFORCE" if tried.enforces else "IGNORE",
+        condition=flow(tried.condition),
+        decided=tried.decided,
+        parts=_parts(tried.parts),
+        verdict=tried.result.verdict,
+        error=escaped(tried.result.error),
+    )
+
+
+def _rule(tried: RuleTried, policy: int) -> ext.ExplainedRule:
+    rule = tried.rule
+    return ext.ExplainedRule(
+        policy=policy,
+        index=tried.index,
+        name=rule.name,
+        effect=core.PolicySpecRuleEffect__.PolicySpecRuleEffect.Name(rule.effect),
+        priority=rule.priority,
+        condition=flow(rule.condition),
+        decided=tried.decided,
+        parts=_parts(tried.parts),
+        verdict=tried.result.verdict,
+        error=escaped(tried.result.error),
+    )
+
+
+def _parts(parts: Iterable[Part]) -> list[ext.ExplainedPart]:
+    return [
+        ext.ExplainedPart(text=part.text, value=part.value, error=part.error, depth=part.depth)
+        for part in parts
+    ]
+
+
+def _notes(told: Trace) -> list[str]:
+    supposition = told.supposition
+    notes = []
+    session = told.parties.session
+    if session is not None and session.uid in supposition.supposed:
+        if session.name.endswith("-supposed"):
+            notes.append(f"The Session {session.name} does not exist: it is as a new one would be.")
+        else:
+            notes.append(f"Some fields of Session {session.name} are supposed.")
+    device = told.parties.device
+    if device is not None and device.uid in supposition.supposed:
+        notes.append(
+            "The Device is supposed."
+            if device.name == "supposed"
+            else f"Some fields of Device {device.name} are supposed."
+        )
+    if supposition.unknown:
+        names = ", ".join(
+            ".".join(("ctx", "request", *path)) for path in sorted(supposition.unknown)
+        )
+        notes.append(f"Not known of this request: {names}.")
+    return notes
