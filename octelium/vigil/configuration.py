@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from octelium.http.message import Field, FieldBlock, MessageError
 from octelium.http.syntax import parse_host
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.vigil.computed import Computed
 from octelium.vigil.errors import Unserviceable, not_offered
 from octelium.vigil.refusals import Answer, own_fields
 from octelium.vigil.rules import (
@@ -72,7 +73,7 @@ class Configuration:
         """By whether the client came through the front door."""
         self.host: bytes | None = None
         """The authority to send in place of the endpoint's."""
-        self.host_expression: Callable[[Mapping[str, Any]], object] | None = None
+        self.host_expression: Computed | None = None
         self.add_prefix = b""
         self.remove_prefix = b""
 
@@ -82,20 +83,18 @@ class Configuration:
         return endpoints[0] if len(endpoints) == 1 else secrets.choice(endpoints)
 
     def authority(self, endpoint: Endpoint, context: Callable[[], Mapping[str, Any]]) -> bytes:
-        """What the request to `endpoint` says in `Host`.
-
-        Raises:
-            Unserviceable: the expression for it failed.
-        """
-        if self.host_expression is None:
+        """What the request to `endpoint` says in `Host`."""
+        expression = self.host_expression
+        if expression is None:
             return self.host or endpoint.authority
-        try:
-            value = self.host_expression(context())
-        except Exception as error:
-            raise Unserviceable(f"expression of header.host: {error}") from error
-        if not isinstance(value, str) or not value:
+        text = expression.text(context())
+        if not text:
             return endpoint.authority
-        return checked_host(value)
+        try:
+            return checked_host(text)
+        except Unserviceable as problem:
+            expression.useless(str(problem))
+            return endpoint.authority
 
     def answer(self, *, front: bool) -> Answer:
         """The fixed answer of `direct`."""
@@ -225,7 +224,7 @@ def _additions(entries: Any, environment: Environment) -> tuple[Addition, ...]:
         Addition(
             checked_name(entry.key),
             b"" if entry.eval else checked_value(entry.value, f"field {entry.key}"),
-            environment.expression(entry.eval) if entry.eval else None,
+            _computed(entry.eval, f"field {entry.key}", environment) if entry.eval else None,
             entry.append,
         )
         for entry in entries
@@ -244,7 +243,11 @@ def _host(
     elif kind == "value" and host.value:
         result.host = checked_host(host.value)
     elif kind == "eval" and host.eval:
-        result.host_expression = environment.expression(host.eval)
+        result.host_expression = _computed(host.eval, "header.host", environment)
+
+
+def _computed(text: str, place: str, environment: Environment) -> Computed:
+    return Computed(place, environment.expression(text))
 
 
 def checked_host(value: str) -> bytes:
@@ -253,7 +256,7 @@ def checked_host(value: str) -> bytes:
     Raises:
         Unserviceable: it is not a host with an optional port.
     """
-    raw = value.encode()
+    raw = value.encode("utf-8", "replace")
     try:
         parse_host(raw)
     except MessageError as error:

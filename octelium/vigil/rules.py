@@ -23,10 +23,13 @@ from octelium.vigil.errors import Unserviceable
 from octelium.vigil.fields import HOP_BY_HOP, Kind, classify, fold, may_trail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from octelium.http.message import HeaderBlock, RequestHead, ResponseHead
     from octelium.policy.decision import Decision
+    from octelium.vigil.computed import Computed
+
+    Context = Mapping[str, Any]
 
 HSTS: Final = (b"strict-transport-security", b"max-age=2592000")
 SERVER: Final = (b"server", b"octelium")
@@ -60,26 +63,29 @@ class Addition:
 
     name: bytes
     value: bytes = b""
-    expression: Callable[[Mapping[str, Any]], object] | None = None
+    expression: Computed | None = None
     append: bool = False
 
-    def resolve(self, context: Callable[[], Mapping[str, Any]]) -> bytes:
-        """The value.
-
-        Raises:
-            Unserviceable: the expression failed, or its result cannot be a field value.
-        """
+    def resolve(self, context: Callable[[], Mapping[str, Any]]) -> bytes | None:
+        """The value; None if the expression has none that can stand in a field."""
         if self.expression is None:
             return self.value
-        try:
-            result = self.expression(context())
-        except Exception as error:
-            raise Unserviceable(f"expression of field {self.name.decode()}: {error}") from error
-        if not isinstance(result, str) or is_value(value := result.encode()) is None:
-            raise Unserviceable(
-                f"expression of field {self.name.decode()} gave no valid field value"
-            )
+        text = self.expression.text(context())
+        if text is None:
+            return None
+        value = text.encode("utf-8", "replace")
+        if is_value(value) is None:
+            self.expression.useless("the result cannot stand in a header field")
+            return None
         return value
+
+
+def _resolved(
+    additions: Sequence[Addition], omitted: Container[bytes], context: Callable[[], Context]
+) -> list[Field]:
+    """The fields that are added, without those of the names in `omitted`."""
+    found = ((one.name, one.resolve(context)) for one in additions if one.name not in omitted)
+    return [(name, value) for name, value in found if value is not None]
 
 
 def checked_name(name: str) -> bytes:
@@ -141,7 +147,7 @@ class RequestRules:
         """The section for the upstream.
 
         Raises:
-            Unserviceable: an expression failed, or the request goes round in circles.
+            Unserviceable: the request goes round in circles.
         """
         if self.fixed:
             known: FieldBlock | None = block.derived.get(self)
@@ -232,11 +238,7 @@ class RequestRules:
         if not (self.additions or self.obfuscate or self.managed):
             return list(self.credentials)
         what = exchange()
-        added = [
-            (addition.name, addition.resolve(what.context))
-            for addition in self.additions
-            if addition.name not in self.removals
-        ]
+        added = _resolved(self.additions, self.removals, what.context)
         # Credentials last: nothing that a configuration adds may stand beside or instead of them.
         injected = {fold(name) for name, _ in self.credentials}
         added = [one for one in added if fold(one[0]) not in injected]
@@ -333,11 +335,7 @@ class ResponseRules:
     def render(
         self, head: ResponseHead, exchange: Callable[[], Exchange], extra: Sequence[Field] = ()
     ) -> FieldBlock:
-        """The section for the client; `extra` fields replace the upstream's of the same names.
-
-        Raises:
-            Unserviceable: an expression failed.
-        """
+        """The section for the client; `extra` fields replace the upstream's of the same names."""
         block = head.block
         length = block.index.get(b"content-length")
         # A length in these would be wrong or forbidden (RFC 9110, section 8.6).
@@ -408,11 +406,7 @@ class ResponseRules:
             assert exchange is not None
             return exchange().context()
 
-        added = [
-            (addition.name, addition.resolve(context))
-            for addition in self.additions
-            if addition.name not in self.removals and addition.name != b"server"
-        ]
+        added = _resolved(self.additions, self.removals | {b"server"}, context)
         added.append(SERVER)
         if self.front:
             added = [one for one in added if one[0] != HSTS[0]]

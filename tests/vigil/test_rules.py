@@ -11,8 +11,10 @@ from octelium.http.h1.requests import parse_request
 from octelium.http.message import FieldBlock, MessageError, ResponseHead
 from octelium.http.section import parse_section
 from octelium.identity.tokens import Signer, TokenType
+from octelium.policy.cel.errors import EvaluationError
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
 from octelium.replica.entries import ServiceEntry, SessionEntry
+from octelium.vigil.computed import Computed
 from octelium.vigil.errors import Unserviceable
 from octelium.vigil.rules import (
     Addition,
@@ -25,6 +27,8 @@ from octelium.vigil.rules import (
 from tests.vigil.world import service, session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from octelium.http.message import Fields
 
 SECTION = (
@@ -140,26 +144,37 @@ def test_additions_and_removals() -> None:
     assert not names & {b"x_team", b"origin", b"x-gone"}
 
 
+def named(evaluate: Callable[[Mapping[str, Any]], object]) -> RequestRules:
+    """Rules that add the field `x-user` with a computed value."""
+    return RequestRules(additions=(Addition(b"x-user", expression=Computed("x-user", evaluate)),))
+
+
 def test_expressions() -> None:
-    rules = RequestRules(
-        additions=(Addition(b"x-user", expression=lambda ctx: ctx["user"]["name"]),)
-    )
-    what = exchange()
+    rules, what = named(lambda ctx: ctx["user"]["name"]), exchange()
     assert sent(rules, what)[b"x-user"] == b"alice"
     assert render(rules, what) is not render(rules, what)
 
 
-@pytest.mark.parametrize("result", [None, 5, "a\r\nX: y", " a", "\x00"])
-def test_expressions_that_give_no_field_value(result: Any) -> None:
-    rules = RequestRules(additions=(Addition(b"x-user", expression=lambda _: result),))
-    with pytest.raises(Unserviceable):
-        render(rules, exchange())
+@pytest.mark.parametrize(
+    "result", [None, 5, True, ["a"], "a\r\nX: y", " a", "\x00", EvaluationError()]
+)
+@pytest.mark.parametrize("forged", ["", "X-User: forged\r\n", "X_User: forged\r\n"])
+def test_expressions_that_give_no_field_value(result: Any, forged: str) -> None:
+    def evaluate(_context: object) -> object:
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    fields = sent(named(evaluate), exchange(SECTION + forged))
+    assert not {b"x-user", b"x_user"} & set(fields)
+    assert fields[b"x-team"] == b"ops"
+    rules = ResponseRules(additions=(Addition(b"x-keep", expression=Computed("x", evaluate)),))
+    assert b"x-keep" not in dict(received(rules))
 
 
-def test_an_expression_that_fails() -> None:
-    rules = RequestRules(additions=(Addition(b"x-user", expression=lambda ctx: ctx["none"]),))
-    with pytest.raises(Unserviceable, match="x-user"):
-        render(rules, exchange())
+def test_an_expression_with_a_bug_is_not_taken_for_one_that_fails() -> None:
+    with pytest.raises(KeyError):
+        render(named(lambda ctx: ctx["none"]), exchange())
 
 
 def test_forwarding_fields() -> None:
