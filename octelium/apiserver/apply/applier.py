@@ -11,7 +11,9 @@ from octelium.apiserver.apply.comparison import changed_fields, declared, differ
 from octelium.apiserver.apply.plan import Plan, make_plan, method_of
 from octelium.apiserver.apply.refusals import Refusals
 from octelium.apiserver.apply.steps import Step, read_prunes, read_steps
+from octelium.apiserver.apply.warnings import find_warnings, names_policies
 from octelium.apiserver.core.caller import Caller
+from octelium.apiserver.core.rules import all_rules
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from octelium.store.resources import Resources, Transaction
 
 _UNAUTHORIZED = "Octelium: Unauthorized"
+_READ_POLICY = method_of("Get", all_rules()["Policy"])
 _ATTEMPTS = 5
 _BREATH = 50
 """Resources after which other calls get a turn."""
@@ -58,12 +61,17 @@ class Applier:
 
         Raises:
             ApiError: Something is refused, and nothing was written. The text and the trailer
-                `octelium-apply-errors-bin` say which resources and why.
+                `octelium-apply-errors-bin` say which resources and why. If the request is strict,
+                what would only be warned of is refused too.
         """
         caller = Caller.of(call)
         steps, pruned = read_steps(request, call), read_prunes(request)
         allowed: set[str] = set()
         await self._decide_kinds(steps, allowed, call)
+        if any(names_policies(step) for step in steps) and await self._authorize(
+            call, _READ_POLICY
+        ):
+            allowed.add(_READ_POLICY)
         for _ in range(_ATTEMPTS):
             # Decisions may take a while, so they are asked for before the store is held. If it
             # changed meanwhile and the plan with it, the new plan is decided too.
@@ -74,6 +82,9 @@ class Applier:
                 if not all(method in allowed for method, _ in plan.methods()):
                     continue
                 await self._write(tx, plan, caller, call)
+                warnings = await find_warnings(tx, plan.steps, named=_READ_POLICY in allowed)
+                if request.strict:
+                    warnings.refuse(call)
                 if look is not None:
                     look(tx)
                 if request.dry_run or look is not None:
@@ -83,6 +94,7 @@ class Applier:
                     _report(step, dry_run=request.dry_run) for step in (*plan.steps, *plan.prunes)
                 ),
                 revision=tx.revision,
+                warnings=warnings.sent(),
             )
         raise ResourceChanged("the resources keep changing under the request: try again")
 

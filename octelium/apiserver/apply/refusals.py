@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from octelium.apiserver.core.warnings import ERRORS_TRAILER, packed
 from octelium.apiserver.rpc import ApiError, status_of
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from octelium.apiserver.apply.steps import Step
     from octelium.apiserver.rpc import Call
 
-TRAILER = "octelium-apply-errors-bin"
-"""Carries an `octelium.ext.v1.ApplyErrors`."""
-_TRAILER_BYTES = 4_000
 _MOST_LINES = 20
 
 
@@ -50,18 +48,14 @@ class Refusals:
         lines = [f"{step.label}: {status_of(error)[1]}" for step, error in self._found]
         if len(lines) > _MOST_LINES:
             lines[_MOST_LINES:] = [f"and {len(lines) - _MOST_LINES} more"]
-        call.trailers.append((TRAILER, self._trailer()))
+        call.trailers.append((ERRORS_TRAILER, packed(_item(*found) for found in self._found)))
         raise ApiError(status_of(self._found[0][1])[0], "\n".join(lines))
 
-    def _trailer(self) -> bytes:
-        errors = ext.ApplyErrors()
-        for step, error in self._found:
-            item = ext.ApplyError(index=step.index, kind=step.rules.name, name=step.name)
-            if isinstance(error, Invalid):
-                item.path, item.problem, item.remedy = error.path, error.problem, error.remedy
-            else:
-                item.problem = status_of(error)[1]
-            if errors.ByteSize() + item.ByteSize() > _TRAILER_BYTES:
-                break
-            errors.errors.append(item)
-        return errors.SerializeToString()
+
+def _item(step: Step, error: Exception) -> ext.ApplyError:
+    item = ext.ApplyError(index=step.index, kind=step.rules.name, name=step.name)
+    if isinstance(error, Invalid):
+        item.path, item.problem, item.remedy = error.path, error.problem, error.remedy
+    else:
+        item.problem = status_of(error)[1]
+    return item

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from octelium.apiserver.core.caller import Caller
 from octelium.apiserver.core.rules import Rules, all_rules
 from octelium.apiserver.core.verbs import Verbs, get
+from octelium.apiserver.core.warnings import warn
 from octelium.apiserver.rpc import method_name
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -72,6 +73,7 @@ class CoreService:
             async with self._resources.transaction(caller.actor) as tx:
                 caller.check(tx)
                 message = self._verbs.create(tx, rules, request)
+                warn(call, rules, message, tx)
             return rules.shown(message)
 
         return create
@@ -82,6 +84,7 @@ class CoreService:
             async with self._resources.transaction(caller.actor) as tx:
                 caller.check(tx)
                 message = self._verbs.update(tx, rules, request, caller)
+                warn(call, rules, message, tx)
             return rules.shown(message)
 
         return update

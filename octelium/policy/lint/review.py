@@ -24,11 +24,11 @@ _WRITE: Final = {
 class Attachments(Protocol):
     """Where named Policies are attached, now or after what is being applied."""
 
-    def services(self, policy: str) -> frozenset[Attachment] | None:
-        """The Services to which a Policy, or one below it, is attached by name.
+    def services(self, policy: str) -> frozenset[Attachment]:
+        """The Services to which a Policy, or one below it, is attached by name."""
 
-        None if it is attached to anything else too, or to nothing: then it may meet any request.
-        """
+    def elsewhere(self, policy: str) -> bool:
+        """Whether it is attached to anything else too: then it may meet any request."""
 
     def policy(self, name: str) -> core.Policy | None:
         """The Policy of a name; None if there is none, or if it is reviewed by itself."""
@@ -39,13 +39,14 @@ def review(resource: Any, attachments: Attachments) -> list[Finding]:
 
     For a Service that is also what can never be true in the Policies that it names.
     """
-    found: list[Finding] = []
-    where = _attached(resource, attachments)
-    for place in places(resource):
-        found += _look(place, where)
-    if isinstance(resource, core.Service):
-        found += _named(resource, attachments)
-    return found
+    match resource:
+        case core.Policy():
+            return _reviewed(resource, _services(resource.metadata.name, attachments), attachments)
+        case core.Service():
+            where = frozenset({attachment_of(resource)})
+            found = [finding for place in places(resource) for finding in _look(place, where)]
+            return [*found, *_named(resource, attachments)]
+    return [finding for place in places(resource) for finding in _look(place, None)]
 
 
 def attachment_of(service: core.Service) -> Attachment:
@@ -53,15 +54,6 @@ def attachment_of(service: core.Service) -> Attachment:
     spec = service.spec
     policies = not spec.is_anonymous or spec.authorization.enable_anonymous
     return Attachment(spec.mode, anonymous=spec.is_anonymous, policies=policies)
-
-
-def _attached(resource: Any, attachments: Attachments) -> frozenset[Attachment] | None:
-    match resource:
-        case core.Service():
-            return frozenset({attachment_of(resource)})
-        case core.Policy():
-            return attachments.services(resource.metadata.name)
-    return None
 
 
 def _look(place: Place, where: frozenset[Attachment] | None) -> list[Finding]:
@@ -72,6 +64,24 @@ def _look(place: Place, where: frozenset[Attachment] | None) -> list[Finding]:
     return lint_condition(place.expression, context, place.path)
 
 
+def _services(policy: str, attachments: Attachments) -> frozenset[Attachment] | None:
+    """The Services that a Policy meets; None if none is known."""
+    return attachments.services(policy) or None
+
+
+def _reviewed(
+    policy: core.Policy, where: frozenset[Attachment] | None, attachments: Attachments
+) -> list[Finding]:
+    anywhere = [finding for place in places(policy) for finding in _look(place, None)]
+    if where is None:
+        return anywhere
+    there = [finding for place in places(policy) for finding in _look(place, where)]
+    # Who else has it is the more expensive question, so it comes last.
+    if there == anywhere or attachments.elsewhere(policy.metadata.name):
+        return anywhere
+    return there
+
+
 def _named(service: core.Service, attachments: Attachments) -> Iterator[Finding]:
     """What can never be true, or is always true, in the Policies that a Service names."""
     for index, name in enumerate(service.spec.authorization.policies):
@@ -80,16 +90,10 @@ def _named(service: core.Service, attachments: Attachments) -> Iterator[Finding]
         while ancestor:
             policy = attachments.policy(ancestor)
             if policy is not None:
-                for finding in _only_there(policy, attachments.services(ancestor)):
-                    problem = f"in {finding.path} of Policy {ancestor}, {finding.problem}"
-                    yield Finding(path, problem, finding.remedy)
+                where = _services(ancestor, attachments)
+                anywhere = _reviewed(policy, None, attachments)
+                for finding in _reviewed(policy, where, attachments):
+                    if finding not in anywhere:
+                        problem = f"in {finding.path} of Policy {ancestor}: {finding.problem}"
+                        yield Finding(path, problem, finding.remedy)
             ancestor = parent_policy_name(ancestor)
-
-
-def _only_there(policy: core.Policy, where: frozenset[Attachment] | None) -> Iterator[Finding]:
-    """What is wrong with a Policy because of where it is attached."""
-    if where is None:
-        return
-    for place in places(policy):
-        anywhere = _look(place, None)
-        yield from (finding for finding in _look(place, where) if finding not in anywhere)

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octelium.apiserver.apply.refusals import TRAILER
+from octelium.apiserver.core.warnings import ERRORS_TRAILER
 from octelium.apiserver.rpc import ApiError, Call
 from octelium.http.tasks import spawn
 from octelium.schema.pb import core_v1_pb2 as core
@@ -159,7 +159,7 @@ async def test_one_fault_refuses_all_and_names_the_place(api: Harness) -> None:
     code, text = codes(error)
     assert code == "INVALID_ARGUMENT"
     assert text.startswith("resources[2] Service wiki.prod: spec.port: ")
-    found = trailer(error, TRAILER)
+    found = trailer(error, ERRORS_TRAILER)
     assert found is not None
     [fault] = ext.ApplyErrors.FromString(found).errors
     assert (fault.index, fault.kind, fault.name, fault.path) == (
@@ -262,7 +262,7 @@ async def test_without_rights_existence_is_not_told(api: Harness) -> None:
         for message in (there, absent):
             error = await api.apply_refused(message, dry_run=True)
             assert codes(error)[0] == "PERMISSION_DENIED"
-            refused = ext.ApplyErrors.FromString(trailer(error, TRAILER) or b"")
+            refused = ext.ApplyErrors.FromString(trailer(error, ERRORS_TRAILER) or b"")
             answers.append([item.problem for item in refused.errors])
             assert codes(error)[1].endswith(": Octelium: Unauthorized")
         assert answers == [["Octelium: Unauthorized"]] * 2

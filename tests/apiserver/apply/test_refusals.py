@@ -3,9 +3,10 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from octelium.apiserver.apply.refusals import TRAILER, Refusals
+from octelium.apiserver.apply.refusals import Refusals
 from octelium.apiserver.apply.steps import Step
 from octelium.apiserver.core.rules import all_rules
+from octelium.apiserver.core.warnings import ERRORS_TRAILER
 from octelium.apiserver.rpc import ApiError, Call
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -21,7 +22,7 @@ def settled(refusals: Refusals) -> tuple[ApiError, ext.ApplyErrors]:
     with pytest.raises(ApiError) as caught:
         refusals.settle(call)
     [(name, value)] = call.trailers
-    assert name == TRAILER
+    assert name == ERRORS_TRAILER
     assert isinstance(value, bytes)
     return caught.value, ext.ApplyErrors.FromString(value)
 
