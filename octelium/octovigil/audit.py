@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
-from octelium.octovigil.references import reference
+from octelium.octovigil import references
 from octelium.policy.decision import Outcome
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 _MODES = core.ServiceSpecMode__.DESCRIPTOR.enum_types[0].values_by_number
 
 
+_KEPT: Final = 1024
+"""References that are kept: most decisions are on the same few Services, Namespaces and Users."""
+
+
 def audit_subject(decision: Decision) -> AuditSubject:
     """The shared part of the entries of all requests with this decision."""
     service = decision.service
@@ -27,7 +32,7 @@ def audit_subject(decision: Decision) -> AuditSubject:
         allowed=decision.outcome is Outcome.ALLOWED,
         authenticated=decision.session is not None,
         reason=decision.reason.json(),
-        service=reference(service),
+        service=_reference(service),
         namespace=_optional(decision.namespace),
         region=to_json(status.region_ref) if status.HasField("region_ref") else None,
         session=_optional(decision.session),
@@ -39,4 +44,10 @@ def audit_subject(decision: Decision) -> AuditSubject:
 
 
 def _optional(entry: Entry[Any] | None) -> dict[str, object] | None:
-    return None if entry is None else reference(entry)
+    return None if entry is None else _reference(entry)
+
+
+@lru_cache(maxsize=_KEPT)
+def _reference(entry: Entry[Any]) -> dict[str, Any]:
+    """The reference to an entry; shared, not to be changed."""
+    return references.reference(entry)

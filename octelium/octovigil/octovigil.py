@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.identity.tokens import TokenType
@@ -222,7 +221,7 @@ class Octovigil:
         reason = Reason(ReasonType.TYPE_UNKNOWN_REASON)
         decision = Decision(Outcome.ERROR, reason, service, error=problem)
         try:
-            return replace(decision, audit=self._audit_factory(decision))
+            return decision.audited(self._audit_factory)
         except Exception:  # noqa: BLE001 - the refusal stands, logged or not
             _LOG.exception("no audit subject for Service %s", service.name)
             return decision

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from octelium.octovigil import scoping
 from octelium.octovigil.errors import DecisionError
@@ -45,8 +45,7 @@ _MAX_FAILURES: Final = 32
 _MAX_MADE: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A rule that may decide. A `certain` one holds whatever the request is."""
 
     rule: Rule
@@ -172,7 +171,7 @@ class Plan:
             if rule is None:
                 return self.refused(Reason(ReasonType.NO_POLICY_MATCH))
             if not rule.allows:
-                return self.refused(Reason(ReasonType.POLICY_MATCH, rule.details))
+                return self._denied(rule)
         assert self.configs is not None
         return self._allowed(rule, self.configs.select(self.config_rules, frame))
 
@@ -199,10 +198,16 @@ class Plan:
             decision = self._keep(key, Outcome.ALLOWED, reason, selection)
         return decision
 
+    def _denied(self, rule: Rule) -> Decision:
+        decision = self._made.get((rule,))
+        if decision is None:
+            reason = Reason(ReasonType.POLICY_MATCH, rule.details)
+            decision = self._keep((rule,), Outcome.DENIED, reason)
+        return decision
+
     def refused(self, reason: Reason) -> Decision:
         """A refusal of somebody known, or of somebody anonymous under Policies."""
-        details = reason.details.get("policyMatch", reason.details)
-        key = (reason.type, repr(details))
+        key = (reason.type, repr(reason.details))
         return self._made.get(key) or self._keep(key, Outcome.DENIED, reason)
 
     def unauthenticated(self) -> Decision:
@@ -257,7 +262,7 @@ class Plan:
             expires=0.0 if self.volatile else self.deadline,
             error=error,
         )
-        decision = replace(decision, audit=self.make_audit(decision))
+        decision.audited(self.make_audit)
         if len(self._made) >= _MAX_MADE:
             self._made.clear()
         self._made[key] = decision

@@ -16,7 +16,7 @@ from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownData
 from octelium.policy.cel.program import MAX_STEPS, new_frame
 from octelium.policy.cel.reads import minimal
 from octelium.policy.cel.values import ATTRS, BUDGET, NOW
-from octelium.policy.context import REQUEST, Context
+from octelium.policy.context import Context, within_request
 from octelium.policy.decision import Decision, Reason, ReasonType
 from octelium.policy.observation import ambiguous
 from octelium.policy.request import Path
@@ -301,9 +301,9 @@ def _request_paths(
     conditions: Iterable[CompiledCondition], rules: Iterable[ConfigRule], *, scoped: bool
 ) -> tuple[Path, ...]:
     """Where conditions look below `ctx.request`, sorted."""
-    reads = {path for condition in conditions for path in condition.reads}
-    reads |= {path for rule in rules for path in rule.reads}
-    paths = {path[1:] for path in reads if path[:1] in ((), (REQUEST,))}
+    paths = set[Path]().union(*(condition.request for condition in conditions))
+    for rule in rules:
+        paths |= within_request(rule.reads)
     if scoped:
         paths |= set(scoping.READS)
     return tuple(sorted(minimal(paths)))

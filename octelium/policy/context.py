@@ -26,6 +26,11 @@ _APART: Final = frozenset({"lastAuthentications", "lastConnections"})
 """Fields of a Session's status that stand apart from its record."""
 
 
+def within_request(reads: frozenset[Path]) -> frozenset[Path]:
+    """Those of `reads` that lead into `ctx.request`, from there on."""
+    return frozenset(path[1:] for path in reads if path[:1] in ((), (REQUEST,)))
+
+
 class Context(dict[str, Any]):
     """`ctx` over entries of the replica. Its `request` is unknown until `set_request`.
 

@@ -101,6 +101,11 @@ class Decision:
     audit: object | None = None
     """What access-log entries share; made by the factory that the composition root injects."""
 
+    def audited(self, factory: Callable[[Decision], object]) -> Decision:
+        """This decision with its `audit`; for whoever makes decisions, before anyone has it."""
+        object.__setattr__(self, "audit", factory(self))
+        return self
+
     @property
     def allowed(self) -> bool:
         """Whether the request may go on."""
