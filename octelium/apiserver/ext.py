@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from octelium.apiserver.apply.applier import Applier
+    from octelium.apiserver.insight.explaining import Explainer
     from octelium.apiserver.rpc import Call
 
 DESCRIPTOR = ext.DESCRIPTOR.services_by_name["MainService"]
@@ -36,11 +37,12 @@ class AccessLogReader(Protocol):
 
 
 class ExtService:
-    """Transactional apply, and the access log."""
+    """Transactional apply, the access log, and what decisions are made of."""
 
-    def __init__(self, applier: Applier, log: AccessLogReader) -> None:
+    def __init__(self, applier: Applier, log: AccessLogReader, explainer: Explainer) -> None:
         self._applier = applier
         self._log = log
+        self._explainer = explainer
 
     async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
         """Apply all resources of the request, or none."""
@@ -49,10 +51,14 @@ class ExtService:
     async def list_access_log(
         self, request: ext.ListAccessLogRequest, call: Call
     ) -> ext.ListAccessLogResponse:
-        """A page of the access log."""
+        """A page of the access log; one entry that is asked for by its id comes explained."""
         call.require_session()
         # A search through much of the log takes long; other calls must not wait for it.
-        return await asyncio.to_thread(self._log.query, request)
+        reply = await asyncio.to_thread(self._log.query, request)
+        if request.id:
+            for detail in reply.details:
+                detail.explanation = await self._explainer.in_words(request.id, call)
+        return reply
 
     async def watch_access_log(
         self, request: ext.ListAccessLogRequest, call: Call
@@ -61,3 +67,7 @@ class ExtService:
         call.require_session()
         async for entries in self._log.follow(request):
             yield entries
+
+    async def explain(self, request: ext.ExplainRequest, call: Call) -> ext.Explanation:
+        """Why a request is decided as it is."""
+        return await self._explainer.explain(request, call)

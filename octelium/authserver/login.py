@@ -49,24 +49,6 @@ class LoginPages:
             clear_cookies(self._site, response)
         return response
 
-    async def denied(self, _request: Request) -> Response:
-        """Why a request was refused."""
-        return self._pages.page(
-            "You may not open this",
-            paragraph(
-                "You are signed in, but the policies of this Cluster do not let you open what you "
-                "asked for. Unless one allows it, everything is refused."
-            ),
-            paragraph(
-                "The reason for each refusal is in the access log; an administrator reads it with ",
-                code("octeliumctl logs"),
-                ". Who you are signed in as, you see with ",
-                code("octelium status"),
-                ".",
-            ),
-            status=403,
-        )
-
     async def elsewhere(self, request: Request, error: Exception) -> Response:
         """Any other page is the login page; what is no page does not exist."""
         if request.method in ("GET", "HEAD"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from octelium.authserver.site import Site
+    from octelium.policy.narration import Line
     from octelium.store.resources import Resources
 
 
@@ -40,6 +41,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_DEEPEST = 6
+"""Level of a line from which on it stands no further to the right."""
 _SESSION_COOKIES = ("octelium_auth", "octelium_rt", "octelium_login_state")
 
 
@@ -63,6 +66,15 @@ def paragraph(*parts: Markup | str) -> Markup:
 def command(line: str) -> Markup:
     """A command line that a reader is to copy."""
     return Markup(f"<pre>{escape(line)}</pre>")
+
+
+def lines(items: Iterable[Line]) -> Markup:
+    """Lines of a text with their levels and tones."""
+    shown = "".join(
+        f'<p class="{line.tone.value} level-{min(line.indent, _DEEPEST)}">{escape(line.text)}</p>'
+        for line in items
+    )
+    return Markup(f'<div class="lines">{shown}</div>')
 
 
 def listing(items: Iterable[tuple[Markup | str, str]]) -> Markup:

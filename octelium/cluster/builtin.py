@@ -19,8 +19,14 @@ _API = 'ctx.namespace.metadata.name == "octelium-api" && ctx.service.spec.mode =
 _NAME = "ctx.request.grpc.serviceFullName"
 _MAIN = "octelium.api.main"
 _CORE = f'!({_NAME} in ["{_MAIN}.auth.v1.MainService", "{_MAIN}.user.v1.MainService"])'
-_APPLY = f'{_NAME} == "octelium.ext.v1.MainService" && ctx.request.grpc.method == "Apply"'
-_READS = 'ctx.request.grpc.method.startsWith("Get") || ctx.request.grpc.method.startsWith("List")'
+_EXT = f'{_NAME} == "octelium.ext.v1.MainService"'
+_SELF_DECIDED = (
+    f'{_EXT} && ctx.request.grpc.method in ["Apply", "Explain", "ListAccess", "PreviewAccess"]'
+)
+_READS = (
+    'ctx.request.grpc.method.startsWith("Get") || ctx.request.grpc.method.startsWith("List") || '
+    f'({_EXT} && ctx.request.grpc.method == "Explain")'
+)
 _WEB = 'ctx.service.spec.mode in ["HTTP", "WEB"]'
 _SAFE = 'ctx.request.http.method in ["GET", "HEAD", "OPTIONS"]'
 
@@ -168,11 +174,12 @@ def services() -> list[Message]:
                     "mode": "GRPC",
                     "port": 8080,
                     "isPublic": True,
-                    # Apply decides each operation that it contains as a call of its own.
+                    # Apply decides each operation that it contains as a call of its own; the others
+                    # do so with every kind of resource that they show.
                     "authorization": _inline(
                         "allow-user-api",
                         _rule("ALLOW", {"match": user_api}),
-                        _rule("ALLOW", {"match": _APPLY}),
+                        _rule("ALLOW", {"match": _SELF_DECIDED}),
                     ),
                 },
                 "status": {"managedService": {"type": "apiserver"}},

@@ -20,6 +20,7 @@ from octelium.apiserver.auth import AuthService
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
+from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.janitor import Janitor
 from octelium.apiserver.rpc import ApiServer, Binding
 from octelium.apiserver.user import UserService
@@ -32,7 +33,9 @@ from octelium.cluster.authorization import OperationAuthorizer
 from octelium.cluster.bootstrap import BootstrapError, awaits_first_token, bootstrap, first_token
 from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
+from octelium.cluster.insight import Insight
 from octelium.cluster.layout import Layout
+from octelium.cluster.reasons import Reasons
 from octelium.cluster.settings import Settings, from_wire
 from octelium.cluster.signals import stop_signals
 from octelium.cluster.web import WebServer
@@ -130,7 +133,6 @@ class Control:
             """Commits reach the followers' sockets, then shared memory, as they are made."""
 
         site = Site(settings.domain, settings.public_port)
-        web = create_app(site, resources, authentication, publish)
         portal = create_portal_app(site, resources)
         health = Health(
             {
@@ -141,7 +143,9 @@ class Control:
         metrics = partial(self._metrics, registry, resources, log_store)
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
-        api = self._api(resources, authentication, log_store, publish)
+        api, explainer = self._api(resources, authentication, log_store, publish)
+        reasons = Reasons(authentication, explainer)
+        web = create_app(site, resources, authentication, publish, reasons)
         sign_in = Binding(auth.DESCRIPTOR, AuthService(authentication), auth.MAX_REQUEST_BYTES)
         auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)
         for server, path in ((api, layout.api), (auth_api, layout.auth_api)):
@@ -202,7 +206,7 @@ class Control:
         authentication: Authentication,
         log_store: LogStore,
         publish: Publish,
-    ) -> ApiServer:
+    ) -> tuple[ApiServer, Explainer]:
         replica = Replica()
         local = LocalFeed(resources, replica)
         local.start()
@@ -211,7 +215,11 @@ class Control:
         authorize = OperationAuthorizer(replica, octovigil)
         verbs = Verbs(Checker())
         core_service = CoreService(resources, verbs, authentication.generate_token)
-        ext_service = ExtService(Applier(resources, verbs, authorize), AccessLogReader(log_store))
+        log = AccessLogReader(log_store)
+        insight = Insight(replica)
+        self._stack.callback(insight.close)
+        explainer = Explainer(resources, insight, log, authorize)
+        ext_service = ExtService(Applier(resources, verbs, authorize), log, explainer)
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
             (user, UserService(resources), 4 << 20),
@@ -221,7 +229,7 @@ class Control:
             Binding(package.DESCRIPTOR.services_by_name["MainService"], service, limit)
             for package, service, limit in services
         ]
-        return ApiServer(bindings, publish=publish)
+        return ApiServer(bindings, publish=publish), explainer
 
     async def _first_token(self, resources: Resources, authentication: Authentication) -> str:
         token = await first_token(resources, authentication)

@@ -159,6 +159,21 @@ class Authentication:
 
         return await self._issue(renew, self._actor(claims, operation))
 
+    def holder_of_access_token(self, token: str) -> core.Session | None:
+        """The Session whose present access token this is; None for any other text.
+
+        It may be suspended, rejected or locked: this is for telling people about themselves, and
+        gives no right. What is returned is shared and must not be written to.
+        """
+        claims = self._keyring.verifier.verify(token, TokenType.ACCESS)
+        if claims is None:
+            return None
+        session = self._resources.peek(core.Session, uid=claims.subject)
+        if session is None or sessions.is_over(session, int(self._clock())):
+            return None
+        current = session.status.authentication.token_id
+        return session if hmac.compare_digest(current, claims.token_id) else None
+
     async def log_out(self, token: str, *, operation: str) -> core.Session:
         """End the Session of a refresh token; returns what it was."""
         claims = self._claims(token, TokenType.REFRESH)

@@ -17,6 +17,7 @@ from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.ext import DESCRIPTOR as EXT
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
+from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.rpc import ApiServer, Binding
 from octelium.identity.errors import CredentialUnusableError
 from octelium.policy.checker import Checker
@@ -29,13 +30,16 @@ from octelium.store.metadata import reference
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
+from octelium.visibility.batch import split_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from octelium.apiserver.insight.engine import Question
     from octelium.apiserver.rpc import Call
     from octelium.store.transaction import Transaction
+    from octelium.visibility.logged import LoggedRequest
 
 START = 1_800_000_000.0
 
@@ -69,10 +73,15 @@ def trailer(error: grpc.aio.AioRpcError, name: str) -> bytes | None:
 
 
 class Log:
-    """An access log of three entries."""
+    """An access log of three entries, and of requests to be found by their ids."""
 
     def __init__(self) -> None:
         self.asked: list[ext.ListAccessLogRequest] = []
+        self.requests: dict[str, LoggedRequest] = {}
+
+    def find(self, entry: str) -> LoggedRequest | None:
+        split_id(entry)
+        return self.requests.get(entry)
 
     def query(self, request: ext.ListAccessLogRequest) -> ext.ListAccessLogResponse:
         self.asked.append(request)
@@ -83,6 +92,40 @@ class Log:
     ) -> AsyncIterator[ext.ListAccessLogResponse]:
         for _ in range(3):
             yield self.query(request)
+
+
+class Thinker:
+    """Gives the answer that a test prepared, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.explanation = ext.Explanation()
+        self.questions: list[Question] = []
+        self.recalled: list[tuple[str, float | None]] = []
+        self.changes_sought: list[bool] = []
+        self.failure: Exception | None = None
+
+    async def explain(
+        self, question: Question, *, find_change: bool, asker: str
+    ) -> ext.Explanation:
+        self.questions.append(question)
+        return self._answer(find_change, asker)
+
+    async def explain_logged(
+        self, logged: LoggedRequest, *, at: float | None, find_change: bool, asker: str
+    ) -> ext.Explanation:
+        self.recalled.append((logged.id, at))
+        return self._answer(find_change, asker)
+
+    def _answer(self, find_change: bool, asker: str) -> ext.Explanation:
+        assert asker
+        if self.failure is not None:
+            raise self.failure
+        self.changes_sought.append(find_change)
+        answer = ext.Explanation()
+        answer.CopyFrom(self.explanation)
+        if not find_change:
+            answer.ClearField("change")
+        return answer
 
 
 class Clock:
@@ -111,12 +154,14 @@ class Harness:
         self.channel: grpc.aio.Channel
         verbs = Verbs(Checker())
         self.applier = Applier(resources, verbs, self._authorize)
+        self.thinker = Thinker()
+        self.explainer = Explainer(resources, self.thinker, self.log, self._authorize)
         self.server = ApiServer(
             [
                 Binding(
                     core_service.DESCRIPTOR, CoreService(resources, verbs, self._generate).methods()
                 ),
-                Binding(EXT, ExtService(self.applier, self.log), MAX_REQUEST_BYTES),
+                Binding(EXT, ExtService(self.applier, self.log, self.explainer), MAX_REQUEST_BYTES),
             ],
             publish=self._publish,
         )
@@ -227,6 +272,19 @@ class Harness:
         path = f"/{EXT.full_name}/Apply"
         response: ext.ApplyResponse = await self._call(path, request, ext.ApplyResponse, None)
         return response
+
+    async def ext(self, method: str, request: Any, *, session: Any = None) -> Any:
+        """Call a method of ext.v1."""
+        reply = getattr(ext, EXT.methods_by_name[method].output_type.name)
+        return await self._call(f"/{EXT.full_name}/{method}", request, reply, session)
+
+    async def ext_refused(
+        self, method: str, request: Any, *, session: Any = None
+    ) -> tuple[str, str]:
+        """Call a method of ext.v1 that must fail; status and text."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.ext(method, request, session=session)
+        return codes(caught.value)
 
     async def apply_refused(self, *messages: Any, **options: Any) -> grpc.aio.AioRpcError:
         """Apply resources that must be refused without a trace; the error."""

@@ -16,7 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from octelium.policy.narration import Line
+
 SITE = Site("example.com")
+
+
+class Reasons:
+    """Answers as a test prepared it, for one token and one entry."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.known: dict[tuple[str, str], list[Line]] = {}
+
+    async def why(self, token: str, entry: str, client_address: str) -> list[Line] | None:
+        self.asked.append((token, entry, client_address))
+        return self.known.get((token, entry))
 
 
 class Host:
@@ -25,7 +39,10 @@ class Host:
     def __init__(self, cluster: Cluster, site: Site = SITE) -> None:
         self.cluster = cluster
         self.published = 0
-        app = create_app(site, cluster.resources, cluster.authentication, self.publish)
+        self.reasons = Reasons()
+        app = create_app(
+            site, cluster.resources, cluster.authentication, self.publish, self.reasons
+        )
         self.client = _client(app, "https://example.com")
         portal = create_portal_app(site, cluster.resources)
         self.portal = _client(portal, "https://portal.example.com")

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 async def test_what_there_is(host: Host) -> None:
     app = create_app(
-        Site("example.com"), host.cluster.resources, host.cluster.authentication, host.publish
+        Site("example.com"),
+        host.cluster.resources,
+        host.cluster.authentication,
+        host.publish,
+        host.reasons,
     )
     assert {route.path for route in app.routes if isinstance(route, Route)} == {
         "/",
         "/login",
         "/denied",
+        "/denied/why",
         "/oauth2/token",
         "/.well-known/oauth-authorization-server",
     }

@@ -26,12 +26,6 @@ async def test_nothing_of_the_query_is_repeated(host: Host) -> None:
     assert "<script" not in html
 
 
-async def test_denied(host: Host) -> None:
-    response = await host.client.get("/denied")
-    assert response.status_code == 403
-    assert "policies" in response.text
-
-
 @pytest.mark.parametrize(
     ("path", "location"),
     [

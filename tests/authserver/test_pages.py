@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.authserver.pages import Markup, code, command, link, listing, paragraph
+from octelium.authserver.pages import Markup, code, command, lines, link, listing, paragraph
+from octelium.policy.narration import Line, Tone
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;"
         paragraph("x", code(EVIL)),
         listing([(EVIL, EVIL)]),
         link("https://example.com/" + EVIL, EVIL),
+        lines([Line(99, EVIL, Tone.BAD)]),
     ],
 )
 def test_whatever_comes_in_is_escaped(markup: Markup) -> None:
@@ -74,7 +76,7 @@ def check_headers(response: httpx.Response) -> None:
     ]
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/denied"])
+@pytest.mark.parametrize("path", ["/", "/login", "/denied", "/denied/why"])
 async def test_headers(host: Host, path: str) -> None:
     response = await host.client.get(path)
     check_headers(response)

@@ -1,0 +1,93 @@
+"""What a person sees who may not open something, and why.
+
+The reasons stand on the login host and not on the Portal, which is a Service behind policies: who
+is refused there, or has a Session that is not active, could not read why.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Protocol
+
+from octelium.authserver.pages import Pages, code, lines, link, paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from octelium.authserver.site import Site
+    from octelium.policy.narration import Line
+
+WHY_PATH: Final = "/denied/why"
+_ID: Final = re.compile(r"[a-z0-9]{4}-[a-z0-9]{4}-24-[a-z0-9]{4}-[a-z0-9]{4}")
+
+
+class Reasons(Protocol):
+    """Knows why requests were refused."""
+
+    async def why(self, token: str, entry: str, client_address: str) -> Sequence[Line] | None:
+        """Why the request of one log entry is refused, as its own User may know it.
+
+        `token` is what the reader shows for an access token. None if that is nobody's, or the
+        entry not one of the reader's own User.
+        """
+
+
+class DeniedPages:
+    """What a browser gets to see that was refused elsewhere."""
+
+    def __init__(self, site: Site, pages: Pages, reasons: Reasons) -> None:
+        self._site = site
+        self._pages = pages
+        self._reasons = reasons
+
+    async def denied(self, request: Request) -> Response:
+        """That a request was refused."""
+        entry = _entry(request)
+        why = []
+        if entry:
+            url = f"{self._site.origin}{WHY_PATH}?id={entry}"
+            why = [paragraph(link(url, "Why?")), paragraph("Request ", code(entry))]
+        return self._pages.page(
+            "You may not open this",
+            paragraph(
+                "You are signed in, but the policies of this Cluster do not let you open what you "
+                "asked for. Unless one allows it, everything is refused."
+            ),
+            *why,
+            paragraph(
+                "The reason for each refusal is in the access log; an administrator reads it with ",
+                code(f"octeliumctl logs --id {entry}" if entry else "octeliumctl logs"),
+                ". Who you are signed in as, you see with ",
+                code("octelium status"),
+                ".",
+            ),
+            status=403,
+        )
+
+    async def why(self, request: Request) -> Response:
+        """Why it was: for the User whose request it was, and for nobody else."""
+        entry, token = _entry(request), _token(request)
+        address = request.headers.get("x-octelium-client-address", "")
+        found = await self._reasons.why(token, entry, address) if entry and token else None
+        if found is None:
+            return await self._pages.not_offered(request, LookupError(entry))
+        return self._pages.page("Why", lines(found), paragraph("Request ", code(entry)))
+
+
+def _entry(request: Request) -> str:
+    """The id of a log entry in the query; empty if there is none, or no such thing."""
+    found = request.query_params.getlist("id")
+    return found[0] if len(found) == 1 and _ID.fullmatch(found[0]) else ""
+
+
+def _token(request: Request) -> str:
+    """The access token of a request, where other Services find it too."""
+    headers = request.headers
+    given = headers.get("x-octelium-auth") or request.cookies.get("octelium_auth")
+    if given:
+        return given
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme == "Bearer" else ""

@@ -1,0 +1,152 @@
+"""Logged requests as inquiries: what the log remembers of a request, and what it does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from octelium.http.message import MessageError
+from octelium.http.target import normalise, parse_query
+from octelium.octovigil.inquiry import Inquiry, InquiryError
+from octelium.schema.names import split_service_name
+from octelium.vigil.context import is_ambiguous
+
+if TYPE_CHECKING:
+    from octelium.policy.request import Path
+    from octelium.replica.replica import Replica
+    from octelium.visibility.logged import LoggedRequest
+
+_HTTP: Final = frozenset({"HTTP", "WEB"})
+_GRPC: Final = "GRPC"
+
+
+class Recalled:
+    """`ctx.request` of a logged request, with what is not known of it."""
+
+    __slots__ = ("repeated", "request", "unknown")
+
+    def __init__(self, logged: LoggedRequest, host: str) -> None:
+        """`host` is the name by which policies know the Service."""
+        self.request: dict[str, Any] | None = None
+        self.unknown: frozenset[Path] = frozenset()
+        self.repeated: frozenset[Path] = frozenset()
+        if logged.mode in _HTTP:
+            prefix: Path = ("http",)
+            self.request = {"http": self._http(logged, host, prefix)}
+        elif logged.mode == _GRPC:
+            self.request = {"grpc": self._grpc(logged, host)}
+        if self.request is not None and logged.client_address:
+            self.request["ip"] = logged.client_address
+
+    def _grpc(self, logged: LoggedRequest, host: str) -> dict[str, Any]:
+        http = self._http(logged, host, ("grpc", "http"))
+        full, _, method = str(http["path"]).lstrip("/").partition("/")
+        package, _, service = full.rpartition(".")
+        return {
+            "http": http,
+            "serviceFullName": full,
+            "service": service,
+            "package": package,
+            "method": method,
+        }
+
+    def _http(self, logged: LoggedRequest, host: str, prefix: Path) -> dict[str, Any]:
+        raw, mark, query = logged.target.partition(b"?")
+        # Clients may have sent any other header, and a body of a length that they did not tell.
+        unknown = {("headers",)}
+        repeated: set[Path] = set()
+        http: dict[str, Any] = {
+            "method": logged.method,
+            "path": _path(raw),
+            "uri": _text(logged.target),
+            "host": host,
+            "scheme": "https",
+            "headers": {"host": logged.host, **logged.headers()},
+        }
+        if logged.row.request_bytes:
+            unknown.add(("size",))
+        if is_ambiguous(raw):
+            repeated |= {("path",), ("uri",)}
+        if logged.cut:
+            unknown.add(("uri",))
+            unknown.add(("queryParams",) if mark else ("path",))
+        if mark and not logged.cut:
+            parameters, again, clean = _parameters(query)
+            if parameters:
+                http["queryParams"] = parameters
+            repeated |= {("queryParams", name) for name in again}
+            if not clean:
+                repeated.add(("queryParams",))
+        self.unknown = frozenset((*prefix, *path) for path in unknown)
+        self.repeated = frozenset((*prefix, *path) for path in repeated)
+        return http
+
+
+def inquiry_of(
+    replica: Replica, logged: LoggedRequest, at: float | None = None
+) -> tuple[Inquiry, list[str]]:
+    """The inquiry that asks a logged request again, and notes on how it differs.
+
+    `at` are Unix seconds, the time of the request by default.
+
+    Raises:
+        InquiryError: Its Service, or its Session and User, are gone.
+    """
+    notes = []
+    reference = logged.reference("service")
+    service = replica.services.get(str(reference.get("uid", "")))
+    if service is None:
+        raise InquiryError(f"the Service {reference.get('name', '')} is gone")
+    session, user = "", ""
+    if asked := logged.reference("session"):
+        session, name = str(asked.get("uid", "")), str(asked.get("name", ""))
+        if session not in replica.sessions:
+            owner = replica.users.get(str(logged.reference("user").get("uid", "")))
+            if owner is None:
+                raise InquiryError(f"the Session {name} and its User are gone")
+            session, user = "", owner.name
+            notes.append(f"The Session {name} is gone; a new one of the same User is supposed.")
+    recalled = Recalled(logged, canonical_host(replica, service.name))
+    inquiry = Inquiry(
+        service=service.name,
+        session=session,
+        user=user,
+        request=recalled.request,
+        at=logged.at if at is None else at,
+        address=logged.client_address,
+        unknown=recalled.unknown,
+        repeated=recalled.repeated,
+    )
+    return inquiry, notes
+
+
+def canonical_host(replica: Replica, service: str) -> str:
+    """The one name by which policies know a Service."""
+    config = replica.cluster_config
+    name, namespace = split_service_name(service)
+    return f"{name}.{namespace}.{'' if config is None else config.domain}"
+
+
+def _path(raw: bytes) -> str:
+    """The path as policies compare it."""
+    try:
+        return _text(normalise(raw).path)
+    except MessageError:  # cut in the middle of an escape
+        return _text(raw)
+
+
+def _parameters(query: bytes) -> tuple[dict[str, str], set[str], bool]:
+    """First values by name, names given more than once, and whether the query was well-formed."""
+    first: dict[str, str] = {}
+    again: set[str] = set()
+    pairs, clean = parse_query(query)
+    for raw, value in pairs:
+        name = _text(raw)
+        if name in first:
+            again.add(name)
+        else:
+            first[name] = _text(value)
+    return first, again, clean
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
