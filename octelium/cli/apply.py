@@ -50,6 +50,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Not this kind; repeatable.",
         ),
         click.option("--include-secret", is_flag=True, help="Secrets too."),
+        click.option("--strict", is_flag=True, help="Refuse what would only be warned of."),
     )
     for decorate in reversed(decorators):
         function = decorate(function)
@@ -74,6 +75,7 @@ def apply(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     include_secret: bool,
+    strict: bool,
     dry_run: bool,
     output: str,
 ) -> None:
@@ -83,13 +85,16 @@ def apply(
     are applied only with --include-secret. --prune deletes the Policies, IdentityProviders,
     Namespaces, Groups, Users, Services and Credentials that the files do not have (and Secrets
     with --include-secret); with --include it covers the kinds named there.
+
+    Expressions that are likely wrong (`ctx.user.spec.emial`, a condition that can never be true)
+    are warned of; --strict refuses them, and then nothing is done.
     """
     from octelium.cli.applying import carry_out, require_complete
 
     chosen, pruned = read_selection(
         invocation, (*paths, *files), include, exclude, prune=prune, secrets=include_secret
     )
-    outcome = carry_out(invocation, chosen, pruned, dry_run=dry_run)
+    outcome = carry_out(invocation, chosen, pruned, dry_run=dry_run, strict=strict)
     show_operations(invocation, outcome.operations, output, dry_run=dry_run)
     if not outcome.foreign:
         warn_unserved(invocation, (document.message for document in chosen))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from octelium.cli.failure import Failed, report
+from octelium.cli.warned import placed, require_clean, tell_all
 from octelium.client.changes import Stepwise, apply, refusals
 from octelium.client.client import is_foreign
 from octelium.client.errors import ApiError
-from octelium.schema.errors import DocumentError, InvalidDocuments
+from octelium.schema.errors import InvalidDocuments
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ def carry_out(
     prune_kinds: Sequence[str],
     *,
     dry_run: bool,
+    strict: bool = False,
 ) -> Outcome:
     """Apply documents, in one transaction where the Cluster has them, else by single calls.
+
+    Tells what is likely wrong with them; with `strict` that is refused.
 
     Raises InvalidDocuments for refused documents, ApiError. What single calls refuse is reported
     as it happens.
@@ -51,18 +55,34 @@ def carry_out(
     client = invocation.client
     messages = [document.message for document in documents]
     try:
-        done = apply(client.api.ext, messages, dry_run=dry_run, prune_kinds=prune_kinds)
+        done = apply(
+            client.api.ext, messages, dry_run=dry_run, strict=strict, prune_kinds=prune_kinds
+        )
     except ApiError as error:
         if not is_foreign(error):
             raise _placed(error, documents) from error
     else:
-        return Outcome(done, complete=True)
+        tell_all(invocation.terminal, done.warnings, documents)
+        return Outcome(list(done.operations), complete=True)
+    if strict:
+        require_clean(documents)
+    # Takes a while to load, and Clusters of ours have looked already.
+    from octelium.cli.linting import lint
+
+    tell_all(invocation.terminal, lint(documents), documents)
+    return _single_calls(invocation, messages, prune_kinds, dry_run=dry_run)
+
+
+def _single_calls(
+    invocation: Invocation, messages: Sequence[Any], prune_kinds: Sequence[str], *, dry_run: bool
+) -> Outcome:
+    client = invocation.client
     steps = Stepwise(client.resources)
     plan = steps.plan(messages, prune_kinds)
     if dry_run:
         return Outcome([operation for operation, _ in plan], complete=True, foreign=True)
     invocation.terminal.warn(FOREIGN)
-    done = []
+    done: list[ext.AppliedOperation] = []
     failed = False
     for operation, refused in steps.carry_out(plan):
         if refused is None:
@@ -106,16 +126,5 @@ def _placed(error: ApiError, documents: Sequence[Document]) -> Exception:
     for refused in refusals(error):
         if not refused.HasField("index") or refused.index >= len(documents):
             return error  # it is about what is not in the files
-        document = documents[refused.index]
-        place = f"{document.kind.name} {refused.name}"
-        errors.append(
-            DocumentError(
-                document.source,
-                document.index,
-                document.line,
-                f"{place}: {refused.path}" if refused.path else place,
-                refused.problem,
-                refused.remedy,
-            )
-        )
+        errors.append(placed(refused, documents[refused.index]))
     return InvalidDocuments(errors) if errors else error

@@ -14,16 +14,28 @@ from octelium.cli.modes import warn_unserved
 from octelium.cli.resources import require_method, short_name, show_message
 from octelium.cli.secret_options import secret_options
 from octelium.cli.verb import VerbGroup, verb
+from octelium.cli.warned import require_clean, teller
 from octelium.cli.words import each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _MODES = {
     "http": "HTTP", "https": "HTTP", "ws": "HTTP", "wss": "HTTP", "h2c": "GRPC", "grpc": "GRPC",
     "ssh": "SSH", "postgres": "POSTGRES", "postgresql": "POSTGRES", "mysql": "MYSQL",
     "tcp": "TCP", "udp": "UDP", "dns": "DNS", "dot": "DNS", "socks5": "SOCKS5", "rdp": "RDP",
 }  # fmt: skip
+
+
+def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that name files, shared with `update`."""
+    strict = click.option(
+        "--strict", is_flag=True, help="With -f: refuse what would only be warned of."
+    )
+    files = click.option(
+        "-f", "--file", "files", metavar="PATH", multiple=True, help="What files declare."
+    )
+    return files(strict(function))
 
 
 @click.group(
@@ -36,39 +48,54 @@ _MODES = {
     octeliumctl create -f idp.yaml
     """,
 )
-@click.option("-f", "--file", "files", metavar="PATH", multiple=True, help="What files declare.")
+@file_options
 @click.pass_context
-def create(ctx: click.Context, files: tuple[str, ...]) -> None:
+def create(ctx: click.Context, files: tuple[str, ...], strict: bool) -> None:
     """Create a resource, or, with -f, all that files declare.
 
     What exists already is an error; `apply` does both.
     """
+    write_or_group(ctx, files, "Create", strict=strict)
+
+
+def write_or_group(
+    ctx: click.Context, files: tuple[str, ...], method: str, *, strict: bool
+) -> None:
+    """Write files, unless a command for one kind was given. Raises UsageError, Failed."""
     if ctx.invoked_subcommand is not None:
-        if files:
+        if files or strict:
             raise click.UsageError("Give either -f or a kind.")
         return
     if not files:
         raise click.UsageError("Name a kind, or files with -f PATH.")
-    write_files(ctx.ensure_object(Invocation), files, "Create")
+    write_files(ctx.ensure_object(Invocation), files, method, strict=strict)
 
 
-def write_files(invocation: Invocation, files: Sequence[str], method: str) -> None:
-    """Create or update, one by one, what files declare; failures are reported. Raises Failed."""
+def write_files(
+    invocation: Invocation, files: Sequence[str], method: str, *, strict: bool = False
+) -> None:
+    """Create or update, one by one, what files declare; failures are reported.
+
+    Tells what is likely wrong with it; with `strict` that is refused.
+
+    Raises Failed; with `strict` InvalidDocuments, before anything is written.
+    """
     from octelium.cli.sources import read_documents, stored_name
 
     documents = read_documents(files, any_kind=method == "Update")
     documents.sort(key=lambda document: document.kind.apply_order)
     for kind in {document.kind.name: document.kind for document in documents}.values():
         require_method(invocation, kind, method)
+    if strict:
+        require_clean(documents)
     resources = invocation.client.resources
+    write = resources.create if method == "Create" else resources.update
     failed = False
     for document in documents:
         label = short_name(document.kind, stored_name(document))
+        tell = teller(invocation.terminal, document)
         try:
-            if method == "Create":
-                resources.create(document.kind, document.message)
-            else:
-                resources.update(document.kind, document.message)
+            write(document.kind, document.message, warned=tell, strict=strict)
         except EXPECTED as error:
             report(error, invocation.terminal, f"{document.source}:{document.line}: {label}")
             failed = True
@@ -84,7 +111,7 @@ def make(invocation: Invocation, message: Any, output: str | None) -> None:
     from octelium.schema.kinds import kind_of
 
     kind = kind_of(message)
-    made = invocation.client.resources.create(kind, message)
+    made = invocation.client.resources.create(kind, message, warned=teller(invocation.terminal))
     warn_unserved(invocation, [made])
     if output in (None, "name"):
         label = short_name(kind, made.metadata.name)

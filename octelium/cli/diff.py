@@ -38,6 +38,7 @@ def diff(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     include_secret: bool,
+    strict: bool,
     lines: int,
 ) -> int:
     """Show what `apply` with the same arguments would change.
@@ -52,7 +53,7 @@ def diff(
         chosen, pruned = read_selection(
             invocation, (*paths, *files), include, exclude, prune=prune, secrets=include_secret
         )
-        outcome = carry_out(invocation, chosen, pruned, dry_run=True)
+        outcome = carry_out(invocation, chosen, pruned, dry_run=True, strict=strict)
     except EXPECTED as error:
         report(error, invocation.terminal)
         raise Failed(exits.UNKNOWN) from error

@@ -14,6 +14,7 @@ import click
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.resources import parse_targets, require_method, short_name
 from octelium.cli.verb import verb
+from octelium.cli.warned import require_clean, teller
 from octelium.cli.words import KIND_AND_NAMES
 from octelium.client.errors import ClientError
 
@@ -37,7 +38,8 @@ _HEADER = """\
     """
 )
 @click.argument("words", metavar="KIND NAME", nargs=-1, required=True, type=KIND_AND_NAMES)
-def edit(invocation: Invocation, words: tuple[str, ...]) -> None:
+@click.option("--strict", is_flag=True, help="Refuse what would only be warned of.")
+def edit(invocation: Invocation, words: tuple[str, ...], strict: bool) -> None:
     """Change a resource in an editor ($OCTELIUM_EDITOR, $VISUAL, $EDITOR, else vi).
 
     What is saved is checked before anything changes. If it is refused, the editor opens again with
@@ -55,7 +57,7 @@ def edit(invocation: Invocation, words: tuple[str, ...]) -> None:
             f"`octeliumctl update {kind.command} NAME`, or declare it in a file and apply that."
         )
     original = invocation.client.resources.get(kind, names[0])
-    Editing(invocation, kind, original).run()
+    Editing(invocation, kind, original, strict=strict).run()
 
 
 class NoEditorError(ClientError):
@@ -63,9 +65,15 @@ class NoEditorError(ClientError):
 
 
 class Editing:
-    """One resource between its original form and the one that the Cluster accepts."""
+    """One resource between its original form and the one that the Cluster accepts.
 
-    def __init__(self, invocation: Invocation, kind: Kind, original: Any) -> None:
+    With `strict`, what would only be warned of is refused.
+    """
+
+    def __init__(
+        self, invocation: Invocation, kind: Kind, original: Any, *, strict: bool = False
+    ) -> None:
+        self._strict = strict
         self._invocation = invocation
         self._kind = kind
         self._original = original
@@ -128,6 +136,8 @@ class Editing:
             problem = f"the name must stay {self._original.metadata.name}"
         if problem:
             raise InvalidDocuments([DocumentError(source, 1, 1, "", problem)])
+        if self._strict:
+            require_clean(documents)
         message = documents[0].message
         message.metadata.uid = self._original.metadata.uid
         resources = self._invocation.client.resources
@@ -141,7 +151,9 @@ class Editing:
                 "",
                 "compare with `octeliumctl get`; a further edit overwrites that change",
             )
-        resources.update(self._kind, message)
+        # The file is gone when this is read, so it is not told where in it.
+        tell = teller(self._invocation.terminal)
+        resources.update(self._kind, message, warned=tell, strict=self._strict)
 
 
 def open_editor(path: Path, environ: Mapping[str, str]) -> None:

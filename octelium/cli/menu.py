@@ -78,8 +78,9 @@ POLICY = Group(
     "Explain, test and review what Policies decide.",
     {
         "eval": Command("octelium.cli.policy.evaluate:evaluate", "Evaluate a CEL expression."),
+        "test": Command("octelium.cli.policy.testing:test", "Run the tests of Policies."),
     },
-    example="octeliumctl policy eval '1 + 1'",
+    example="octeliumctl policy test cluster/",
 )
 """The commands of `octeliumctl policy`."""
 

@@ -98,5 +98,9 @@ def _is_terminal(stream: TextIO | None) -> bool:
 def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:  # closed before this process began; for stderr there is nobody to tell
         return
-    stream.write(text if text.endswith("\n") else f"{text}\n")
+    text = text if text.endswith("\n") else f"{text}\n"
+    try:
+        stream.write(text)
+    except UnicodeEncodeError as error:  # a locale without these characters
+        stream.write(text.encode(error.encoding, "replace").decode(error.encoding))
     stream.flush()

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from octelium.cli.create import write_files
-from octelium.cli.invocation import Invocation
+from octelium.cli.create import file_options, write_or_group
 from octelium.cli.lengths import Length
 from octelium.cli.origin import tell_sessions
 from octelium.cli.resources import short_name
 from octelium.cli.secret_options import secret_options
 from octelium.cli.verb import VerbGroup, verb
+from octelium.cli.warned import teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from octelium.cli.invocation import Invocation
     from octelium.cli.verb import Verb
 
 _SWITCHED = ("User", "Service", "Credential", "Policy", "IdentityProvider")
@@ -33,20 +34,14 @@ _SWITCHED = ("User", "Service", "Credential", "Policy", "IdentityProvider")
     octeliumctl update -f policy.yaml
     """,
 )
-@click.option("-f", "--file", "files", metavar="PATH", multiple=True, help="What files declare.")
+@file_options
 @click.pass_context
-def update(ctx: click.Context, files: tuple[str, ...]) -> None:
+def update(ctx: click.Context, files: tuple[str, ...], strict: bool) -> None:
     """Change a resource, or, with -f, replace all that files declare.
 
     What does not exist is an error; `apply` creates it.
     """
-    if ctx.invoked_subcommand is not None:
-        if files:
-            raise click.UsageError("Give either -f or a kind.")
-        return
-    if not files:
-        raise click.UsageError("Name a kind, or files with -f PATH.")
-    write_files(ctx.ensure_object(Invocation), files, "Update")
+    write_or_group(ctx, files, "Update", strict=strict)
 
 
 @verb(example="octeliumctl update secret api-key -f key.txt")
@@ -120,7 +115,7 @@ def change(invocation: Invocation, kind_name: str, name: str, adjust: Callable[[
     resources = invocation.client.resources
     message = resources.get(kind, name)
     adjust(message)
-    updated = resources.update(kind, message)
+    updated = resources.update(kind, message, warned=teller(invocation.terminal))
     invocation.terminal.show(f"{short_name(kind, updated.metadata.name)} updated")
     return updated
 

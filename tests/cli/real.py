@@ -96,16 +96,22 @@ class _Forward(grpc.GenericRpcHandler):
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(details.method)
-        bearer = dict(details.invocation_metadata).get("x-octelium-auth")
+        given = dict(details.invocation_metadata)
+        bearer = given.get("x-octelium-auth")
+        passed = tuple((key, str(given[key])) for key in ("octelium-strict",) if key in given)
 
         def forward(request: bytes, context: grpc.ServicerContext) -> Any:
             if bearer != TOKEN:
                 context.abort(grpc.StatusCode.UNAUTHENTICATED, "Octelium: Unauthenticated")
             try:
-                return call(request, metadata=self._trusted, timeout=60)
+                reply, done = call.with_call(
+                    request, metadata=(*self._trusted, *passed), timeout=60
+                )
             except grpc.RpcError as error:
                 trailers = ((item.key, item.value) for item in error.trailing_metadata() or ())
                 context.set_trailing_metadata(tuple(trailers))
                 context.abort(error.code(), error.details() or "")
+            context.set_trailing_metadata(tuple(done.trailing_metadata() or ()))
+            return reply
 
         return grpc.unary_unary_rpc_method_handler(forward)

@@ -52,7 +52,7 @@ def test_what_the_cluster_refuses_is_found_in_the_file(
     with pytest.raises(InvalidDocuments) as caught:
         carry_out(invocation, documents, (), dry_run=False)
     assert str(caught.value) == (
-        "a.yaml:5 (document 2): User ann: spec.groups[0]: there is no Group 'opps' "
+        "a.yaml:7 (document 2): User ann: spec.groups[0]: there is no Group 'opps' "
         "(create it first)"
     )
 

@@ -1,0 +1,200 @@
+"""`octeliumctl policy test`: do Policies decide as their tests say?"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli import exits
+from octelium.cli.failure import Failed, report
+from octelium.cli.formats import json_text, output_option, yaml_text
+from octelium.cli.policy.runner import run_cases
+from octelium.cli.policy.suite_reader import read_suite
+from octelium.cli.sources import (
+    TEST_SUFFIXES,
+    UnreadableError,
+    is_resource_file,
+    is_test_file,
+    read_documents,
+    read_text,
+)
+from octelium.cli.verb import verb
+from octelium.schema.errors import InvalidDocuments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from octelium.cli.invocation import Invocation
+    from octelium.cli.policy.coverage import Coverage
+    from octelium.cli.policy.runner import CaseResult
+    from octelium.cli.policy.suite import Suite
+    from octelium.cli.policy.world import World
+
+
+@verb(
+    "test",
+    example="""
+    octeliumctl policy test cluster/
+    octeliumctl policy test wiki.test.yaml --coverage
+    octeliumctl policy test cluster/ --junit results.xml --min-coverage 80
+    octeliumctl policy test cluster/ --live
+    """,
+)
+@click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True)
+@click.option("--live", is_flag=True, help="Ask the Cluster, not the files of resources.")
+@click.option("-k", "--filter", "word", metavar="TEXT", help="Only cases with TEXT in the name.")
+@click.option("--coverage", "wants_coverage", is_flag=True, help="List rules that were not true.")
+@click.option(
+    "--min-coverage",
+    "least",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Fail if fewer of the rules were true in any case.",
+)
+@click.option("--junit", "junit_file", metavar="FILE", help="Write the results as JUnit XML too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show also what passed, and every step.")
+@output_option("table", "json", "yaml", default="table")
+def test(
+    invocation: Invocation,
+    paths: tuple[str, ...],
+    live: bool,
+    word: str | None,
+    wants_coverage: bool,
+    least: float | None,
+    junit_file: str | None,
+    verbose: bool,
+    output: str,
+) -> int:
+    r"""Run the cases of files *.test.yaml: who asks for what, and what the decision must be.
+
+    Decisions are made on the files of resources beside the tests (or those that `files:` names)
+    and on nothing else, no Cluster is needed; Secrets that the files lack are taken to be there.
+    With --live the Cluster is asked, by the rights of this login; nothing is changed there.
+
+    \b
+    A file of tests:
+      cases:
+        - name: readers may read
+          who: [ann, {credential: robot-key}, {user: bob, aal: AAL2}]
+          service: wiki
+          request: [GET /, {method: HEAD, path: /, headers: {x-team: ops}}]
+          expect: allow
+          rule: read-only
+
+    who: a User, anonymous, or an object: user or credential; type, aal, isBrowser, scopes;
+    session, device (JSON form). request: METHOD PATH, or an object: method, path, headers, query,
+    host, body; or grpc, kubernetes, ssh, … as in ctx.request. expect: allow, deny,
+    unauthenticated, bad-request or error. rule, config: what decided, what was selected. at: when.
+    Where who, service or request is a list, each combination is a case.
+
+    Exit code 0: all passed; 1: some did not, or the coverage is too small; 2: the files make no
+    sense.
+    """
+    from octelium.cli.policy.coverage import measure, merge
+    from octelium.cli.policy.junit import junit
+    from octelium.cli.policy.report import describe, plain_report, show_report
+
+    try:
+        suites = [_read(file) for file in _test_files(paths)]
+        groups = [
+            (own, _world(files, invocation.now())) for files, own in _by_files(suites, live=live)
+        ]
+    except (InvalidDocuments, UnreadableError) as error:
+        report(error, invocation.terminal)
+        raise Failed(exits.USAGE) from error
+    results: list[CaseResult] = []
+    measured: list[Coverage] = []
+    for own, world in groups:
+        found = _run(invocation, own, world, word)
+        results += found
+        measured.append(measure(found, None if world is None else world.documents))
+    if not results:
+        raise click.UsageError(f"No case has {word!r} in its name.")
+    coverage = merge(measured)
+    if junit_file:
+        _write(junit_file, junit(results, describe))
+    if output == "table":
+        show_report(invocation.terminal, results, coverage, verbose=verbose, rules=wants_coverage)
+    else:
+        form = plain_report(results, coverage)
+        invocation.terminal.show(json_text(form) if output == "json" else yaml_text(form))
+    if least is not None and coverage.percent < least:
+        invocation.terminal.fail(
+            f"{coverage.percent:.0f} % of the rules were true in some case, fewer than {least:g} %",
+            "" if wants_coverage else "--coverage lists the others",
+        )
+        return exits.FAILED
+    return exits.OK if all(result.ok for result in results) else exits.FAILED
+
+
+def _test_files(paths: Sequence[str]) -> Iterator[str]:
+    for path in paths:
+        if not Path(path).is_dir():
+            yield path
+            continue
+        found = sorted(file for file in Path(path).rglob("*") if is_test_file(file))
+        if not found:
+            raise UnreadableError(
+                f"there are no tests in {path}", f"they end in {', '.join(TEST_SUFFIXES)}"
+            )
+        yield from map(str, found)
+
+
+def _read(file: str) -> Suite:
+    source, text = read_text(file)
+    return read_suite(text, source)
+
+
+def _by_files(
+    suites: Sequence[Suite], *, live: bool
+) -> Iterator[tuple[tuple[str, ...], list[Suite]]]:
+    """Suites of the same files of resources together; the Cluster's own stand for no files."""
+    groups: dict[tuple[str, ...], list[Suite]] = {}
+    for suite in suites:
+        files = () if live else _resource_files(suite)
+        groups.setdefault(files, []).append(suite)
+    yield from groups.items()
+
+
+def _resource_files(suite: Suite) -> tuple[str, ...]:
+    beside = Path(suite.source).parent
+    if suite.files is not None:
+        return tuple(str(beside / name) for name in suite.files)
+    found = tuple(str(file) for file in sorted(beside.iterdir()) if is_resource_file(file))
+    if not found:
+        raise UnreadableError(
+            f"there are no files of resources beside {suite.source}",
+            "name them: files: [FILE, ...]",
+        )
+    return found
+
+
+def _world(files: tuple[str, ...], now: float) -> World | None:
+    if not files:
+        return None
+    from octelium.cli.policy.world import World
+
+    return World(read_documents(files), now)
+
+
+def _run(
+    invocation: Invocation, suites: Sequence[Suite], world: World | None, word: str | None
+) -> list[CaseResult]:
+    cases = [case for suite in suites for case in suite.cases if word is None or word in case.name]
+    if world is None:
+        from octelium.cli.policy.live import Live
+
+        return list(run_cases(cases, Live(invocation.client), time.monotonic))
+    from octelium.cli.policy.offline import Offline
+
+    return list(run_cases(cases, Offline(world, invocation.now()), time.monotonic))
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnreadableError(f"cannot write {file}: {error.strerror}") from error
