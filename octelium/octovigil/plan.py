@@ -11,7 +11,7 @@ import logging
 import sys
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from octelium.octovigil import scoping
 from octelium.octovigil.errors import DecisionError
@@ -43,13 +43,6 @@ PLAN_BYTES: Final = 6000
 _ENTRY_BYTES: Final = 160
 _MAX_FAILURES: Final = 32
 _MAX_MADE: Final = 256
-
-
-class Candidate(NamedTuple):
-    """A rule that may decide. A `certain` one holds whatever the request is."""
-
-    rule: Rule
-    certain: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -86,8 +79,10 @@ class Plan:
     context: Context | None = None
     frame: Frame = field(default_factory=list)
     attachments: Attachments | None = None
-    candidates: Sequence[Candidate] | None = None
-    """None if the request decides which Policies apply."""
+    candidates: Sequence[Rule] | None = None
+    """The rules that may decide, in order; None if the request chooses which Policies apply."""
+    otherwise: Rule | None = None
+    """The rule that decides if no candidate does: it holds whatever the request is."""
     configs: ServiceConfigs | None = None
     config_rules: Sequence[ConfigRule] = ()
     table: dict[tuple[Part, ...], Decision] = field(default_factory=dict)
@@ -179,12 +174,11 @@ class Plan:
         candidates = self.candidates
         if candidates is None:
             assert self.attachments is not None
-            rules = self.attachments.rules(frame, now)
-            candidates = [Candidate(rule, certain=False) for rule in rules]
-        for candidate in candidates:
-            if candidate.certain or holds(candidate.rule, frame):
-                return candidate.rule
-        return None
+            candidates = self.attachments.rules(frame, now)
+        for rule in candidates:
+            if holds(rule, frame):
+                return rule
+        return self.otherwise
 
     # --- decisions
 

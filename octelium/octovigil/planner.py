@@ -9,7 +9,7 @@ from octelium.octovigil import checks, scoping
 from octelium.octovigil.attachments import ANY, Attachments, Collector
 from octelium.octovigil.configs import ServiceConfigs
 from octelium.octovigil.errors import DecisionError
-from octelium.octovigil.plan import Candidate, Plan
+from octelium.octovigil.plan import Plan
 from octelium.octovigil.policies import Policies
 from octelium.octovigil.triggers import CompiledTrigger, Parties
 from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
@@ -202,14 +202,15 @@ class Planner:
         """Settle what the request cannot change, and note what the rest reads."""
         attachments = plan.attachments
         reads = frozenset[Path]() if attachments is None else attachments.reads
-        reads = reads.union(*(rule.reads for rule in plan.config_rules))
+        for rule in plan.config_rules:
+            reads |= rule.reads
         plan.whole = () in reads
         assert plan.context is not None
         plan.context.narrow(reads)
         if not plan.whole:
             if attachments is not None:
                 try:
-                    plan.candidates = _candidates(plan, now)
+                    _partially_evaluate(plan, now)
                 except DecisionError as error:
                     plan.problem = str(error)
             if not plan.scoped and _settled(plan):
@@ -218,7 +219,7 @@ class Planner:
                     return
         conditions: list[CompiledCondition] = []
         if plan.candidates is not None:
-            conditions = [each.rule.condition for each in plan.candidates if not each.certain]
+            conditions = [rule.condition for rule in plan.candidates]
         elif attachments is not None:
             conditions = list(attachments.conditions())
         plan.volatile = any(part.volatile for part in conditions) or any(
@@ -247,35 +248,40 @@ def _failed(plan: Plan, problem: str) -> Plan:
     return plan
 
 
-def _candidates(plan: Plan, now: float) -> list[Candidate] | None:
-    """The rules that may decide, up to the first that does; None if the request chooses them.
+def _partially_evaluate(plan: Plan, now: float) -> None:
+    """Leave of the rules those that may decide, up to the first that does in any case.
 
     A rule that fails without the request fails with it too, when it is reached.
+
+    Raises:
+        DecisionError: a trigger or an enforcement rule failed.
     """
     assert plan.attachments is not None
     try:
         rules = plan.attachments.rules(plan.frame, now)
     except UnknownDataError:
-        return None
+        return
     frame = plan.frame
-    candidates: list[Candidate] = []
+    plan.candidates = candidates = []
     for index, rule in enumerate(rules):
         condition = rule.condition
         if condition.only_request:
-            candidates.append(Candidate(rule, certain=False))
+            candidates.append(rule)
             continue
         frame[ATTRS] = rule.policy.attrs
         try:
             if condition.test(frame):
-                return [*candidates, Candidate(rule, certain=True)]
+                plan.otherwise = rule
+                return
         except UnknownDataError:
-            candidates.append(Candidate(rule, certain=False))
+            candidates.append(rule)
         except BudgetError:
             # A rule may afford more once those before it are settled: leave the rest open.
-            return [*candidates, *(Candidate(rest, certain=False) for rest in rules[index:])]
+            candidates += rules[index:]
+            return
         except EvaluationError:
-            return [*candidates, Candidate(rule, certain=False)]
-    return candidates
+            candidates.append(rule)
+            return
 
 
 def _constant(plan: Plan, now: float) -> Decision | None:
@@ -291,10 +297,7 @@ def _constant(plan: Plan, now: float) -> Decision | None:
 
 def _settled(plan: Plan) -> bool:
     """Whether the request has no part in which rule decides."""
-    candidates = plan.candidates
-    return bool(plan.open or plan.problem) or (
-        candidates is not None and (not candidates or candidates[0].certain)
-    )
+    return bool(plan.open or plan.problem) or (plan.candidates is not None and not plan.candidates)
 
 
 def _request_paths(
