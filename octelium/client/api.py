@@ -59,14 +59,27 @@ class Authorized:
         """Whether the service has a method of that name."""
         return self._stub.has(method)
 
-    def call(self, method: str, request: Message, *, deadline: float = DEADLINE) -> Any:
-        """Make a call. A token that is refused is renewed once. Raises ApiError."""
+    def call(
+        self,
+        method: str,
+        request: Message,
+        metadata: Metadata = (),
+        *,
+        deadline: float = DEADLINE,
+        trailers: dict[str, bytes] | None = None,
+    ) -> Any:
+        """Make a call, as `Stub.call`. A token that is refused is renewed once. Raises ApiError."""
+
+        def call(token: str) -> Any:
+            known = (*_bearing(token), *metadata)
+            return self._stub.call(method, request, known, deadline=deadline, trailers=trailers)
+
         token = self._tokens.access_token()
         try:
-            return self._stub.call(method, request, _bearing(token), deadline=deadline)
+            return call(token)
         except ApiError as error:
             other = self._other(error, token)
-        return self._stub.call(method, request, _bearing(other), deadline=deadline)
+        return call(other)
 
     def stream(self, method: str, request: Message) -> Iterator[Any]:
         """Begin a call whose reply is a stream, as `call`."""

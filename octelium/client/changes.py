@@ -40,9 +40,12 @@ def apply(
     messages: Sequence[Any],
     *,
     dry_run: bool = False,
+    strict: bool = False,
     prune_kinds: Sequence[str] = (),
-) -> list[ext.AppliedOperation]:
-    """Apply all resources in one transaction and return what that did to each.
+) -> ext.ApplyResponse:
+    """Apply all resources in one transaction; what that did to each, and what may be wrong.
+
+    `strict` refuses what would only be warned of.
 
     Raises ApiError; `UNIMPLEMENTED` means that the Cluster can only do single calls. Nothing has
     been changed then. `refusals` says which resources the others are about.
@@ -50,10 +53,12 @@ def apply(
     request = ext.ApplyRequest(
         resources=[wrap(message) for message in messages],
         dry_run=dry_run,
+        strict=strict,
         prune=bool(prune_kinds),
         prune_kinds=prune_kinds,
     )
-    return list(service.call("Apply", request, deadline=_DEADLINE).operations)
+    response: ext.ApplyResponse = service.call("Apply", request, deadline=_DEADLINE)
+    return response
 
 
 def refusals(error: ApiError) -> list[ext.ApplyError]:

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 from octelium.client.errors import ApiError
 from octelium.schema.errors import Invalid
 from octelium.schema.names import full_service_name
+from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from google.protobuf.message import Message
 
     from octelium.client.api import Authorized
     from octelium.schema.kinds import Kind
 
+    Warned = Callable[[ext.ApplyError], None]
+    """Is told of something that is likely wrong with a resource."""
+
+WARNINGS_TRAILER = "octelium-warnings-bin"
+STRICT = "octelium-strict"
 _PAGE = 1000
 
 
@@ -111,13 +117,30 @@ class Resources:
                 return
             page = replace(page, number=page.number + 1)
 
-    def create(self, kind: Kind, message: Message) -> Any:
-        """Create a resource and return it as stored."""
-        return self._core.call(f"Create{kind.name}", message)
+    def create(
+        self, kind: Kind, message: Message, *, warned: Warned | None = None, strict: bool = False
+    ) -> Any:
+        """Create a resource and return it as stored.
 
-    def update(self, kind: Kind, message: Message) -> Any:
-        """Replace a resource's spec and metadata and return it as stored."""
-        return self._core.call(f"Update{kind.name}", message)
+        `warned` is told what is likely wrong with it; with `strict` a Cluster of ours refuses it
+        instead.
+        """
+        return self._write(f"Create{kind.name}", message, warned, strict=strict)
+
+    def update(
+        self, kind: Kind, message: Message, *, warned: Warned | None = None, strict: bool = False
+    ) -> Any:
+        """Replace a resource's spec and metadata and return it as stored; see `create`."""
+        return self._write(f"Update{kind.name}", message, warned, strict=strict)
+
+    def _write(self, method: str, message: Message, warned: Warned | None, *, strict: bool) -> Any:
+        trailers: dict[str, bytes] = {}
+        metadata = ((STRICT, "true"),) if strict else ()
+        stored = self._core.call(method, message, metadata, trailers=trailers)
+        if warned is not None and WARNINGS_TRAILER in trailers:
+            for warning in ext.ApplyErrors.FromString(trailers[WARNINGS_TRAILER]).errors:
+                warned(warning)
+        return stored
 
     def delete(self, kind: Kind, name: str) -> None:
         """Delete a resource by name, or by uid where `name` has the form of one."""

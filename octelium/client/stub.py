@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -49,9 +49,17 @@ class Stub:
         return method in self._service.methods_by_name
 
     def call(
-        self, method: str, request: Message, metadata: Metadata = (), *, deadline: float = DEADLINE
+        self,
+        method: str,
+        request: Message,
+        metadata: Metadata = (),
+        *,
+        deadline: float = DEADLINE,
+        trailers: dict[str, bytes] | None = None,
     ) -> Any:
         """Make a unary call and return its reply; `deadline` in seconds for each attempt.
+
+        `trailers` is given the binary metadata that comes after the reply.
 
         What could not be delivered (`UNAVAILABLE`) is tried again a few times, unless the call may
         have had an effect that a second one would spoil. Everything else is final. Raises
@@ -66,12 +74,18 @@ class Stub:
         )
         for pause in (*PAUSES, None):
             try:
-                return multicallable(request, timeout=deadline, metadata=tuple(metadata))
+                reply, call = multicallable.with_call(
+                    request, timeout=deadline, metadata=tuple(metadata)
+                )
             except grpc.RpcError as error:
                 failure = api_error(error, path, self._domain)
                 if pause is None or not _may_repeat(method, failure):
                     raise failure from error
                 self._sleep(pause)
+            else:
+                if trailers is not None:
+                    trailers.update(_binary(call.trailing_metadata()))
+                return reply
         raise AssertionError("the last attempt returns or raises")
 
     def stream(self, method: str, request: Message, metadata: Metadata = ()) -> Iterator[Any]:
@@ -108,8 +122,7 @@ def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
     if code == "DEADLINE_EXCEEDED":
         return ApiError(code, "the Cluster did not answer in time", path)
     if code != "UNAVAILABLE":
-        metadata = error.trailing_metadata() or ()
-        trailers = {item.key: item.value for item in metadata if isinstance(item.value, bytes)}
+        trailers = _binary(error.trailing_metadata())
         return ApiError(code, message, path, trailers=trailers)
     _, untrusted, cause = message.partition("CERTIFICATE_VERIFY_FAILED: ")
     if untrusted:
@@ -138,6 +151,10 @@ def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
             "check the endpoint (--endpoint, OCTELIUM_API_ENDPOINT) and that the Cluster runs",
         )
     return ApiError(code, message, path)
+
+
+def _binary(metadata: Iterable[Any] | None) -> dict[str, bytes]:
+    return {item.key: item.value for item in metadata or () if isinstance(item.value, bytes)}
 
 
 def _may_repeat(method: str, failure: ApiError) -> bool:

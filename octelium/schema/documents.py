@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from octelium.schema import json_reader, kinds, yaml_reader
-from octelium.schema.errors import DocumentError, InvalidDocuments, render_path
+from octelium.schema.errors import DocumentError, InvalidDocuments, path_steps, render_path
 from octelium.schema.jsonform import to_json
 from octelium.schema.kinds import KINDS, Kind
 from octelium.schema.suggestion import did_you_mean
-from octelium.schema.yaml_reader import Fault
+from octelium.schema.yaml_reader import Fault, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +30,12 @@ class Document:
     source: str
     index: int
     line: int
+    tree: Tree | None = field(default=None, repr=False, compare=False)
+    """Where its parts stand in the file."""
+
+    def line_of(self, path: str) -> int:
+        """The line of what stands at a path in JSON names, or of the innermost part before it."""
+        return self.line if self.tree is None else self.tree.line_of(path_steps(path))
 
 
 def parse_documents(text: str, source: str, *, any_kind: bool = False) -> list[Document]:
@@ -51,7 +57,7 @@ def parse_documents(text: str, source: str, *, any_kind: bool = False) -> list[D
                 problems = json_reader.read(message, tree.value)
                 if not problems and not faults:
                     message.api_version = kind.api
-                    documents.append(Document(kind, message, source, tree.index, tree.line))
+                    documents.append(Document(kind, message, source, tree.index, tree.line, tree))
             faults += [Fault(tree.line_of(problem.steps), problem) for problem in problems]
         errors.extend(
             DocumentError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 Step = str | int
+
+_STEP = re.compile(r'\[(\d+)\]|\["(.*?)"\]|\.?([^.\[]+)')
 
 
 def render_path(steps: tuple[Step, ...]) -> str:
@@ -21,6 +24,11 @@ def render_path(steps: tuple[Step, ...]) -> str:
         else:
             parts.append(f'["{step}"]')
     return "".join(parts)
+
+
+def path_steps(path: str) -> tuple[Step, ...]:
+    """The steps of a readable form that `render_path` made."""
+    return tuple(int(index) if index else key or name for index, key, name in _STEP.findall(path))
 
 
 def under(path: str, step: Step) -> str:

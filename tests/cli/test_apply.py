@@ -122,7 +122,7 @@ def test_what_the_cluster_refuses_changes_nothing(
     path.write_text(TEXT.replace("groups: [ops]", "groups: [opps]"))
     result = terminal.ctl("apply", str(path))
     assert (result.code, result.out) == (1, "")
-    assert f"{path}:5 (document 2): User ann: spec.groups[0]: there is no Group" in result.err
+    assert f"{path}:7 (document 2): User ann: spec.groups[0]: there is no Group" in result.err
     assert cluster.objects == {}
 
 

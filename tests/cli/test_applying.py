@@ -110,7 +110,7 @@ def test_the_same_walk_with_the_projects_own_api(real: Runner) -> None:
         "apply", "-", stdin=TEXT.replace("spec: {groups", "spec: {type: HUMAN, groups")
     )
     assert (refused.code, refused.out) == (1, "")
-    assert "stdin:5 (document 2): User ann: spec.groups[0]: " in refused.err
+    assert "stdin:7 (document 2): User ann: spec.groups[0]: " in refused.err
 
     spared = real.ctl("apply", "-", "--prune", "--include", "User", stdin="")
     assert (spared.code, spared.out.splitlines()[0]) == (0, "User: ann Deleted")

@@ -48,15 +48,15 @@ def test_every_declarable_kind_fits_into_a_request() -> None:
 
 def test_one_call_for_all(cluster: StandIn, api: Api) -> None:
     messages = [resource("Group", "ops"), resource("User", "ann", spec={"groups": ["ops"]})]
-    planned = apply(api.ext, messages, dry_run=True)
+    planned = apply(api.ext, messages, dry_run=True).operations
     assert outcome(planned) == [("Group", "ops", "CREATED"), ("User", "ann", "CREATED")]
     assert cluster.objects == {}
-    assert outcome(apply(api.ext, messages)) == outcome(planned)
-    assert outcome(apply(api.ext, messages)) == [
+    assert outcome(apply(api.ext, messages).operations) == outcome(planned)
+    assert outcome(apply(api.ext, messages).operations) == [
         ("Group", "ops", "UNCHANGED"),
         ("User", "ann", "UNCHANGED"),
     ]
-    pruned = apply(api.ext, messages[:1], prune_kinds=["User"])
+    pruned = apply(api.ext, messages[:1], prune_kinds=["User"]).operations
     assert outcome(pruned) == [("Group", "ops", "UNCHANGED"), ("User", "ann", "DELETED")]
     assert cluster.methods() == ["Apply"] * 4
 
