@@ -18,7 +18,7 @@ from octelium.policy.cel.errors import (
 )
 from octelium.policy.cel.folds import Slot, compile_bind, compile_fold, is_bind
 from octelium.policy.cel.functions import FUNCTIONS
-from octelium.policy.cel.functions.standard import pattern, search
+from octelium.policy.cel.functions.standard import pattern
 from octelium.policy.cel.logic import combine
 from octelium.policy.cel.operators import BINARY, negate
 from octelium.policy.cel.paths import slot_path, walk
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _FOLDED: Final = frozenset({"timestamp", "duration"})
 """Functions that are called at once when their argument is a literal."""
+_FOLDING: Final[Frame] = [None, None, 1000, None]
+"""A frame for that, with enough of a budget for any text that they take."""
 
 
 class Scope:
@@ -245,7 +247,7 @@ def _compile_call(node: Call, scope: Scope) -> Closure:
     closures = [compile_node(arg, scope) for arg in args]
     if name in _FOLDED and isinstance(args[0], Const):
         try:
-            constant = function([], args[0].value)
+            constant = function([*_FOLDING], args[0].value)
         except CelError:
             constant = None  # the error belongs to the evaluation, where it may be absorbed
         if constant is not None:
@@ -282,13 +284,12 @@ def _compile_matches(subject: Node, regex: str, scope: Scope) -> Closure:
     except CelError as error:
         raise CompileError(str(error)) from None
     target = compile_node(subject, scope)
-    matches = FUNCTIONS["matches", 2]
 
     def run(frame: Frame) -> object:
         text = target(frame)
-        if type(text) is str and len(text) < 1024:
-            return search(compiled, text)
-        return matches(frame, text, regex)
+        if type(text) is not str:
+            raise no_overload("matches", text, regex)
+        return compiled.search(frame, text)
 
     return run
 

@@ -75,7 +75,8 @@ def parse_json(frame: Frame, text: Any) -> dict[str, object]:
     if type(text) is not str:
         raise no_overload("json.parse", text)
     check_size(frame, len(text), _MAX_JSON)
-    charge(frame, len(text) >> 4)
+    parts = sum(map(text.count, ",:[{"))
+    charge(frame, 32 + (len(text) >> 4) + 4 * parts)
     try:
         value = json.loads(
             text, parse_int=_number, parse_float=_number, parse_constant=_refuse_constant
@@ -96,7 +97,7 @@ def marshal_json(frame: Frame, value: Any) -> str:
 
 
 def _marshal(frame: Frame, value: Any, parts: list[str], depth: int) -> None:
-    charge(frame, 8)
+    charge(frame, 12)
     if depth > _MAX_JSON_DEPTH:
         raise CelError("json.marshal(): the value is nested too deeply")
     match value:
@@ -112,6 +113,7 @@ def _marshal(frame: Frame, value: Any, parts: list[str], depth: int) -> None:
         case float():
             if not math.isfinite(value):
                 raise CelError("json.marshal(): JSON has no such number")
+            charge(frame, 16)
             parts.append(format_double(value, high=21))
         case bytes():
             from octelium.policy.cel.functions.encoders import encode
@@ -143,6 +145,7 @@ def _marshal_entries(
 ) -> None:
     parts.append("{")
     texts: dict[str, object] = {}
+    charge(frame, 12 * len(entries))
     for key, item in entries.items():
         plain = plain_key(key)
         text = ("true" if plain else "false") if type(plain) is bool else str(plain)
@@ -166,7 +169,8 @@ def _json_text(text: str) -> str:
 # --- net
 
 
-def _address(text: object) -> IPv4Address | IPv6Address | None:
+def _address(frame: Frame, text: object) -> IPv4Address | IPv6Address | None:
+    charge(frame, 32)
     if type(text) is not str or len(text) > 45 or "%" in text:
         return None
     try:
@@ -175,9 +179,9 @@ def _address(text: object) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _plain_address(text: object) -> IPv4Address | IPv6Address | None:
+def _plain_address(frame: Frame, text: object) -> IPv4Address | IPv6Address | None:
     """The address, an IPv4 address also when it is written as one mapped into IPv6."""
-    address = _address(text)
+    address = _address(frame, text)
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
@@ -188,36 +192,37 @@ def _need_text(name: str, text: object) -> None:
         raise no_overload(name, text)
 
 
-def is_ip(_frame: Frame, text: object) -> bool:
+def is_ip(frame: Frame, text: object) -> bool:
     """Whether `text` is an IP address."""
     _need_text("net.isIP", text)
-    return _address(text) is not None
+    return _address(frame, text) is not None
 
 
-def is_ipv4(_frame: Frame, text: object) -> bool:
+def is_ipv4(frame: Frame, text: object) -> bool:
     """Whether `text` is an IPv4 address."""
     _need_text("net.isIPv4", text)
-    return isinstance(_address(text), IPv4Address)
+    return isinstance(_address(frame, text), IPv4Address)
 
 
-def is_ipv6(_frame: Frame, text: object) -> bool:
+def is_ipv6(frame: Frame, text: object) -> bool:
     """Whether `text` is an IPv6 address."""
     _need_text("net.isIPv6", text)
-    return isinstance(_address(text), IPv6Address)
+    return isinstance(_address(frame, text), IPv6Address)
 
 
-def is_private_ip(_frame: Frame, text: object) -> bool:
+def is_private_ip(frame: Frame, text: object) -> bool:
     """Whether `text` is an address of RFC 1918 or RFC 4193."""
     _need_text("net.isPrivateIP", text)
-    address = _plain_address(text)
+    address = _plain_address(frame, text)
     return address is not None and any(address in network for network in _PRIVATE)
 
 
-def is_ip_in_range(_frame: Frame, text: Any, prefix: Any) -> bool:
+def is_ip_in_range(frame: Frame, text: Any, prefix: Any) -> bool:
     """Whether an address lies in a network such as `10.0.0.0/8`."""
     if type(text) is not str or type(prefix) is not str:
         raise no_overload("net.isIPInRange", text, prefix)
-    address = _plain_address(text)
+    charge(frame, 64)
+    address = _plain_address(frame, text)
     if address is None:
         raise CelError("net.isIPInRange(): the first argument is no IP address")
     network: IPv4Network | IPv6Network | None = None
@@ -254,7 +259,7 @@ def is_weekend(_frame: Frame, value: Any, zone: Any = "UTC") -> bool:
 
 
 def _member(frame: Frame, items: list[object], value: object) -> bool:
-    charge(frame, len(items))
+    charge(frame, 2 * len(items))
     return any(equal(value, item, frame) for item in items)
 
 
@@ -277,7 +282,7 @@ def _best(frame: Frame, name: str, target: Any) -> object:
         raise no_overload(name, target)
     if not target:
         raise CelError(f"{name}() of an empty list")
-    charge(frame, len(target))
+    charge(frame, 3 * len(target))
     best: Any = target[0]
     if is_less(best, best, frame) is None:
         raise no_overload(name, target)

@@ -41,40 +41,70 @@ _BOOLS: Final = {
     **dict.fromkeys(("1", "t", "true", "TRUE", "True"), True),
     **dict.fromkeys(("0", "f", "false", "FALSE", "False"), False),
 }
-_MAX_PATTERN_MEMORY: Final = 4 * 1024 * 1024
+_LITERAL_MEMORY: Final = 4 * 1024 * 1024
+"""Bytes of an automaton whose pattern stands in an expression."""
+_DATA_MEMORY: Final = 256 * 1024
+"""Bytes of an automaton whose pattern is data: that takes a millisecond or two to make."""
+_MAX_DATA_PATTERN: Final = 1024
+_FAILED_PATTERN: Final = 25_000
+"""Steps for a pattern that was not made; it may have taken as long as a large one."""
+
+
+class Pattern:
+    """A regular expression of RE2.
+
+    Its running time is linear in the text it searches, but each character may cost as much as the
+    automaton has states (https://swtch.com/~rsc/regexp/regexp3.html).
+    """
+
+    __slots__ = ("_compiled", "size")
+
+    def __init__(self, text: str, memory: int) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.never_capture = True
+        options.max_mem = memory
+        try:
+            self._compiled = re2.compile(text.encode(), options)
+        except (re2.error, UnicodeEncodeError) as error:
+            problem = f"matches(): {text!r} is no regular expression of RE2: {error}"
+            raise CelError(problem) from None
+        self.size: int = self._compiled.programsize
+        """Instructions of the automaton."""
+
+    def search(self, frame: Frame, target: str) -> bool:
+        """Whether it matches some part of `target`."""
+        charge(frame, 8 + (len(target) * self.size >> 4))
+        try:
+            return self._compiled.search(target.encode()) is not None
+        except UnicodeEncodeError:
+            raise CelError("matches(): the text is not valid Unicode") from None
 
 
 @lru_cache(maxsize=1024)
-def pattern(text: str) -> Any:
-    """A regular expression of RE2, whose running time is linear in the text it searches.
+def pattern(text: str, memory: int = _LITERAL_MEMORY) -> Pattern:
+    """A compiled regular expression whose automaton takes about `memory` bytes at most.
 
     Raises:
         CelError: the syntax is wrong, or the automaton would be too large.
     """
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = _MAX_PATTERN_MEMORY
-    try:
-        return re2.compile(text.encode(), options)
-    except (re2.error, UnicodeEncodeError) as error:
-        raise CelError(f"matches(): {text!r} is no regular expression of RE2: {error}") from None
+    return Pattern(text, memory)
 
 
 def matches(frame: Frame, target: Any, regex: Any) -> bool:
-    """Whether `regex` matches some part of `target`."""
+    """Whether `regex`, which is not known beforehand, matches some part of `target`."""
     if type(target) is not str or type(regex) is not str:
         raise no_overload("matches", target, regex)
-    charge(frame, 8 + (len(target) >> 5))
-    return search(pattern(regex), target)
-
-
-def search(compiled: Any, target: str) -> bool:
-    """Whether a compiled pattern matches some part of `target`."""
+    if len(regex) > _MAX_DATA_PATTERN:
+        raise CelError(f"matches(): the pattern has more than {_MAX_DATA_PATTERN} characters")
+    charge(frame, 64 + 8 * len(regex))
     try:
-        return compiled.search(target.encode()) is not None
-    except UnicodeEncodeError:
-        raise CelError("matches(): the text is not valid Unicode") from None
+        compiled = pattern(regex, _DATA_MEMORY)
+    except CelError:
+        charge(frame, _FAILED_PATTERN)
+        raise
+    charge(frame, compiled.size)
+    return compiled.search(frame, target)
 
 
 def size(_frame: Frame, value: Any) -> int:
@@ -210,6 +240,7 @@ def to_string(frame: Frame, value: Any) -> str:
     if kind is int or kind is UInt:
         return str(int(value))
     if kind is float:
+        charge(frame, 16)
         return format_double(value)
     if kind is bytes:
         check_size(frame, len(value))
@@ -218,6 +249,7 @@ def to_string(frame: Frame, value: Any) -> str:
         except UnicodeDecodeError:
             raise CelError("string(): the bytes are no valid UTF-8") from None
     if kind is Timestamp:
+        charge(frame, 24)
         return times.format_timestamp(value)
     if kind is Duration:
         return times.format_duration(value)
@@ -237,10 +269,11 @@ def to_bytes(frame: Frame, value: Any) -> bytes:
     raise no_overload("bytes", value)
 
 
-def to_timestamp(_frame: Frame, value: Any) -> Timestamp:
+def to_timestamp(frame: Frame, value: Any) -> Timestamp:
     """`timestamp(value)` of RFC 3339 text or Unix seconds."""
     kind = type(value)
     if kind is str:
+        charge(frame, 16)
         return times.parse_timestamp(value)
     if kind is int:
         return times.timestamp(value * SECOND)
@@ -249,11 +282,12 @@ def to_timestamp(_frame: Frame, value: Any) -> Timestamp:
     raise no_overload("timestamp", value)
 
 
-def to_duration(_frame: Frame, value: Any) -> Duration:
+def to_duration(frame: Frame, value: Any) -> Duration:
     """`duration(value)` of text such as `1h30m`."""
     if type(value) is str:
         if len(value) > 256:
             raise CelError("duration(): the text is too long")
+        charge(frame, 8 + len(value))
         return times.parse_duration(value)
     if type(value) is Duration:
         return value

@@ -274,7 +274,7 @@ def _upper_hexadecimal(frame: Frame, value: Any, precision: int) -> str:
 
 
 def _text(frame: Frame, value: Any, precision: int) -> str:
-    charge(frame, 1)
+    charge(frame, 16)
     match value:
         case None:
             return "null"
@@ -285,10 +285,12 @@ def _text(frame: Frame, value: Any, precision: int) -> str:
         case int():
             return str(int(value))
         case float():
+            charge(frame, 16)
             return _special(value) or _plain_double(value)
         case bytes():
             return value.decode("utf-8", "replace")
         case Timestamp():
+            charge(frame, 24)
             return times.format_timestamp(value)
         case Duration():
             return times.format_duration(value)
@@ -299,6 +301,7 @@ def _text(frame: Frame, value: Any, precision: int) -> str:
             check_size(frame, sum(map(len, items)))
             return f"[{', '.join(items)}]"
         case dict():
+            charge(frame, 8 * len(value))
             entries = sorted(
                 f"{_text(frame, plain_key(key), precision)}: {_text(frame, item, precision)}"
                 for key, item in value.items()
