@@ -23,8 +23,8 @@ RULES: Final = (
     'ctx.request.http.path.startsWith("/admin{0}")',
     'ctx.namespace.metadata.name == "prod{0}" && ctx.request.http.method in ["POST", "PUT"]',
     'has(ctx.user.metadata.labels.team) && ctx.user.metadata.labels.team == "t{0}"',
-    'ctx.session.status.authentication.info.aal == "AAL3" '
-    '&& ctx.groups.exists(g, g.metadata.name == "g{0}")',
+    """ctx.session.status.authentication.info.aal == "AAL3"
+    && ctx.groups.exists(g, g.metadata.name == "g{0}")""",
 )
 """What each attached Policy denies, with its number: none of it matches, so all are tried."""
 

@@ -116,7 +116,7 @@ class Collection:
     def is_current(self, replica: Replica) -> bool:
         """Whether all its Policies are still the same versions."""
         by_name = replica.policies_by_name
-        return not self.problem and all(by_name.get(each.name) is each for each in self._named)
+        return not self.problem and [by_name.get(each.name) for each in self._named] == self._named
 
 
 class Collector:
@@ -131,17 +131,20 @@ class Collector:
 
     def collect(self, triggers: Sequence[CompiledTrigger], parties: Parties) -> Collection:
         """What is attached to `parties`. `triggers` are all that the Cluster has."""
+        candidates: tuple[Entry[Any] | None, ...] = (
+            parties.service,
+            parties.namespace,
+            parties.user,
+            *parties.groups,
+            parties.session,
+            parties.device,
+        )
         owners = tuple(
-            owner
-            for owner in (
-                parties.service,
-                parties.namespace,
-                parties.user,
-                *parties.groups,
-                parties.session,
-                parties.device,
-            )
-            if owner is not None and owner.message.spec.HasField("authorization")
+            [
+                owner
+                for owner in candidates
+                if owner is not None and owner.message.spec.HasField("authorization")
+            ]
         )
         known = self._kept.get(owners)
         if known is None or known.triggers is not triggers or not known.is_current(self._replica):

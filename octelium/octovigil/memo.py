@@ -46,7 +46,11 @@ class Memo:
         self.plans[plan.key] = plan
         self.bytes += plan.bytes
         for dependency in plan.dependencies:
-            self._dependents.setdefault(dependency, set()).add(plan.key)
+            dependents = self._dependents.get(dependency)
+            if dependents is None:
+                self._dependents[dependency] = {plan.key}
+            else:
+                dependents.add(plan.key)
         if self.bytes > self.limit:
             self._shrink(plan)
 

@@ -304,7 +304,7 @@ def _request_paths(
     conditions: Iterable[CompiledCondition], rules: Iterable[ConfigRule], *, scoped: bool
 ) -> tuple[Path, ...]:
     """Where conditions look below `ctx.request`, sorted."""
-    paths = set[Path]().union(*(condition.request for condition in conditions))
+    paths = set[Path]().union(*[condition.request for condition in conditions])
     for rule in rules:
         paths |= within_request(rule.reads)
     if scoped:

@@ -7,7 +7,7 @@ comparison. What has no form of its own here is evaluated as any other expressio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, Node, Select
 from octelium.policy.cel.compiler import (
@@ -20,6 +20,7 @@ from octelium.policy.cel.compiler import (
     texts_of,
 )
 from octelium.policy.cel.errors import CelError
+from octelium.policy.cel.functions import FUNCTIONS
 from octelium.policy.cel.logic import combine, conjunction
 from octelium.policy.cel.paths import probe, subscripts, walk
 from octelium.policy.cel.values import ABSENT, Frame, equal, no_overload, type_name
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Closure = Callable[[Frame], object]
+
+
+_TEXT_TESTS: Final = frozenset({"startsWith", "endsWith", "contains"})
 
 
 def compile_test(node: Node, scope: Scope = POLICY_SCOPE) -> Closure:
@@ -66,6 +70,8 @@ def compile_predicate(node: Node, scope: Scope = POLICY_SCOPE) -> Closure:
             made = _compares(node, scope, same=False)
         case Call(function="@in", target=None):
             made = _in(node, scope)
+        case Call():
+            made = _text_test(node, scope)
     return compile_node(node, scope) if made is None else made
 
 
@@ -105,6 +111,22 @@ def _has(node: Select, scope: Scope) -> Closure | None:
         raise CelError(f"a value of type {type_name(value)} has no field {field!r}")
 
     return has
+
+
+def _text_test(node: Call, scope: Scope) -> Closure | None:
+    """`ctx.a.b.startsWith("text")`, `endsWith` and `contains`."""
+    if node.function not in _TEXT_TESTS or node.target is None or len(node.args) != 1:
+        return None
+    path, part = path_in(node.target, scope), node.args[0]
+    if path is None or not isinstance(part, Const):
+        return None
+    function, find, value = FUNCTIONS[node.function, 2], probe(*path), part.value
+
+    def test(frame: Frame) -> object:
+        found = find(frame)
+        return ABSENT if found is ABSENT else function(frame, found, value)
+
+    return test
 
 
 def _compares(node: Call, scope: Scope, *, same: bool) -> Closure | None:

@@ -36,6 +36,8 @@ def analyze(root: Node) -> Reads:
 
 def minimal(paths: set[Path] | frozenset[Path]) -> frozenset[Path]:
     """The same reads without paths that lie below others."""
+    if len(paths) < 2:
+        return frozenset(paths)
     return frozenset(
         path for path in paths if not any(path[:end] in paths for end in range(len(path)))
     )

@@ -120,6 +120,11 @@ def test_generated_expressions(text: str) -> None:
         ("'ops' in ctx.user.spec.groups", True),
         ("'ops' in ctx.user.spec.nope", ABSENT),
         ("'host' in ctx.request.http.headers", True),
+        ("ctx.request.http.path.startsWith('/admin')", True),
+        ("ctx.request.http.path.endsWith('x')", False),
+        ("ctx.user.spec.email.contains('@')", True),
+        ("ctx.user.spec.nope.contains('@')", ABSENT),
+        ("ctx.nothing.x.contains('@')", ABSENT),
         ("has(ctx.user.spec.email)", True),
         ("has(ctx.user.spec.nope)", False),
         ("has(ctx.user.nope.email)", ABSENT),
@@ -151,6 +156,10 @@ def test_outcomes(text: str, expected: object) -> None:
         "1 / 0 > 1 || ctx.device.x == 'x'",
         "!ctx.user.spec.email",
         "ctx.user.spec.email && true",
+        "ctx.user.spec.groups.startsWith('x')",
+        "ctx.user.spec.email.startsWith(dyn(1))",
+        "ctx.user.spec.email.x.contains('x')",
+        "ctx.nothing.contains('x')",
     ],
 )
 def test_mistakes_are_errors_as_everywhere(text: str) -> None:
