@@ -219,14 +219,14 @@ def _same_number(left: object, right: object) -> bool:
 def _equal_lists(left: list[object], right: list[object], frame: Frame) -> bool:
     if len(left) != len(right):
         return False
-    charge(frame, 8 + 2 * len(left))
+    charge(frame, 12 + 3 * len(left))
     return all(equal(a, b, frame) for a, b in zip(left, right, strict=True))
 
 
 def _equal_maps(left: dict[object, object], right: dict[object, object], frame: Frame) -> bool:
     if len(left) != len(right):
         return False
-    charge(frame, 8 + 2 * len(left))
+    charge(frame, 12 + 3 * len(left))
     return all(key in right and equal(value, right[key], frame) for key, value in left.items())
 
 

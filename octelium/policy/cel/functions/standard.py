@@ -97,7 +97,7 @@ def matches(frame: Frame, target: Any, regex: Any) -> bool:
         raise no_overload("matches", target, regex)
     if len(regex) > _MAX_DATA_PATTERN:
         raise CelError(f"matches(): the pattern has more than {_MAX_DATA_PATTERN} characters")
-    charge(frame, 64 + 8 * len(regex))
+    charge(frame, 160 + 8 * len(regex))
     try:
         compiled = pattern(regex, _DATA_MEMORY)
     except CelError:
