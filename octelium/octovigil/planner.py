@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from octelium.octovigil.attachments import Dependency
-    from octelium.octovigil.configs import ConfigRule
     from octelium.policy.condition import CompiledCondition
     from octelium.replica.replica import (
         GroupEntry,
@@ -217,16 +216,12 @@ class Planner:
                 plan.constant = _constant(plan, now)
                 if plan.constant is not None:
                     return
-        conditions: list[CompiledCondition] = []
+        conditions: Iterable[CompiledCondition] = ()
         if plan.candidates is not None:
             conditions = [rule.condition for rule in plan.candidates]
         elif attachments is not None:
-            conditions = list(attachments.conditions())
-        plan.volatile = any(part.volatile for part in conditions) or any(
-            rule.volatile for rule in plan.config_rules
-        )
-        plan.reads = _request_paths(conditions, plan.config_rules, scoped=plan.scoped)
-        plan.ambiguous = ambiguous(plan.reads)
+            conditions = attachments.conditions()
+        _note_reads(plan, conditions)
 
     def _service_configs(self, service: ServiceEntry) -> ServiceConfigs:
         known = self._configs.get(service.uid)
@@ -300,13 +295,16 @@ def _settled(plan: Plan) -> bool:
     return bool(plan.open or plan.problem) or (plan.candidates is not None and not plan.candidates)
 
 
-def _request_paths(
-    conditions: Iterable[CompiledCondition], rules: Iterable[ConfigRule], *, scoped: bool
-) -> tuple[Path, ...]:
-    """Where conditions look below `ctx.request`, sorted."""
-    paths = set[Path]().union(*[condition.request for condition in conditions])
-    for rule in rules:
+def _note_reads(plan: Plan, conditions: Iterable[CompiledCondition]) -> None:
+    """Note where what is left looks below `ctx.request`, and whether it looks at the clock."""
+    paths: set[Path] = set(scoping.READS) if plan.scoped else set()
+    volatile = False
+    for condition in conditions:
+        paths |= condition.request
+        volatile |= condition.volatile
+    for rule in plan.config_rules:
         paths |= within_request(rule.reads)
-    if scoped:
-        paths |= set(scoping.READS)
-    return tuple(sorted(minimal(paths)))
+        volatile |= rule.volatile
+    plan.volatile = volatile
+    plan.reads = tuple(sorted(minimal(paths)))
+    plan.ambiguous = ambiguous(plan.reads)
