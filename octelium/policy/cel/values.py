@@ -150,6 +150,8 @@ TYPE_NAMES: Final = {cel_type.name: cel_type for cel_type in TYPES.values()}
 
 _NUMBERS: Final = frozenset({int, UInt, float})
 _PLAIN: Final = frozenset(TYPES) - {list, dict}
+_FIXED: Final = _PLAIN - {str, bytes}
+"""Types whose values take no longer to compare than others of the type."""
 _ORDERED: Final = frozenset({bool, int, UInt, float, str, bytes, Timestamp, Duration})
 
 
@@ -220,14 +222,25 @@ def _equal_lists(left: list[object], right: list[object], frame: Frame) -> bool:
     if len(left) != len(right):
         return False
     charge(frame, 12 + 3 * len(left))
-    return all(equal(a, b, frame) for a, b in zip(left, right, strict=True))
+    # No generator, no call for plain elements: deep values would need three times the stack.
+    for a, b in zip(left, right, strict=True):
+        kind = type(a)
+        if kind in _FIXED and kind is type(b):
+            if a != b:
+                return False
+        elif not equal(a, b, frame):
+            return False
+    return True
 
 
 def _equal_maps(left: dict[object, object], right: dict[object, object], frame: Frame) -> bool:
     if len(left) != len(right):
         return False
     charge(frame, 12 + 3 * len(left))
-    return all(key in right and equal(value, right[key], frame) for key, value in left.items())
+    for key, value in left.items():
+        if key not in right or not equal(value, right[key], frame):
+            return False
+    return True
 
 
 def contains(container: Iterable[object], value: object, frame: Frame) -> bool:
