@@ -60,9 +60,14 @@ class Attached:
     @property
     def attrs(self) -> dict[str, Any]:
         """What expressions see as `attrs`."""
-        made = normalized(to_json(self.spec.attrs)) if self.spec.HasField("attrs") else {}
-        assert isinstance(made, dict)
-        return made
+        return attrs_of(self.spec)
+
+
+def attrs_of(spec: core.PolicySpec) -> dict[str, Any]:
+    """What the expressions of a Policy see as `attrs`."""
+    made = normalized(to_json(spec.attrs)) if spec.HasField("attrs") else {}
+    assert isinstance(made, dict)
+    return made
 
 
 @dataclass(eq=False, slots=True)

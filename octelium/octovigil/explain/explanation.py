@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.octovigil.explain.agreement import check_agreement
+from octelium.octovigil.explain.change import find_change as search
 from octelium.octovigil.explain.evaluation import flow
 from octelium.octovigil.explain.summary import summary
 from octelium.octovigil.explain.supposition import Supposition, suppose
@@ -53,7 +54,22 @@ def explain_supposition(supposition: Supposition, *, find_change: bool = False) 
     """As `explain`, of a world that is at hand."""
     told = trace(supposition)
     check_agreement(told)
-    return _assembled(told)
+    explanation = _assembled(told)
+    if find_change:
+        _add_change(explanation, told)
+    return explanation
+
+
+def _add_change(explanation: ext.Explanation, told: Trace) -> None:
+    if told.outcome is None:
+        explanation.notes.append("No change is looked for while the outcome is not known.")
+        return
+    found = search(told.supposition)
+    if found is None:
+        explanation.notes.append("No sufficient change was found.")
+        return
+    explanation.change.outcome = found.decision.outcome.name
+    explanation.change.edits.extend(edit.message() for edit in found.edits)
 
 
 def _assembled(told: Trace) -> ext.Explanation:
