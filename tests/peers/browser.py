@@ -1,0 +1,61 @@
+"""Debian's Chromium, headless, driven by Playwright."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from playwright.sync_api import BrowserContext, Playwright
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+def _pin(certificate: bytes) -> str:
+    """SHA-256 of a PEM certificate's public key, in base64."""
+    key = x509.load_pem_x509_certificate(certificate).public_key()
+    data = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+@contextmanager
+def playwright() -> Iterator[Playwright]:
+    """The driver; one per test process."""
+    with sync_playwright() as driver:
+        yield driver
+
+
+@contextmanager
+def browser(
+    driver: Playwright, profile: Path, authorities: Sequence[bytes], domain: str
+) -> Iterator[BrowserContext]:
+    """A browser with a profile of its own that trusts `authorities` (PEM).
+
+    All names below `domain` lead to loopback. Trust goes by public keys: pages are secure contexts,
+    as WebAuthn needs them, without touching the machine's certificate store. A server must send its
+    authority with its chain.
+    """
+    pins = ",".join(map(_pin, authorities))
+    arguments = [
+        f"--ignore-certificate-errors-spki-list={pins}",
+        f"--host-resolver-rules=MAP *.{domain} 127.0.0.1, MAP {domain} 127.0.0.1",
+    ]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # Chromium's sandbox refuses root
+    context = driver.chromium.launch_persistent_context(
+        profile, executable_path=CHROMIUM, headless=True, args=arguments
+    )
+    try:
+        yield context
+    finally:
+        context.close()

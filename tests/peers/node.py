@@ -1,0 +1,65 @@
+"""npm packages for peers written in JavaScript, and the processes that run them."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parents[1] / ".cache"
+
+
+@cache
+def modules() -> Path:
+    """A folder with the locked packages below `node_modules`; installed once and kept."""
+    lock = (HERE / "package-lock.json").read_bytes()
+    home = CACHE / f"peers-{hashlib.sha256(lock).hexdigest()[:12]}"
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as guard:  # test processes run side by side
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (home / "complete").exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, home / name)
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+            subprocess.run(command, cwd=home, check=True)
+            (home / "complete").touch()
+    return home
+
+
+@contextmanager
+def running(script: str, settings: dict[str, Any]) -> Iterator[None]:
+    """A script of this folder as a process that was told `settings` and said that it is ready."""
+    home = modules()
+    shutil.copy(HERE / script, home / script)
+    process = subprocess.Popen(
+        ["node", str(home / script)],
+        cwd=home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(settings).encode())
+        process.stdin.close()
+        for line in process.stdout:
+            if line.strip() == b"ready":
+                break
+        else:
+            raise RuntimeError(f"{script} did not start")
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
