@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from octelium.cli.formats import json_line, output_option
+from octelium.cli.inert import inert_lines
 from octelium.cli.lengths import Instant
 from octelium.cli.verb import verb
 
@@ -58,6 +59,7 @@ class StatusRange(click.ParamType[tuple[int, int]]):
     octeliumctl logs --service wiki --user alice --status 5xx -f
     octeliumctl logs --no-system --tail 20
     octeliumctl logs -o json | jq .entry.common.reason
+    octeliumctl logs --id 9f3k-x01z-24-0000-0a7c
     """
 )
 @click.option("--service", metavar="NAME", help="Requests to this Service.")
@@ -74,7 +76,7 @@ class StatusRange(click.ParamType[tuple[int, int]]):
 @click.option("--path", "path_prefix", metavar="PREFIX", help="Paths that begin so.")
 @click.option("--since", type=Instant(), help="Not before; such as 15m or 2026-01-31T12:00.")
 @click.option("--until", type=Instant(), help="Not after.")
-@click.option("--id", "entry_id", metavar="ID", help="One entry.")
+@click.option("--id", "entry_id", metavar="ID", help="One entry, explained.")
 @click.option(
     "--tail",
     "limit",
@@ -105,7 +107,8 @@ def logs(
 ) -> None:
     """Show the access log: who accessed what, and why it was allowed or refused.
 
-    Oldest first. With -o json each line is one entry in the official AccessLog form.
+    Oldest first. With -o json each line is one entry in the official AccessLog form. The id of a
+    refusal is in the response's X-Octelium-Request-Id.
     """
     from octelium.cli.loglines import JsonLines, TextLines
     from octelium.client.accesslog import everything, follow_entries, last_entries
@@ -141,6 +144,10 @@ def logs(
             return
     for text in lines.first(entries):
         invocation.terminal.show(text)
+    if entry_id is not None and output != "json":
+        for entry in entries:
+            if entry.explanation:
+                invocation.terminal.show("\n" + inert_lines(entry.explanation.rstrip("\n")))
     if follow:
         for entry in follow_entries(
             client.api.ext,

@@ -24,10 +24,14 @@ _PASSING = ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLE
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry in the official form, and why Octelium itself answered, if it did."""
+    """One entry in the official form, and why Octelium itself answered, if it did.
+
+    `explanation` is there if the entry was asked for by its id.
+    """
 
     log: Any
     error: str = ""
+    explanation: str = ""
 
     @property
     def id(self) -> str:
@@ -144,6 +148,6 @@ def _call(service: Authorized, request: ext.ListAccessLogRequest) -> Any:
 
 def _entries(reply: ext.ListAccessLogResponse) -> list[Entry]:
     return [
-        Entry(log, "" if detail is None else detail.error)
+        Entry(log) if detail is None else Entry(log, detail.error, detail.explanation)
         for log, detail in zip_longest(reply.items, reply.details)
     ]

@@ -26,6 +26,7 @@ from octelium.schema.kinds import KINDS
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.store.errors import InvalidArgument
 from octelium.store.metadata import reference
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
@@ -78,14 +79,21 @@ class Log:
     def __init__(self) -> None:
         self.asked: list[ext.ListAccessLogRequest] = []
         self.requests: dict[str, LoggedRequest] = {}
+        self.details = False
 
     def find(self, entry: str) -> LoggedRequest | None:
-        split_id(entry)
+        try:
+            split_id(entry)
+        except ValueError as error:
+            raise InvalidArgument(str(error)) from error
         return self.requests.get(entry)
 
     def query(self, request: ext.ListAccessLogRequest) -> ext.ListAccessLogResponse:
         self.asked.append(request)
-        return ext.ListAccessLogResponse(items=[core.AccessLog(kind="AccessLog")] * 3)
+        reply = ext.ListAccessLogResponse(items=[core.AccessLog(kind="AccessLog")] * 3)
+        if self.details:
+            reply.details.extend([ext.AccessLogDetail()] * 3)
+        return reply
 
     async def follow(
         self, request: ext.ListAccessLogRequest

@@ -31,13 +31,23 @@ async def test_the_log_is_queried(api: Harness) -> None:
     assert api.log.asked == [request]
 
 
+async def test_one_entry_comes_explained(api: Harness) -> None:
+    api.log.details = True
+    request = ext.ListAccessLogRequest(id="zzzz-zzzz-24-0000-0000")
+    reply = await api.ext("ListAccessLog", request)
+    assert [bool(detail.explanation) for detail in reply.details] == [True] * 3
+    assert reply.details[0].explanation.startswith("It cannot be explained: ")
+    reply = await api.ext("ListAccessLog", ext.ListAccessLogRequest())
+    assert [detail.explanation for detail in reply.details] == [""] * 3
+
+
 async def test_the_log_is_followed(api: Harness) -> None:
     metadata = (("x-octelium-session-uid", api.session.metadata.uid),)
     stream = method(api, "WatchAccessLog")(ext.ListAccessLogRequest(), metadata=metadata)
     assert [len(reply.items) async for reply in stream] == [3, 3, 3]
 
 
-@pytest.mark.parametrize("name", ["ListAccessLog", "WatchAccessLog", "Apply"])
+@pytest.mark.parametrize("name", ["ListAccessLog", "WatchAccessLog", "Apply", "Explain"])
 async def test_nobody_reads_or_writes_without_a_session(api: Harness, name: str) -> None:
     call = method(api, name)(ext.ListAccessLogRequest())
     with pytest.raises(grpc.aio.AioRpcError) as caught:

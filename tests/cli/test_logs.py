@@ -50,6 +50,14 @@ def test_the_log_as_json(logged: Runner) -> None:
     assert found == [log(1), log(2, user="bob", status="DENIED")]
 
 
+def test_one_entry_is_explained(logged: Runner) -> None:
+    out = logged.works("logs", "--id", "id-2")
+    assert out.endswith("Octelium refused it\n\nwhy id-2\n  a rule\n")
+    assert out.count("wiki.default") == 1
+    (line,) = logged.works("logs", "--id", "id-2", "-o", "json").splitlines()
+    assert from_json(core.AccessLog, json.loads(line)) == log(2, user="bob", status="DENIED")
+
+
 def test_every_filter_is_sent(cluster: StandIn, terminal: Runner) -> None:
     cluster.add(resource("Service", "wiki"))
     words = (

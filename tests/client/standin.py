@@ -131,6 +131,7 @@ class StandIn:
     objects: dict[tuple[str, str], Any] = field(default_factory=dict)
     log: list[tuple[core.AccessLog, str]] = field(default_factory=list)
     live: queue.Queue[core.AccessLog | RefusedError | None] = field(default_factory=queue.Queue)
+    insight: dict[str, Any] = field(default_factory=dict)
     generation: int = 0
     alive: bool = False
     port: int = 0
@@ -202,6 +203,10 @@ class StandIn:
         if service == "octelium.ext.v1.MainService":
             if self.foreign:
                 raise RefusedError("UNIMPLEMENTED", "unknown service")
+            if method in self.insight:
+                return self.insight[method]
+            if method in ("Explain", "ListAccess", "PreviewAccess"):
+                raise RefusedError("UNIMPLEMENTED", "unknown method")
             return self._apply(request) if method == "Apply" else self._list_log(request)
         if service == "octelium.api.main.user.v1.MainService":
             return self._user(method, request)
@@ -400,7 +405,12 @@ class StandIn:
         limit = request.limit or 100
         return ext.ListAccessLogResponse(
             items=[log for log, _ in entries[:limit]],
-            details=[ext.AccessLogDetail(error=error) for _, error in entries[:limit]],
+            details=[
+                ext.AccessLogDetail(error=error, explanation=f"why {log.metadata.id}\n  a rule\n")
+                if request.id
+                else ext.AccessLogDetail(error=error)
+                for log, error in entries[:limit]
+            ],
             has_more=len(entries) > limit,
         )
 

@@ -54,6 +54,15 @@ def test_the_last_entries_oldest_first(
     assert len(last_entries(service, ext.ListAccessLogRequest(), 100)) == 7
 
 
+def test_one_entry_comes_explained(cluster: StandIn, service: Authorized) -> None:
+    cluster.log = [(entry(1), ""), (entry(2), "")]
+    (found,) = last_entries(service, ext.ListAccessLogRequest(id="id-2"), 1)
+    assert (found.id, found.explanation) == ("id-2", "why id-2\n  a rule\n")
+    assert {each.explanation for each in last_entries(service, ext.ListAccessLogRequest(), 9)} == {
+        ""
+    }
+
+
 def test_following(cluster: StandIn, service: Authorized) -> None:
     cluster.log = [(entry(1), "")]
     request = ext.ListAccessLogRequest()

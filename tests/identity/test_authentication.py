@@ -602,3 +602,40 @@ async def test_unknown_sessions(cluster: Cluster) -> None:
     )
     with pytest.raises(UnauthenticatedError):
         await refresh(cluster, token)
+
+
+async def test_the_holder_of_an_access_token(cluster: Cluster) -> None:
+    credential = await cluster.add_credential()
+    issued = await cluster.authentication.with_authentication_token(
+        cluster.token(credential), downstream=CLI, operation="sign-in"
+    )
+    holder = cluster.authentication.holder_of_access_token
+    found = holder(issued.access_token)
+    assert found is not None
+    assert found.metadata.uid == issued.session.metadata.uid
+    assert holder(issued.refresh_token) is None
+    assert holder(issued.access_token[:-1] + "~") is None
+    assert holder("") is None
+    # A Session that may do nothing has a holder all the same.
+    locked = cluster.get(issued.session)
+    locked.status.is_locked = True
+    await cluster.change(locked)
+    assert holder(issued.access_token) is not None
+    renewed = cluster.get(issued.session)
+    renewed.status.authentication.token_id = str(uuid.uuid4())
+    await cluster.change(renewed)
+    assert holder(issued.access_token) is None
+
+
+async def test_no_session_no_holder(cluster: Cluster) -> None:
+    credential = await cluster.add_credential()
+    issued = await cluster.authentication.with_authentication_token(
+        cluster.token(credential), downstream=CLI, operation="sign-in"
+    )
+    holder = cluster.authentication.holder_of_access_token
+    over = cluster.get(issued.session)
+    over.spec.expires_at.FromSeconds(int(cluster.clock.now))
+    await cluster.change(over)
+    assert holder(issued.access_token) is None
+    await cluster.delete(issued.session)
+    assert holder(issued.access_token) is None
