@@ -102,7 +102,8 @@ class Comparison:
         return Can.EITHER
 
     def _report_kinds(self, left: Side, right: Side, *, unequal: bool, element_of: bool) -> None:
-        if isinstance(left[0], Const | ListNode):
+        literal = isinstance(left[0], Const | ListNode)
+        if not element_of and (literal or right[1].shape.meaning is not None):
             left, right = right, left
         node, shape, other = canonical(left[0]), left[1].shape, right[1].shape
         path = unparse(node)
@@ -115,7 +116,7 @@ class Comparison:
         else:
             sense = "always differs from" if unequal else "never equals"
             against = unparse(right[0])
-            remedy = conversion(path, shape, other) or conversion(against, other, shape)
+            remedy = conversion(path, shape, other)
             if shape.kind is Kind.LIST and not unequal:
                 remedy = f"write {against} in {path}"
             self._notes.report(f"`{path}` is {described(shape)} and {sense} {other.words}", remedy)

@@ -85,7 +85,8 @@ def _remedy(sign: str, side: tuple[Node, Shape], against: tuple[Node, Shape]) ->
     (node, shape), (_, wanted) = side, against
     if sign != "%" and wanted.kind is Kind.DOUBLE:
         if isinstance(node, Const) and type(node.value) is int:
-            return f"numbers of ctx are doubles: write {float(node.value)!r}"
+            number = repr(float(node.value))
+            return f"numbers of ctx are doubles: write {number}, and compare the result with those"
         if shape.kind is Kind.INT:
             return f"numbers of ctx are doubles: write double({unparse(node)})"
     text = unparse(node)

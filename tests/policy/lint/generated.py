@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -14,6 +13,7 @@ from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
 _WORDS: Final = ["", "a", "ann@example.com", "HUMAN", "GET", "/admin", "12", "2026-01-01T00:00:00Z"]
