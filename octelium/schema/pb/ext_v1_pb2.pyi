@@ -846,10 +846,12 @@ class Access(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
     DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     service: _builtins.str
     verdict: Global___AccessVerdict__.AccessVerdict.ValueType
     why: _builtins.str
+    session: _builtins.str
     @_builtins.property
     def depends_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -860,10 +862,11 @@ class Access(_message.Message):
         verdict: Global___AccessVerdict__.AccessVerdict.ValueType = ...,
         why: _builtins.str = ...,
         depends_on: _abc.Iterable[_builtins.str] | None = ...,
+        session: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["depends_on", b"depends_on", "service", b"service", "user", b"user", "verdict", b"verdict", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depends_on", b"depends_on", "service", b"service", "session", b"session", "user", b"user", "verdict", b"verdict", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
