@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from octelium.cli.failure import Failed
 from octelium.cli.formats import json_text, output_option, yaml_text
 from octelium.cli.modes import warn_unserved
+from octelium.cli.policy.preview import logged_option
 from octelium.cli.verb import verb
 from octelium.cli.words import KIND, each
 
@@ -61,11 +63,17 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     example="""
     octeliumctl apply --include-secret cluster/
     octeliumctl apply --dry-run service.yaml
+    octeliumctl apply --preview-access cluster/
     cat service.yaml | octeliumctl apply -
     """
 )
 @selection_options
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would change.")
+@click.option(
+    "--preview-access", is_flag=True, help="Show first who could do more or less, and ask."
+)
+@logged_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask after --preview-access.")
 @output_option("table", "json", "yaml", "name", default="table")
 def apply(
     invocation: Invocation,
@@ -77,6 +85,9 @@ def apply(
     include_secret: bool,
     strict: bool,
     dry_run: bool,
+    preview_access: bool,
+    logged: int,
+    yes: bool,
     output: str,
 ) -> None:
     """Make the Cluster be as files say: all of it, or, if anything is wrong, nothing.
@@ -88,17 +99,51 @@ def apply(
 
     Expressions that are likely wrong (`ctx.user.spec.emial`, a condition that can never be true)
     are warned of; --strict refuses them, and then nothing is done.
+
+    --preview-access shows, before anything is done, which Users could open which Services, and
+    which of the newest logged requests would be decided otherwise; then it asks whether to go on.
+    Where nobody can answer, --yes is needed. It does not ask if access stays as it is, nor with
+    --dry-run.
     """
     from octelium.cli.applying import carry_out, require_complete
 
     chosen, pruned = read_selection(
         invocation, (*paths, *files), include, exclude, prune=prune, secrets=include_secret
     )
+    if preview_access:
+        _preview(invocation, chosen, pruned, logged, output, asks=not (yes or dry_run))
     outcome = carry_out(invocation, chosen, pruned, dry_run=dry_run, strict=strict)
     show_operations(invocation, outcome.operations, output, dry_run=dry_run)
     if not outcome.foreign:
         warn_unserved(invocation, (document.message for document in chosen))
     require_complete(outcome)
+
+
+def _preview(
+    invocation: Invocation,
+    documents: Sequence[Document],
+    pruned: Sequence[str],
+    logged: int,
+    output: str,
+    *,
+    asks: bool,
+) -> None:
+    """Show what changes for whom, and ask. Raises Failed if that is not wanted."""
+    from octelium.cli.policy.preview import ask, can_ask, fetch_preview, preview_lines
+
+    if asks and not can_ask():
+        raise click.UsageError("Nobody can be asked here: add --yes to apply after the preview.")
+    response = fetch_preview(invocation, documents, pruned, logged)
+    terminal = invocation.terminal
+    if output == "table":
+        for line in preview_lines(response, terminal.style):
+            terminal.show(line)
+        terminal.show("")
+    else:
+        terminal.note("\n".join(preview_lines(response, lambda text, *_: text)))
+    if asks and not ask(response):
+        terminal.note("Nothing was applied.")
+        raise Failed
 
 
 def read_selection(

@@ -60,7 +60,7 @@ def carry_out(
         )
     except ApiError as error:
         if not is_foreign(error):
-            raise _placed(error, documents) from error
+            raise placed_error(error, documents) from error
     else:
         tell_all(invocation.terminal, done.warnings, documents)
         return Outcome(list(done.operations), complete=True)
@@ -121,7 +121,8 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _placed(error: ApiError, documents: Sequence[Document]) -> Exception:
+def placed_error(error: ApiError, documents: Sequence[Document]) -> Exception:
+    """A refusal of documents with their places; another error as it is."""
     errors = []
     for refused in refusals(error):
         if not refused.HasField("index") or refused.index >= len(documents):

@@ -12,6 +12,7 @@ from octelium.cli.apply import read_selection, selection_options
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.formats import yaml_text
 from octelium.cli.inert import inert
+from octelium.cli.policy.preview import fetch_preview, logged_option, preview_lines
 from octelium.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
     example="""
     octeliumctl diff cluster/
     octeliumctl diff --prune --include Service services.yaml
+    octeliumctl diff --access cluster/
     """
 )
 @selection_options
 @click.option("--context", "lines", type=click.IntRange(0), default=3, help="Lines around.")
+@click.option("--access", is_flag=True, help="Show too who could do more or less than before.")
+@logged_option
 def diff(
     invocation: Invocation,
     paths: tuple[str, ...],
@@ -40,12 +44,17 @@ def diff(
     include_secret: bool,
     strict: bool,
     lines: int,
+    access: bool,
+    logged: int,
 ) -> int:
     """Show what `apply` with the same arguments would change.
 
     Exit code 0: nothing; 1: there are differences; 3: something is wrong with the files, the
     connection or the permissions. Data of Secrets and Configs is never shown, only that it
     differs.
+
+    --access shows too which Users could open which Services, and which of the newest logged
+    requests would be decided otherwise, and by which rule.
     """
     from octelium.cli.applying import carry_out, changed
 
@@ -54,12 +63,19 @@ def diff(
             invocation, (*paths, *files), include, exclude, prune=prune, secrets=include_secret
         )
         outcome = carry_out(invocation, chosen, pruned, dry_run=True, strict=strict)
+        preview = fetch_preview(invocation, chosen, pruned, logged) if access else None
     except EXPECTED as error:
         report(error, invocation.terminal)
         raise Failed(exits.UNKNOWN) from error
     different = [operation for operation in outcome.operations if changed(operation)]
     for operation in different:
         _show(invocation.terminal, operation, lines)
+    if preview is not None:
+        terminal = invocation.terminal
+        if different:
+            terminal.show("")
+        for line in preview_lines(preview, terminal.style):
+            terminal.show(line)
     return exits.DIFFERENT if different else exits.OK
 
 

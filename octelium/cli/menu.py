@@ -77,10 +77,13 @@ POLICY = Group(
     "policy",
     "Explain, test and review what Policies decide.",
     {
+        "explain": Command("octelium.cli.policy.explain:explain", "Show why a request is decided."),
         "eval": Command("octelium.cli.policy.evaluate:evaluate", "Evaluate a CEL expression."),
         "test": Command("octelium.cli.policy.testing:test", "Run the tests of Policies."),
+        "who": Command("octelium.cli.policy.who:who", "Show which Users may open a Service."),
+        "what": Command("octelium.cli.policy.what:what", "Show which Services a User may open."),
     },
-    example="octeliumctl policy test cluster/",
+    example="octeliumctl policy explain --user alice --service wiki --path /admin",
 )
 """The commands of `octeliumctl policy`."""
 

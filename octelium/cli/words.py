@@ -47,6 +47,24 @@ class KindWord(click.ParamType[str]):
         return _items((name for name, kind in KINDS.items() if kind.declarable), incomplete)
 
 
+class ResourceName(click.ParamType[str]):
+    """The name of a resource of one kind; completes those that the Cluster knows."""
+
+    name = "name"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The names that begin as typed."""
+        return _items(_names(ctx, self.kind), incomplete)
+
+
 def each(
     ctx: click.Context,  # noqa: ARG001
     param: click.Parameter,  # noqa: ARG001

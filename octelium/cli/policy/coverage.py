@@ -65,8 +65,8 @@ def measure(
     uses: dict[Place, RuleUse] = {}
     if resources is not None:
         for document, message in resources:
-            where = f"{document.source}:{document.line}"
-            for place, name in _rules_of(message):
+            for place, name, path in _rules_of(message):
+                where = f"{document.source}:{document.line_of(path)}"
                 uses.setdefault(place, RuleUse(place, name, where))
     for result in results:
         if result.explanation is None:
@@ -109,15 +109,17 @@ def _explained(
         yield (place, rule.index), rule
 
 
-def _rules_of(message: Any) -> Iterator[tuple[Place, str]]:
+def _rules_of(message: Any) -> Iterator[tuple[Place, str, str]]:
+    """The rules of a resource: their places, names, and paths in it."""
     kind, name = message.kind, message.metadata.name
     if kind == "Policy":
         for index, rule in enumerate(message.spec.rules):
-            yield (f"Policy {name}", index), rule.name
+            yield (f"Policy {name}", index), rule.name, f"spec.rules[{index}]"
         return
     if "authorization" not in message.spec.DESCRIPTOR.fields_by_name:
         return
     for position, policy in enumerate(message.spec.authorization.inline_policies):
+        title = f"inline policy {policy.name or position} of {kind} {name}"
+        path = f"spec.authorization.inlinePolicies[{position}].spec"
         for index, rule in enumerate(policy.spec.rules):
-            title = f"inline policy {policy.name or position} of {kind} {name}"
-            yield (title, index), rule.name
+            yield (title, index), rule.name, f"{path}.rules[{index}]"

@@ -146,7 +146,7 @@ def _placed(document: Document, fault: Invalid) -> DocumentError:
     return DocumentError(
         document.source,
         document.index,
-        document.line,
+        document.line_of(fault.path),
         f"{place}: {fault.path}" if fault.path else place,
         fault.problem,
         fault.remedy,

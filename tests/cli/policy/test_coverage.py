@@ -39,11 +39,11 @@ def resources() -> list[tuple[Any, Any]]:
 def test_rules_of_the_files() -> None:
     coverage = measure([], resources())
     assert [(rule.title, rule.where) for rule in coverage.rules] == [
-        ("Policy ops, rule 0 (reads)", "p.yaml:1"),
-        ("Policy ops, rule 1", "p.yaml:1"),
-        ("Policy ops, rule 2 (never)", "p.yaml:1"),
-        ("inline policy 0 of Credential key, rule 0", "p.yaml:9"),
-        ("inline policy second of Credential key, rule 0", "p.yaml:9"),
+        ("Policy ops, rule 0 (reads)", "p.yaml:5"),
+        ("Policy ops, rule 1", "p.yaml:6"),
+        ("Policy ops, rule 2 (never)", "p.yaml:7"),
+        ("inline policy 0 of Credential key, rule 0", "p.yaml:15"),
+        ("inline policy second of Credential key, rule 0", "p.yaml:16"),
     ]
     assert coverage.never_tried == list(coverage.rules)
     assert coverage.percent == 0

@@ -118,9 +118,9 @@ def test_everything_the_api_would_refuse_is_refused() -> None:
         """
     )
     assert [(error.line, error.path) for error in errors] == [
-        (1, "Policy one: spec.rules[0].condition.match"),
-        (9, "Policy X: metadata.name"),
-        (5, "Policy none.two: metadata.name"),
+        (3, "Policy one: spec.rules[0].condition.match"),
+        (10, "Policy X: metadata.name"),
+        (6, "Policy none.two: metadata.name"),
     ]
     [error] = errors_of("kind: User\nmetadata: {name: ann}\nspec: {type: HUMAN, groups: [none]}")
     assert error.path == "User ann: spec.groups[0]"

@@ -1,0 +1,103 @@
+"""Which Users may open which Services, as tables and as plain data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from octelium.cli.formats import json_text, output_option, yaml_text
+from octelium.cli.inert import inert
+from octelium.cli.words import each
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from octelium.cli.terminal import Terminal
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+VERDICTS: Final = ("allowed", "refused", "depends")
+_COLOURS: Final = {"allowed": "green", "refused": "red", "depends": "yellow"}
+
+
+def listing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `who` and `what`."""
+    verdict = click.option(
+        "--verdict",
+        "verdicts",
+        metavar="|".join(VERDICTS),
+        multiple=True,
+        callback=_verdicts,
+        help="Only these; repeatable.",
+    )
+    return verdict(output_option("table", "json", "yaml", "name", default="table")(function))
+
+
+def verdict_of(access: ext.Access) -> str:
+    """One of `VERDICTS`, or `unknown`."""
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+    name = ext.AccessVerdict__.AccessVerdict.Name(access.verdict).lower()
+    return name if name in VERDICTS else "unknown"
+
+
+def show_accesses(
+    terminal: Terminal,
+    accesses: Iterable[ext.Access],
+    subject: str,
+    verdicts: Sequence[str],
+    output: str,
+) -> None:
+    """Write what `who` (`subject` is `user`) or `what` (`service`) found."""
+    kept = [access for access in accesses if not verdicts or verdict_of(access) in verdicts]
+    if output in ("json", "yaml"):
+        form = [plain_access(access) for access in kept]
+        terminal.show(json_text(form) if output == "json" else yaml_text(form))
+    elif output == "name":
+        for access in kept:
+            terminal.show(f"{subject}/{inert(getattr(access, subject))}")
+    elif kept:
+        _show_table(terminal, kept, subject)
+
+
+def plain_access(access: ext.Access) -> dict[str, Any]:
+    """One pair as plain data."""
+    return {
+        "user": access.user,
+        "service": access.service,
+        "verdict": verdict_of(access),
+        "why": access.why,
+        **({"dependsOn": list(access.depends_on)} if access.depends_on else {}),
+    }
+
+
+def styled_verdict(terminal: Terminal, word: str) -> str:
+    """A verdict in its colour."""
+    return terminal.style(word, _COLOURS[word]) if word in _COLOURS else word
+
+
+def _show_table(terminal: Terminal, accesses: Sequence[ext.Access], subject: str) -> None:
+    from octelium.cli.table import line, width
+
+    names = [inert(getattr(access, subject)) for access in accesses]
+    widths = [max(len(subject), *map(width, names)), max(map(len, VERDICTS))]
+    head = line([subject.upper(), "VERDICT"], widths)
+    terminal.show(terminal.style(f"{head:{sum(widths) + 2}}  WHY", "bold"))
+    for name, access in zip(names, accesses, strict=True):
+        word = verdict_of(access)
+        before = line([name, word], widths)
+        gap = " " * (sum(widths) + 4 - width(before))
+        shown = before.removesuffix(word) + styled_verdict(terminal, word)
+        terminal.show(f"{shown}{gap}{inert(access.why) or '-'}")
+        for text in access.depends_on:
+            terminal.show(terminal.style(f"{'':{widths[0]}}  if {inert(text)}", "dim"))
+
+
+def _verdicts(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    words = tuple(word.lower() for word in each(ctx, parameter, values))
+    for word in words:
+        if word not in VERDICTS:
+            raise click.BadParameter(f"{word!r} is none of {', '.join(VERDICTS)}")
+    return words

@@ -1,0 +1,36 @@
+"""`octeliumctl policy what`: which Services a User may open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli.policy.accesses import listing_options, show_accesses
+from octelium.cli.verb import verb
+from octelium.cli.words import ResourceName
+
+if TYPE_CHECKING:
+    from octelium.cli.invocation import Invocation
+
+
+@verb(
+    example="""
+    octeliumctl policy what ann
+    octeliumctl policy what robot --verdict allowed -o json
+    """
+)
+@click.argument("user", type=ResourceName("user"))
+@listing_options
+def what(invocation: Invocation, user: str, verdicts: tuple[str, ...], output: str) -> None:
+    """Show which Services a User may open, by which rule.
+
+    allowed: with every request of a new Session; refused: with none; depends: on the request or
+    the Session, and the lines below say on what.
+    """
+    from octelium.client.insight import list_access
+
+    response = list_access(invocation.client.api.ext, user=user)
+    show_accesses(invocation.terminal, response.items, "service", verdicts, output)
+    for note in response.notes:
+        invocation.terminal.note(note)

@@ -1,0 +1,37 @@
+"""`octeliumctl policy who`: which Users may open a Service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from octelium.cli.policy.accesses import listing_options, show_accesses
+from octelium.cli.verb import verb
+from octelium.cli.words import ResourceName
+
+if TYPE_CHECKING:
+    from octelium.cli.invocation import Invocation
+
+
+@verb(
+    example="""
+    octeliumctl policy who wiki
+    octeliumctl policy who api.prod --verdict allowed,depends -o name
+    """
+)
+@click.argument("service", type=ResourceName("service"))
+@listing_options
+def who(invocation: Invocation, service: str, verdicts: tuple[str, ...], output: str) -> None:
+    """Show which Users may open a Service, by which rule.
+
+    allowed: every request of a new Session of the User; refused: none; depends: on the request or
+    the Session, and the lines below say on what.
+    """
+    from octelium.client.insight import list_access
+    from octelium.schema.names import full_service_name
+
+    response = list_access(invocation.client.api.ext, target=full_service_name(service))
+    show_accesses(invocation.terminal, response.items, "user", verdicts, output)
+    for note in response.notes:
+        invocation.terminal.note(note)

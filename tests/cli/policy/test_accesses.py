@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from octelium.cli.policy.accesses import VERDICTS, show_accesses, verdict_of
+from octelium.cli.terminal import Terminal
+from octelium.schema.pb import ext_v1_pb2 as ext
+
+if TYPE_CHECKING:
+    import pytest
+
+A = ext.AccessVerdict__
+ACCESSES = [
+    ext.Access(user="ann", service="wiki.default", verdict=A.ALLOWED, why="Policy ops, rule 0"),
+    ext.Access(
+        user="bob",
+        service="wiki.default",
+        verdict=A.DEPENDS,
+        why="Policy ops, rule 1",
+        depends_on=['ctx.request.http.method == "GET"', "x\x1b[31m"],
+    ),
+    ext.Access(user="a-long-name", service="db.default", verdict=A.REFUSED),
+]
+
+
+def shown(
+    capsys: pytest.CaptureFixture[str], output: str = "table", *verdicts: str, subject: str = "user"
+) -> str:
+    show_accesses(Terminal({}), ACCESSES, subject, verdicts, output)
+    return capsys.readouterr().out
+
+
+def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys) == (
+        "USER         VERDICT  WHY\n"
+        "ann          allowed  Policy ops, rule 0\n"
+        "bob          depends  Policy ops, rule 1\n"
+        '             if ctx.request.http.method == "GET"\n'
+        "             if x\\x1b[31m\n"
+        "a-long-name  refused  -\n"
+    )
+    assert shown(capsys, subject="service").startswith("SERVICE       VERDICT  WHY\nwiki.default  ")
+
+
+def test_some_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "name", "allowed") == "user/ann\n"
+    assert shown(capsys, "name", "allowed", "refused") == "user/ann\nuser/a-long-name\n"
+    assert shown(capsys, "table", "unknown") == ""
+
+
+def test_forms_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(shown(capsys, "json", "depends")) == [
+        {
+            "user": "bob",
+            "service": "wiki.default",
+            "verdict": "depends",
+            "why": "Policy ops, rule 1",
+            "dependsOn": ['ctx.request.http.method == "GET"', "x\x1b[31m"],
+        }
+    ]
+    assert json.loads(shown(capsys, "json", "unknown")) == []
+    assert shown(capsys, "yaml", "refused").startswith("- user: a-long-name\n")
+
+
+def test_every_verdict_has_a_word() -> None:
+    words = {verdict_of(ext.Access(verdict=value)) for value in A.AccessVerdict.values()}
+    assert words == {*VERDICTS, "unknown"}
