@@ -54,8 +54,9 @@ def show_accesses(
         form = [plain_access(access) for access in kept]
         terminal.show(json_text(form) if output == "json" else yaml_text(form))
     elif output == "name":
-        for access in kept:
-            terminal.show(f"{subject}/{inert(getattr(access, subject))}")
+        # A User may stand there with several Sessions.
+        for name in dict.fromkeys(getattr(access, subject) for access in kept):
+            terminal.show(f"{subject}/{inert(name)}")
     elif kept:
         _show_table(terminal, kept, subject)
 
@@ -64,11 +65,23 @@ def plain_access(access: ext.Access) -> dict[str, Any]:
     """One pair as plain data."""
     return {
         "user": access.user,
+        **({"session": access.session} if access.session else {}),
         "service": access.service,
         "verdict": verdict_of(access),
         "why": access.why,
         **({"dependsOn": list(access.depends_on)} if access.depends_on else {}),
     }
+
+
+def subject_of(access: ext.Access, subject: str) -> str:
+    """The User's or the Service's name, and which existing Session it is about, if any."""
+    name = inert(getattr(access, subject))
+    return f"{name} (Session {inert(access.session)})" if access.session else name
+
+
+def conditions(word: str, texts: Sequence[str]) -> list[str]:
+    """What must be true of a request, all together, one condition a line."""
+    return [f"{'and' if index else word} {inert(text)}" for index, text in enumerate(texts)]
 
 
 def styled_verdict(terminal: Terminal, word: str) -> str:
@@ -79,7 +92,7 @@ def styled_verdict(terminal: Terminal, word: str) -> str:
 def _show_table(terminal: Terminal, accesses: Sequence[ext.Access], subject: str) -> None:
     from octelium.cli.table import line, width
 
-    names = [inert(getattr(access, subject)) for access in accesses]
+    names = [subject_of(access, subject) for access in accesses]
     widths = [max(len(subject), *map(width, names)), max(map(len, VERDICTS))]
     head = line([subject.upper(), "VERDICT"], widths)
     terminal.show(terminal.style(f"{head:{sum(widths) + 2}}  WHY", "bold"))
@@ -89,8 +102,8 @@ def _show_table(terminal: Terminal, accesses: Sequence[ext.Access], subject: str
         gap = " " * (sum(widths) + 4 - width(before))
         shown = before.removesuffix(word) + styled_verdict(terminal, word)
         terminal.show(f"{shown}{gap}{inert(access.why) or '-'}")
-        for text in access.depends_on:
-            terminal.show(terminal.style(f"{'':{widths[0]}}  if {inert(text)}", "dim"))
+        for text in conditions("if", access.depends_on):
+            terminal.show(terminal.style(f"{'':{widths[0]}}  {text}", "dim"))
 
 
 def _verdicts(

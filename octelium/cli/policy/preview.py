@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from octelium.cli.inert import inert
-from octelium.cli.policy.accesses import verdict_of
+from octelium.cli.policy.accesses import conditions, subject_of, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,8 +84,8 @@ def preview_lines(response: ext.PreviewAccessResponse, style: Callable[..., str]
         lines += ["", style(title, "bold"), *_logged(response.logged, style)]
     if response.undecided:
         lines.append(
-            f"{response.undecided} logged requests cannot be decided again: that takes more than "
-            "the log holds"
+            f"{response.undecided} logged requests may be decided otherwise, by what the log does "
+            "not hold"
         )
     return [*lines, *map(inert, response.notes)]
 
@@ -97,7 +97,16 @@ def _pairs(changes: Sequence[ext.AccessChange], style: Callable[..., str]) -> li
         after = verdict_of(change.after) if change.HasField("after") else "none"
         either = change.after if change.HasField("after") else change.before
         mark = _mark(before, after)
-        rows.append((mark, either.user, either.service, f"{before} → {after}", either.why, change))
+        rows.append(
+            (
+                mark,
+                subject_of(either, "user"),
+                either.service,
+                f"{before} → {after}",
+                either.why,
+                change,
+            )
+        )
     if not rows:
         return ["  none"]
     widths = [max(len(inert(str(row[column]))) for row in rows) for column in (1, 2, 3)]
@@ -108,13 +117,12 @@ def _pairs(changes: Sequence[ext.AccessChange], style: Callable[..., str]) -> li
             for text, size in zip((user, service, verdicts), widths, strict=True)
         ]
         lines.append(style(f"{mark} {'  '.join(cells)}", _MARKS[mark]) + f"  {inert(why)}".rstrip())
-        lines += _conditions("before: if", change.before.depends_on, style)
-        lines += _conditions("after: if", change.after.depends_on, style)
+        lines += [
+            style(f"    {text}", "dim")
+            for access, word in ((change.before, "before, if"), (change.after, "after, if"))
+            for text in conditions(word, access.depends_on)
+        ]
     return lines
-
-
-def _conditions(title: str, texts: Sequence[str], style: Callable[..., str]) -> list[str]:
-    return [style(f"    {title} {inert(text)}", "dim") for text in texts]
 
 
 def _logged(changes: Sequence[ext.LoggedChange], style: Callable[..., str]) -> list[str]:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 def what(invocation: Invocation, user: str, verdicts: tuple[str, ...], output: str) -> None:
     """Show which Services a User may open, by which rule.
 
-    allowed: with every request of a new Session; refused: with none; depends: on the request or
-    the Session, and the lines below say on what.
+    allowed: with every request; refused: with none; depends: with requests of which all is true
+    that the lines below say (a negation holds too where there is nothing to compare). It is about
+    new Sessions, and about those existing ones that have policies of their own.
     """
     from octelium.client.insight import list_access
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 def who(invocation: Invocation, service: str, verdicts: tuple[str, ...], output: str) -> None:
     """Show which Users may open a Service, by which rule.
 
-    allowed: every request of a new Session of the User; refused: none; depends: on the request or
-    the Session, and the lines below say on what.
+    allowed: with every request; refused: with none; depends: with requests of which all is true
+    that the lines below say (a negation holds too where there is nothing to compare). It is about
+    new Sessions, and about those existing ones that have policies of their own.
     """
     from octelium.client.insight import list_access
     from octelium.schema.names import full_service_name

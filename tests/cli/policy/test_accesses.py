@@ -3,7 +3,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from octelium.cli.policy.accesses import VERDICTS, show_accesses, verdict_of
+from octelium.cli.policy.accesses import (
+    VERDICTS,
+    plain_access,
+    show_accesses,
+    subject_of,
+    verdict_of,
+)
 from octelium.cli.terminal import Terminal
 from octelium.schema.pb import ext_v1_pb2 as ext
 
@@ -37,7 +43,7 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "ann          allowed  Policy ops, rule 0\n"
         "bob          depends  Policy ops, rule 1\n"
         '             if ctx.request.http.method == "GET"\n'
-        "             if x\\x1b[31m\n"
+        "             and x\\x1b[31m\n"
         "a-long-name  refused  -\n"
     )
     assert shown(capsys, subject="service").startswith("SERVICE       VERDICT  WHY\nwiki.default  ")
@@ -66,3 +72,15 @@ def test_forms_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_verdict_has_a_word() -> None:
     words = {verdict_of(ext.Access(verdict=value)) for value in A.AccessVerdict.values()}
     assert words == {*VERDICTS, "unknown"}
+
+
+def test_existing_sessions() -> None:
+    access = ext.Access(user="ann", session="ann-1", service="wiki.default")
+    assert subject_of(access, "user") == "ann (Session ann-1)"
+    assert plain_access(access)["session"] == "ann-1"
+
+
+def test_a_user_with_several_sessions_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    again = ext.Access(user="ann", session="ann-1", service="wiki.default")
+    show_accesses(Terminal({}), [ACCESSES[0], again], "user", (), "name")
+    assert capsys.readouterr().out == "user/ann\n"

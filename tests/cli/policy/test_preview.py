@@ -64,14 +64,14 @@ def test_what_changes() -> None:
         "+ ann     wiki.default  refused → allowed  Policy ops, rule 0",
         "- robert  wiki.default  allowed → none     Policy old, rule 0",
         "~ zoe     wiki.default  depends → depends  w\\x1b",
-        "    before: if ctx.a",
-        "    after: if ctx.b",
-        "    after: if ctx.c",
+        "    before, if ctx.a",
+        "    after, if ctx.b",
+        "    and ctx.c",
         "",
         "Logged requests decided otherwise (13 of 1000)",
         "+ ann  wiki.default  GET /x (12 times)  would be allowed: Policy ops, rule 0",
         "- anonymous  db.default  a stream  would be refused: no rule",
-        "5 logged requests cannot be decided again: that takes more than the log holds",
+        "5 logged requests may be decided otherwise, by what the log does not hold",
         "It is a guess.",
     ]
     assert changes_access(CHANGES)
