@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from octelium.apiserver.apply import warnings
 from octelium.apiserver.apply.steps import Step
 from octelium.apiserver.apply.warnings import MOST, Warnings, find_warnings, names_policies
 from octelium.apiserver.core.rules import all_rules
@@ -111,7 +110,7 @@ async def test_other_calls_get_their_turn(api: Harness, monkeypatch: pytest.Monk
     async def pause(seconds: float) -> None:
         paused.append(seconds)
 
-    monkeypatch.setattr(warnings.asyncio, "sleep", pause)
+    monkeypatch.setattr("octelium.apiserver.apply.warnings.asyncio.sleep", pause)
     step = Step(RULES["Policy"], "staff", 0, TYPO, new=TYPO)
     found = await find_warnings(api.resources, [step] * 120, named=False)
     assert len(list(found.sent())) == 120
