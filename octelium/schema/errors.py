@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 Step = str | int
 
-_STEP = re.compile(r'\[(\d+)\]|\["(.*?)"\]|\.?([^.\[]+)')
+_STEP = re.compile(r'\[(\d+)\]|\["(.*?)"\]|\.?([^.\[]+)', re.DOTALL)
 
 
 def render_path(steps: tuple[Step, ...]) -> str:

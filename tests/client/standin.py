@@ -128,6 +128,7 @@ class StandIn:
     clock: Callable[[], float] = lambda: NOW
     calls: list[Call] = field(default_factory=list)
     failures: dict[str, list[RefusedError]] = field(default_factory=dict)
+    trailers: dict[str, dict[str, bytes]] = field(default_factory=dict)
     objects: dict[tuple[str, str], Any] = field(default_factory=dict)
     log: list[tuple[core.AccessLog, str]] = field(default_factory=list)
     live: queue.Queue[core.AccessLog | RefusedError | None] = field(default_factory=queue.Queue)
@@ -452,6 +453,7 @@ class _Handler(grpc.GenericRpcHandler):
                 reply = self._server.answer(service, method, request, metadata)
             except RefusedError as refused:
                 _refuse(context, refused)
+            context.set_trailing_metadata(tuple(self._server.trailers.get(method, {}).items()))
             return bytes(reply.SerializeToString())
 
         def stream(data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:

@@ -46,6 +46,16 @@ def test_every_declarable_kind_fits_into_a_request() -> None:
             assert getattr(wrapped, str(wrapped.WhichOneof("resource"))) == message
 
 
+def test_what_a_request_asks_for(cluster: StandIn, api: Api) -> None:
+    apply(api.ext, [resource("Group", "ops")], strict=True, dry_run=True)
+    apply(api.ext, [], prune_kinds=["User"])
+    asked = [call.request for call in cluster.calls]
+    assert [(one.strict, one.dry_run, one.prune) for one in asked] == [
+        (True, True, False),
+        (False, False, True),
+    ]
+
+
 def test_one_call_for_all(cluster: StandIn, api: Api) -> None:
     messages = [resource("Group", "ops"), resource("User", "ann", spec={"groups": ["ops"]})]
     planned = apply(api.ext, messages, dry_run=True).operations

@@ -8,11 +8,12 @@ from octelium.client import resources as module
 from octelium.client.api import Api, FixedToken
 from octelium.client.channel import open_channel
 from octelium.client.errors import ApiError
-from octelium.client.resources import Page, Resources
+from octelium.client.resources import STRICT, WARNINGS_TRAILER, Page, Resources
 from octelium.client.settings import Target
 from octelium.schema.errors import Invalid
 from octelium.schema.kinds import KINDS
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.client.standin import DOMAIN, RefusedError, StandIn
 
@@ -45,6 +46,20 @@ def test_create_get_update_delete(resources: Resources) -> None:
     resources.delete(USER, made.metadata.uid)
     with pytest.raises(ApiError, match="does not exist"):
         resources.get(USER, "bob")
+
+
+def test_writes_tell_what_may_be_wrong(cluster: StandIn, resources: Resources) -> None:
+    warnings = [ext.ApplyError(path="spec.x", problem="is odd"), ext.ApplyError(problem="more")]
+    content = ext.ApplyErrors(errors=warnings).SerializeToString()
+    cluster.trailers["CreateUser"] = {WARNINGS_TRAILER: content}
+    told: list[ext.ApplyError] = []
+    made = resources.create(USER, named("bob"), warned=told.append)
+    assert told == warnings
+    resources.update(USER, made, warned=told.append, strict=True)
+    assert told == warnings
+    assert [call.metadata.get(STRICT) for call in cluster.calls] == [None, "true"]
+    cluster.objects.clear()
+    resources.create(USER, named("bob"))
 
 
 def test_names_of_services_are_completed(cluster: StandIn, resources: Resources) -> None:

@@ -100,6 +100,16 @@ def test_binary_trailers_come_with_the_error(cluster: StandIn, stub: Stub) -> No
     assert caught.value.trailers["why-bin"] == b"\x00\xff"
 
 
+def test_binary_trailers_come_with_the_reply(cluster: StandIn, stub: Stub) -> None:
+    cluster.trailers["GetUser"] = {"x-told-bin": b"\x00\xff"}
+    cluster.add(core.User(metadata=meta.Metadata(name="ann")))
+    cluster.check_tokens = False
+    trailers: dict[str, bytes] = {}
+    stub.call("GetUser", meta.GetOptions(name="ann"), trailers=trailers)
+    assert trailers == {"x-told-bin": b"\x00\xff"}
+    assert stub.call("GetUser", meta.GetOptions(name="ann")).metadata.name == "ann"
+
+
 def test_no_answer_in_time(
     cluster: StandIn, stub: Stub, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

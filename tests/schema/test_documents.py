@@ -53,6 +53,19 @@ def test_resources_come_in_their_order_with_their_places() -> None:
     assert service.spec.config.upstream.url == "http://h"
 
 
+def test_lines_of_parts() -> None:
+    text = (
+        "---\nkind: Policy\nmetadata:\n  name: a\nspec:\n  rules:\n    - effect: ALLOW\n"
+        "      condition:\n        match: 'true'\n"
+    )
+    [document] = parse_documents(text, "a.yaml")
+    assert document.line_of("spec.rules[0].condition.match") == 9
+    assert document.line_of("spec.rules[0].effect") == 7
+    assert document.line_of("spec.rules[3].condition") == 6
+    assert document.line_of("") == document.line == 2
+    assert Document(document.kind, document.message, "b", 1, 7).line_of("spec") == 7
+
+
 def test_json_is_yaml() -> None:
     [document] = parse('{"kind": "User",\n\t"metadata": {"name": "a\\u0062"}}')
     assert document.message.metadata.name == "ab"

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from octelium.schema.errors import (
     DocumentError,
     Invalid,
     InvalidDocuments,
     Step,
+    path_steps,
     render_path,
     sentence,
     under,
@@ -27,6 +30,15 @@ from octelium.schema.errors import (
 )
 def test_paths(steps: tuple[Step, ...], rendered: str) -> None:
     assert render_path(steps) == rendered
+    assert path_steps(rendered) == steps
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters='"[]'), max_size=8)
+
+
+@given(st.lists(NAMES | st.integers(0, 99)).map(tuple))
+def test_paths_and_back(steps: tuple[Step, ...]) -> None:
+    assert path_steps(render_path(steps)) == steps
 
 
 def test_a_part_of_a_path() -> None:
