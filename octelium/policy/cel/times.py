@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from octelium.policy.cel.errors import CelError
-from octelium.policy.cel.values import SECOND, Duration, Timestamp
+from octelium.policy.cel.values import SECOND, Duration, Frame, Timestamp, charge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
+
+_NO_ZONE: Final = "there is no time zone of this name"
+_LONGEST_NAME: Final = 64
+"""Characters; the longest of the IANA names has 32."""
+_KEPT_ZONES: Final = 1024
+_LOOK_UP: Final = 2500
+"""Steps of the first look at a zone: it may take 200 µs."""
+_ZONES: Final[dict[str, tzinfo]] = {}
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN: Final = -62135596800 * SECOND
@@ -129,13 +136,27 @@ def format_duration(value: Duration) -> str:
     return f"{'-' if value.ns < 0 else ''}{seconds}{fraction}s"
 
 
-@lru_cache(maxsize=256)
-def zone(name: str) -> tzinfo:
+def zone(frame: Frame, name: str) -> tzinfo:
     """A time zone by its IANA name or its offset from UTC, such as `Europe/Berlin` or `+02:00`.
+
+    The first look at a zone reads a file, and is charged for it.
 
     Raises:
         CelError: there is no such zone.
+        BudgetError: nothing is left of the budget.
     """
+    if len(name) > _LONGEST_NAME:
+        raise CelError(_NO_ZONE)
+    found = _ZONES.get(name)
+    if found is None:
+        charge(frame, _LOOK_UP)
+        if len(_ZONES) >= _KEPT_ZONES:
+            _ZONES.clear()
+        found = _ZONES[name] = _load(name)
+    return found
+
+
+def _load(name: str) -> tzinfo:
     if match := _OFFSET.fullmatch(name):
         minutes = int(match[2]) * 60 + int(match[3])
         if minutes >= 24 * 60 or int(match[3]) > 59:
@@ -144,20 +165,21 @@ def zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise CelError("there is no time zone of this name") from None
+        raise CelError(_NO_ZONE) from None
 
 
-def local(value: Timestamp, zone_name: str | None = None) -> datetime:
+def local(frame: Frame, value: Timestamp, zone_name: str | None = None) -> datetime:
     """Calendar date and clock time of `value`, in UTC or a named zone.
 
     Raises:
         CelError: the zone is unknown or the year leaves 1 to 9999 there.
     """
+    charge(frame, 8)
     moment = _EPOCH + timedelta(seconds=value.ns // SECOND)
     if zone_name is None:
         return moment
     try:
-        return moment.astimezone(zone(zone_name))
+        return moment.astimezone(zone(frame, zone_name))
     except (OverflowError, ValueError):
         raise CelError("timestamp out of range in this time zone") from None
 

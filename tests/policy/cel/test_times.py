@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.policy.cel.errors import CelError
+from octelium.policy.cel import times
+from octelium.policy.cel.errors import BudgetError, CelError
 from octelium.policy.cel.times import (
     duration,
     format_duration,
@@ -17,7 +19,7 @@ from octelium.policy.cel.times import (
     timestamp,
     zone,
 )
-from octelium.policy.cel.values import SECOND, Duration, Timestamp
+from octelium.policy.cel.values import BUDGET, SECOND, Duration, Frame, Timestamp
 
 FIRST = -62135596800 * SECOND
 LAST = 253402300800 * SECOND - 1
@@ -109,23 +111,49 @@ def test_ranges() -> None:
         duration(2**63)
 
 
+def frame(steps: int = 100_000) -> Frame:
+    return [None, None, steps, None]
+
+
 def test_zones() -> None:
     at = parse_timestamp("2026-07-01T22:30:00Z")
-    assert local(at).hour == 22
-    assert local(at, "Europe/Berlin").day == 2
-    assert local(at, "+05:45").hour == 4
-    assert local(at, "-01:30").hour == 21
-    assert zone("02:00").utcoffset(None) == dt.timedelta(hours=2)
+    assert local(frame(), at).hour == 22
+    assert local(frame(), at, "Europe/Berlin").day == 2
+    assert local(frame(), at, "+05:45").hour == 4
+    assert local(frame(), at, "-01:30").hour == 21
+    assert zone(frame(), "02:00").utcoffset(None) == dt.timedelta(hours=2)
 
 
 @pytest.mark.parametrize(
-    "name", ["Nowhere/Land", "", "../../etc/passwd", "Europe", "+25:00", "+01:99", "a\x00b"]
+    "name",
+    ["Nowhere/Land", "", "../../etc/passwd", "Europe", "+25:00", "+01:99", "a\x00b", "ü", "a" * 65],
 )
 def test_what_no_zone_is(name: str) -> None:
-    with pytest.raises(CelError):
-        zone(name)
+    with pytest.raises(CelError, match="zone|offset"):
+        zone(frame(), name)
+
+
+def test_looking_for_zones_uses_the_budget_up() -> None:
+    spent = frame()
+    with pytest.raises(BudgetError):
+        for number in range(1000):
+            with contextlib.suppress(CelError):
+                zone(spent, f"Nowhere/{number}")
+    with pytest.raises(CelError, match="no time zone"):
+        zone(frame(0), "x" * 1_000_000)
+
+
+def test_a_zone_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "_ZONES", {})
+    monkeypatch.setattr(times, "_KEPT_ZONES", 2)
+    first = frame()
+    assert zone(first, "Asia/Tokyo") is zone(frame(0), "Asia/Tokyo")
+    assert first[BUDGET] == 100_000 - times._LOOK_UP
+    for name in ("+01:00", "+02:00", "+03:00"):
+        zone(frame(), name)
+        assert len(times._ZONES) <= 2
 
 
 def test_a_zone_may_lead_out_of_the_calendar() -> None:
     with pytest.raises(CelError, match="out of range"):
-        local(Timestamp(LAST), "+23:00")
+        local(frame(), Timestamp(LAST), "+23:00")

@@ -248,11 +248,11 @@ def is_weekday(frame: Frame, value: Any, zone: Any = "UTC") -> bool:
     return not is_weekend(frame, value, zone)
 
 
-def is_weekend(_frame: Frame, value: Any, zone: Any = "UTC") -> bool:
+def is_weekend(frame: Frame, value: Any, zone: Any = "UTC") -> bool:
     """Whether it is Saturday or Sunday at that instant, in UTC or the given zone."""
     if type(value) is not Timestamp or type(zone) is not str:
         raise no_overload("time.isWeekend", value, zone)
-    return _is_weekend(times.local(value, zone))
+    return _is_weekend(times.local(frame, value, zone))
 
 
 # --- lists and texts

@@ -308,22 +308,22 @@ def _accessor(name: str) -> Callable[..., int]:
     part = times.CALENDAR.get(name)
     unit = times.CLOCK.get(name)
 
-    def access(_frame: Frame, value: Any, zone: Any = None) -> int:
+    def access(frame: Frame, value: Any, zone: Any = None) -> int:
         if type(value) is Duration and unit and zone is None:
             whole = abs(value.ns) // unit
             return -whole if value.ns < 0 else whole
         if type(value) is not Timestamp or not (zone is None or type(zone) is str) or not part:
             raise no_overload(name, value, *(() if zone is None else (zone,)))
-        return part(times.local(value, zone))
+        return part(times.local(frame, value, zone))
 
     return access
 
 
-def get_milliseconds(_frame: Frame, value: Any, zone: Any = None) -> int:
+def get_milliseconds(frame: Frame, value: Any, zone: Any = None) -> int:
     """Milliseconds of a timestamp's or a duration's second."""
     if type(value) is Timestamp and (zone is None or type(zone) is str):
         if zone is not None:
-            times.zone(zone)
+            times.zone(frame, zone)
         return value.ns % SECOND // 1_000_000
     if type(value) is Duration and zone is None:
         part = abs(value.ns) % SECOND // 1_000_000
