@@ -129,16 +129,20 @@ def test_zones() -> None:
     ["Nowhere/Land", "", "../../etc/passwd", "Europe", "+25:00", "+01:99", "a\x00b", "ü", "a" * 65],
 )
 def test_what_no_zone_is(name: str) -> None:
-    with pytest.raises(CelError, match="zone|offset"):
+    with pytest.raises(CelError, match=r"zone|offset"):
         zone(frame(), name)
 
 
 def test_looking_for_zones_uses_the_budget_up() -> None:
     spent = frame()
-    with pytest.raises(BudgetError):
+
+    def look_for_many() -> None:
         for number in range(1000):
             with contextlib.suppress(CelError):
                 zone(spent, f"Nowhere/{number}")
+
+    with pytest.raises(BudgetError):
+        look_for_many()
     with pytest.raises(CelError, match="no time zone"):
         zone(frame(0), "x" * 1_000_000)
 
