@@ -70,3 +70,10 @@ def test_the_word_stays_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", error)
     Terminal({}).warn("careful")
     assert error.getvalue() == "\x1b[33mWarning:\x1b[0m careful\n"
+
+
+def test_characters_that_the_locale_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    Terminal({}).show("✓ done → ü")
+    assert stream.buffer.getvalue() == b"? done ? ?\n"  # type: ignore[attr-defined]  # a BytesIO

@@ -41,7 +41,7 @@ def _pairs(mark: str, form: str) -> Callable[..., Pairs]:
     octeliumctl policy explain --user ann --service wiki --path /admin
     octeliumctl policy explain --user ann --service wiki --session-field status.isBrowser=true
     octeliumctl policy explain --session ann-x7k2mq --service api.prod --at 2026-01-31T22:00
-    octeliumctl policy explain --log 0198c0de-7f00-7000-8000-000000000000
+    octeliumctl policy explain --log brmw-enhj-24-0000-000l
     """
 )
 @click.option("--log", "log_id", metavar="ID", help="A request in the access log.")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.cli import exits
 from octelium.cli.invocation import Invocation
 from octelium.cli.policy.live import Live
 from octelium.cli.policy.suite import Who
@@ -14,10 +16,13 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.cli.policy.explanations import case
 from tests.cli.runner import resource
 from tests.client.standin import RefusedError, StandIn
+from tests.e2e.cluster import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.cli.runner import Runner
 
 HTTP = {"http": {"method": "GET", "path": "/"}}
 
@@ -97,3 +102,25 @@ def test_refusals(cluster: StandIn, live: Live) -> None:
     cluster.failures["GetService"] = [RefusedError("RESOURCE_EXHAUSTED", "later")]
     with pytest.raises(ApiError, match="later"):
         live.explain(case(service="files"))
+
+
+def test_a_running_cluster_decides_as_the_files_do(administrator: Runner) -> None:
+    cases = ("policy", "test", str(ROOT / "examples"), "-o", "json")
+    alone = json.loads(administrator.works(*cases))
+    live = json.loads(administrator.works(*cases, "--live"))
+    assert live["passed"] == alone["passed"] > 10
+    assert live["cases"] == alone["cases"]
+    assert live["coverage"]["percent"] == 100
+
+
+def test_a_running_cluster_explains(administrator: Runner) -> None:
+    ask = ("policy", "explain", "--user", "robot", "--service", "inventory")
+    out = administrator.works(*ask, "--path", "/admin")
+    assert "rule admin-paths of Policy no-admin-paths" in out.splitlines()[0]
+    assert "What would allow it\n" in out
+    told = json.loads(administrator.works(*ask, "--no-change", "-o", "json"))
+    assert told["outcome"] == "ALLOWED"
+    assert "change" not in told
+    result = administrator.ctl("policy", "explain", "--user", "nemo", "--service", "inventory")
+    assert (result.code, result.out) == (exits.FAILED, "")
+    assert "nemo" in result.err
