@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import json_format
 
+from octelium.octovigil.explain.validity import fault
 from octelium.policy.cel.values import normalized
-from octelium.policy.checker import Checker
 from octelium.schema.errors import Invalid, Step, render_path
 from octelium.schema.jsonform import from_json, to_json
-from octelium.schema.kinds import KINDS
 from octelium.schema.pb import ext_v1_pb2 as ext
-from octelium.schema.validation import validate  # noqa: F401 - registers the rules
-from octelium.schema.validation.metadata import check_metadata
-from octelium.schema.validation.rules import Validator, check_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import TypeAlias
 
     from octelium.octovigil.explain.supposition import Supposition
@@ -39,7 +35,6 @@ REMOVE: Final = ext.EditAction__.REMOVE
 
 _SESSION: Final = "Session"
 _STEP: Final = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"])*)"\]')
-_CHECKER: Final = Checker()
 
 
 class EditError(ValueError):
@@ -246,72 +241,13 @@ def _meet(path: tuple[str, ...], edited: tuple[Step, ...]) -> bool:
     return path[:shorter] == edited[:shorter]
 
 
-# --- validity
-
-
-class _View:
-    """The resources of a replica, as far as validation asks for them.
-
-    What `old` names exists: an edit of another part is not to blame if it does not.
-    """
-
-    def __init__(self, replica: Replica, old: Any) -> None:
-        self._named = frozenset(_texts(to_json(old)))
-        self._by_name: dict[str, Any] = {
-            "Namespace": replica.namespaces_by_name,
-            "Service": replica.service_by_name,
-            "User": replica.users_by_name,
-            "Group": replica.groups_by_name,
-            "Policy": replica.policies_by_name,
-        }
-
-    def get(self, kind: str, name: str) -> Any | None:
-        """The resource of that name, or None."""
-        entry = self._by_name.get(kind, {}).get(name)
-        if entry is None:
-            return KINDS[kind].message() if name in self._named else None
-        return entry.message
-
-    def list(self, kind: str) -> Iterable[Any]:
-        """All resources of a kind."""
-        return (entry.message for entry in self._by_name.get(kind, {}).values())
-
-    def labelled(self, kind: str, label: str, value: str) -> Iterable[Any]:  # noqa: ARG002 - the Protocol's signature
-        """Nothing: no edit touches what is indexed, a User's e-mail address and identities."""
-        return ()
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, keys aside."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
-
-
 def _valid(entry: Entry[Any], form: Any, replica: Replica, now: float) -> Any:
     """The resource of a JSON form. Raises EditError if it is less valid than it was."""
     try:
         message = from_json(entry.message_class, form)
     except Invalid as error:
         raise EditError(str(error)) from None
-    fault = _fault(message, entry.message, replica, now)
-    if fault and fault != _fault(entry.message, entry.message, replica, now):
-        raise EditError(f"{entry.kind} {entry.name}: {fault}")
+    problem = fault(message, entry.message, replica, now)
+    if problem and problem != fault(entry.message, entry.message, replica, now):
+        raise EditError(f"{entry.kind} {entry.name}: {problem}")
     return message
-
-
-def _fault(message: Any, old: Any, replica: Replica, now: float) -> str:
-    """What the API would have against a resource, names aside; empty if nothing."""
-    named = type(message.metadata)()
-    named.CopyFrom(message.metadata)
-    for part in ("uid", "name"):
-        named.ClearField(part)
-    validator = Validator(view=_View(replica, old), expressions=_CHECKER, now=now, old=old)
-    try:
-        check_metadata(KINDS[_SESSION], named)
-        check_resource(message, validator)
-    except Invalid as error:
-        return str(error)
-    return ""

@@ -9,8 +9,8 @@ from octelium.octovigil.explain.agreement import check_agreement
 from octelium.octovigil.explain.change import find_change as search
 from octelium.octovigil.explain.evaluation import flow
 from octelium.octovigil.explain.summary import summary
-from octelium.octovigil.explain.supposition import Supposition, suppose
-from octelium.octovigil.explain.trace import Trace, trace
+from octelium.octovigil.explain.supposing import suppose
+from octelium.octovigil.explain.trace import trace
 from octelium.policy.cel.unparse import escaped
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from octelium.octovigil.explain.collection import Attached, EnforcementTried, RuleTried
+    from octelium.octovigil.explain.supposition import Supposition
+    from octelium.octovigil.explain.trace import Trace
     from octelium.octovigil.inquiry import Inquiry
     from octelium.policy.cel.parts import Part
     from octelium.policy.rego.needed import Resolver
@@ -163,19 +165,13 @@ def _parts(parts: Iterable[Part]) -> list[ext.ExplainedPart]:
 def _notes(told: Trace) -> list[str]:
     supposition = told.supposition
     notes = []
-    session = told.parties.session
-    if session is not None and session.uid in supposition.supposed:
-        if session.name.endswith("-supposed"):
-            notes.append(f"The Session {session.name} does not exist: it is as a new one would be.")
+    for entry in (told.parties.session, told.parties.device):
+        if entry is None or entry.uid not in supposition.supposed:
+            continue
+        if entry.uid in supposition.invented:
+            notes.append(f"{entry.kind} {entry.name} is supposed: it stands for a new one.")
         else:
-            notes.append(f"Some fields of Session {session.name} are supposed.")
-    device = told.parties.device
-    if device is not None and device.uid in supposition.supposed:
-        notes.append(
-            "The Device is supposed."
-            if device.name == "supposed"
-            else f"Some fields of Device {device.name} are supposed."
-        )
+            notes.append(f"{entry.kind} {entry.name} is supposed to be other than it is.")
     if supposition.unknown:
         names = ", ".join(
             ".".join(("ctx", "request", *path)) for path in sorted(supposition.unknown)

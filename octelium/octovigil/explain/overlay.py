@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from octelium.octovigil.inquiry import InquiryError
-from octelium.schema.errors import Invalid, under
+from octelium.schema.errors import Invalid
 from octelium.schema.jsonform import from_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from google.protobuf.message import Message
 
 M = TypeVar("M", bound="Message")
 
-_FIXED: Final = frozenset(
-    {
-        ("apiVersion",),
-        ("kind",),
-        ("metadata", "uid"),
-        ("metadata", "name"),
-        ("status", "userRef"),
-        ("status", "deviceRef"),
-    }
+_FIXED: Final = (
+    "api_version",
+    "kind",
+    "metadata.uid",
+    "metadata.name",
+    "status.user_ref",
+    "status.device_ref",
 )
 """Who takes part is told by the inquiry, and by nothing laid over it."""
 
@@ -37,23 +36,21 @@ def overlaid(message: M, fields: Mapping[str, Any], name: str) -> M:
     Raises:
         InquiryError: a field does not exist, has another type, or tells who takes part.
     """
-    for path in _FIXED:
-        if _leads(fields, path):
-            where = under(name, ".".join(path)) if len(path) == 1 else f"{name}.{'.'.join(path)}"
-            raise InquiryError(f"{where}: cannot be supposed")
     try:
-        return from_json(type(message), _merged(to_json(message), fields))
+        made = from_json(type(message), _merged(to_json(message), fields))
     except Invalid as error:
         raise InquiryError(str(error.within(name))) from None
+    for path in _FIXED:
+        if _differ(attrgetter(path), message, made):
+            raise InquiryError(f"{name}: {path} cannot be supposed")
+    return made
 
 
-def _leads(fields: Mapping[str, Any], path: tuple[str, ...]) -> bool:
-    value: Any = fields
-    for key in path:
-        if not isinstance(value, dict) or key not in value:
-            return False
-        value = value[key]
-    return True
+def _differ(read: Callable[[Any], object], before: object, after: object) -> bool:
+    try:
+        return read(before) != read(after)
+    except AttributeError:
+        return False  # a Device has no Device
 
 
 def _merged(base: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,18 +8,18 @@ proofs: nothing here has to be right, and much of CEL is left alone.
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.octovigil.explain.moves import NOTHING, Move, together
 from octelium.octovigil.explain.places import GROUPS, Path, Places
 from octelium.octovigil.explain.samples import beside, matching, others, sized
-from octelium.policy.cel.ast import Call, Fold, Ident, ListNode, Node, Select
-from octelium.policy.cel.compiler import POLICY_SCOPE, Scope, compile_node
+from octelium.octovigil.explain.terms import ITEM, NO_VALUE, Element, Names, Terms
+from octelium.policy.cel.ast import Call, Fold, Ident, Node, Select
 from octelium.policy.cel.environment import check
-from octelium.policy.cel.errors import CelError, CompileError
+from octelium.policy.cel.errors import CompileError
 from octelium.policy.cel.folds import is_bind
 from octelium.policy.cel.unparse import operands
-from octelium.policy.cel.values import ATTRS, BUDGET, Frame, normalized
+from octelium.policy.cel.values import Frame, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,31 +32,8 @@ MAX_MOVES: Final = 16
 """Moves that are looked for at each level."""
 
 _SWAPPED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
-_TRANSPARENT: Final = frozenset(
-    {"dyn", "string", "int", "double", "uint", "timestamp", "duration"}
-    | {"lowerAscii", "upperAscii", "toLower", "toUpper", "trim"}
-)
-"""Functions of one argument that keep what a value means."""
-
-
-_ITEM: Final = "an element"
-"""In a path: an element of the list that the path leads to so far. No key has this identity."""
-_STEPS: Final = 50_000
-"""What evaluations for one condition may take."""
-
-
-class _Element(NamedTuple):
-    """A loop's variable: an element of the list at `path`."""
-
-    path: Path
-
-
-class _NoValue:
-    """No value, for whatever reason."""
-
-
-_NO_VALUE: Final = _NoValue()
-_Names = dict[str, Node | _Element]
+_MAX_TERMS: Final = 2_000
+"""Terms of one condition that are looked at."""
 
 
 class Solver:
@@ -66,14 +43,15 @@ class Solver:
         self._places = Places(supposition, parties)
         self._groups = supposition.replica.groups_by_name
         self._member = () if parties.user is None else parties.user.groups
-        self._frame = frame
+        self._terms = Terms(frame)
+        self._left = 0
 
     # --- conditions
 
     def moves(self, condition: core.Condition, attrs: dict[str, Any], *, want: bool) -> list[Move]:
         """Moves after which the condition may come out as `want`, where expressions see `attrs`."""
-        self._frame[ATTRS] = attrs
-        self._frame[BUDGET] = _STEPS
+        self._terms.begin(attrs)
+        self._left = _MAX_TERMS
         return _best(self._condition(condition, want=want))
 
     def _condition(self, condition: core.Condition, *, want: bool) -> list[Move]:
@@ -102,12 +80,15 @@ class Solver:
 
     # --- expressions
 
-    def _solve(self, node: Node, names: _Names, *, want: bool) -> list[Move]:
+    def _solve(self, node: Node, names: Names, *, want: bool) -> list[Move]:
         """Moves for a truth; the empty one if it is so already."""
-        if self._value(node, names) is want:
+        self._left -= 1
+        if self._left < 0:
+            return []
+        if self._terms.value(node, names) is want:
             return [NOTHING]
         match node:
-            case Ident(name=name) if not isinstance(bound := names.get(name), _Element | None):
+            case Ident(name=name) if not isinstance(bound := names.get(name), Element | None):
                 return self._solve(bound, names, want=want)
             case Call("!_", None, (operand,)):
                 return self._solve(operand, names, want=not want)
@@ -130,13 +111,13 @@ class Solver:
             case Call():
                 return self._call(node, names, want=want)
             case Select():
-                path = self._path(node, names)
+                path = self._terms.path(node, names)
                 if path is not None:
                     return self._set_any(path, [want]) + ([] if want else self._unset(path))
         return []
 
     def _ternary(
-        self, condition: Node, yes: Node, no: Node, names: _Names, *, want: bool
+        self, condition: Node, yes: Node, no: Node, names: Names, *, want: bool
     ) -> list[Move]:
         found: list[Move] = []
         for branch, chosen in ((yes, True), (no, False)):
@@ -148,14 +129,14 @@ class Solver:
             )
         return found
 
-    def _equal(self, left: Node, right: Node, names: _Names, *, same: bool) -> list[Move]:
+    def _equal(self, left: Node, right: Node, names: Names, *, same: bool) -> list[Move]:
         found: list[Move] = []
         for target, other in ((left, right), (right, left)):
-            value = self._value(other, names)
-            if value is _NO_VALUE:
+            value = self._terms.value(other, names)
+            if value is NO_VALUE:
                 continue
             found += self._resize(target, names, value, same=same)
-            path = self._path(target, names)
+            path = self._terms.path(target, names)
             if path is not None:
                 wanted = [value] if same else others(path, [value])
                 found += self._set_any(path, wanted)
@@ -164,15 +145,15 @@ class Solver:
         return found
 
     def _ordered(
-        self, function: str, left: Node, right: Node, names: _Names, *, want: bool
+        self, function: str, left: Node, right: Node, names: Names, *, want: bool
     ) -> list[Move]:
         found: list[Move] = []
         for target, other, operator in (
             (left, right, function),
             (right, left, _SWAPPED[function]),
         ):
-            limit = self._value(other, names)
-            path = self._path(target, names)
+            limit = self._terms.value(other, names)
+            path = self._terms.path(target, names)
             for value in beside(limit, operator, want=want):
                 found += self._resize(target, names, value, same=True)
                 if path is not None:
@@ -181,28 +162,28 @@ class Solver:
                 found += self._unset(path)
         return found
 
-    def _resize(self, node: Node, names: _Names, size: object, *, same: bool) -> list[Move]:
+    def _resize(self, node: Node, names: Names, size: object, *, same: bool) -> list[Move]:
         """For `size(x)`: an `x` of that size."""
         if not isinstance(node, Call) or node.function != "size":
             return []
         (operand,) = node.args or (node.target,)
-        path = None if operand is None else self._path(operand, names)
+        path = None if operand is None else self._terms.path(operand, names)
         if operand is None or path is None or not isinstance(size, int | float):
             return []
-        current = self._value(operand, names)
+        current = self._terms.value(operand, names)
         wanted = int(size) if same else int(size) + 1
         return self._set_any(path, sized(current, wanted))
 
-    def _in(self, item: Node, container: Node, names: _Names, *, want: bool) -> list[Move]:
+    def _in(self, item: Node, container: Node, names: Names, *, want: bool) -> list[Move]:
         found: list[Move] = []
-        items, value = self._value(container, names), self._value(item, names)
-        path = self._path(item, names)
+        items, value = self._terms.value(container, names), self._terms.value(item, names)
+        path = self._terms.path(item, names)
         if path is not None and isinstance(items, list | dict):
             found += self._set_any(path, list(items) if want else others(path, list(items)))
             if not want:
                 found += self._unset(path)
-        where = self._path(container, names)
-        if where is None or value is _NO_VALUE:
+        where = self._terms.path(container, names)
+        if where is None or value is NO_VALUE:
             return found
         return found + self._membership(where, items, value, want=want)
 
@@ -212,7 +193,7 @@ class Solver:
             if not isinstance(value, str):
                 return []
             return self._places.join(value) if want else self._places.leave(value)
-        if isinstance(items, dict) or (items is _NO_VALUE and "headers" in where[-1:]):
+        if isinstance(items, dict) or (items is NO_VALUE and "headers" in where[-1:]):
             if not isinstance(value, str):
                 return []
             key = (*where, value)
@@ -221,8 +202,8 @@ class Solver:
         kept = [*listed, value] if want else [item for item in listed if item != value]
         return self._set_any(where, [kept])
 
-    def _has(self, operand: Node, field: str, names: _Names, *, want: bool) -> list[Move]:
-        base = self._path(operand, names)
+    def _has(self, operand: Node, field: str, names: Names, *, want: bool) -> list[Move]:
+        base = self._terms.path(operand, names)
         if base is None:
             return []
         path = (*base, field)
@@ -232,37 +213,39 @@ class Solver:
 
     # --- functions
 
-    def _call(self, node: Call, names: _Names, *, want: bool) -> list[Move]:
+    def _call(self, node: Call, names: Names, *, want: bool) -> list[Move]:
         args = node.args if node.target is None else (node.target, *node.args)
         match node.function, args:
             case ("startsWith" | "endsWith" | "contains" | "matches" as function, (text, pattern)):
-                path, value = self._path(text, names), self._value(pattern, names)
+                path, value = self._terms.path(text, names), self._terms.value(pattern, names)
                 if path is None or not isinstance(value, str):
                     return []
                 if not want:
                     return self._set_any(path, others(path, [value])) + self._unset(path)
-                current = self._value(text, names)
+                current = self._terms.value(text, names)
                 return self._set_any(path, matching(function, value, current))
             case ("hasAny" | "hasAll" as function, (container, items)):
                 return self._has_items(function, container, items, names, want=want)
             case ("isIPInRange" | "isPrivateIP", (_net, address, *rest)):
-                path = self._path(address, names)
-                values = self._addresses([self._value(part, names) for part in rest], want=want)
+                path = self._terms.path(address, names)
+                values = self._addresses(
+                    [self._terms.value(part, names) for part in rest], want=want
+                )
                 return [] if path is None else self._set_any(path, values)
             case ("dyn", (operand,)):
                 return self._solve(operand, names, want=want)
             case ("_[_]", _):
-                path = self._path(node, names)
+                path = self._terms.path(node, names)
                 return [] if path is None else self._set_any(path, [want])
         return []
 
     def _has_items(
-        self, function: str, container: Node, items: Node, names: _Names, *, want: bool
+        self, function: str, container: Node, items: Node, names: Names, *, want: bool
     ) -> list[Move]:
-        where, wanted = self._path(container, names), self._value(items, names)
+        where, wanted = self._terms.path(container, names), self._terms.value(items, names)
         if where is None or not isinstance(wanted, list):
             return []
-        present = self._value(container, names)
+        present = self._terms.value(container, names)
         found = [self._membership(where, present, value, want=want) for value in wanted]
         return _product(found) if (function == "hasAll") == want else _union(found)
 
@@ -284,7 +267,7 @@ class Solver:
 
     # --- loops
 
-    def _fold(self, node: Fold, names: _Names, *, want: bool) -> list[Move]:
+    def _fold(self, node: Fold, names: Names, *, want: bool) -> list[Move]:
         if is_bind(node):
             return self._solve(node.result, {**names, node.accumulator: node.init}, want=want)
         match node.step:
@@ -294,18 +277,18 @@ class Solver:
                 universal = True
             case _:
                 return []
-        path = self._path(node.range, names)
+        path = self._terms.path(node.range, names)
         if path == ("groups",):
             return self._group_fold(node.variable, predicate, universal=universal, want=want)
         if path is None:
             return []
-        items = self._value(node.range, names)
+        items = self._terms.value(node.range, names)
         present = list(items) if isinstance(items, list | dict) else []
         # `exists` wants one element for which the predicate is true, and none to be false.
         if want != universal:
-            inner: _Names = {**names, node.variable: _Element(path)}
+            inner: Names = {**names, node.variable: Element(path)}
             return self._solve(predicate, inner, want=not universal)
-        holds = [self._element(node.variable, predicate, item) for item in present]
+        holds = [self._terms.element(node.variable, predicate, item) for item in present]
         pairs = list(zip(present, holds, strict=True))
         if path == GROUPS:
             against = [item for item, result in pairs if result is not universal]
@@ -319,7 +302,7 @@ class Solver:
     ) -> list[Move]:
         def holds(name: str) -> object:
             form = normalized(self._groups[name].json)
-            return self._element(variable, predicate, form)
+            return self._terms.element(variable, predicate, form)
 
         if want != universal:
             wanted = [
@@ -333,17 +316,9 @@ class Solver:
         ]
         return self._places.leave(*against)
 
-    def _element(self, variable: str, predicate: Node, value: object) -> object:
-        """What a predicate comes to for an element; None for no truth."""
-        inner, slot = POLICY_SCOPE.bind(variable)
-        self._frame[slot.index] = value
-        return self._evaluate(predicate, inner)
-
-    # --- values and places
-
     def _set_any(self, path: Path, values: Iterable[object]) -> list[Move]:
         """Moves after which one of the values stands at a path."""
-        position = next((at for at, step in enumerate(path) if step is _ITEM), None)
+        position = next((at for at, step in enumerate(path) if step is ITEM), None)
         if position is None:
             made = [move for value in values for move in self._places.set(path, value)]
             return made[:MAX_MOVES]
@@ -353,63 +328,11 @@ class Solver:
             item: object = value
             for step in reversed(below):
                 item = {step: item}
-            found += self._membership(where, self._at(where), item, want=True)
+            found += self._membership(where, self._terms.at(where), item, want=True)
         return found[:MAX_MOVES]
 
     def _unset(self, path: Path) -> list[Move]:
-        return [] if any(step is _ITEM for step in path) else self._places.unset(path)
-
-    def _at(self, path: Path) -> object:
-        """What stands at a path below `ctx`."""
-        node: Node = Ident("ctx")
-        for step in path:
-            node = Select(node, step, test=False)
-        return self._evaluate(node, POLICY_SCOPE)
-
-    def _path(self, node: Node, names: _Names) -> Path | None:
-        """Where the value of a node stands below `ctx`, if it is nothing but that."""
-        match node:
-            case Ident("ctx") if "ctx" not in names:
-                return ()
-            case Ident(name=name):
-                bound = names.get(name)
-                if isinstance(bound, _Element):
-                    return (*bound.path, _ITEM)
-                return None if bound is None else self._path(bound, names)
-            case Select(operand=operand, field=field, test=False):
-                base = self._path(operand, names)
-                return None if base is None else (*base, field)
-            case Call("_[_]", None, (operand, key)):
-                base, value = self._path(operand, names), self._value(key, names)
-                return (*base, value) if base is not None and isinstance(value, str) else None
-            case Call(function=function, target=None, args=(operand,)) if function in _TRANSPARENT:
-                return self._path(operand, names)
-            case Call(function=function, target=target, args=()) if function in _TRANSPARENT:
-                return None if target is None else self._path(target, names)
-            case Fold(variable=variable, range=items, step=Call("_+_", None, (_, element))):
-                # The names of the Groups, another way to say the same.
-                metadata = Select(Ident(variable), "metadata", test=False)
-                names_of = ListNode((Select(metadata, "name", test=False),))
-                if element == names_of and self._path(items, names) == ("groups",):
-                    return GROUPS
-        return None
-
-    def _value(self, node: Node, names: _Names) -> object:
-        """The value of a node, or `_NO_VALUE`."""
-        scope = POLICY_SCOPE
-        for name, bound in names.items():
-            if isinstance(bound, _Element):
-                continue  # what names it does not compile, and has no value
-            value = self._evaluate(bound, scope)
-            scope, slot = scope.bind(name, lazy=True)
-            self._frame[slot.index] = CelError("no value") if value is _NO_VALUE else value
-        return self._evaluate(node, scope)
-
-    def _evaluate(self, node: Node, scope: Scope) -> object:
-        try:
-            return compile_node(node, scope)(self._frame)
-        except Exception:  # noqa: BLE001 - whatever it is, there is no value
-            return _NO_VALUE
+        return [] if any(step is ITEM for step in path) else self._places.unset(path)
 
 
 def _union(found: Iterable[list[Move]]) -> list[Move]:
