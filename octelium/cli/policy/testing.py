@@ -22,6 +22,7 @@ from octelium.cli.sources import (
     read_text,
 )
 from octelium.cli.verb import verb
+from octelium.cli.warned import tell_all
 from octelium.schema.errors import InvalidDocuments
 
 if TYPE_CHECKING:
@@ -99,9 +100,7 @@ def test(
 
     try:
         suites = [_read(file) for file in _test_files(paths)]
-        groups = [
-            (own, _world(files, invocation.now())) for files, own in _by_files(suites, live=live)
-        ]
+        groups = [(own, _world(invocation, files)) for files, own in _by_files(suites, live=live)]
     except (InvalidDocuments, UnreadableError) as error:
         report(error, invocation.terminal)
         raise Failed(exits.USAGE) from error
@@ -172,12 +171,17 @@ def _resource_files(suite: Suite) -> tuple[str, ...]:
     return found
 
 
-def _world(files: tuple[str, ...], now: float) -> World | None:
+def _world(invocation: Invocation, files: tuple[str, ...]) -> World | None:
+    """What the files declare; tells what is likely wrong with it. None without files."""
     if not files:
         return None
+    from octelium.cli.linting import lint
     from octelium.cli.policy.world import World
 
-    return World(read_documents(files), now)
+    documents = read_documents(files)
+    world = World(documents, invocation.now())
+    tell_all(invocation.terminal, lint(documents), documents)
+    return world
 
 
 def _run(

@@ -158,6 +158,15 @@ def test_files_that_make_no_sense(
     assert place in result.err
 
 
+def test_what_is_likely_wrong_is_warned_of(directory: Path, offline: Runner) -> None:
+    text = POLICIES.replace('ctx.user.metadata.name == "zoe"', 'ctx.user.spec.emial == "zoe"')
+    (directory / "policies.yaml").write_text(text)
+    result = offline.ctl("policy", "test", "cluster")
+    assert (result.code, result.out) == (0, "2 cases: 2 passed, 0 failed\n")
+    assert "Warning: cluster/policies.yaml:18 (document 2): Policy staff" in result.err
+    assert "did you mean" in result.err
+
+
 def test_nothing_to_test(tmp_path: Path, offline: Runner) -> None:
     (tmp_path / "empty").mkdir()
     for path in ("empty", "nowhere.test.yaml"):
