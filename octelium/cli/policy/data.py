@@ -9,6 +9,8 @@ from octelium.schema import yaml_reader
 from octelium.schema.errors import DocumentError, InvalidDocuments, render_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from octelium.schema.yaml_reader import Fault, Tree
 
 
@@ -28,15 +30,28 @@ def read_object(path: str) -> dict[str, Any]:
 
 def read_tree(text: str, source: str) -> Tree:
     """The only document of a text. Raises InvalidDocuments with all that is wrong with its YAML."""
+    return only(read_trees(text, source), source)
+
+
+def read_trees(text: str, source: str) -> list[Tree]:
+    """The documents of a text that hold something. Raises InvalidDocuments."""
     trees = [tree for tree in yaml_reader.read(text) if tree.value is not None or tree.faults]
     faults = [placed(source, tree, fault) for tree in trees for fault in tree.faults]
-    if not trees:
-        faults = [DocumentError(source, 1, 1, "", "the file is empty", "")]
-    elif len(trees) > 1 and not faults:
-        line = trees[1].line
-        faults = [DocumentError(source, 2, line, "", "there is a second document", "remove it")]
     if faults:
         raise InvalidDocuments(faults)
+    return trees
+
+
+def only(trees: Sequence[Tree], source: str) -> Tree:
+    """The document of a text that has one. Raises InvalidDocuments."""
+    if not trees:
+        raise InvalidDocuments([DocumentError(source, 1, 1, "", "the file is empty")])
+    if len(trees) > 1:
+        second = trees[1]
+        problem = "there is a second document"
+        raise InvalidDocuments(
+            [DocumentError(source, second.index, second.line, "", problem, "remove it")]
+        )
     return trees[0]
 
 

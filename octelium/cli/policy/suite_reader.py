@@ -20,7 +20,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.cli.policy.data import placed, read_tree
+from octelium.cli.policy.data import only, placed, read_trees
 from octelium.cli.policy.requests import read_request
 from octelium.cli.policy.suite import EXPECTATIONS, PolicyCase, Suite, Who
 from octelium.identity.scopes import ScopeError, parse_scopes
@@ -47,12 +47,20 @@ ANONYMOUS: Final = "anonymous"
 MAX_CASES: Final = 10_000
 """Cases of one file, combinations counted."""
 
+_NAMES: Final = "tests are in files *.test.yaml"
 _WRITE_WHO: Final = "write a User's name, anonymous, or an object with user: or credential:"
 
 
 def read_suite(text: str, source: str) -> Suite:
     """The tests that a file's text holds. Raises InvalidDocuments with every fault."""
-    tree = read_tree(text, source)
+    trees = read_trees(text, source)
+    for tree in trees:
+        if isinstance(tree.value, dict) and "kind" in tree.value and "cases" not in tree.value:
+            problem = Problem(("kind",), "this file declares resources", _NAMES)
+            raise InvalidDocuments(
+                [placed(source, tree, Fault(tree.line_of(problem.steps), problem))]
+            )
+    tree = only(trees, source)
     reading = _Reading(source)
     suite = reading.suite(tree.value, lambda steps: tree.line_of(steps))
     if reading.problems:

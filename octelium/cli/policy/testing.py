@@ -69,7 +69,7 @@ def test(
     verbose: bool,
     output: str,
 ) -> int:
-    r"""Run the cases of files *.test.yaml: who asks for what, and what the decision must be.
+    """Run the cases of files *.test.yaml: who asks for what, and what the decision must be.
 
     Decisions are made on the files of resources beside the tests (or those that `files:` names)
     and on nothing else, no Cluster is needed; Secrets that the files lack are taken to be there.
@@ -85,15 +85,22 @@ def test(
           expect: allow
           rule: read-only
 
-    who: a User, anonymous, or an object: user or credential; type, aal, isBrowser, scopes;
-    session, device (JSON form). request: METHOD PATH, or an object: method, path, headers, query,
-    host, body; or grpc, kubernetes, ssh, … as in ctx.request. expect: allow, deny,
-    unauthenticated, bad-request or error. rule, config: what decided, what was selected. at: when.
-    Where who, service or request is a list, each combination is a case.
+    \b
+    who      a User, `anonymous`, or an object: user or credential; type,
+             aal, isBrowser, scopes; session, device (in JSON form)
+    request  METHOD PATH, or an object: method, path, headers, query,
+             host, body; grpc, kubernetes, ssh and so on as in ctx.request
+    expect   allow, deny, unauthenticated, bad-request or error
+    rule     the rule that must decide, by its name or its place
+    config   the configuration that must be selected
+    at       when it is requested; now by default
+
+    Where who, service or request is a list, each combination is a case. files, service and at may
+    stand beside `cases` for all of them.
 
     Exit code 0: all passed; 1: some did not, or the coverage is too small; 2: the files make no
     sense.
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are is a backspace
     from octelium.cli.policy.coverage import measure, merge
     from octelium.cli.policy.junit import junit
     from octelium.cli.policy.report import describe, plain_report, show_report

@@ -179,6 +179,7 @@ def test_every_fault_has_its_line_path_and_remedy() -> None:
     ("text", "path", "problem"),
     [
         ("kind: Policy\nspec: {}", "kind", "declares resources"),
+        ("kind: Policy\n---\nkind: User", "kind", "declares resources"),
         ("[]", "", "no file of tests"),
         ("cases: []", "cases", "no cases"),
         ("cases: {a: 1}", "cases", "no cases"),
