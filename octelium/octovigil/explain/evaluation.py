@@ -9,8 +9,9 @@ import yaml
 
 from octelium.policy.cel.environment import check
 from octelium.policy.cel.errors import CompileError, EvaluationError, UnknownDataError
-from octelium.policy.cel.parts import MAX_PARTS, Part, cut, parts
+from octelium.policy.cel.parts import MAX_PARTS, UNKNOWN_TEXT, Part, cut, parts
 from octelium.policy.cel.program import MAX_STEPS, new_frame
+from octelium.policy.cel.reads import analyze
 from octelium.policy.cel.unparse import escaped
 from octelium.policy.cel.values import ABSENT, ATTRS, BUDGET, NOW, Frame
 from octelium.policy.condition import CompiledCondition, compile_condition
@@ -95,7 +96,7 @@ class Evaluator:
     def hides(self, reads: frozenset[Path]) -> bool:
         """Whether something is looked at as a whole of which a part is not known."""
         return any(
-            len(path) < len(unknown) and unknown[: len(path)] == path
+            len(path) <= len(unknown) and unknown[: len(path)] == path
             for path in reads
             for unknown in self._unknown
         )
@@ -119,9 +120,19 @@ class Evaluator:
                 root = check(getattr(condition, form)).root
             except CompileError:
                 return  # the condition's own error says it
-            found += parts(root, self.ready(attrs), depth)
+            found += map(self._shown, parts(root, self.ready(attrs), depth))
         elif form in ("all", "any", "none"):
             self._children(getattr(condition, form).of, attrs, depth, found, decisive=form != "all")
+
+    def _shown(self, part: Part) -> Part:
+        """A part without its value if that was made of what is known only in part."""
+        if not self._unknown:
+            return part
+        try:
+            reads = analyze(check(part.text).root).paths
+        except CompileError:  # it has names of its own
+            return part
+        return Part(part.text, "", UNKNOWN_TEXT, part.depth) if self.hides(reads) else part
 
     def _children(
         self,
@@ -153,7 +164,7 @@ def _as_part(text: str, result: Result, depth: int) -> Part:
         case ext.Verdict__.FALSE:
             return Part(text, "false", "", depth)
         case ext.Verdict__.VERDICT_UNKNOWN:
-            return Part(text, "", "not known", depth)
+            return Part(text, "", UNKNOWN_TEXT, depth)
     return Part(text, "", escaped(result.error), depth)
 
 
@@ -183,14 +194,14 @@ _Dumper.add_representer(str, _represent)
 
 
 class Partial(dict[str, Any]):
-    """A JSON object of which some members are not known.
+    """A JSON object of which some members are not known; with None, all that are not there.
 
     Only conditions that look at its members one by one may see it.
     """
 
     __slots__ = ("_unknown",)
 
-    def __init__(self, known: dict[str, Any], unknown: frozenset[str]) -> None:
+    def __init__(self, known: dict[str, Any], unknown: frozenset[str] | None) -> None:
         super().__init__(known)
         self._unknown = unknown
 
@@ -203,13 +214,15 @@ class Partial(dict[str, Any]):
         return super().__contains__(key)
 
     def _check(self, key: object) -> None:
-        if key in self._unknown:
+        absent = not super().__contains__(key)
+        if absent if self._unknown is None else key in self._unknown:
             raise UnknownDataError(f"{key} is not known")
 
 
 def partial(value: dict[str, Any], unknown: frozenset[Path]) -> dict[str, Any]:
     """`value` with what stands at the paths `unknown` made unknown; where one leads through
-    something else than an object, from there on.
+    something else than an object, from there on. Of an object that stands at such a path, what is
+    there is known.
     """
     if not unknown:
         return value
@@ -220,6 +233,10 @@ def partial(value: dict[str, Any], unknown: frozenset[Path]) -> dict[str, Any]:
     for path in unknown:
         if len(path) > 1 and path[0] not in here:
             below.setdefault(path[0], set()).add(path[1:])
+    for key in here:
+        if isinstance(value.get(key), dict):
+            known[key] = Partial(value[key], None)
+            lost.discard(key)
     for key, paths in below.items():
         inner = known.get(key)
         if isinstance(inner, dict):
