@@ -76,4 +76,4 @@ def test_characters_that_the_locale_lacks(monkeypatch: pytest.MonkeyPatch) -> No
     stream = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     Terminal({}).show("✓ done → ü")
-    assert stream.buffer.getvalue() == b"? done ? ?\n"  # type: ignore[attr-defined]  # a BytesIO
+    assert stream.buffer.getvalue() == b"? done ? ?\n"

@@ -137,6 +137,9 @@ class _Reading:
             self.refuse((*steps, "expect"), missing, remedy)
         if "who" not in value:
             self.refuse((*steps, "who"), "is missing", _WRITE_WHO)
+        for key in ("who", "service", "request"):
+            if value.get(key) == []:
+                self.refuse((*steps, key), "is empty", "an empty list would be no case at all")
         who = [self.who(item, place) for item, place in _each(value, "who", steps)]
         services = [self.service(item, place) for item, place in _each(value, "service", steps)]
         if "service" not in value:

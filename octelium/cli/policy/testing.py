@@ -156,11 +156,11 @@ def _read(file: str) -> Suite:
 
 def _by_files(
     suites: Sequence[Suite], *, live: bool
-) -> Iterator[tuple[tuple[str, ...], list[Suite]]]:
-    """Suites of the same files of resources together; the Cluster's own stand for no files."""
-    groups: dict[tuple[str, ...], list[Suite]] = {}
+) -> Iterator[tuple[tuple[str, ...] | None, list[Suite]]]:
+    """Suites of the same files of resources together; None stands for the Cluster."""
+    groups: dict[tuple[str, ...] | None, list[Suite]] = {}
     for suite in suites:
-        files = () if live else _resource_files(suite)
+        files = None if live else _resource_files(suite)
         groups.setdefault(files, []).append(suite)
     yield from groups.items()
 
@@ -178,9 +178,9 @@ def _resource_files(suite: Suite) -> tuple[str, ...]:
     return found
 
 
-def _world(invocation: Invocation, files: tuple[str, ...]) -> World | None:
-    """What the files declare; tells what is likely wrong with it. None without files."""
-    if not files:
+def _world(invocation: Invocation, files: tuple[str, ...] | None) -> World | None:
+    """What the files declare; tells what is likely wrong with it. None for the Cluster."""
+    if files is None:
         return None
     from octelium.cli.linting import lint
     from octelium.cli.policy.world import World

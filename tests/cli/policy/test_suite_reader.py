@@ -222,6 +222,13 @@ def test_every_fault_has_its_line_path_and_remedy() -> None:
             "cases[0].service[0]",
             "Service",
         ),
+        ("cases: [{name: n, service: w, who: [], expect: deny}]", "cases[0].who", "empty"),
+        ("cases: [{name: n, service: [], who: a, expect: deny}]", "cases[0].service", "empty"),
+        (
+            "cases: [{name: n, service: w, who: a, request: [], expect: deny}]",
+            "cases[0].request",
+            "empty",
+        ),
         ("cases: [{name: 1, service: w, who: a, expect: deny}]", "cases[0].name", "text"),
     ],
 )

@@ -122,6 +122,14 @@ def test_resources_from_elsewhere(directory: Path, offline: Runner) -> None:
         assert offline.works("policy", "test", "cluster").startswith("2 cases: 2 passed")
 
 
+def test_without_files_there_is_what_every_cluster_begins_with(
+    tmp_path: Path, offline: Runner
+) -> None:
+    cases = "[{name: n, who: root, service: demo-nginx, expect: allow}]"
+    (tmp_path / "x.test.yaml").write_text(f"files: []\ncases: {cases}\n")
+    assert offline.works("policy", "test", "x.test.yaml") == "1 case: 1 passed, 0 failed\n"
+
+
 def test_unknown_names_fail_their_case(directory: Path, offline: Runner) -> None:
     (directory / "wiki.test.yaml").write_text(
         TESTS.replace("who: ann, request: GET", "who: anna, request: GET")
