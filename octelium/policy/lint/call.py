@@ -6,9 +6,8 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Final
 
-from octelium.policy.cel.unparse import unparse
 from octelium.policy.lint.inferred import Can, Inferred, failed, valued
-from octelium.policy.lint.wording import conversion, described
+from octelium.policy.lint.wording import conversion, described, text_of
 from octelium.policy.shape.shape import (
     BOOL,
     BYTES,
@@ -115,7 +114,7 @@ def call(node: Call, name: str, args: Sequence[tuple[Node, Inferred]], notes: No
         shape = inferred.shape
         if not shape.is_open and shape.kind not in kinds:
             notes.report(
-                f"`{unparse(node)}` always fails: {name}() does not work on {described(shape)}",
+                f"`{text_of(node)}` always fails: {name}() does not work on {described(shape)}",
                 _remedy(name, args, position, kinds),
             )
             return failed(fails | Can.ERROR)
@@ -132,9 +131,9 @@ def _remedy(
 ) -> str:
     """What to write instead of the argument that does not fit."""
     part, inferred = args[position]
-    text, shape = unparse(part), inferred.shape
+    text, shape = text_of(part), inferred.shape
     if name == "contains" and shape.kind is Kind.LIST and position == 0:
-        return f"write {unparse(args[1][0])} in {text}"
+        return f"write {text_of(args[1][0])} in {text}"
     for kind in sorted(kinds, key=lambda kind: kind.name):
         if remedy := conversion(text, shape, Shape(kind)):
             return remedy

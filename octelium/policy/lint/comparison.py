@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, ListNode, Node
-from octelium.policy.cel.unparse import unparse
 from octelium.policy.lint.inferred import Can, Inferred, valued
-from octelium.policy.lint.wording import absence, canonical, conversion, described, shape_of
+from octelium.policy.lint.wording import (
+    absence,
+    canonical,
+    conversion,
+    described,
+    shape_of,
+    shortened,
+    text_of,
+)
 from octelium.policy.shape.shape import NUMBERS, Kind, Shape
 from octelium.schema.suggestion import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
     from octelium.policy.lint.finding import Notes
 
@@ -26,11 +33,11 @@ Side = tuple[Node, Inferred]
 class Comparison:
     """Looks at the comparisons of one expression.
 
-    `guards` are the paths that the expression asks `has()` for: their absence is accounted for.
+    `guarded` tells the paths that the expression asks `has()` for: their absence is accounted for.
     """
 
-    def __init__(self, guards: Container[Node], notes: Notes) -> None:
-        self._guards = guards
+    def __init__(self, guarded: Callable[[], Container[Node]], notes: Notes) -> None:
+        self._guarded = guarded
         self._notes = notes
 
     def equality(self, node: Call, left: Inferred, right: Inferred) -> Can:
@@ -69,11 +76,11 @@ class Comparison:
                 return fails | Can.EITHER | (Can.NOTHING if fits else Can.ERROR)
             case Kind.DYN:
                 return fails | Can.EITHER | Can.ERROR
-        text = unparse(where)
+        text = text_of(where)
         is_text = container.shape.kind is Kind.STRING
         self._notes.report(
             f"`in` needs a list or a map, and `{text}` is {described(container.shape)}",
-            f"write {text}.contains({unparse(element)})" if is_text else "",
+            f"write {text}.contains({text_of(element)})" if is_text else "",
         )
         return fails | Can.ERROR
 
@@ -106,7 +113,7 @@ class Comparison:
         if not element_of and (literal or right[1].shape.meaning is not None):
             left, right = right, left
         node, shape, other = canonical(left[0]), left[1].shape, right[1].shape
-        path = unparse(node)
+        path = text_of(node)
         if element_of:
             self._notes.report(f"`{path}` holds {_plural(shape)}, never {other.words}")
         elif other.kind is Kind.NULL:
@@ -115,7 +122,7 @@ class Comparison:
                 self._notes.report(f"`{path}` is never null", absence(node, path))
         else:
             sense = "always differs from" if unequal else "never equals"
-            against = unparse(right[0])
+            against = text_of(right[0])
             remedy = conversion(path, shape, other)
             if shape.kind is Kind.LIST and not unequal:
                 remedy = f"write {against} in {path}"
@@ -134,7 +141,7 @@ class Comparison:
             return Can.EITHER
         if value in (False, 0, "", (), shape.zero):
             if not unequal:
-                self._never_default(node, unparse(literal))
+                self._never_default(node, text_of(literal))
             return Can.FALSE
         if value is True:
             if unequal:
@@ -151,24 +158,24 @@ class Comparison:
             more = ", ..." if len(names) > _MOST_NAMES else ""
             remedy = f"it is one of {', '.join(names[:_MOST_NAMES])}{more}"
         verb = "never holds" if element_of else "is never"
-        self._notes.report(f'`{unparse(node)}` {verb} "{value}"', remedy)
+        self._notes.report(f'`{text_of(node)}` {verb} "{shortened(value)}"', remedy)
 
     def _never_default(self, node: Node, value: str) -> None:
         match node:
             case Call("size", target, args):
                 # The size of what is left out when it is empty.
                 part = canonical(target if target is not None else args[0])
-                problem = f"`{unparse(node)}` is never {value}: `{unparse(part)}` is absent instead"
+                problem = f"`{text_of(node)}` is never {value}: `{text_of(part)}` is absent instead"
                 node = part
             case _:
-                problem = f"`{unparse(node)}` is never {value}: it is absent instead"
+                problem = f"`{text_of(node)}` is never {value}: it is absent instead"
         # `x != ""` is a way of asking whether x is there, and works.
-        if node not in self._guards:
-            self._notes.report(problem, absence(node, unparse(node)))
+        if node not in self._guarded():
+            self._notes.report(problem, absence(node, text_of(node)))
 
     def _never_false(self, node: Node) -> None:
-        if node not in self._guards:
-            path = unparse(node)
+        if node not in self._guarded():
+            path = text_of(node)
             self._notes.report(
                 f"`{path}` is either true or absent, never false", absence(node, path)
             )

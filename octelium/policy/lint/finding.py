@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+MOST: Final = 20
+"""Problems that are noted of one expression; nobody reads more at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Notes:
 
     def report(self, problem: str, remedy: str = "") -> None:
         """Note a problem, once."""
-        self.problems.setdefault(problem, remedy)
+        if len(self.problems) < MOST:
+            self.problems.setdefault(problem, remedy)
 
     def blame(self, member: str, reason: str) -> None:
         """Note a member that is never there, though others have it."""

@@ -7,12 +7,12 @@ is, never less: what it calls impossible cannot happen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
 from octelium.policy.cel.folds import is_bind
 from octelium.policy.cel.functions import FUNCTIONS
-from octelium.policy.cel.unparse import unparse
 from octelium.policy.cel.values import TYPE_NAMES
 from octelium.policy.lint.call import call
 from octelium.policy.lint.comparison import Comparison
@@ -30,7 +30,7 @@ from octelium.policy.lint.inferred import (
     valued,
 )
 from octelium.policy.lint.operation import SIGNS, operation
-from octelium.policy.lint.wording import described, shape_of
+from octelium.policy.lint.wording import described, shape_of, shortened, text_of
 from octelium.policy.shape.shape import (
     OPEN,
     OPEN_MAP,
@@ -68,16 +68,15 @@ class Outcome:
 def infer(root: Node, ctx: Shape, *, has_attrs: bool) -> Outcome:
     """Look through an expression whose `ctx` has a shape. `has_attrs`: there is `attrs` too."""
     notes = Notes()
-    inferred = _Inference(notes, guards(root)).of(
-        root, {"ctx": valued(ctx), **({"attrs": UNKNOWN} if has_attrs else {})}
-    )
+    scope = {"ctx": valued(ctx), **({"attrs": UNKNOWN} if has_attrs else {})}
+    inferred = _Inference(notes, root).of(root, scope)
     return Outcome(inferred, tuple(notes.problems.items()), tuple(notes.blames.items()))
 
 
 class _Inference:
-    def __init__(self, notes: Notes, guarded: frozenset[Node]) -> None:
+    def __init__(self, notes: Notes, root: Node) -> None:
         self._notes = notes
-        self._comparison = Comparison(guarded, notes)
+        self._comparison = Comparison(cache(partial(guards, root)), notes)
 
     def of(self, node: Node, scope: Scope) -> Inferred:
         """What a part can come to."""
@@ -152,14 +151,15 @@ class _Inference:
         remedy = f"did you mean {found}?" if found is not None else ""
         if not remedy and len(known) <= _MOST_MEMBERS:
             remedy = f"it has {', '.join(known)}" if known else ""
-        self._notes.report(f"`{owner}` has no member {name!r}", remedy)
+        self._notes.report(f"`{owner}` has no member {shortened(name)!r}", remedy)
 
     def _report_no_object(self, node: Node, shape: Shape, name: str) -> None:
         _, owner = _spelled(node)
         remedy = ""
         if shape.kind is Kind.LIST:
-            remedy = f"look at its elements: {owner}.exists(x, x.{name} ...)"
-        self._notes.report(f"`{owner}` is {described(shape)} and has no member {name!r}", remedy)
+            remedy = f"look at its elements: {owner}.exists(x, x.{shortened(name)} ...)"
+        problem = f"`{owner}` is {described(shape)} and has no member {shortened(name)!r}"
+        self._notes.report(problem, remedy)
 
     def _index(self, node: Call, container: Inferred, key: Inferred) -> Inferred:
         position = node.args[1]
@@ -174,7 +174,7 @@ class _Inference:
         if shape.kind in (Kind.LIST, Kind.MAP):
             fails |= Can.FAIL if key.shape.is_open else Can.MISSING
             return valued(shape.item or OPEN, fails)
-        self._notes.report(f"`{unparse(node.args[0])}` is {described(shape)} and has no elements")
+        self._notes.report(f"`{text_of(node.args[0])}` is {described(shape)} and has no elements")
         return failed(fails | Can.ERROR)
 
     # --- calls
@@ -262,7 +262,7 @@ class _Inference:
         if shape.kind is Kind.MAP:
             return valued(STRING)
         self._notes.report(
-            f"`{unparse(node)}` is {described(shape)}, and there is nothing to loop over"
+            f"`{text_of(node)}` is {described(shape)}, and there is nothing to loop over"
         )
         return None
 
@@ -301,9 +301,9 @@ def _spelled(node: Node) -> tuple[str, str]:
     """The text of a path, and of what it is a member of."""
     match node:
         case Select(operand=operand, field=field):
-            return unparse(Select(operand, field, test=False)), unparse(operand)
+            return text_of(Select(operand, field, test=False)), text_of(operand)
         case Call("_[_]", None, (container, _)):
-            return unparse(node), unparse(container)
+            return text_of(node), text_of(container)
     raise AssertionError("only paths have members")
 
 

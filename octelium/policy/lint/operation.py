@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, Node
-from octelium.policy.cel.unparse import unparse
 from octelium.policy.lint.inferred import Can, Inferred, decided, failed, valued
-from octelium.policy.lint.wording import conversion, described
+from octelium.policy.lint.wording import conversion, described, text_of
 from octelium.policy.shape.shape import NUMBERS, OPEN, Kind, Meaning, Shape
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _report_texts(node: Call, one: Shape, other: Shape, notes: Notes) -> None:
     """Texts have an order, but not the one of what they stand for."""
     for part, shape in zip(node.args, (one, other), strict=True):
         if shape.meaning in (Meaning.NUMBER, Meaning.INSTANT):
-            path = unparse(part)
+            path = text_of(part)
             notes.report(
                 f"`{path}` is {described(shape)}, and texts are ordered by their characters",
                 f"write {shape.meaning.value}({path})",
@@ -74,7 +73,7 @@ def _report(node: Call, one: Shape, other: Shape, notes: Notes) -> None:
     sign = SIGNS[node.function]
     left, right = (node.args[0], one), (node.args[1], other)
     notes.report(
-        f"`{unparse(node)}` always fails: `{sign}` does not work on {described(one)} and "
+        f"`{text_of(node)}` always fails: `{sign}` does not work on {described(one)} and "
         f"{described(other)}",
         _remedy(sign, left, right) or _remedy(sign, right, left),
     )
@@ -88,8 +87,8 @@ def _remedy(sign: str, side: tuple[Node, Shape], against: tuple[Node, Shape]) ->
             number = repr(float(node.value))
             return f"numbers of ctx are doubles: write {number}, and compare the result with those"
         if shape.kind is Kind.INT:
-            return f"numbers of ctx are doubles: write double({unparse(node)})"
-    text = unparse(node)
+            return f"numbers of ctx are doubles: write double({text_of(node)})"
+    text = text_of(node)
     if sign == "%" and shape.kind is Kind.DOUBLE:
         return f"numbers of ctx are doubles: write int({text})"
     if sign == "+" and wanted.kind is Kind.STRING and shape.kind in NUMBERS | {Kind.BOOL}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, Node, Select
+from octelium.policy.cel.unparse import unparse
 from octelium.policy.cel.values import UInt
 from octelium.policy.shape.shape import (
     BOOL,
@@ -23,6 +24,8 @@ from octelium.policy.shape.shape import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LONGEST: Final = 120
+"""Characters of a part that are shown."""
 _MEANINGS: Final = {
     Meaning.NUMBER: "an integer in a text",
     Meaning.INSTANT: "an instant in a text",
@@ -42,6 +45,16 @@ _LITERALS: Final[Mapping[type, Shape]] = {
     str: STRING,
     bytes: BYTES,
 }
+
+
+def text_of(node: Node) -> str:
+    """The text of a part; of a long one the beginning."""
+    return shortened(unparse(node))
+
+
+def shortened(text: str) -> str:
+    """A text, or the beginning of a long one."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def shape_of(literal: Const) -> Shape:

@@ -1,4 +1,4 @@
-from octelium.policy.lint.finding import Finding, Notes
+from octelium.policy.lint.finding import MOST, Finding, Notes
 
 
 def test_problems_are_noted_once() -> None:
@@ -10,3 +10,10 @@ def test_problems_are_noted_once() -> None:
     assert notes.problems == {"a": "do b"}
     assert notes.blames == {"ctx.request": "there is none"}
     assert Finding("spec", "a") == Finding("spec", "a", "")
+
+
+def test_no_more_than_anybody_reads() -> None:
+    notes = Notes()
+    for number in range(MOST * 2):
+        notes.report(f"problem {number}")
+    assert len(notes.problems) == MOST

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from octelium.policy.cel.environment import check
 from octelium.policy.cel.errors import CompileError, EvaluationError, MissingDataError
 from octelium.policy.cel.program import compile_program, new_frame
+from octelium.policy.lint.finding import MOST
 from octelium.policy.lint.inference import Outcome, infer
 from octelium.policy.lint.inferred import Can
 from octelium.policy.shape.contexts import Context, Setting
@@ -114,6 +116,29 @@ def test_every_context_has_its_own_members() -> None:
 )
 def test_outcomes(text: str, can: Can) -> None:
     assert look(text).inferred.can == can
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " && ".join(["!ctx.a.b"] * 800),
+        " || ".join(f"!ctx.service.spec.isPublic{number}" for number in range(250)),
+        " || ".join(["!ctx.service.spec.isPublic"] * 300),
+        "[" * 28 + "ctx.usr" + "]" * 28 + " == []",
+        "ctx.user.spec.email == '" + "x" * 9_000 + "'",
+        "ctx.user.spec.type == '" + "HUMAN" * 1_900 + "'",
+        "ctx.user.spec." + "x" * 9_000,
+        "".join(f"ctx.groups.exists(g{number}, " for number in range(12)) + "true" + ")" * 12,
+        "[" + ", ".join(["ctx.service.spec.port + 1"] * 350) + "] == []",
+    ],
+)
+def test_no_expression_takes_long(text: str) -> None:
+    root = check(text).root
+    start = time.process_time()
+    found = infer(root, ACCESS.shape, has_attrs=True)
+    assert time.process_time() - start < 1
+    assert len(found.problems) <= MOST
+    assert all(len(problem) + len(remedy) < 1_000 for problem, remedy in found.problems)
 
 
 def outcome(text: str, ctx: dict[str, Any]) -> Can:

@@ -1,7 +1,14 @@
 from octelium.policy.cel.ast import Const, Ident, Node
 from octelium.policy.cel.environment import check
 from octelium.policy.cel.values import UInt
-from octelium.policy.lint.wording import absence, canonical, conversion, described, shape_of
+from octelium.policy.lint.wording import (
+    absence,
+    canonical,
+    conversion,
+    described,
+    shape_of,
+    text_of,
+)
 from octelium.policy.shape.shape import (
     BYTES,
     DOUBLE,
@@ -22,6 +29,13 @@ DATA = Shape(Kind.STRING, meaning=Meaning.DATA)
 
 def root(text: str) -> Node:
     return check(text).root
+
+
+def test_long_parts_are_cut() -> None:
+    assert text_of(root("ctx.a.b")) == "ctx.a.b"
+    long = text_of(root("ctx.a.startsWith('" + "x" * 200 + "')"))
+    assert long.endswith("...")
+    assert len(long) == 123
 
 
 def test_literals() -> None:
