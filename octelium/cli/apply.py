@@ -129,18 +129,17 @@ def _preview(
     asks: bool,
 ) -> None:
     """Show what changes for whom, and ask. Raises Failed if that is not wanted."""
-    from octelium.cli.policy.preview import ask, can_ask, fetch_preview, preview_lines
+    from octelium.cli.policy.preview import ask, can_ask, fetch_preview, preview_lines, show_preview
 
     if asks and not can_ask():
         raise click.UsageError("Nobody can be asked here: add --yes to apply after the preview.")
     response = fetch_preview(invocation, documents, pruned, logged)
     terminal = invocation.terminal
     if output == "table":
-        for line in preview_lines(response, terminal.style):
-            terminal.show(line)
+        show_preview(terminal, response)
         terminal.show("")
     else:
-        terminal.note("\n".join(preview_lines(response, lambda text, *_: text)))
+        terminal.note("\n".join(preview_lines(response, lambda text, *_: text, None)))
     if asks and not ask(response):
         terminal.note("Nothing was applied.")
         raise Failed

@@ -12,7 +12,7 @@ from octelium.cli.apply import read_selection, selection_options
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.formats import yaml_text
 from octelium.cli.inert import inert
-from octelium.cli.policy.preview import fetch_preview, logged_option, preview_lines
+from octelium.cli.policy.preview import fetch_preview, logged_option, show_preview
 from octelium.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -71,11 +71,9 @@ def diff(
     for operation in different:
         _show(invocation.terminal, operation, lines)
     if preview is not None:
-        terminal = invocation.terminal
         if different:
-            terminal.show("")
-        for line in preview_lines(preview, terminal.style):
-            terminal.show(line)
+            invocation.terminal.show("")
+        show_preview(invocation.terminal, preview)
     return exits.DIFFERENT if different else exits.OK
 
 

@@ -8,6 +8,7 @@ import click
 
 from octelium.cli.formats import json_text, output_option, yaml_text
 from octelium.cli.inert import inert
+from octelium.cli.policy.folding import folded
 from octelium.cli.words import each
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def subject_of(access: ext.Access, subject: str) -> str:
 
 
 def conditions(word: str, texts: Sequence[str]) -> list[str]:
-    """What must be true of a request, all together, one condition a line."""
-    return [f"{'and' if index else word} {inert(text)}" for index, text in enumerate(texts)]
+    """What must be true of a request, all together, one condition a line; not inert."""
+    return [f"{'and' if index else word} {text}" for index, text in enumerate(texts)]
 
 
 def styled_verdict(terminal: Terminal, word: str) -> str:
@@ -92,18 +93,25 @@ def styled_verdict(terminal: Terminal, word: str) -> str:
 def _show_table(terminal: Terminal, accesses: Sequence[ext.Access], subject: str) -> None:
     from octelium.cli.table import line, width
 
+    columns = terminal.columns()
     names = [subject_of(access, subject) for access in accesses]
     widths = [max(len(subject), *map(width, names)), max(map(len, VERDICTS))]
-    head = line([subject.upper(), "VERDICT"], widths)
-    terminal.show(terminal.style(f"{head:{sum(widths) + 2}}  WHY", "bold"))
+    margin = sum(widths) + 4
+    terminal.show(terminal.style(line([subject.upper(), "VERDICT", "WHY"], [*widths, 3]), "bold"))
     for name, access in zip(names, accesses, strict=True):
         word = verdict_of(access)
-        before = line([name, word], widths)
-        gap = " " * (sum(widths) + 4 - width(before))
-        shown = before.removesuffix(word) + styled_verdict(terminal, word)
-        terminal.show(f"{shown}{gap}{inert(access.why) or '-'}")
+        head = line([name, word], widths)
+        first, *rest = folded(access.why or "-", columns, margin, 0)
+        gap = " " * (margin - width(head))
+        shown = f"{head.removesuffix(word)}{styled_verdict(terminal, word)}{gap}{first}"
+        rows = [shown, *(f"{'':{margin}}{row}" for row in rest)]
         for text in conditions("if", access.depends_on):
-            terminal.show(terminal.style(f"{'':{widths[0]}}  {text}", "dim"))
+            rows += [
+                f"{'':{margin}}{terminal.style(row, 'cyan')}"
+                for row in folded(text, columns, margin, 4)
+            ]
+        for row in rows:
+            terminal.show(row)
 
 
 def _verdicts(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Final
 
-from octelium.cli.inert import inert
+from octelium.cli.policy.folding import folded
 from octelium.policy.narration import Tone, narrate
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ _STYLES: Final[dict[Tone, tuple[str, ...]]] = {
     Tone.BAD: ("red",),
     Tone.DIM: ("dim",),
 }
-_LEAST: Final = 40
-"""Columns below which folding would not help."""
 
 
 def show_explanation(terminal: Terminal, explanation: ext.Explanation, margin: str = "") -> None:
@@ -28,17 +25,7 @@ def show_explanation(terminal: Terminal, explanation: ext.Explanation, margin: s
     columns = terminal.columns()
     for line in narrate(explanation):
         indent = f"{margin}{'  ' * line.indent}"
-        text = inert(line.text)
-        rows = [text]
-        if columns is not None:
-            rows = textwrap.wrap(
-                text,
-                max(columns - len(indent), _LEAST),
-                subsequent_indent="    ",
-                break_on_hyphens=False,
-                break_long_words=False,
-            ) or [""]
         styles = _STYLES[line.tone]
-        for row in rows:
+        for row in folded(line.text, columns, len(indent), 4):
             shown = terminal.style(row, *styles) if styles and row else row
             terminal.show(f"{indent}{shown}".rstrip())

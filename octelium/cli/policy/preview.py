@@ -9,11 +9,14 @@ import click
 
 from octelium.cli.inert import inert
 from octelium.cli.policy.accesses import conditions, subject_of, verdict_of
+from octelium.cli.policy.folding import folded
+from octelium.cli.table import line, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from octelium.cli.invocation import Invocation
+    from octelium.cli.terminal import Terminal
     from octelium.schema.documents import Document
     from octelium.schema.pb import ext_v1_pb2 as ext
 
@@ -72,71 +75,85 @@ def changes_access(response: ext.PreviewAccessResponse) -> bool:
     return bool(response.changes or response.logged)
 
 
-def preview_lines(response: ext.PreviewAccessResponse, style: Callable[..., str]) -> list[str]:
-    """The preview as text. `style` colours a text for where it is shown."""
-    lines = [
-        style(f"Access that changes ({len(response.changes)} of {response.pairs} pairs)", "bold")
-    ]
-    lines += _pairs(response.changes, style)
+def show_preview(terminal: Terminal, response: ext.PreviewAccessResponse) -> None:
+    """Write the preview as what was asked for."""
+    for row in preview_lines(response, terminal.style, terminal.columns()):
+        terminal.show(row)
+
+
+def preview_lines(
+    response: ext.PreviewAccessResponse, style: Callable[..., str], columns: int | None
+) -> list[str]:
+    """The preview as text. `style` colours a text; lines are folded to `columns`, if given."""
+    page = _Page(style, columns)
+    page.head(f"Access that changes ({len(response.changes)} of {response.pairs} pairs)")
+    page.pairs(response.changes)
     if response.logged_requests or response.logged:
         count = sum(change.count for change in response.logged)
-        title = f"Logged requests decided otherwise ({count} of {response.logged_requests})"
-        lines += ["", style(title, "bold"), *_logged(response.logged, style)]
+        page.lines.append("")
+        page.head(f"Logged requests decided otherwise ({count} of {response.logged_requests})")
+        page.logged(response.logged)
     if response.undecided:
-        lines.append(
-            f"{response.undecided} logged requests may be decided otherwise, by what the log does "
-            "not hold"
-        )
-    return [*lines, *map(inert, response.notes)]
+        page.add(f"{response.undecided} more may be decided otherwise, by what the log lacks.", 0)
+    if response.notes:
+        page.lines.append("")
+    for note in response.notes:
+        page.add(note, 0, "dim")
+    return page.lines
 
 
-def _pairs(changes: Sequence[ext.AccessChange], style: Callable[..., str]) -> list[str]:
-    rows = []
-    for change in changes:
-        before = verdict_of(change.before) if change.HasField("before") else "none"
-        after = verdict_of(change.after) if change.HasField("after") else "none"
-        either = change.after if change.HasField("after") else change.before
-        mark = _mark(before, after)
-        rows.append(
-            (
-                mark,
-                subject_of(either, "user"),
-                either.service,
-                f"{before} → {after}",
-                either.why,
-                change,
+class _Page:
+    """Lines that are being written."""
+
+    def __init__(self, style: Callable[..., str], columns: int | None) -> None:
+        self.style = style
+        self.columns = columns
+        self.lines: list[str] = []
+
+    def head(self, text: str) -> None:
+        self.lines.append(self.style(text, "bold"))
+
+    def add(self, text: str, indent: int, *styles: str) -> None:
+        for row in folded(text, self.columns, indent):
+            self.lines.append(f"{'':{indent}}{self.style(row, *styles) if styles else row}")
+
+    def pairs(self, changes: Sequence[ext.AccessChange]) -> None:
+        """Pairs of User and Service, aligned, each with why and when below."""
+        if not changes:
+            self.add("none", 2)
+            return
+        rows = [_cells(change) for change in changes]
+        widths = [max(width(row[column]) for row in rows) for column in range(2)]
+        for change, (user, service, verdicts, mark) in zip(changes, rows, strict=True):
+            self.lines.append(
+                self.style(f"{mark} {line([user, service, verdicts], [*widths, 0])}", _MARKS[mark])
             )
-        )
-    if not rows:
-        return ["  none"]
-    widths = [max(len(inert(str(row[column]))) for row in rows) for column in (1, 2, 3)]
-    lines = []
-    for mark, user, service, verdicts, why, change in rows:
-        cells = [
-            f"{inert(text):{size}}"
-            for text, size in zip((user, service, verdicts), widths, strict=True)
-        ]
-        lines.append(style(f"{mark} {'  '.join(cells)}", _MARKS[mark]) + f"  {inert(why)}".rstrip())
-        lines += [
-            style(f"    {text}", "dim")
-            for access, word in ((change.before, "before, if"), (change.after, "after, if"))
-            for text in conditions(word, access.depends_on)
-        ]
-    return lines
+            if why := (change.after.why or change.before.why):
+                self.add(why, 4)
+            for access, word in ((change.before, "before, if"), (change.after, "after, if")):
+                for text in conditions(word, access.depends_on):
+                    self.add(text, 4, "cyan")
+
+    def logged(self, changes: Sequence[ext.LoggedChange]) -> None:
+        """Requests of the log, equal ones together."""
+        if not changes:
+            self.add("none", 2)
+        for change in changes:
+            mark = "+" if change.allowed_after else "-"
+            what = f"{change.method} {change.path}".strip() or "a stream"
+            times = f" ({change.count} times)" if change.count > 1 else ""
+            text = f"{mark} {change.user or 'anonymous'}  {change.service}  {what}{times}"
+            self.lines.append(self.style(inert(text), _MARKS[mark]))
+            verdict = "would be allowed" if change.allowed_after else "would be refused"
+            self.add(f"{verdict}: {change.why}" if change.why else verdict, 4)
 
 
-def _logged(changes: Sequence[ext.LoggedChange], style: Callable[..., str]) -> list[str]:
-    if not changes:
-        return ["  none"]
-    lines = []
-    for change in changes:
-        mark = "+" if change.allowed_after else "-"
-        what = f"{change.method} {change.path}".strip() or "a stream"
-        verdict = "would be allowed" if change.allowed_after else "would be refused"
-        times = f" ({change.count} times)" if change.count > 1 else ""
-        text = f"{mark} {change.user or 'anonymous'}  {change.service}  {what}{times}"
-        lines.append(f"{style(inert(text), _MARKS[mark])}  {verdict}: {inert(change.why)}")
-    return lines
+def _cells(change: ext.AccessChange) -> tuple[str, str, str, str]:
+    before = verdict_of(change.before) if change.HasField("before") else "none"
+    after = verdict_of(change.after) if change.HasField("after") else "none"
+    either = change.after if change.HasField("after") else change.before
+    verdicts = f"{before} → {after}"
+    return subject_of(either, "user"), inert(either.service), verdicts, _mark(before, after)
 
 
 def _mark(before: str, after: str) -> str:

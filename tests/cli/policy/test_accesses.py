@@ -42,8 +42,8 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "USER         VERDICT  WHY\n"
         "ann          allowed  Policy ops, rule 0\n"
         "bob          depends  Policy ops, rule 1\n"
-        '             if ctx.request.http.method == "GET"\n'
-        "             and x\\x1b[31m\n"
+        '                      if ctx.request.http.method == "GET"\n'
+        "                      and x\\x1b[31m\n"
         "a-long-name  refused  -\n"
     )
     assert shown(capsys, subject="service").startswith("SERVICE       VERDICT  WHY\nwiki.default  ")
@@ -84,3 +84,19 @@ def test_a_user_with_several_sessions_is_named_once(capsys: pytest.CaptureFixtur
     again = ext.Access(user="ann", session="ann-1", service="wiki.default")
     show_accesses(Terminal({}), [ACCESSES[0], again], "user", (), "name")
     assert capsys.readouterr().out == "user/ann\n"
+
+
+class Screen(Terminal):
+    """A terminal of 60 columns."""
+
+    def columns(self) -> int | None:
+        return 60
+
+
+def test_a_table_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    access = ext.Access(user="ann", verdict=A.DEPENDS, why="w " * 60, depends_on=["ctx.a || " * 9])
+    show_accesses(Screen({}), [access], "user", (), "table")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert len(lines) > 5
+    assert all(line.startswith(" " * 15) for line in lines[2:])

@@ -59,26 +59,32 @@ def plain(text: str, *_: str) -> str:
 
 
 def test_what_changes() -> None:
-    assert preview_lines(CHANGES, plain) == [
+    assert preview_lines(CHANGES, plain, None) == [
         "Access that changes (3 of 30 pairs)",
-        "+ ann     wiki.default  refused → allowed  Policy ops, rule 0",
-        "- robert  wiki.default  allowed → none     Policy old, rule 0",
-        "~ zoe     wiki.default  depends → depends  w\\x1b",
+        "+ ann     wiki.default  refused → allowed",
+        "    Policy ops, rule 0",
+        "- robert  wiki.default  allowed → none",
+        "    Policy old, rule 0",
+        "~ zoe     wiki.default  depends → depends",
+        "    w\\x1b",
         "    before, if ctx.a",
         "    after, if ctx.b",
         "    and ctx.c",
         "",
         "Logged requests decided otherwise (13 of 1000)",
-        "+ ann  wiki.default  GET /x (12 times)  would be allowed: Policy ops, rule 0",
-        "- anonymous  db.default  a stream  would be refused: no rule",
-        "5 logged requests may be decided otherwise, by what the log does not hold",
+        "+ ann  wiki.default  GET /x (12 times)",
+        "    would be allowed: Policy ops, rule 0",
+        "- anonymous  db.default  a stream",
+        "    would be refused: no rule",
+        "5 more may be decided otherwise, by what the log lacks.",
+        "",
         "It is a guess.",
     ]
     assert changes_access(CHANGES)
 
 
 def test_nothing_changes() -> None:
-    assert preview_lines(NONE, plain) == [
+    assert preview_lines(NONE, plain, None) == [
         "Access that changes (0 of 30 pairs)",
         "  none",
         "",
@@ -86,14 +92,24 @@ def test_nothing_changes() -> None:
         "  none",
     ]
     assert not changes_access(NONE)
-    assert preview_lines(ext.PreviewAccessResponse(pairs=1), plain)[2:] == []
+    assert preview_lines(ext.PreviewAccessResponse(pairs=1), plain, None)[2:] == []
 
 
 def test_colours_carry_no_meaning_of_their_own() -> None:
-    lines = preview_lines(CHANGES, lambda text, *styles: f"<{','.join(styles)}>{text}")
+    lines = preview_lines(CHANGES, lambda text, *styles: f"<{','.join(styles)}>{text}", None)
     assert lines[1].startswith("<green>+ ann ")
-    assert lines[2].startswith("<red>- robert ")
-    assert lines[3].startswith("<yellow>~ zoe ")
+    assert lines[3].startswith("<red>- robert ")
+    assert lines[5].startswith("<yellow>~ zoe ")
+
+
+def test_it_fits_on_a_terminal() -> None:
+    why = "because of this and that, " * 9
+    change = ext.AccessChange(
+        after=access("ann", A.DEPENDS, why=why, depends_on=["ctx.a || " * 20])
+    )
+    lines = preview_lines(ext.PreviewAccessResponse(changes=[change], notes=[why]), plain, 60)
+    assert max(map(len, lines)) <= 60
+    assert len(lines) > 9
 
 
 def test_diff_with_access(cluster: StandIn, terminal: Runner) -> None:
