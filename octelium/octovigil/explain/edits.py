@@ -34,6 +34,8 @@ ADD: Final = ext.EditAction__.ADD
 REMOVE: Final = ext.EditAction__.REMOVE
 
 _SESSION: Final = "Session"
+_ADDRESS: Final = ("ip",)
+"""Where a request shows the client's address, which every stream has."""
 _STEP: Final = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"])*)"\]')
 
 
@@ -134,9 +136,12 @@ def make(supposition: Supposition, edits: Sequence[Edit]) -> list[Any]:
     address, repeated = supposition.address, supposition.repeated
     for edit in edits:
         if not edit.kind:
-            request = _edited(request if request is not None else {}, edit)
-            if edit.path == ("ip",) and isinstance(edit.value, str):
+            if edit.path == _ADDRESS and isinstance(edit.value, str):
                 address = edit.value
+            if request is not None:
+                request = _edited(request, edit)
+            elif edit.path != _ADDRESS:
+                raise EditError("the stream has no request object")
             repeated = frozenset(path for path in repeated if not _meet(path, edit.path))
         elif edit.kind == _SESSION and not edit.path:
             session_uid = edit.uid

@@ -20,6 +20,7 @@ from octelium.octovigil.explain.edits import (
     parse_path,
 )
 from octelium.policy.cel.parts import shown
+from octelium.policy.cel.unparse import escaped
 from octelium.schema.errors import render_path
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def is_sayable(path: tuple[Step, ...]) -> bool:
 def send(path: tuple[Step, ...], value: Any) -> Move:
     """The request with a value at a path below `ctx.request`."""
     text = f"send it with {_part(path)} {shown(value)}"
+    if path == ("ip",):
+        text = f"send it from {escaped(str(value))}"
     return _move(REQUEST, Edit("", "", "", path, SET, value, text))
 
 

@@ -82,7 +82,8 @@ def _mendings(told: Trace) -> Iterator[Move]:
     service = told.parties.service
     if told.missing is not None and told.missing_owner is not None:
         yield from _references(*told.missing, told.missing_owner)
-        yield from _identities(told)
+        if told.missing[0] == "User":
+            yield from _identities(told)
     elif service.is_disabled:
         yield unset_field(service, ("spec", "isDisabled"), f"enable {named(service)}", OTHERS)
     elif told.failing is not None:
@@ -118,10 +119,20 @@ def _references(kind: str, name: str, _holder: str, owner: Entry[Any]) -> Iterat
         is_trigger = owner.kind == "PolicyTrigger"
         path = ("status",) if is_trigger else ("spec", "authorization")
         part = owner.message.status if is_trigger else owner.message.spec.authorization
-        for attached in part.policies:
-            if attached == name or attached.endswith(f".{name}"):
-                text = f"detach Policy {attached} from {named(owner)}"
-                yield remove_item(owner, (*path, "policies"), attached, text, RULE)
+        # Those that have it as their ancestor need it as well.
+        moves = [
+            remove_item(
+                owner,
+                (*path, "policies"),
+                attached,
+                f"detach Policy {attached} from {named(owner)}",
+                RULE,
+            )
+            for attached in part.policies
+            if attached == name or attached.endswith(f".{name}")
+        ]
+        edits = tuple(edit for move in moves for edit in move.edits)
+        yield Move(edits, RULE * len(edits))
 
 
 def _activate(told: Trace) -> Iterator[Move]:
@@ -194,7 +205,7 @@ def _scope(told: Trace) -> Iterator[Move]:
 
 def _addresses(told: Trace) -> Iterator[Move]:
     session = told.parties.session
-    if session is not None and session.client_address and told.supposition.request is not None:
+    if session is not None and session.client_address:
         yield send(("ip",), session.client_address)
 
 

@@ -214,8 +214,9 @@ class Solver:
     # --- functions
 
     def _call(self, node: Call, names: Names, *, want: bool) -> list[Move]:
+        # The checker writes `net.isIP(x)` as one name without a target.
         args = node.args if node.target is None else (node.target, *node.args)
-        match node.function, args:
+        match node.function.rpartition(".")[2], args:
             case ("startsWith" | "endsWith" | "contains" | "matches" as function, (text, pattern)):
                 path, value = self._terms.path(text, names), self._terms.value(pattern, names)
                 if path is None or not isinstance(value, str):
@@ -226,7 +227,7 @@ class Solver:
                 return self._set_any(path, matching(function, value, current))
             case ("hasAny" | "hasAll" as function, (container, items)):
                 return self._has_items(function, container, items, names, want=want)
-            case ("isIPInRange" | "isPrivateIP", (_net, address, *rest)):
+            case ("isIPInRange" | "isPrivateIP", (address, *rest)):
                 path = self._terms.path(address, names)
                 values = self._addresses(
                     [self._terms.value(part, names) for part in rest], want=want
