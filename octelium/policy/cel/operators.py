@@ -144,6 +144,8 @@ def modulo(left: Any, right: Any, _frame: Frame) -> object:
             raise CelError("modulus by zero")
         if kind is UInt:
             return UInt(int(left) % int(right))
+        if left == INT_MIN and right == -1:
+            raise CelError("integer overflow")
         rest: int = abs(left) % abs(right)
         return -rest if left < 0 else rest
     raise no_overload("_%_", left, right)

@@ -139,6 +139,7 @@ def format_duration(value: Duration) -> str:
 def zone(frame: Frame, name: str) -> tzinfo:
     """A time zone by its IANA name or its offset from UTC, such as `Europe/Berlin` or `+02:00`.
 
+    The empty name is UTC, as Go has it (https://pkg.go.dev/time#LoadLocation).
     The first look at a zone reads a file, and is charged for it.
 
     Raises:
@@ -163,7 +164,7 @@ def _load(name: str) -> tzinfo:
             raise CelError("the offset from UTC is out of range")
         return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise CelError(_NO_ZONE) from None
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from cel_expr_python import cel
 from hypothesis import strategies as st
 
 from octelium.policy.cel import environment
-from octelium.policy.cel.errors import CompileError, EvaluationError
+from octelium.policy.cel.errors import CompileError, EvaluationError, MissingDataError
 from octelium.policy.cel.program import compile_program, new_frame
 from octelium.policy.cel.values import (
     SECOND,
@@ -22,6 +23,10 @@ from octelium.policy.cel.values import (
     normalized,
     plain_key,
 )
+from tests.policy.cel import peers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONTEXT: dict[str, Any] = {
     "user": {
@@ -49,7 +54,7 @@ CONTEXT: dict[str, Any] = {
 }
 NORMAL: dict[str, Any] = normalized(CONTEXT)  # type: ignore[assignment]  # a dict stays one
 
-_ACTIVATION: list[Any] = []
+ATTRS: dict[str, Any] = {"name": "ann", "flag": True}
 
 
 @dataclass(frozen=True)
@@ -59,23 +64,47 @@ class Failed:
     text: str
 
 
-def ours(text: str) -> object:
+def ours(text: str, context: dict[str, Any] = NORMAL) -> object:
     """What our closures make of `text`."""
     try:
-        return plain(compile_program(text).evaluate(new_frame(NORMAL, {})))
+        return plain(compile_program(text).evaluate(new_frame(context, ATTRS, now=peers.NOW)))
     except (EvaluationError, CompileError) as error:
         return Failed(str(error))
 
 
-def theirs(text: str) -> object:
+def truth(text: str, context: dict[str, Any] = NORMAL) -> object:
+    """Whether `text` holds as a condition; None for a failure."""
+    try:
+        return compile_program(text).test(new_frame(context, ATTRS, now=peers.NOW))
+    except (EvaluationError, CompileError):
+        return None
+
+
+def derived_truth(text: str, context: dict[str, Any] = NORMAL) -> object:
+    """As `truth`, from what `text` evaluates to."""
+    try:
+        value = compile_program(text).evaluate(new_frame(context, ATTRS, now=peers.NOW))
+    except MissingDataError:
+        return False
+    except (EvaluationError, CompileError):
+        return None
+    return value if type(value) is bool else None
+
+
+@lru_cache(maxsize=1)
+def _peer() -> Any:
+    return peers.environment()
+
+
+def theirs(text: str, context: dict[str, Any] = NORMAL) -> object:
     """What the C++ evaluator makes of `text`; raises RuntimeError if it does not compile."""
-    env = environment.environment()
-    if not _ACTIVATION:
-        _ACTIVATION.append(env.Activation({"ctx": NORMAL, "attrs": {}}))
-    result = env.compile(text).eval(_ACTIVATION[0])
+    environment.environment().compile(text)
+    env = _peer()
+    activation = env.Activation({"ctx": context, "attrs": ATTRS})
+    result = env.compile(text).eval(activation)
     # An error comes as a value whose Python form is a text, hence true: look at the type.
     if result.type() == cel.Type.ERROR:
-        return Failed(str(result.value()))
+        return Failed("an error of the C++ evaluator")  # its text may not even be one
     return foreign(result)
 
 
@@ -112,7 +141,8 @@ def plain(value: object) -> object:
         case Timestamp():
             return ("timestamp", value.ns * 1_000_000 // SECOND)
         case Duration():
-            return ("duration", value.ns * 1_000_000 // SECOND)
+            whole = abs(value.ns) * 1_000_000 // SECOND
+            return ("duration", -whole if value.ns < 0 else whole)
         case CelType():
             return ("type",)
     return tagged(value)
@@ -220,12 +250,67 @@ def conditions() -> st.SearchStrategy[str]:
 _LOOPS = ("all", "exists", "exists_one", "map", "filter")
 
 
-def known_difference(text: str, made: object, expected: object) -> bool:
-    """Where the C++ implementation differs from cel-go, which Octelium evaluates with, or errs."""
-    if isinstance(made, Failed) and "int(bool)" in made.text:
-        return True  # only C++ converts bool to int
-    if "cel.bind(" in text and any(f".{macro}(" in text for macro in _LOOPS):
-        return True  # C++ may read the variable of an earlier loop in place of the bound one
-    if ".split(" in text and (made == [] or expected == []):
-        return True  # Go splits an empty text by nothing into no part, C++ into one empty part
-    return "%s" in text  # Go writes doubles without exponents
+def _failed(value: object, problem: str) -> bool:
+    return isinstance(value, Failed) and problem in value.text
+
+
+def _unsplit(value: object) -> str:
+    return str(value).replace("('str', '')", "")
+
+
+DIFFERENCES: dict[str, Callable[[str, object, object], bool]] = {
+    "only Go converts a duration to int, to nanoseconds": (
+        lambda text, made, theirs: (
+            "int(" in text
+            and isinstance(theirs, Failed)
+            and not isinstance(made, Failed)
+            and ("duration(" in text or "timestamp(" in text or "now()" in text)
+        )
+    ),
+    "C++ errs about the length of a part of a text": (
+        lambda text, made, theirs: (
+            ".substring(" in text and isinstance(theirs, Failed) and not isinstance(made, Failed)
+        )
+    ),
+    "times of Python, which the peers are given, have no nanoseconds": (
+        lambda text, _made, _theirs: (
+            "1ns" in text and any(f".{name}(" in text for name in ("hasAny", "hasAll"))
+        )
+    ),
+    "only C++ skips blanks in base64": (
+        lambda text, made, _theirs: "base64.decode(" in text and _failed(made, "needs base64")
+    ),
+    "only C++ converts bool to int": lambda _text, made, _theirs: _failed(made, "int(bool)"),
+    "C++ may read the variable of an earlier loop in place of a bound one": (
+        lambda text, _made, _theirs: (
+            "cel.bind(" in text and any(f".{macro}(" in text for macro in _LOOPS)
+        )
+    ),
+    "Go splits an empty text by nothing into no part, C++ into one empty part": (
+        lambda text, made, theirs: ".split(" in text and _unsplit(made) == _unsplit(theirs)
+    ),
+    "Go writes doubles without exponents": lambda text, _made, _theirs: "%s" in text,
+    "Go writes no zeros at the end of a second's fraction": (
+        lambda text, _made, _theirs: (
+            "string(" in text and any(part in text for part in ("now()", ".5Z", "1.5s", "1ns"))
+        )
+    ),
+    "ours has no clock times after the year 9999 or before the year 1, in no time zone": (
+        lambda _text, made, _theirs: _failed(made, "out of range in this time zone")
+    ),
+    "the keys of a map have no order": (
+        lambda text, made, theirs: ".map(" in text and sorted(str(made)) == sorted(str(theirs))
+    ),
+    "a pattern in the text of an expression is compiled with it": (
+        lambda text, made, _theirs: "matches(" in text and _failed(made, "regular expression")
+    ),
+}
+"""Where the C++ implementation differs from cel-go, which Octelium evaluates with, or from ours."""
+
+
+def known_difference(text: str, made: object, expected: object) -> str:
+    """The reason for which two results may differ; empty if there is none."""
+    for reason, applies in DIFFERENCES.items():
+        if applies(text, made, expected):
+            return reason
+    return ""

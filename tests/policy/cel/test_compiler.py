@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
@@ -11,8 +13,8 @@ from octelium.policy.cel.environment import check
 from octelium.policy.cel.errors import CompileError, MissingDataError, UnknownDataError
 from octelium.policy.cel.functions import FUNCTIONS
 from octelium.policy.cel.program import compile_program, new_frame
-from octelium.policy.cel.values import NOW, UInt
-from tests.policy.cel import oracle
+from octelium.policy.cel.values import NOW, UInt, normalized
+from tests.policy.cel import oracle, typed
 from tests.policy.cel.evaluation import failure, value
 
 
@@ -196,13 +198,15 @@ def test_unknown_parts_leave_what_does_not_depend_on_them() -> None:
             compile_program(text).run(frame)
 
 
-def agrees(text: str) -> None:
+def agrees(text: str, context: dict[str, Any] = oracle.NORMAL) -> None:
     """Compare with the C++ evaluator: the same value, or an error on both sides."""
     try:
-        expected = oracle.theirs(text)
+        expected = oracle.theirs(text, context)
     except RuntimeError:
         return
-    made = oracle.ours(text)
+    # As a condition it is decided by closures of their own.
+    assert oracle.truth(text, context) == oracle.derived_truth(text, context)
+    made = oracle.ours(text, context)
     if isinstance(made, oracle.Failed) and isinstance(expected, oracle.Failed):
         return
     if oracle.known_difference(text, made, expected):
@@ -225,6 +229,22 @@ FUZZ = settings(
 @example("{true: 1, false: 2}[dyn(true)]")
 def test_google_agrees_on_expressions(text: str) -> None:
     agrees(text)
+
+
+@FUZZ
+@given(typed.expression(), typed.contexts())
+def test_google_agrees_on_typed_expressions(text: str, context: dict[str, Any]) -> None:
+    made = normalized(context)
+    assert isinstance(made, dict)
+    agrees(text, made)
+
+
+@FUZZ
+@given(typed.expression("bool", 4), typed.contexts())
+def test_google_agrees_on_typed_conditions(text: str, context: dict[str, Any]) -> None:
+    made = normalized(context)
+    assert isinstance(made, dict)
+    agrees(text, made)
 
 
 @FUZZ

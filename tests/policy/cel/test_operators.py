@@ -46,6 +46,8 @@ def test_division_truncates(a: int, b: int) -> None:
     if (a, b) == (INT_MIN, -1):
         with pytest.raises(CelError, match="overflow"):
             divide(a, b, FRAME)
+        with pytest.raises(CelError, match="overflow"):
+            modulo(a, b, FRAME)
         return
     quotient, rest = divide(a, b, FRAME), modulo(a, b, FRAME)
     assert isinstance(quotient, int)

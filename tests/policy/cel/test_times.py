@@ -119,6 +119,7 @@ def test_zones() -> None:
     at = parse_timestamp("2026-07-01T22:30:00Z")
     assert local(frame(), at).hour == 22
     assert local(frame(), at, "Europe/Berlin").day == 2
+    assert local(frame(), at, "").hour == 22
     assert local(frame(), at, "+05:45").hour == 4
     assert local(frame(), at, "-01:30").hour == 21
     assert zone(frame(), "02:00").utcoffset(None) == dt.timedelta(hours=2)
@@ -126,7 +127,17 @@ def test_zones() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Nowhere/Land", "", "../../etc/passwd", "Europe", "+25:00", "+01:99", "a\x00b", "ü", "a" * 65],
+    [
+        "Nowhere/Land",
+        " ",
+        "../../etc/passwd",
+        "Europe",
+        "+25:00",
+        "+01:99",
+        "a\x00b",
+        "ü",
+        "a" * 65,
+    ],
 )
 def test_what_no_zone_is(name: str) -> None:
     with pytest.raises(CelError, match=r"zone|offset"):
