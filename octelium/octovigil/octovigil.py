@@ -10,23 +10,29 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.identity.tokens import TokenType
 from octelium.octovigil.audit import audit_subject
 from octelium.octovigil.memo import DEFAULT_LIMIT, Memo
 from octelium.octovigil.planner import Planner
+from octelium.octovigil.rego.rounds import MAX_ROUNDS, obtain
 from octelium.octovigil.watch import Watcher
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
+from octelium.policy.rego.module import MAX_INLINE, resolve
+from octelium.policy.rego.needed import RegoError, RegoNeeded, RegoResults
 from octelium.replica.arrival import Tunnel
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from octelium.identity.tokens import PublicKey, TokenClaims
     from octelium.octovigil.plan import Plan
-    from octelium.octovigil.watch import StreamWatch
+    from octelium.octovigil.rego.rounds import RegoEvaluator
+    from octelium.octovigil.watch import Decided, StreamWatch
+    from octelium.policy.rego.needed import Resolver
     from octelium.policy.request import Request
     from octelium.replica.arrival import Arrival
     from octelium.replica.replica import Replica, ServiceEntry, SessionEntry
@@ -64,7 +70,8 @@ class Octovigil:
     """Decides on the resources of a replica. Implements `octelium.policy.decision.Decider`.
 
     Everything happens in the thread of the event loop. `clock` gives Unix seconds. `memo_limit` is
-    about how many bytes remembered decisions may take.
+    about how many bytes remembered decisions may take. `rego` evaluates modules that take long;
+    without it those fail.
     """
 
     def __init__(
@@ -75,6 +82,7 @@ class Octovigil:
         audit_factory: Callable[[Decision], object] = audit_subject,
         *,
         memo_limit: int = DEFAULT_LIMIT,
+        rego: RegoEvaluator | None = None,
     ) -> None:
         self._replica = replica
         self._verifier = verifier
@@ -84,6 +92,7 @@ class Octovigil:
         self._revision = replica.revision
         self.memo = Memo(memo_limit)
         self._plans = self.memo.plans
+        self._rego = rego
         self._watcher = Watcher(self._decide_again, clock)
         verifier.replace_keys(replica.verification_keys)
         replica.listeners.append(self._changed)
@@ -93,8 +102,19 @@ class Octovigil:
         self._replica.listeners.remove(self._changed)
         self.memo.clear()
 
-    def decide(self, service: ServiceEntry, request: Request, arrival: Arrival) -> Decision:
-        """Decide on one request. Never raises: what fails comes out as `Outcome.ERROR`."""
+    def decide(
+        self,
+        service: ServiceEntry,
+        request: Request,
+        arrival: Arrival,
+        *,
+        rego: RegoResults | None = None,
+    ) -> Decision | Awaitable[Decision]:
+        """Decide on one request. Never raises: what fails comes out as `Outcome.ERROR`.
+
+        The decision has to be awaited if a Rego module takes long. When it is there, everything
+        is decided anew with it: the resources may have changed meanwhile. `rego` is for that.
+        """
         try:
             replica = self._replica
             if self._revision != replica.revision:
@@ -114,10 +134,35 @@ class Octovigil:
                 or now >= plan.deadline
             ):
                 plan = self._plan(current, session, now)
-            return plan.decide(request, now)
+            return plan.decide(request, now, rego)
+        except RegoNeeded as needed:
+            if rego is not None:
+                raise
+            attempt = partial(self.decide, service, request, arrival)
+            return self._later(service, needed, lambda results: _made(attempt(rego=results)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             _LOG.exception("a decision on Service %s failed", service.name)
             return self._failed(service, f"unexpected {type(error).__name__}, see the log")
+
+    def settle(
+        self,
+        service: ServiceEntry,
+        request: Request,
+        arrival: Arrival,
+        resolver: Resolver = resolve,
+    ) -> Decision:
+        """As `decide`, but wait for it: `resolver` gets the results of modules that take long."""
+        results = RegoResults(MAX_INLINE)
+        try:
+            for _ in range(MAX_ROUNDS):
+                try:
+                    return _made(self.decide(service, request, arrival, rego=results))
+                except RegoNeeded as needed:
+                    resolver(needed)
+                    results = needed.results
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            return self._failed_later(service, error)
+        return self._failed(service, f"it takes more than {MAX_ROUNDS} evaluations of Rego modules")
 
     def watch(
         self,
@@ -183,8 +228,24 @@ class Octovigil:
 
     def _decide_again(
         self, service: ServiceEntry, session_uid: str, request: Request
-    ) -> tuple[Decision, Plan | None]:
+    ) -> Decided | Awaitable[Decided]:
         """The decision on an open stream, and the plan that it comes from if that is current."""
+
+        def attempt(rego: RegoResults | None) -> Decided:
+            return self._attempt_again(service, session_uid, request, rego)
+
+        try:
+            return attempt(None)
+        except RegoNeeded as needed:
+            return self._later_again(service, needed, attempt)
+
+    def _attempt_again(
+        self,
+        service: ServiceEntry,
+        session_uid: str,
+        request: Request,
+        rego: RegoResults | None,
+    ) -> Decided:
         try:
             if self._revision != self._replica.revision:
                 self._forget_everything()
@@ -196,11 +257,42 @@ class Octovigil:
             if session_uid and not current.is_anonymous:
                 session = self._replica.sessions.get(session_uid)
             plan = self._plan(current, session, now)
-            return plan.decide(request, now), plan
+            return plan.decide(request, now, rego), plan
+        except RegoNeeded:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             _LOG.exception("a decision on a stream of Service %s failed", service.name)
             problem = f"unexpected {type(error).__name__}, see the log"
             return self._failed(service, problem), None
+
+    # --- Rego
+
+    async def _later(
+        self,
+        service: ServiceEntry,
+        needed: RegoNeeded,
+        attempt: Callable[[RegoResults], Decision],
+    ) -> Decision:
+        """The decision once the results are there that it asks for."""
+        try:
+            return await obtain(self._rego, needed, attempt)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            return self._failed_later(service, error)
+
+    async def _later_again(
+        self, service: ServiceEntry, needed: RegoNeeded, attempt: Callable[[RegoResults], Decided]
+    ) -> Decided:
+        """As `_later`, for an open stream."""
+        try:
+            return await obtain(self._rego, needed, attempt)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            return self._failed_later(service, error), None
+
+    def _failed_later(self, service: ServiceEntry, error: Exception) -> Decision:
+        if isinstance(error, RegoError):
+            return self._failed(service, str(error))
+        _LOG.error("a decision on Service %s failed", service.name, exc_info=error)
+        return self._failed(service, f"unexpected {type(error).__name__}, see the log")
 
     def _changed(self, changed: frozenset[tuple[str, str]]) -> None:
         """A commit reached the replica: drop what was made of the resources that it changed."""
@@ -225,3 +317,9 @@ class Octovigil:
         except Exception:  # noqa: BLE001 - the refusal stands, logged or not
             _LOG.exception("no audit subject for Service %s", service.name)
             return decision
+
+
+def _made(decision: Decision | Awaitable[Decision]) -> Decision:
+    """A decision that was made with results at hand, which need not be awaited."""
+    assert isinstance(decision, Decision)
+    return decision

@@ -17,9 +17,10 @@ from octelium.octovigil import scoping
 from octelium.octovigil.errors import DecisionError
 from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
 from octelium.policy.cel.program import MAX_STEPS
-from octelium.policy.cel.values import ATTRS, BUDGET, CTX, NOW, SECOND, Frame, Timestamp
+from octelium.policy.cel.values import ATTRS, BUDGET, CTX, NOW, REGO, SECOND, Frame, Timestamp
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
 from octelium.policy.observation import key_of, observe
+from octelium.policy.rego.needed import RegoNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from octelium.octovigil.watch import StreamWatch
     from octelium.policy.context import Context
     from octelium.policy.observation import Part
+    from octelium.policy.rego.needed import RegoResults
     from octelium.policy.request import Path, Request
 
 _LOG = logging.getLogger(__name__)
@@ -93,8 +95,14 @@ class Plan:
     on_growth: Callable[[Plan, int], None] | None = None
     _made: dict[tuple[object, ...], Decision] = field(default_factory=dict)
 
-    def decide(self, request: Request, now: float) -> Decision:
-        """The decision on `request` at `now`, which is before the deadline."""
+    def decide(self, request: Request, now: float, rego: RegoResults | None = None) -> Decision:
+        """The decision on `request` at `now`, which is before the deadline.
+
+        `rego` are results of modules that an earlier attempt asked for.
+
+        Raises:
+            RegoNeeded: it takes the result of a module that others have to evaluate.
+        """
         self.asked = True
         if self.pinned and _differs(self.pinned, request.client_address):
             return self.refused(Reason(ReasonType.TYPE_UNKNOWN_REASON))
@@ -104,15 +112,16 @@ class Plan:
             if request.repeated(path):
                 return self._ambiguous(path)
         if self.volatile:
-            return self._evaluate(request, now)
+            return self._evaluate(request, now, rego)
         try:
             key = key_of(request, self.reads)
         except EvaluationError as error:
             return self.failed(str(error))
         decision = self.table.get(key)
         if decision is None:
-            decision = self._evaluate(request, now)
-            self._remember(key, decision)
+            decision = self._evaluate(request, now, rego)
+            if rego is None or not rego.transient:
+                self._remember(key, decision)
         return decision
 
     def _remember(self, key: tuple[Part, ...], decision: Decision) -> None:
@@ -130,7 +139,7 @@ class Plan:
 
     # --- evaluation
 
-    def _evaluate(self, request: Request, now: float) -> Decision:
+    def _evaluate(self, request: Request, now: float, rego: RegoResults | None) -> Decision:
         context, frame = self.context, self.frame
         assert context is not None
         try:
@@ -139,9 +148,12 @@ class Plan:
             frame[CTX] = context.full() if self.whole else context
             frame[BUDGET] = MAX_STEPS
             frame[NOW] = Timestamp(int(now * SECOND))
+            frame[REGO] = rego
             if self.scoped and not scoping.covers_call(self.parties, observed):
                 return self.refused(Reason(ReasonType.SCOPE_UNAUTHORIZED))
             return self.conclude(frame, now)
+        except RegoNeeded:
+            raise
         except (DecisionError, EvaluationError) as error:
             return self.failed(str(error))
         except Exception:  # noqa: BLE001 - whatever it is, it refuses
@@ -150,6 +162,7 @@ class Plan:
         finally:
             context.forget_request()
             frame[CTX] = context
+            frame[REGO] = None
 
     def conclude(self, frame: Frame, now: float) -> Decision:
         """Try the rules and select the configuration, on a frame.

@@ -15,15 +15,18 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from octelium.http.tasks import spawn
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from octelium.octovigil.plan import Plan
     from octelium.policy.decision import Decision
     from octelium.policy.request import Request
     from octelium.replica.replica import ServiceEntry
 
-    Decide = Callable[[ServiceEntry, str, Request], tuple[Decision, Plan | None]]
+    Decided = tuple[Decision, Plan | None]
+    Decide = Callable[[ServiceEntry, str, Request], Decided | Awaitable[Decided]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,6 +80,9 @@ class Watcher:
         self._clock = clock
         self._due: deque[StreamWatch] = deque()
         self._scheduled = False
+        self._slow: deque[tuple[StreamWatch, Awaitable[Decided]]] = deque()
+        """Streams whose decision takes Rego modules that take long; one is waited for at a time."""
+        self._waiting = False
 
     def watch(
         self,
@@ -87,9 +93,11 @@ class Watcher:
     ) -> StreamWatch:
         """Watch a stream of a Session, or of nobody with an empty uid. Needs a running loop."""
         watch = StreamWatch(service, session_uid, request, callback)
-        decision, plan = self._decide(service, session_uid, request)
-        if decision.allowed and plan is not None:
-            self._hang(watch, decision, plan)
+        decided = self._decide(service, session_uid, request)
+        if not isinstance(decided, tuple):
+            self._wait(watch, decided)
+        elif decided[0].allowed and decided[1] is not None:
+            self._hang(watch, decided[0], decided[1])
         else:
             # Something changed since the stream was let in. The caller has no handle yet.
             self._enqueue((watch,))
@@ -121,10 +129,19 @@ class Watcher:
 
     def _again(self, watch: StreamWatch) -> None:
         watch.detach()
+        if watch.callback is None:
+            return
+        decided = self._decide(watch.service, watch.session_uid, watch.request)
+        if isinstance(decided, tuple):
+            self._settle(watch, *decided)
+        else:
+            self._wait(watch, decided)
+
+    def _settle(self, watch: StreamWatch, decision: Decision, plan: Plan | None) -> None:
+        """Go on with a stream as was decided just now."""
         callback = watch.callback
         if callback is None:
             return
-        decision, plan = self._decide(watch.service, watch.session_uid, watch.request)
         if decision.allowed and plan is not None:
             self._hang(watch, decision, plan)
             return
@@ -133,6 +150,22 @@ class Watcher:
             callback(decision)
         except Exception:  # noqa: BLE001 - the other streams must be looked after too
             _LOG.exception("closing a refused stream failed")
+
+    def _wait(self, watch: StreamWatch, decided: Awaitable[Decided]) -> None:
+        self._slow.append((watch, decided))
+        if not self._waiting:
+            self._waiting = True
+            spawn(self._work(), name="decisions on streams")
+
+    async def _work(self) -> None:
+        """What comes out is decided on the resources of that moment, so nothing is missed."""
+        try:
+            while self._slow:
+                watch, decided = self._slow.popleft()
+                decision, plan = await decided
+                self._settle(watch, decision, plan)
+        finally:
+            self._waiting = False
 
     def _hang(self, watch: StreamWatch, decision: Decision, plan: Plan) -> None:
         plan.watches.add(watch)

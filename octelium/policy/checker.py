@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING, Final
 from octelium.policy.cel.errors import CompileError
 from octelium.policy.cel.program import compile_program
 from octelium.policy.condition import ConditionError, compile_condition
-from octelium.policy.rego.module import CONDITION, CONFIGURATION, Purpose, compile_module
+from octelium.policy.rego.module import CONDITION, CONFIGURATION, Purpose, check_module
 from octelium.schema.errors import Invalid, under
 
 if TYPE_CHECKING:
-    from octelium.policy.rego.needed import RegoChecker
     from octelium.schema.pb import core_v1_pb2 as core
 
 _MAYBE_BOOL: Final = frozenset({"BOOL", "DYN"})
 
 
 class Checker:
-    """Compiles expressions for `octelium.schema.validation`; each method raises Invalid.
-
-    `rego` knows which modules can be used; without it none can.
-    """
-
-    def __init__(self, rego: RegoChecker | None = None) -> None:
-        self._rego = rego
+    """Compiles expressions for `octelium.schema.validation`; each method raises Invalid."""
 
     def check_condition(self, condition: core.Condition, path: str) -> None:
         """Refuse a condition that cannot be compiled, or that can never be true or false."""
@@ -32,7 +25,7 @@ class Checker:
             compile_condition(condition, path)
         except ConditionError as error:
             raise Invalid(error.path, error.problem) from None
-        self._check_parts(condition, path)
+        _check_parts(condition, path)
 
     def check_cel(self, text: str, path: str) -> None:
         """Refuse an expression, of whatever result type, that cannot be compiled."""
@@ -43,33 +36,27 @@ class Checker:
 
     def check_rego(self, text: str, path: str) -> None:
         """Refuse a module that cannot compute a configuration."""
-        self._check_module(text, CONFIGURATION, path)
+        _check_module(text, CONFIGURATION, path)
 
-    def _check_module(self, text: str, purpose: Purpose, path: str) -> None:
-        try:
-            module = compile_module(text, purpose)
-        except CompileError as error:
-            raise Invalid(path, str(error)) from None
-        if self._rego is None:
-            raise Invalid(path, "Rego is not offered here", "write it as a CEL expression")
-        problem = self._rego.problem(module)
-        if problem is None:
-            raise Invalid(path, "the module has not been compiled yet", "try again")
-        if problem:
-            raise Invalid(path, problem)
 
-    def _check_parts(self, condition: core.Condition, path: str) -> None:
-        form = condition.WhichOneof("type")
-        if form in ("match", "not_"):
-            program = compile_program(getattr(condition, form))
-            if program.type not in _MAYBE_BOOL:
-                raise Invalid(
-                    under(path, form.removesuffix("_")),
-                    f"results in a value of type {program.type}",
-                    "a condition must result in true or false",
-                )
-        elif form in ("all", "any", "none"):
-            for index, part in enumerate(getattr(condition, form).of):
-                self._check_parts(part, f"{under(path, form)}.of[{index}]")
-        elif form == "opa":
-            self._check_module(condition.opa.inline, CONDITION, f"{under(path, 'opa')}.inline")
+def _check_module(text: str, purpose: Purpose, path: str) -> None:
+    problem = check_module(text, purpose)
+    if problem:
+        raise Invalid(path, problem)
+
+
+def _check_parts(condition: core.Condition, path: str) -> None:
+    form = condition.WhichOneof("type")
+    if form in ("match", "not_"):
+        program = compile_program(getattr(condition, form))
+        if program.type not in _MAYBE_BOOL:
+            raise Invalid(
+                under(path, form.removesuffix("_")),
+                f"results in a value of type {program.type}",
+                "a condition must result in true or false",
+            )
+    elif form in ("all", "any", "none"):
+        for index, part in enumerate(getattr(condition, form).of):
+            _check_parts(part, f"{under(path, form)}.of[{index}]")
+    elif form == "opa":
+        _check_module(condition.opa.inline, CONDITION, f"{under(path, 'opa')}.inline")

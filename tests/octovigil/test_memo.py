@@ -106,8 +106,8 @@ def test_who_is_asked_often_is_found_at_once() -> None:
     request = DictRequest(HTTP, token=world.token())
     from octelium.replica.arrival import FrontDoor
 
-    first = world.octovigil.decide(service, request, FrontDoor("192.0.2.7", 1))
-    assert world.octovigil.decide(service, request, FrontDoor("192.0.2.8", 2)) is first
+    first = world.octovigil.settle(service, request, FrontDoor("192.0.2.7", 1))
+    assert world.octovigil.settle(service, request, FrontDoor("192.0.2.8", 2)) is first
     key = (uid_of("Service", "wiki.default"), uid_of("Session", "ann-1"))
     assert list(world.octovigil.memo.plans) == [key]
 
@@ -136,7 +136,7 @@ async def step(chaos: Chaos, seen: Counter[str]) -> None:
         chaos.pairs[chaos.random.randrange(len(chaos.pairs))] = chaos.pair()
     service, request, arrival = chaos.request()
     expected = reference.decide(chaos.world, service.uid, request, arrival)
-    decision = chaos.world.octovigil.decide(service, request, arrival)
+    decision = chaos.world.octovigil.settle(service, request, arrival)
     assert isinstance(decision, Decision)
     if decision.outcome is Outcome.BAD_REQUEST:
         assert isinstance(request, DictRequest)

@@ -71,7 +71,7 @@ def test_tokens_that_do_not_count(case: str) -> None:
         "bytes": world.token()[:-1] + b"\xff",
     }
     request = DictRequest(HTTP, token=tokens[case])
-    decision = world.octovigil.decide(world.entry(), request, FrontDoor("192.0.2.7", 1))
+    decision = world.octovigil.settle(world.entry(), request, FrontDoor("192.0.2.7", 1))
     assert decision.outcome is Outcome.UNAUTHENTICATED
     assert decision.session is None
     assert decision.reason.type is ReasonType.TYPE_UNKNOWN_REASON
@@ -147,11 +147,11 @@ def test_an_entry_that_is_out_of_date_is_replaced() -> None:
     old = world.entry()
     world.service("wiki.default", isPublic=None)
     request = DictRequest(HTTP, token=world.token())
-    decision = world.octovigil.decide(old, request, FrontDoor("192.0.2.7", 1))
+    decision = world.octovigil.settle(old, request, FrontDoor("192.0.2.7", 1))
     assert decision.outcome is Outcome.UNAUTHENTICATED
     assert decision.service is world.entry()
     world.remove("Service", "wiki.default")
-    decision = world.octovigil.decide(old, request, FrontDoor("192.0.2.7", 1))
+    decision = world.octovigil.settle(old, request, FrontDoor("192.0.2.7", 1))
     assert decision.outcome is Outcome.ERROR
     assert decision.audit is not None
 
@@ -182,7 +182,7 @@ def test_whatever_fails_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         def token(self, value: object) -> None:
             pass
 
-    decision = world.octovigil.decide(world.entry(), Trap({}), FrontDoor("192.0.2.7", 1))
+    decision = world.octovigil.settle(world.entry(), Trap({}), FrontDoor("192.0.2.7", 1))
     assert decision.outcome is Outcome.ERROR
     assert decision.audit is not None
 
@@ -190,7 +190,7 @@ def test_whatever_fails_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError
 
     failing = Octovigil(world.replica, world.verifier, world.clock, broken)
-    decision = failing.decide(world.entry(), DictRequest(), FrontDoor("192.0.2.7", 1))
+    decision = failing.settle(world.entry(), DictRequest(), FrontDoor("192.0.2.7", 1))
     assert decision.outcome is Outcome.ERROR
     assert decision.audit is None
 

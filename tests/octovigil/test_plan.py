@@ -142,7 +142,7 @@ def test_streams_without_a_request() -> None:
     world.user(authorization=inline(deny("has(ctx.request.http.path)"), allow()))
     world.service("box.default", mode="TCP", isPublic=None)
     tunnel = Tunnel(uid_of("Session", "ann-1"), "100.65.0.2")
-    decide = world.octovigil.decide
+    decide = world.octovigil.settle
     assert decide(world.entry("box.default"), NoRequest(), tunnel).allowed
     world.user(authorization=inline(allow("!has(ctx.request.http)")))
     # There is no request at all, so the expression finds nothing there, and is false.
@@ -165,7 +165,7 @@ def test_a_request_that_fails_is_refused() -> None:
     world = World()
     world.user(authorization=inline(allow("ctx.request.http.path != ''")))
     made = Failing({}, token=world.token())
-    decision = world.octovigil.decide(
+    decision = world.octovigil.settle(
         world.entry(), made, Tunnel(uid_of("Session", "ann-1"), "100.65.0.2")
     )
     assert decision.outcome is Outcome.ERROR

@@ -233,7 +233,7 @@ class World:
         elif session is not None and token is None:
             token = self.token(session)
         made = DictRequest(HTTP if request is None else request, token=token, **options)
-        return self.octovigil.decide(self.entry(service), made, arrival)
+        return self.octovigil.settle(self.entry(service), made, arrival)
 
 
 def allow(match: str | None = None, **rest: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from octelium.policy.condition import (
     ConditionError,
     compile_condition,
 )
+from octelium.policy.rego.module import resolve
 from octelium.policy.rego.needed import UNDEFINED, RegoError, RegoNeeded
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
@@ -140,25 +141,39 @@ def test_modules_that_cannot_be_used() -> None:
     assert caught.value.path == "any.of[1].opa.inline"
 
 
-def test_a_module_is_asked_for() -> None:
+def test_a_module_is_evaluated() -> None:
     text = "package octelium.condition\nmatch if input.ctx.user.age > 1"
     condition = compiled({"none": {"of": [{"match": "ctx.x"}, {"opa": {"inline": text}}]}})
     assert condition.reads == {("x",), ("user", "age")}
     assert not condition.volatile
-    frame = new_frame({"user": {"age": 2.0}, "request": {}})
+    assert condition.evaluate({"user": {"age": 1.0}})
+    assert not condition.evaluate({"user": {"age": 2.0}})
+    assert condition.evaluate({})
+    wrong = compiled({"opa": {"inline": "package octelium.condition\nmatch := input.ctx.x"}})
+    assert wrong.evaluate({"x": True})
+    assert not wrong.evaluate({"x": False})
+    assert not wrong.evaluate({})
+    for value in ("true", 1, None, {}, []):
+        with pytest.raises(EvaluationError, match="true or false"):
+            wrong.evaluate({"x": value})
+
+
+def test_a_module_that_takes_long_is_asked_for() -> None:
+    text = """package octelium.condition
+match if count([1 | some a in input.ctx.a; some b in input.ctx.a; a < b]) > 5"""
+    condition = compiled({"opa": {"inline": text}})
+    frame = new_frame({"a": [float(number) for number in range(200)], "b": 1.0})
     with pytest.raises(RegoNeeded) as caught:
         condition.test(frame)
-    assert caught.value.document == b'{"ctx":{"user":{"age":2}}}'
-    for result, expected in ((True, False), (False, True), (UNDEFINED, True)):
+    assert caught.value.document.startswith(b'{"ctx":{"a":[0,1,')
+    for result, expected in ((True, True), (False, False), (UNDEFINED, False)):
         caught.value.answer(result)
         assert condition.test(frame) is expected
-    for wrong in ("true", 1, None, {}, []):
-        caught.value.answer(wrong)
-        with pytest.raises(EvaluationError, match="true or false"):
-            condition.test(frame)
     caught.value.answer(RegoError("division by zero"))
     with pytest.raises(EvaluationError, match="division by zero"):
         condition.test(frame)
+    resolve(caught.value)
+    assert condition.test(frame)
 
 
 def test_depth_is_bounded() -> None:

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from octelium.octovigil.octovigil import Octovigil
+from octelium.policy.rego.module import resolve
 from octelium.policy.request import DictRequest, NoRequest
 from octelium.replica.arrival import FrontDoor, Tunnel
 from octelium.schema.pb import feed_v1_pb2 as feed
@@ -145,7 +146,8 @@ class Supposition:
             arrival = Tunnel(self.session_uid, self.client_address)
         before = _QUIET.set(True)
         try:
-            return self._octovigil.decide(self.service, self._as_request(), arrival)
+            resolver = self.rego or resolve
+            return self._octovigil.settle(self.service, self._as_request(), arrival, resolver)
         finally:
             _QUIET.reset(before)
 

@@ -13,11 +13,11 @@ from typing import Final
 
 OPERATORS: Final = frozenset(
     {
-        "and", "div", "equal", "eq", "gt", "gte", "internal.member_2", "internal.member_3", "lt",
-        "lte", "minus", "mul", "neq", "or", "plus", "rem",
+        "and", "div", "equal", "gt", "gte", "internal.member_2", "internal.member_3", "lt", "lte",
+        "minus", "mul", "neq", "or", "plus", "rem",
     }
 )  # fmt: skip
-"""Functions that stand for an infix operator. Modules do not call them by name."""
+"""Functions that stand for an infix operator."""
 
 OFFERED: Final = frozenset(
     {
@@ -33,7 +33,7 @@ OFFERED: Final = frozenset(
         # documents
         "json.filter", "json.is_valid", "json.marshal", "json.marshal_with_options", "json.patch",
         "json.remove", "json.unmarshal",
-        "yaml.is_valid", "yaml.marshal", "yaml.unmarshal",
+        "yaml.is_valid", "yaml.unmarshal",
         # strings
         "concat", "contains", "endswith", "format_int", "indexof", "indexof_n", "lower", "replace",
         "split", "sprintf", "startswith", "strings.any_prefix_match", "strings.any_suffix_match",
@@ -79,6 +79,7 @@ _REASONS: Final = {
     "io.jwt.encode_sign": "a decision signs nothing",
     "io.jwt.encode_sign_raw": "a decision signs nothing",
     "regex.globs_match": "intersections of patterns are not offered; use regex.match or glob.match",
+    "yaml.marshal": "there are many ways to write YAML; use json.marshal",
     "strings.render_template": "templates are not offered; use sprintf or concat",
 }
 """Functions that Octelium's own engine offers and this one does not."""
@@ -86,7 +87,7 @@ _REASONS: Final = {
 
 def refusal(name: str) -> str | None:
     """Why a module may not call a function, or None if it may."""
-    if name in OFFERED:
+    if name in OFFERED or name in OPERATORS:
         return None
     reason = _REASONS.get(name)
     return f"{name} may not be called" + (f": {reason}" if reason else "")

@@ -3,6 +3,9 @@
 https://octelium.com/docs/octelium/latest/management/core/policy#open-policy-agent: a condition is
 the rule `match` of the package `octelium.condition`, a computed configuration the rule `result` of
 `octelium.eval`. Both see `input.ctx` and, in Policies, `input.attrs`.
+
+An evaluation that is done in a few milliseconds is made at once. One that takes longer would keep
+everybody waiting who shares the event loop, so it is somebody else's: `RegoNeeded` asks for it.
 """
 
 from __future__ import annotations
@@ -13,18 +16,31 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from octelium.policy.cel.errors import EvaluationError
-from octelium.policy.cel.values import ABSENT, ATTRS, CTX, REGO, Frame
+from octelium.policy.cel.errors import EvaluationError, UnknownDataError
+from octelium.policy.cel.reads import Path, minimal
+from octelium.policy.cel.values import ABSENT, ATTRS, CTX, NOW, REGO, Frame, Timestamp
 from octelium.policy.context import Context
 from octelium.policy.rego.builtins import VOLATILE
-from octelium.policy.rego.needed import UNDEFINED, RegoError, RegoNeeded
-from octelium.policy.rego.source import read_source
+from octelium.policy.rego.needed import (
+    UNDEFINED,
+    RegoBudgetError,
+    RegoError,
+    RegoNeeded,
+    RegoResults,
+)
+from octelium.policy.rego.tokens import RegoSyntaxError, input_paths, tokens_of
+from octelium.policy.rego.values import MAX_STEPS, Meter
 
 if TYPE_CHECKING:
-    from octelium.policy.cel.reads import Path
-    from octelium.policy.rego.needed import Key
+    from octelium.policy.rego.program import Program
 
+MAX_INLINE: Final = 3000
+"""Steps of all modules in one decision that are made at once: some 3 ms of a slow core."""
+LARGE: Final = 4000
+"""Characters from which on even compiling a module takes too long for an event loop."""
 _MAX_WHOLE: Final = 2**53
+_PATIENCE: Final = 32
+"""Evaluations for which a module that took too long is not tried at once again."""
 
 
 class Purpose(NamedTuple):
@@ -38,12 +54,12 @@ CONDITION: Final = Purpose("octelium.condition", "match")
 CONFIGURATION: Final = Purpose("octelium.eval", "result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RegoModule:
-    """A module whose text has passed `source.read_source`.
+    """A module that can be evaluated.
 
     `reads` are the paths below `ctx` that its result can depend on (the empty path: on all of it);
-    with `volatile` it depends on the time of day, or on chance, too. Both follow from the text, so
+    with `volatile` it depends on the time of day, or on chance, too. They follow from the text, so
     they take no part in comparisons.
     """
 
@@ -51,13 +67,16 @@ class RegoModule:
     purpose: Purpose
     reads: frozenset[Path] = field(compare=False)
     volatile: bool = field(compare=False)
+    program: Program | None = field(compare=False)
+    """None for a large module, which is compiled where it is evaluated."""
+    _patience: int = field(default=0, compare=False)
 
     def test(self, frame: Frame) -> bool:
         """Its result as a condition: false if it is undefined.
 
         Raises:
-            RegoNeeded: the result is not at hand.
-            EvaluationError: it came to none, or to anything but true or false.
+            RegoNeeded: somebody else has to evaluate it.
+            EvaluationError: it came to nothing, or to anything but true or false.
         """
         value = self.result(frame)
         if value is True:
@@ -73,8 +92,8 @@ class RegoModule:
         it meant may carry other credentials.
 
         Raises:
-            RegoNeeded: the result is not at hand.
-            EvaluationError: it came to none, or to anything but an object.
+            RegoNeeded: somebody else has to evaluate it.
+            EvaluationError: it came to nothing, or to anything but an object.
         """
         value = self.result(frame)
         if isinstance(value, dict):
@@ -84,18 +103,39 @@ class RegoModule:
 
     def result(self, frame: Frame) -> object:
         """A JSON value, or `UNDEFINED`. Raises as `test`."""
-        document = self._document(frame)
-        results: dict[Key, Any] | None = frame[REGO]  # type: ignore[assignment]  # untyped slots
+        now = frame[NOW]
+        if now is None and self.volatile:
+            raise UnknownDataError("the time of the request is not known yet")
+        now_ns = now.ns if isinstance(now, Timestamp) else None
+        results: RegoResults | None = frame[REGO]  # type: ignore[assignment]  # untyped slots
         if results is None:
-            results = frame[REGO] = {}
-        result = results.get((self, document), ABSENT)
-        if result is ABSENT:
-            raise RegoNeeded(self, document, results)
-        if isinstance(result, EvaluationError):
-            raise RegoError(str(result))
-        return result
+            results = frame[REGO] = RegoResults(MAX_INLINE)
+        document = plain(self._document(frame))
+        encoded = b""
+        if results.known:
+            encoded = _encoded(document)
+            found = results.known.get((self, encoded), ABSENT)
+            if isinstance(found, EvaluationError):
+                raise RegoError(str(found))
+            if found is not ABSENT:
+                return found
+        if self.program is not None and results.left > 0 and not self._is_heavy():
+            meter = Meter(results.left, now_ns)
+            try:
+                return self.program.evaluate(document, meter)
+            except RegoBudgetError:
+                self._patience = _PATIENCE
+            finally:
+                results.left = meter.left
+        raise RegoNeeded(self, encoded or _encoded(document), results, now_ns)
 
-    def _document(self, frame: Frame) -> bytes:
+    def _is_heavy(self) -> bool:
+        """Whether the last attempt at once took too long; from time to time another one is due."""
+        heavy = self._patience > 0
+        self._patience -= heavy
+        return heavy
+
+    def _document(self, frame: Frame) -> dict[str, Any]:
         """The input document: of `ctx` no more than the members that the module reads."""
         ctx: Any = frame[CTX]
         if () not in self.reads:
@@ -103,30 +143,86 @@ class RegoModule:
             ctx = {name: ctx[name] for name in names if name in ctx}
         elif isinstance(ctx, Context):
             ctx = ctx.full()
-        document = {"ctx": ctx}
-        if frame[ATTRS] is not ABSENT:
-            document["attrs"] = frame[ATTRS]
-        try:
-            return msgspec.json.encode(plain(document))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise RegoError(f"the request cannot be put in JSON: {error}") from None
+        attrs = frame[ATTRS]
+        return {"ctx": ctx} if attrs is ABSENT else {"ctx": ctx, "attrs": attrs}
 
     def __repr__(self) -> str:
         return f"RegoModule({self.purpose.package}, {len(self.text)} characters)"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def compile_module(text: str, purpose: Purpose) -> RegoModule:
-    """Look through the text of a module.
+    """A module for evaluations. Of a large one, whose text has been stored, only tokens are read.
 
     Raises:
         RegoSyntaxError: it cannot be used; the error says where and why.
     """
-    source = read_source(text, *purpose)
-    return RegoModule(text, purpose, source.reads, not VOLATILE.isdisjoint(source.calls))
+    if len(text) > LARGE:
+        tokens = tokens_of(text)
+        words = {token.text for token in tokens}
+        volatile = any(name.rpartition(".")[2] in words for name in VOLATILE)
+        return RegoModule(text, purpose, _below_ctx(input_paths(tokens)), volatile, None)
+    # Only those who have modules need what compiles them.
+    from octelium.policy.rego.program import Program
+
+    program = Program(text, *purpose)
+    volatile = not VOLATILE.isdisjoint(program.calls)
+    return RegoModule(text, purpose, _below_ctx(program.input_paths), volatile, program)
 
 
-def plain(value: object) -> object:
+def evaluate(text: str, purpose: Purpose, document: object, now_ns: int | None = None) -> object:
+    """The result of a module, however long it takes up to `MAX_STEPS` steps.
+
+    `document` is the input in JSON form, `now_ns` the time in nanoseconds since 1970.
+
+    Raises:
+        RegoError: it comes to none.
+    """
+    program = _program(text, purpose)
+    if isinstance(program, str):
+        raise RegoError(program)
+    return program.evaluate(document, Meter(MAX_STEPS, now_ns))
+
+
+def resolve(needed: RegoNeeded) -> None:
+    """Get the result in this thread; a `Resolver` for those who need not hurry."""
+    try:
+        result = evaluate(
+            needed.module.text,
+            needed.module.purpose,
+            msgspec.json.decode(needed.document),
+            needed.now_ns,
+        )
+    except RegoError as error:
+        needed.answer(error)
+    else:
+        needed.answer(result)
+
+
+@lru_cache(maxsize=64)
+def _program(text: str, purpose: Purpose) -> Program | str:
+    """A compiled module, or why it cannot be used."""
+    from octelium.policy.rego.program import Program
+
+    try:
+        return Program(text, *purpose)
+    except RegoSyntaxError as error:
+        return str(error)
+
+
+@lru_cache(maxsize=1024)
+def check_module(text: str, purpose: Purpose) -> str:
+    """Why a module cannot be used, empty if it can. Looks at all of a large one, too."""
+    program = _program(text, purpose)
+    return program if isinstance(program, str) else ""
+
+
+def _below_ctx(paths: frozenset[Path]) -> frozenset[Path]:
+    """Paths below `input` as paths below `ctx`."""
+    return minimal({path[1:] for path in paths if path[:1] != ("attrs",)})
+
+
+def plain(value: object) -> Any:
     """JSON data of conditions with whole numbers as such: there are only doubles in it."""
     kind = type(value)
     if kind is dict:
@@ -136,6 +232,13 @@ def plain(value: object) -> object:
     if kind is float and -_MAX_WHOLE < value < _MAX_WHOLE and value.is_integer():  # type: ignore[operator,attr-defined]
         return int(value)  # type: ignore[call-overload]  # a float
     return value
+
+
+def _encoded(document: object) -> bytes:
+    try:
+        return msgspec.json.encode(document)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RegoError(f"the request cannot be put in JSON: {error}") from None
 
 
 def _kind(value: object) -> str:

@@ -25,6 +25,9 @@ _TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 
+MAX_TEXT: Final = 20_000
+"""Characters of a module."""
+
 
 class Token(NamedTuple):
     """One token; `kind` is `name`, `string`, `raw`, `number` or `operator`, the last one `end`."""
@@ -35,6 +38,8 @@ class Token(NamedTuple):
     """Counted from 1."""
     gap: bool
     """Something separates it from the token before."""
+    breaks: bool
+    """It stands on another line than the token before."""
 
 
 class RegoSyntaxError(CompileError):
@@ -50,10 +55,13 @@ def tokens_of(text: str) -> list[Token]:
     """The tokens of a module, with one of kind `end` behind them.
 
     Raises:
-        RegoSyntaxError: something is no token.
+        RegoSyntaxError: something is no token, or the text is too long.
     """
     found: list[Token] = []
-    position, line, gap = 0, 1, True
+    position, line, gap, breaks = 0, 1, True, True
+    if len(text) > MAX_TEXT:
+        problem = f"the module is {len(text)} characters long; at most {MAX_TEXT} are allowed"
+        raise RegoSyntaxError(1, problem)
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
@@ -62,13 +70,13 @@ def tokens_of(text: str) -> list[Token]:
         if kind == "template":
             raise RegoSyntaxError(line, "template strings are not offered; use sprintf or concat")
         if kind in ("space", "line"):
-            gap = True
+            gap, breaks = True, breaks or kind == "line"
         else:
-            found.append(Token(kind, piece, line, gap))
-            gap = False
+            found.append(Token(kind, piece, line, gap, breaks))
+            gap = breaks = False
         line += piece.count("\n")
         position = match.end()
-    found.append(Token("end", "", line, gap=True))
+    found.append(Token("end", "", line, gap=True, breaks=True))
     return found
 
 
@@ -77,3 +85,21 @@ def _unreadable(text: str, position: int) -> str:
     if character in '"`':
         return "a string does not end"
     return f"unexpected character {character!r}"
+
+
+def input_paths(tokens: list[Token]) -> frozenset[tuple[str, ...]]:
+    """Where a module may look below `input`: along which constant names it goes on.
+
+    A path means all below it; the empty one stands for `input` as a whole.
+    """
+    found: set[tuple[str, ...]] = set()
+    for index, token in enumerate(tokens):
+        is_field = index > 0 and tokens[index - 1].text == "." and not token.gap
+        if token.kind == "name" and token.text == "input" and not is_field:
+            path: list[str] = []
+            at = index + 1
+            while tokens[at].text == "." and not tokens[at].gap and tokens[at + 1].kind == "name":
+                path.append(tokens[at + 1].text)
+                at += 2
+            found.add(tuple(path))
+    return frozenset(found)

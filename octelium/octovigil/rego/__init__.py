@@ -1,0 +1,1 @@
+"""Rego modules that take long are evaluated in a process of their own, with a deadline."""
