@@ -186,7 +186,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if "'" in text and '"' not in text and "\\" not in text else None
+    style = None
+    if "'" in text and '"' not in text and "\\" not in text:
+        listed = yaml.safe_dump([text], default_flow_style=True, width=2**30)
+        style = '"' if listed.startswith("['") else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
