@@ -15,6 +15,7 @@ from octelium.policy.cel.errors import (
     CelError,
     CompileError,
     MissingDataError,
+    MissingKeyError,
 )
 from octelium.policy.cel.folds import Slot, compile_bind, compile_fold, is_bind
 from octelium.policy.cel.functions import FUNCTIONS
@@ -362,7 +363,7 @@ def _compile_index(node: Call, scope: Scope) -> Closure:
             stored = lookup_key(key)
             if stored in where:
                 return where[stored]
-            raise MissingDataError(f"no such key: {key!r}")
+            raise MissingKeyError(key)
         if type(where) is list:
             return _element(where, key)
         if where is None:

@@ -26,6 +26,14 @@ class MissingPathError(MissingDataError):
         return f"no such key: {'.'.join(self.args)}"
 
 
+class MissingKeyError(MissingDataError):
+    """`MissingDataError` for a key, which may be long."""
+
+    def __str__(self) -> str:
+        (key,) = self.args
+        return f"no such key: {key[:64] if isinstance(key, (str, bytes)) else key!r}"
+
+
 class UnknownDataError(CelError):
     """The expression needs a part of the context that is not known yet.
 

@@ -8,9 +8,9 @@ charged by the size of its body.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, Node
+from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node
 from octelium.policy.cel.errors import CelError, CompileError, MissingDataError, UnknownDataError
 from octelium.policy.cel.values import ABSENT, Frame, charge, keys, no_overload
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     Closure = Callable[[Frame], object]
+
+
+_TURN: Final = 8
+"""Steps of one turn of a loop, which may end in an error that is absorbed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,15 @@ class _Scope(Protocol):
 
 
 def weight(node: object) -> int:
-    """How much work a tree is: one step for each node, eight for the call of a function."""
+    """How much work a tree is: one step for each node, eight for a function, a list or a map."""
     if isinstance(node, tuple):
         return sum(map(weight, node))
     if not is_dataclass(node):
         return 0
-    own = 8 if isinstance(node, Call) and node.function[0].isalpha() else 1
+    heavy = isinstance(node, (ListNode, MapNode)) or (
+        isinstance(node, Call) and node.function[0].isalpha()
+    )
+    own = 8 if heavy else 1
     return own + sum(weight(getattr(node, field.name)) for field in fields(node))
 
 
@@ -99,7 +106,7 @@ def compile_fold(
     def body(part: Node) -> Closure:
         return compile_node(part, inner)
 
-    cost = 2 + weight(node.step)
+    cost = _TURN + weight(node.step)
     accumulator = Ident(node.accumulator)
     match node.step:
         case Call("_&&_", None, (left, predicate)) if left == accumulator:

@@ -23,8 +23,9 @@ from octelium.policy.cel.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MAX_STEPS: Final = 250_000
-"""Steps of loops and of work on large values in one decision: some 20 ms of a slow core."""
+MAX_STEPS: Final = 150_000
+"""Steps of loops and of work on large values in one decision. Each takes 0.05 to 0.15 µs, so the
+worst decision takes some 20 ms."""
 
 
 class Program:

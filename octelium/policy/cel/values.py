@@ -246,12 +246,10 @@ def _equal_maps(left: dict[object, object], right: dict[object, object], frame: 
 def contains(container: Iterable[object], value: object, frame: Frame) -> bool:
     """Whether a list has an element equal to `value`."""
     items = container if isinstance(container, list) else list(container)
-    charge(frame, len(items) >> 4)
     if type(value) is str:
-        if len(value) > LONG:
-            charge(frame, len(items) * (len(value) >> 6))
+        charge(frame, (len(items) >> 2) + len(items) * (len(value) >> 6))
         return value in items
-    charge(frame, 2 * len(items))
+    charge(frame, 3 * len(items))
     return any(equal(value, item, frame) for item in items)
 
 

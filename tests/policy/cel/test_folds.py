@@ -143,5 +143,5 @@ def test_too_many_nested_variables() -> None:
 
 def test_the_weight_of_a_body() -> None:
     assert weight(Const(1)) == 1
-    assert weight(Call("_+_", None, (Const(1), ListNode((Const(2),))))) == 4
+    assert weight(Call("_+_", None, (Const(1), ListNode((Const(2),))))) == 11
     assert weight(Call("size", None, (Const("a"),))) == 9

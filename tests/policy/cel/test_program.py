@@ -223,6 +223,7 @@ LARGE = {
     "same": "".join(["a"] * (2 * 1024 * 1024)),
     "numbers": [float(number) for number in range(100_000)],
     "texts": ["x" * 100] * 20_000,
+    "umlauts": "ü" * (1024 * 1024),
 }
 
 
@@ -249,6 +250,18 @@ LARGE = {
         "ctx.numbers.map(x, [x, x]).map(x, [x, x]).map(x, [x, x]).size() > 0",
         "ctx.text.split('').size() > 0",
         "ctx.numbers.all(x, ctx.numbers.min() < 1.0)",
+        "ctx.texts.all(x, ctx.text.format([x]) != x)",
+        "ctx.texts.all(x, {'a': 1}[ctx.text] == 1)",
+        "ctx.texts.all(x, ctx.umlauts.lowerAscii() != x)",
+        "ctx.texts.all(x, strings.quote(ctx.text) != x)",
+        "ctx.text.replace('a', 'bc') != ''",
+        "ctx.texts.all(x, ctx.text.trim() != x)",
+        "ctx.texts.all(x, !ctx.text.contains('ab'))",
+        "ctx.texts.all(x, ctx.text.lastIndexOf('ab') < 0)",
+        "ctx.texts.all(x, now().getHours(ctx.text) > 30)",
+        "ctx.numbers.all(x, now().getHours('Nowhere/' + string(x)) > 30)",
+        "ctx.numbers.all(x, time.isWeekdayInTZ(now(), string(x)))",
+        "ctx.texts.all(x, !(1 in ctx.texts))",
     ],
 )
 def test_large_data_is_no_way_to_hold_up_a_worker(text: str) -> None:

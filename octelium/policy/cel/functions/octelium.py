@@ -259,7 +259,7 @@ def is_weekend(frame: Frame, value: Any, zone: Any = "UTC") -> bool:
 
 
 def _member(frame: Frame, items: list[object], value: object) -> bool:
-    charge(frame, 2 * len(items))
+    charge(frame, 8 + 3 * len(items))
     return any(equal(value, item, frame) for item in items)
 
 

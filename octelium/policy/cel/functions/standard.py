@@ -118,7 +118,7 @@ def contains(frame: Frame, target: Any, part: Any) -> bool:
     """Whether `part` occurs in `target`."""
     if type(target) is not str or type(part) is not str:
         raise no_overload("contains", target, part)
-    charge(frame, len(target) >> 8)
+    charge(frame, len(target) >> 4)
     return part in target
 
 

@@ -70,7 +70,7 @@ def index_of(frame: Frame, target: Any, part: Any, start: Any = 0) -> int:
     if type(target) is not str or type(part) is not str or type(start) is not int:
         raise no_overload("indexOf", target, part, start)
     _position(start, len(target))
-    charge(frame, len(target) >> 8)
+    charge(frame, len(target) >> 4)
     return target.find(part, start)
 
 
@@ -80,7 +80,7 @@ def last_index_of(frame: Frame, target: Any, part: Any, start: Any = None) -> in
     if type(target) is not str or type(part) is not str or type(last) is not int:
         raise no_overload("lastIndexOf", target, part, *(() if start is None else (start,)))
     _position(last, len(target))
-    charge(frame, len(target) >> 8)
+    charge(frame, len(target) >> 4)
     return target.rfind(part, 0, last + len(part))
 
 
@@ -89,7 +89,10 @@ def lower_ascii(frame: Frame, target: Any) -> str:
     if type(target) is not str:
         raise no_overload("lowerAscii", target)
     check_size(frame, len(target))
-    return target.lower() if target.isascii() else target.translate(_LOWER)
+    if target.isascii():
+        return target.lower()
+    charge(frame, len(target))
+    return target.translate(_LOWER)
 
 
 def upper_ascii(frame: Frame, target: Any) -> str:
@@ -97,7 +100,10 @@ def upper_ascii(frame: Frame, target: Any) -> str:
     if type(target) is not str:
         raise no_overload("upperAscii", target)
     check_size(frame, len(target))
-    return target.upper() if target.isascii() else target.translate(_UPPER)
+    if target.isascii():
+        return target.upper()
+    charge(frame, len(target))
+    return target.translate(_UPPER)
 
 
 def replace(frame: Frame, target: Any, old: Any, new: Any, limit: Any = -1) -> str:
@@ -106,9 +112,11 @@ def replace(frame: Frame, target: Any, old: Any, new: Any, limit: Any = -1) -> s
         raise no_overload("replace", target, old, new)
     if type(limit) is not int:
         raise no_overload("replace", target, old, new, limit)
+    charge(frame, len(target) >> 4)
     times_found = target.count(old)
     count = times_found if limit < 0 else min(limit, times_found)
     check_size(frame, len(target) + max(0, len(new) - len(old)) * count)
+    charge(frame, count >> 2)
     return target.replace(old, new, count)
 
 
@@ -120,10 +128,11 @@ def split(frame: Frame, target: Any, separator: Any, limit: Any = -1) -> list[ob
         raise no_overload("split", target, separator, limit)
     if limit == 0:
         return []
+    charge(frame, len(target) >> 4)
     found = target.count(separator) + 1 if separator else len(target)
     parts = found if limit < 0 else min(limit, found)
     check_size(frame, parts, MAX_ITEMS)
-    check_size(frame, len(target))
+    charge(frame, parts)
     if separator:
         return list(target.split(separator, parts - 1))
     if parts < found:
@@ -148,7 +157,7 @@ def trim(frame: Frame, target: Any) -> str:
     """`target` without white space at both ends."""
     if type(target) is not str:
         raise no_overload("trim", target)
-    check_size(frame, len(target))
+    charge(frame, len(target) >> 4)
     return target.strip(_SPACE)
 
 
@@ -179,6 +188,7 @@ def quote(frame: Frame, target: Any) -> str:
     if type(target) is not str:
         raise no_overload("strings.quote", target)
     check_size(frame, len(target) * 2)
+    charge(frame, len(target) >> 1)
     return f'"{target.translate(_QUOTED)}"'
 
 
@@ -186,6 +196,7 @@ def format_text(frame: Frame, template: Any, args: Any) -> str:
     """`template` with the clauses `%s %d %f %e %b %o %x %X %%` filled from a list."""
     if type(template) is not str or type(args) is not list:
         raise no_overload("format", template, args)
+    charge(frame, len(template) >> 5)
     out: list[str] = []
     total = position = used = 0
     for match in _CLAUSE.finditer(template):
