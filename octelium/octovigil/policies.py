@@ -90,7 +90,7 @@ class CompiledPolicy:
         ]
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.order))
         enforcement = [
-            EnforcementRule(rule.effect == _ENFORCE, _compiled(rule.condition, where), where)
+            EnforcementRule(rule.effect == _ENFORCE, _compiled(rule.condition), where)
             for index, rule in enumerate(spec.enforcement_rules)
             if rule.effect in (_ENFORCE, _IGNORE)
             and (where := f"{place}, enforcement rule {index}")
@@ -110,16 +110,16 @@ class CompiledPolicy:
 
     def _rule(self, rule: core.PolicySpecRule, place: str) -> Rule:
         where = f"{place} ({rule.name})" if rule.name else place
-        condition = _compiled(rule.condition, where)
+        condition = _compiled(rule.condition)
         return Rule(self, rule.name, rule.effect == _ALLOW, rule.priority, condition, where)
 
 
-def _compiled(condition: core.Condition, place: str) -> CompiledCondition:
+def _compiled(condition: core.Condition) -> CompiledCondition:
     """The compiled form; what cannot be compiled is an error when it is reached."""
     try:
         return compile_condition(condition)
     except CompileError as error:
-        return broken(f"{place}: {error}")
+        return broken(str(error))
 
 
 def broken(problem: str) -> CompiledCondition:

@@ -97,7 +97,7 @@ class CompiledTrigger:
         try:
             compiled = compile_condition(condition)
         except CompileError as error:
-            compiled = broken(f"pre-condition of {self.trigger.source.name}: {error}")
+            compiled = broken(str(error))
         self.conditions.append(compiled)
 
         def holds(frame: Frame, _parties: Parties, _now: float) -> bool:

@@ -52,7 +52,7 @@ def test_attrs_are_normalised() -> None:
 def test_what_cannot_be_compiled_fails_when_it_is_reached() -> None:
     policy = compiled(rules=[allow("ctx."), {"effect": "ALLOW", "condition": {"opa": {}}}])
     for rule in policy.rules:
-        with pytest.raises(EvaluationError, match="Policy p, rule"):
+        with pytest.raises(EvaluationError, match=r"^(match|opa)"):
             rule.condition.test(new_frame({}))
     with pytest.raises(EvaluationError, match="why"):
         broken("why").test(new_frame({}))
