@@ -84,7 +84,9 @@ def edit_of(message: ext.Edit) -> Edit:
     Raises:
         EditError: its path is none.
     """
-    value = json_format.MessageToDict(message.value) if message.HasField("value") else None
+    value = None
+    if message.HasField("value"):
+        value = _whole_numbers(json_format.MessageToDict(message.value))
     return Edit(
         message.kind,
         message.name,
@@ -94,6 +96,17 @@ def edit_of(message: ext.Edit) -> Edit:
         value,
         message.text,
     )
+
+
+def _whole_numbers(value: Any) -> Any:
+    """JSON with integers where protobuf's `Value` has doubles."""
+    if isinstance(value, list):
+        return [_whole_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def parse_path(text: str) -> tuple[Step, ...]:

@@ -81,7 +81,7 @@ class Places:
             return []
         if rest[0] == "metadata" and not isinstance(form, str):
             return []
-        text = f"set {render_path(rest)} of {named(entry)} to {shown(value)}"
+        text = f"set {render_path(rest)} of {named(entry)} to {shown(form)}"
         return [set_field(entry, rest, form, text, cost)]
 
     def unset(self, path: Path) -> list[Move]:

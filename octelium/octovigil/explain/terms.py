@@ -11,6 +11,7 @@ from octelium.policy.cel.errors import CelError
 from octelium.policy.cel.values import ATTRS, BUDGET, Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TypeAlias
 
 _TRANSPARENT: Final = frozenset(
@@ -38,7 +39,7 @@ class _NoValue:
 
 NO_VALUE: Final = _NoValue()
 
-Names: TypeAlias = "dict[str, Node | Element]"
+Names: TypeAlias = "Mapping[str, Node | Element]"
 """What the names that a term lies within stand for."""
 
 

@@ -21,7 +21,7 @@ def steps(world: World, **rest: Any) -> list[tuple[str, str]]:
 def test_every_step_has_words() -> None:
     world = World()
     world.put("Device", "d", {"state": "ACTIVE"})
-    status = {"scopes": [{"service": {"all": {}}}]}
+    status: dict[str, Any] = {"scopes": [{"service": {"all": {}}}]}
     world.session("ann-1", "ann", device="d", status=status)
     assert steps(world) == [
         ("the request comes from a Session", "Session ann-1 of User ann"),
