@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from octelium.apiserver.apply.applier import Applier
+    from octelium.apiserver.insight.access import AccessLister
     from octelium.apiserver.insight.explaining import Explainer
     from octelium.apiserver.rpc import Call
 
@@ -39,10 +40,13 @@ class AccessLogReader(Protocol):
 class ExtService:
     """Transactional apply, the access log, and what decisions are made of."""
 
-    def __init__(self, applier: Applier, log: AccessLogReader, explainer: Explainer) -> None:
+    def __init__(
+        self, applier: Applier, log: AccessLogReader, explainer: Explainer, access: AccessLister
+    ) -> None:
         self._applier = applier
         self._log = log
         self._explainer = explainer
+        self._access = access
 
     async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
         """Apply all resources of the request, or none."""
@@ -71,3 +75,15 @@ class ExtService:
     async def explain(self, request: ext.ExplainRequest, call: Call) -> ext.Explanation:
         """Why a request is decided as it is."""
         return await self._explainer.explain(request, call)
+
+    async def list_access(
+        self, request: ext.ListAccessRequest, call: Call
+    ) -> ext.ListAccessResponse:
+        """Which Users may open which Services."""
+        return await self._access.list_access(request, call)
+
+    async def preview_access(
+        self, request: ext.PreviewAccessRequest, call: Call
+    ) -> ext.PreviewAccessResponse:
+        """What an apply would change in that."""
+        return await self._access.preview_access(request, call)

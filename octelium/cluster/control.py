@@ -20,6 +20,7 @@ from octelium.apiserver.auth import AuthService
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
+from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.janitor import Janitor
 from octelium.apiserver.rpc import ApiServer, Binding
@@ -216,10 +217,12 @@ class Control:
         verbs = Verbs(Checker())
         core_service = CoreService(resources, verbs, authentication.generate_token)
         log = AccessLogReader(log_store)
-        insight = Insight(replica)
+        insight = Insight(replica, self._layout.logs)
         self._stack.callback(insight.close)
         explainer = Explainer(resources, insight, log, authorize)
-        ext_service = ExtService(Applier(resources, verbs, authorize), log, explainer)
+        applier = Applier(resources, verbs, authorize)
+        access = AccessLister(resources, insight, applier, authorize)
+        ext_service = ExtService(applier, log, explainer, access)
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
             (user, UserService(resources), 4 << 20),

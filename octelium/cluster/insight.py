@@ -1,35 +1,54 @@
 """Thinks about decisions for the API, on copies of its replica and beside its event loop.
 
 A copy shares its entries with the live replica, so that it costs little to make; whoever thinks in
-it in a thread sees one revision, and disturbs nobody. Single explanations and questions about all
-of the Cluster wait in two different queues, so that a preview of seconds does not hold up the
-explanation of one refusal.
+it sees one revision, and disturbs nobody. A single explanation takes milliseconds in a thread;
+questions about all of the Cluster are errands for processes of their own. They wait in two
+different queues.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from octelium.cluster.errand import Errand, UnanswerableError, run
 from octelium.cluster.lane import Lane
 from octelium.cluster.logged import inquiry_of
 from octelium.octovigil.explain.explanation import explain
 from octelium.octovigil.inquiry import Inquiry, InquiryError
+from octelium.replica.supposed import supposed_changes
 from octelium.schema.errors import Invalid
+from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
-    from octelium.apiserver.insight.engine import Question
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from octelium.apiserver.insight.engine import Hypothesis, Question
     from octelium.cluster.lane import Deadline
     from octelium.replica.replica import Replica
-    from octelium.schema.pb import ext_v1_pb2 as ext
+    from octelium.schema.pb import feed_v1_pb2 as feed
+    from octelium.store.transaction import Transaction
     from octelium.visibility.logged import LoggedRequest
 
 
-class Insight:
-    """See `octelium.apiserver.insight.engine.Engine`."""
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    """A Cluster as it is, and what a transaction would change."""
 
-    def __init__(self, replica: Replica) -> None:
-        """`replica` is that of this process's decision point."""
+    before: Replica
+    changes: Sequence[feed.Change]
+
+
+class Insight:
+    """See `Engine` and `AccessEngine` in `octelium.apiserver.insight.engine`."""
+
+    def __init__(self, replica: Replica, logs: Path) -> None:
+        """`replica` is that of this process's decision point, `logs` the file of the access log."""
         self._replica = replica
+        self._logs = logs
         self._single = Lane("explanations", waiting=64, seconds=20.0)
         self._whole = Lane("access", waiting=4, seconds=120.0)
 
@@ -75,4 +94,34 @@ class Insight:
         try:
             return await self._single.run(work, asker)
         except InquiryError as error:
+            raise Invalid("", str(error)) from error
+
+    async def list_access(self, user: str, service: str, *, asker: str) -> ext.ListAccessResponse:
+        """See `AccessEngine`."""
+        errand = Errand(os.getpid(), user=user, service=service)
+        answer = await self._send_out(errand, self._replica.fork(), asker)
+        return ext.ListAccessResponse.FromString(answer)
+
+    def suppose(self, tx: Transaction) -> Hypothesis:
+        """See `AccessEngine`."""
+        return _Fork(self._replica.fork(), supposed_changes(tx))
+
+    async def preview_access(
+        self, hypothesis: Hypothesis, *, logged_requests: int, asker: str
+    ) -> ext.PreviewAccessResponse:
+        """See `AccessEngine`."""
+        assert isinstance(hypothesis, _Fork)
+        errand = Errand(
+            os.getpid(),
+            logs=str(self._logs),
+            count=logged_requests,
+            changes=tuple(change.SerializeToString() for change in hypothesis.changes),
+        )
+        answer = await self._send_out(errand, hypothesis.before, asker)
+        return ext.PreviewAccessResponse.FromString(answer)
+
+    async def _send_out(self, errand: Errand, replica: Replica, asker: str) -> bytes:
+        try:
+            return await self._whole.run(partial(run, errand, replica), asker)
+        except UnanswerableError as error:
             raise Invalid("", str(error)) from error

@@ -11,6 +11,7 @@ from octelium.schema.names import split_service_name
 from octelium.vigil.context import is_ambiguous
 
 if TYPE_CHECKING:
+    from octelium.octovigil.access.logged import LoggedRequest as Remembered
     from octelium.policy.request import Path
     from octelium.replica.replica import Replica
     from octelium.visibility.logged import LoggedRequest
@@ -117,6 +118,28 @@ def inquiry_of(
         repeated=recalled.repeated,
     )
     return inquiry, notes
+
+
+def remembered(replica: Replica, logged: LoggedRequest) -> Remembered:
+    """A logged request as a preview decides it again."""
+    from octelium.octovigil.access.logged import LoggedRequest as Remembered  # for errands only
+
+    service = logged.reference("service")
+    name = str(service.get("name", ""))
+    recalled = Recalled(logged, canonical_host(replica, name))
+    return Remembered(
+        id=logged.id,
+        at=logged.at,
+        service=str(service.get("uid", "")),
+        session=str(logged.reference("session").get("uid", "")),
+        user=str(logged.reference("user").get("uid", "")),
+        method=logged.method,
+        path=_text(logged.target.partition(b"?")[0]),
+        request=recalled.request,
+        unknown=recalled.unknown,
+        repeated=recalled.repeated,
+        address=logged.client_address,
+    )
 
 
 def canonical_host(replica: Replica, service: str) -> str:

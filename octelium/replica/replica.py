@@ -29,7 +29,7 @@ from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.store.parts import PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from octelium.replica.committed import CommittedRevision
 
@@ -60,6 +60,7 @@ Changed = frozenset[tuple[str, str]]
 AnyEntry = Entry[Any] | VerificationKeyEntry
 
 _PAST = PARTS["Session"].record_kind
+_WITHHELD = frozenset({"Secret", "VerificationKey"})
 
 
 class Replica:
@@ -157,6 +158,18 @@ class Replica:
         other._past.update(self._past)
         other.revision, other.loaded = self.revision, self.loaded
         return other
+
+    def contents(self) -> Iterator[feed.Change]:
+        """The resources that decisions are made of: `revise` makes an empty replica the same.
+
+        Secrets and keys are left out.
+        """
+        for uid, data in self._past.items():
+            yield feed.Change(kind=_PAST, uid=uid, data=data)
+        for kind, (table, _) in self._tables.items():
+            if kind not in _WITHHELD:
+                for uid, entry in table.items():
+                    yield feed.Change(kind=kind, uid=uid, name=entry.name, data=entry.data)
 
     def revise(self, changes: Iterable[feed.Change]) -> None:
         """Take over changes of a hypothesis, as the next revision. Raises FeedError as `apply`."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
     from octelium.visibility.batch import Batch, Row
-    from octelium.visibility.store import LogStore
+    from octelium.visibility.store import LogFile, LogStore
 
     _Due = tuple[float, str, int, Batch, Row]
 
@@ -100,10 +100,65 @@ class Filter:
         return [row for row in batch.rows if subjects[row.subject] and self.wants_row(row)]
 
 
-class AccessLogReader:
+class RequestFinder:
+    """Finds logged requests, newest first, without waiting for new ones."""
+
+    def __init__(self, log: LogFile) -> None:
+        self._log = log
+
+    def find(self, entry: str) -> LoggedRequest | None:
+        """The request behind one entry, if it is still kept.
+
+        Raises:
+            InvalidArgument: `entry` is no id.
+        """
+        found = self._locate(entry)
+        return None if found is None else LoggedRequest(*found)
+
+    def newest(self, count: int) -> Iterator[LoggedRequest]:
+        """The last `count` requests, newest first."""
+        wanted = Filter.parse(ext.ListAccessLogRequest())
+        everything = self._newest_first(wanted, (math.inf, "", math.inf))
+        for batch, row in itertools.islice(everything, count):
+            yield LoggedRequest(batch, row)
+
+    def _newest_first(
+        self, wanted: Filter, before: tuple[float, str, float]
+    ) -> Iterator[tuple[Batch, Row]]:
+        """Merge overlapping blocks: a record is due once no later block can hold a newer one."""
+        paging = before[2] != math.inf
+        waiting: list[_Due] = []
+        for started_max, batch in self._log.blocks(before[0], wanted.oldest):
+            while waiting and -waiting[0][0] > started_max:
+                yield self._pop(waiting)
+            for row in wanted.select(batch):
+                if not paging or (row.started, batch.prefix, row.number) < before:
+                    key = (-row.started, batch.prefix, -row.number)
+                    heapq.heappush(waiting, (*key, batch, row))
+        while waiting:
+            yield self._pop(waiting)
+
+    @staticmethod
+    def _pop(waiting: list[_Due]) -> tuple[Batch, Row]:
+        *_, batch, row = heapq.heappop(waiting)
+        return batch, row
+
+    def _locate(self, entry: str) -> tuple[Batch, Row] | None:
+        try:
+            prefix, number = split_id(entry)
+        except ValueError as error:
+            raise InvalidArgument(f"id: {error}") from error
+        batch = self._log.find(prefix, number)
+        if batch is None:
+            return None
+        return next(((batch, row) for row in batch.rows if row.number == number), None)
+
+
+class AccessLogReader(RequestFinder):
     """Answers the log queries of ext.v1."""
 
     def __init__(self, store: LogStore) -> None:
+        super().__init__(store)
         self._store = store
 
     def query(self, request: ext.ListAccessLogRequest) -> ext.ListAccessLogResponse:
@@ -132,53 +187,6 @@ class AccessLogReader:
                 break
             self._add(response, batch, row)
         return response
-
-    def find(self, entry: str) -> LoggedRequest | None:
-        """The request behind one entry, if it is still kept.
-
-        Raises:
-            InvalidArgument: `entry` is no id.
-        """
-        found = self._locate(entry)
-        return None if found is None else LoggedRequest(*found)
-
-    def newest(self, count: int) -> Iterator[LoggedRequest]:
-        """The last `count` requests, newest first."""
-        wanted = Filter.parse(ext.ListAccessLogRequest())
-        everything = self._newest_first(wanted, (math.inf, "", math.inf))
-        for batch, row in itertools.islice(everything, count):
-            yield LoggedRequest(batch, row)
-
-    def _newest_first(
-        self, wanted: Filter, before: tuple[float, str, float]
-    ) -> Iterator[tuple[Batch, Row]]:
-        """Merge overlapping blocks: a record is due once no later block can hold a newer one."""
-        paging = before[2] != math.inf
-        waiting: list[_Due] = []
-        for started_max, batch in self._store.blocks(before[0], wanted.oldest):
-            while waiting and -waiting[0][0] > started_max:
-                yield self._pop(waiting)
-            for row in wanted.select(batch):
-                if not paging or (row.started, batch.prefix, row.number) < before:
-                    key = (-row.started, batch.prefix, -row.number)
-                    heapq.heappush(waiting, (*key, batch, row))
-        while waiting:
-            yield self._pop(waiting)
-
-    @staticmethod
-    def _pop(waiting: list[_Due]) -> tuple[Batch, Row]:
-        *_, batch, row = heapq.heappop(waiting)
-        return batch, row
-
-    def _locate(self, entry: str) -> tuple[Batch, Row] | None:
-        try:
-            prefix, number = split_id(entry)
-        except ValueError as error:
-            raise InvalidArgument(f"id: {error}") from error
-        batch = self._store.find(prefix, number)
-        if batch is None:
-            return None
-        return next(((batch, row) for row in batch.rows if row.number == number), None)
 
     @staticmethod
     def _add(response: ext.ListAccessLogResponse, batch: Batch, row: Row) -> None:

@@ -50,7 +50,42 @@ class LogStoreError(Exception):
     """The log store cannot be used; the text names the file and what to do."""
 
 
-class LogStore:
+class LogFile:
+    """Reads the blocks of a log, in any thread or process, while another one writes them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def blocks(self, newest: float, oldest: float) -> Iterator[tuple[float, Batch]]:
+        """Blocks with records started within [oldest, newest], by their last start, newest first.
+
+        Yields the last start within the block, and the block.
+        """
+        with contextlib.closing(self._reader()) as reader:
+            cursor = reader.execute(
+                "SELECT started_max, data FROM block WHERE started_max >= ? AND started_min <= ?"
+                " ORDER BY started_max DESC",
+                (oldest, newest),
+            )
+            for started_max, data in cursor:
+                yield started_max, decode(data)
+
+    def find(self, prefix: str, number: int) -> Batch | None:
+        """The block that holds one record, if it is still kept."""
+        with contextlib.closing(self._reader()) as reader:
+            row = reader.execute(
+                "SELECT data, last_number FROM block WHERE prefix = ? AND first_number <= ?"
+                " ORDER BY first_number DESC LIMIT 1",
+                (prefix, number),
+            ).fetchone()
+        return decode(row[0]) if row is not None and row[1] >= number else None
+
+    def _reader(self) -> sqlite3.Connection:
+        """A connection of its own: reading may take long, in another thread."""
+        return sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
+
+
+class LogStore(LogFile):
     """Appends and forgets blocks in one thread; `blocks` and `find` may be called in any.
 
     `retention` is in seconds, `capacity` in bytes; the oldest blocks go first.
@@ -68,6 +103,7 @@ class LogStore:
         clock: Callable[[], float] = time.time,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
+        super().__init__(path)
         self.failures = 0
         """Batches that could not be written."""
         self._retention = retention
@@ -75,7 +111,6 @@ class LogStore:
         self._clock = clock
         self._listeners: list[Callable[[Batch], None]] = []
         self._trouble = ""
-        self._path = path
         self._free = free
         try:
             path.touch(mode=0o600)
@@ -145,34 +180,6 @@ class LogStore:
         """Call `listener` with each batch that is written; the result ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
-
-    def blocks(self, newest: float, oldest: float) -> Iterator[tuple[float, Batch]]:
-        """Blocks with records started within [oldest, newest], by their last start, newest first.
-
-        Yields the last start within the block, and the block.
-        """
-        with contextlib.closing(self._reader()) as reader:
-            cursor = reader.execute(
-                "SELECT started_max, data FROM block WHERE started_max >= ? AND started_min <= ?"
-                " ORDER BY started_max DESC",
-                (oldest, newest),
-            )
-            for started_max, data in cursor:
-                yield started_max, decode(data)
-
-    def find(self, prefix: str, number: int) -> Batch | None:
-        """The block that holds one record, if it is still kept."""
-        with contextlib.closing(self._reader()) as reader:
-            row = reader.execute(
-                "SELECT data, last_number FROM block WHERE prefix = ? AND first_number <= ?"
-                " ORDER BY first_number DESC LIMIT 1",
-                (prefix, number),
-            ).fetchone()
-        return decode(row[0]) if row is not None and row[1] >= number else None
-
-    def _reader(self) -> sqlite3.Connection:
-        """A connection of its own: reading may take long, in another thread."""
-        return sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
 
     def prune(self) -> int:
         """Forget what is older than the retention, or too much; returns the blocks forgotten."""

@@ -17,6 +17,7 @@ from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.ext import DESCRIPTOR as EXT
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
+from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.rpc import ApiServer, Binding
 from octelium.identity.errors import CredentialUnusableError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from octelium.apiserver.insight.engine import Question
+    from octelium.apiserver.insight.engine import Hypothesis, Question
     from octelium.apiserver.rpc import Call
     from octelium.store.transaction import Transaction
     from octelium.visibility.logged import LoggedRequest
@@ -111,6 +112,22 @@ class Thinker:
         self.recalled: list[tuple[str, float | None]] = []
         self.changes_sought: list[bool] = []
         self.failure: Exception | None = None
+        self.listed: list[tuple[str, str, str]] = []
+        self.previewed: list[tuple[Hypothesis, int, str]] = []
+
+    async def list_access(self, user: str, service: str, *, asker: str) -> ext.ListAccessResponse:
+        self.listed.append((user, service, asker))
+        return ext.ListAccessResponse(items=[ext.Access(user="ann", service="wiki.default")])
+
+    def suppose(self, tx: Transaction) -> Hypothesis:
+        """What the transaction would write, by kind and name."""
+        return sorted((write.kind, write.name) for write in tx.writes())
+
+    async def preview_access(
+        self, hypothesis: Hypothesis, *, logged_requests: int, asker: str
+    ) -> ext.PreviewAccessResponse:
+        self.previewed.append((hypothesis, logged_requests, asker))
+        return ext.PreviewAccessResponse(pairs=7, logged_requests=logged_requests)
 
     async def explain(
         self, question: Question, *, find_change: bool, asker: str
@@ -164,12 +181,14 @@ class Harness:
         self.applier = Applier(resources, verbs, self._authorize)
         self.thinker = Thinker()
         self.explainer = Explainer(resources, self.thinker, self.log, self._authorize)
+        access = AccessLister(resources, self.thinker, self.applier, self._authorize)
+        ext_service = ExtService(self.applier, self.log, self.explainer, access)
         self.server = ApiServer(
             [
                 Binding(
                     core_service.DESCRIPTOR, CoreService(resources, verbs, self._generate).methods()
                 ),
-                Binding(EXT, ExtService(self.applier, self.log, self.explainer), MAX_REQUEST_BYTES),
+                Binding(EXT, ext_service, MAX_REQUEST_BYTES),
             ],
             publish=self._publish,
         )

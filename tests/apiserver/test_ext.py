@@ -47,7 +47,9 @@ async def test_the_log_is_followed(api: Harness) -> None:
     assert [len(reply.items) async for reply in stream] == [3, 3, 3]
 
 
-@pytest.mark.parametrize("name", ["ListAccessLog", "WatchAccessLog", "Apply", "Explain"])
+@pytest.mark.parametrize(
+    "name", ["ListAccessLog", "WatchAccessLog", "Apply", "Explain", "ListAccess", "PreviewAccess"]
+)
 async def test_nobody_reads_or_writes_without_a_session(api: Harness, name: str) -> None:
     call = method(api, name)(ext.ListAccessLogRequest())
     with pytest.raises(grpc.aio.AioRpcError) as caught:

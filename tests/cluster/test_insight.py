@@ -7,15 +7,24 @@ import pytest
 from octelium.apiserver.insight.engine import Question
 from octelium.cluster.insight import Insight
 from octelium.octovigil.references import reference
+from octelium.replica.follower import LocalFeed
+from octelium.replica.replica import Replica
 from octelium.schema.errors import Invalid
+from octelium.schema.jsonform import to_json
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.store.metadata import reference as reference_to
 from octelium.visibility.batch import decode, encode
 from octelium.visibility.logged import LoggedRequest
 from octelium.visibility.record import AuditSubject
+from octelium.visibility.store import LogStore
+from tests.apiserver.harness import bootstrapped, resource
 from tests.octovigil.world import HTTP, START, World, allow, uid_of
 from tests.visibility.samples import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -29,8 +38,8 @@ def world() -> World:
 
 
 @pytest.fixture
-def insight(world: World) -> Iterator[Insight]:
-    made = Insight(world.replica)
+def insight(world: World, tmp_path: Path) -> Iterator[Insight]:
+    made = Insight(world.replica, tmp_path / "logs.db")
     yield made
     made.close()
 
@@ -108,8 +117,101 @@ async def test_headers_that_nobody_knows_may_decide(insight: Insight, world: Wor
     assert told.outcome == "DEPENDS"
 
 
+async def test_the_headers_that_the_log_keeps_are_known(insight: Insight, world: World) -> None:
+    world.policy(
+        "docs",
+        allow('ctx.request.http.headers["user-agent"] == "wget"', name="wget"),
+        allow('ctx.request.http.headers["user-agent"] == "curl"', name="curl"),
+    )
+    told = await insight.explain_logged(
+        logged(world, b"/docs/a"), at=None, find_change=False, asker="s"
+    )
+    assert told.outcome == "ALLOWED"
+    (decided,) = [rule for rule in told.rules if rule.decided]
+    assert decided.name == "curl"
+    values = {part.text: part.value or part.error for part in decided.parts}
+    assert values['ctx.request.http.headers["user-agent"]'] == '"curl"'
+    assert values["ctx.request.http.headers"] == "not known"
+
+
 async def test_what_is_gone_cannot_be_asked_again(insight: Insight, world: World) -> None:
     request = logged(world, b"/docs/a")
     world.remove("Service", "wiki.default")
     with pytest.raises(Invalid, match=r"the Service wiki\.default is gone"):
         await insight.explain_logged(request, at=None, find_change=False, asker="s")
+
+
+# Questions about all of the Cluster.
+
+VERDICTS = ext.AccessVerdict__
+
+
+async def test_who_may_what(insight: Insight, world: World) -> None:
+    world.user("bob")
+    told = await insight.list_access("", "", asker="s")
+    assert [(item.user, item.service, item.verdict) for item in told.items] == [
+        ("ann", "wiki.default", VERDICTS.DEPENDS),
+        ("bob", "wiki.default", VERDICTS.REFUSED),
+    ]
+    assert told.items[0].depends_on
+    assert told.notes
+    (one,) = (await insight.list_access("bob", "wiki.default", asker="s")).items
+    assert one.user == "bob"
+
+
+async def test_what_is_not_there_cannot_be_asked(insight: Insight) -> None:
+    with pytest.raises(Invalid, match="nobody"):
+        await insight.list_access("nobody", "", asker="s")
+
+
+async def test_a_preview(tmp_path: Path) -> None:
+    """The resources of a store, what a transaction would make of them, and its log."""
+    async with bootstrapped(tmp_path / "store") as api:
+        replica = Replica()
+        LocalFeed(api.resources, replica).start()
+        rules = [{"effect": "ALLOW", "condition": {"matchAny": True}}]
+        user, service, *_ = await api.store(
+            resource("User", "ann", spec={"type": "HUMAN"}),
+            web("wiki.default", api.resources.get(core.Namespace, name="default")),
+            resource("Policy", "all", spec={"rules": rules}),
+        )
+        (session,) = await api.store(api.new_session(user, "ann-abc123"))
+        store = LogStore(tmp_path / "logs.db")
+        subject = AuditSubject(
+            "WEB",
+            False,
+            True,
+            {"type": "NO_POLICY_MATCH"},
+            service=to_json(reference_to(service)),
+            session=to_json(reference_to(session)),
+            user=to_json(reference_to(user)),
+        )
+        store.append(encode("abcdefgh", [record(number, subject) for number in range(1, 6)]))
+        insight = Insight(replica, tmp_path / "logs.db")
+        async with api.resources.transaction() as tx:
+            changed = tx.get(core.User, name="ann")
+            changed.spec.authorization.policies.append("all")
+            tx.update(changed)
+            hypothesis = insight.suppose(tx)
+            tx.discard()
+        told = await insight.preview_access(hypothesis, logged_requests=4, asker="s")
+        (change,) = [one for one in told.changes if one.before.user == "ann"]
+        assert change.before.verdict == VERDICTS.REFUSED
+        assert change.after.verdict == VERDICTS.ALLOWED
+        (logged_change,) = told.logged
+        assert (logged_change.count, told.logged_requests) == (4, 4)
+        assert (logged_change.allowed_before, logged_change.allowed_after) == (False, True)
+        assert logged_change.path == "/a"
+        assert replica.users_by_name["ann"].message == user
+        store.close()
+        insight.close()
+
+
+def web(name: str, namespace: core.Namespace) -> Any:
+    made = resource(
+        "Service",
+        name,
+        spec={"mode": "WEB", "isPublic": True, "config": {"upstream": {"url": "http://a.b"}}},
+    )
+    made.status.namespace_ref.CopyFrom(reference_to(namespace))
+    return made

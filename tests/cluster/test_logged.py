@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.cluster.logged import Recalled, canonical_host, inquiry_of
+from octelium.cluster.logged import Recalled, canonical_host, inquiry_of, remembered
 from octelium.http.h1.requests import parse_request
 from octelium.http.message import MessageError
 from octelium.http.section import parse_section
@@ -172,6 +172,21 @@ def test_a_service_that_is_gone() -> None:
     world.remove("Service", "wiki.default")
     with pytest.raises(InquiryError, match=r"the Service wiki\.default is gone"):
         inquiry_of(world.replica, logged(refs=known))
+
+
+def test_what_a_preview_gets() -> None:
+    world = World()
+    known = refs(world)
+    request = remembered(world.replica, logged(b"/a?secret=1", refs=known))
+    assert (request.id, request.at) == ("abcd-efgh-24-0000-0001", 100.0)
+    assert request.service == known["service"]["uid"]
+    assert (request.session, request.user) == (known["session"]["uid"], known["user"]["uid"])
+    assert (request.method, request.path, request.address) == ("GET", "/a", "192.0.2.7")
+    assert request.request is not None
+    assert request.request["http"]["queryParams"] == {"secret": "1"}
+    assert request.unknown == {("http", "headers")}
+    nobody = remembered(Replica(), logged())
+    assert (nobody.service, nobody.session, nobody.user) == ("", "", "")
 
 
 def test_the_name_that_policies_know() -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -176,9 +176,8 @@ def test_nobody_known_has_an_entry_too(vault: Cluster, http: httpx.Client) -> No
 def test_a_refused_call_names_its_entry(vault: Cluster, ann: Api) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         ann.core("ListUser", core.ListUserOptions())
-    (entry,) = [
-        str(value) for name, value in caught.value.trailing_metadata() or () if name == NAMED
-    ]
+    trailers: Any = caught.value.trailing_metadata()
+    (entry,) = [str(value) for name, value in trailers if name == NAMED]
     told = explain(vault.api(), log_id=entry)
     assert (told.outcome, told.service.name) == ("DENIED", "default.octelium-api")
     assert any("ListUser" in part.value for each in told.rules for part in each.parts)

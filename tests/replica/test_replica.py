@@ -325,3 +325,33 @@ def test_a_fork_goes_its_own_way() -> None:
     assert replica.sessions
     assert not replica.groups_by_name["staff"].message.metadata.description
     assert not told
+
+
+def test_contents_make_another_replica_the_same() -> None:
+    key, _ = key_change()
+    replica = loaded(
+        change(core.User(metadata=named("alice")), "u"),
+        change(session("alice-x"), "se"),
+        feed.Change(kind="Session.past", uid="se", data=_past("former")),
+        change(core.Policy(metadata=named("a.b")), "p"),
+        change(secret("key"), "x"),
+        key,
+    )
+    other = Replica()
+    other.revise(replica.contents())
+    assert {entry.name for entry in other.policies.values()} == {"a.b"}
+    assert other.users["u"].json == replica.users["u"].json
+    assert other.sessions["se"].json == replica.sessions["se"].json
+    assert "former" in str(other.sessions["se"].json)
+    assert other.secrets == {}
+    assert other.verification_keys == {}
+
+
+def _past(token_id: str) -> bytes:
+    status = core.SessionStatus()
+    status.last_authentications.add(token_id=token_id)
+    message = core.Session(status=status)
+    part = PARTS["Session"]
+    plain = part.take(message)
+    assert plain is not None
+    return part.encode(Vault([bytes(range(32))]), "se", plain)

@@ -1,7 +1,7 @@
 """ext.v1 `ListAccess` and `PreviewAccess`: who may do what, and what a change would do to that.
 
-Both show verdicts for all Users and Services, the rules that make them and what these still ask of
-a request. They take the rights to list Users, Services, Policies, Groups and Namespaces and to get
+Both show verdicts for Users, their Sessions and Services, the rules that make them and what these
+still ask of a request. They take the rights to list all kinds that decisions are made of and to get
 the ClusterConfig, from which all of that can be worked out. A preview carries resources of the
 caller's and evaluates their expressions: it takes whatever the apply that it previews takes, and
 with logged requests the right to list the access log.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from octelium.apiserver.insight.rights import LIST_ACCESS_LOG, Rights, core_method
+from octelium.apiserver.insight.rights import LIST_ACCESS_LOG, PARTIES, Rights, core_method
 from octelium.schema.errors import Invalid
 from octelium.schema.names import full_service_name
 from octelium.store.errors import NotFound
@@ -87,5 +87,7 @@ class AccessLister:
 
 
 def _listing() -> list[str]:
-    kinds = ("User", "Service", "Policy", "Group", "Namespace")
-    return [*(core_method("List", kind) for kind in kinds), core_method("Get", "ClusterConfig")]
+    return [
+        *(core_method("List", kind) for kind in (*PARTIES, "Policy")),
+        core_method("Get", "ClusterConfig"),
+    ]

@@ -187,9 +187,9 @@ class Explainer:
         shown = redacted(explanation, view)
         missing = [core_method("Get", kind) for kind in SHOWN if kind not in kinds]
         shown.notes.extend(self._history(logged, shown))
-        if shown.hidden and missing:
+        if shown.hidden and missing and not own:
             names = ", ".join(method.rpartition("/")[2] for method in missing)
-            shown.notes.append(f"Something is not shown; seeing all of it takes {names}.")
+            shown.notes.append(f"Seeing all of it takes {names}.")
         return shown
 
     def _history(self, logged: LoggedRequest, shown: ext.Explanation) -> Iterator[str]:

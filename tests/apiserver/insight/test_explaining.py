@@ -168,7 +168,7 @@ async def test_a_logged_request_with_one_right_less(api: Harness, right: str) ->
     assert "secret summary" not in str(reply)
     assert "secret edit" not in str(reply)
     assert api.thinker.changes_sought == [False]
-    assert reply.notes[-1] == f"Something is not shown; seeing all of it takes {right}."
+    assert reply.notes[-1] == f"Seeing all of it takes {right}."
     assert ("secret condition" in str(reply)) is (right != "GetPolicy")
 
 
