@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.octovigil.errors import DecisionError
-from octelium.policy.cel.errors import EvaluationError, UnknownDataError
+from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
 from octelium.policy.cel.reads import Path
 from octelium.policy.cel.values import ATTRS, Frame
 
@@ -182,6 +182,7 @@ class Attachments:
 
         Raises:
             UnknownDataError: that depends on the request, which is not known yet.
+            BudgetError: it takes more steps than are left.
             DecisionError: a trigger or an enforcement rule failed.
         """
         if self._collection.order is not None:
@@ -207,7 +208,7 @@ class Attachments:
     def _holds(self, trigger: CompiledTrigger, frame: Frame, now: float) -> bool:
         try:
             return trigger.holds(frame, self.parties, now)
-        except UnknownDataError:
+        except (UnknownDataError, BudgetError):
             raise
         except EvaluationError as error:
             name = f"{trigger.trigger.source.kind} {trigger.trigger.source.name}"
@@ -233,7 +234,7 @@ def _enforced(policy: CompiledPolicy, frame: Frame) -> bool:
         try:
             if rule.condition.test(frame):
                 return rule.enforces
-        except UnknownDataError:
+        except (UnknownDataError, BudgetError):
             raise
         except EvaluationError as error:
             raise DecisionError(f"{rule.place}: {error}") from None

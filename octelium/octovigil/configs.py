@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from octelium.octovigil.errors import DecisionError
 from octelium.octovigil.policies import broken
-from octelium.policy.cel.errors import CompileError, EvaluationError, UnknownDataError
+from octelium.policy.cel.errors import (
+    BudgetError,
+    CompileError,
+    EvaluationError,
+    UnknownDataError,
+)
 from octelium.policy.cel.values import ABSENT, ATTRS, Frame
 from octelium.policy.checker import Checker
 from octelium.policy.condition import CompiledCondition, compile_condition
@@ -95,6 +100,7 @@ class ServiceConfigs:
 
         Raises:
             UnknownDataError: that depends on the request, which is not known yet.
+            BudgetError: it takes more steps than are left.
             DecisionError: a rule failed.
         """
         frame[ATTRS] = ABSENT
@@ -102,7 +108,7 @@ class ServiceConfigs:
             try:
                 if rule.condition.test(frame):
                     return rule.select(frame)
-            except UnknownDataError:
+            except (UnknownDataError, BudgetError):
                 raise
             except EvaluationError as error:
                 raise DecisionError(f"{rule.place}: {error}") from None
@@ -147,7 +153,7 @@ class ServiceConfigs:
         def compute(frame: Frame) -> Selection:
             try:
                 form = value.json_of(frame)
-            except UnknownDataError:
+            except (UnknownDataError, BudgetError):
                 raise
             except EvaluationError as error:
                 raise DecisionError(f"{place}: {error}") from None
@@ -161,7 +167,7 @@ class ServiceConfigs:
         def compute(frame: Frame) -> Selection:
             try:
                 form = module.form(frame)
-            except UnknownDataError:
+            except (UnknownDataError, BudgetError):
                 raise
             except EvaluationError as error:
                 raise DecisionError(f"{place}: {error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from octelium.octovigil import checks, scoping
 from octelium.octovigil.attachments import ANY, Attachments, Collector
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         SessionEntry,
         Trigger,
     )
+
+_STEPS: Final = MAX_STEPS // 4
+"""What a plan may take; what costs more is left to the decisions that it is made for."""
 
 _E = TypeVar("_E")
 
@@ -177,6 +180,7 @@ class Planner:
         plan.config_rules = plan.configs.rules
         plan.frame = new_frame(plan.context, now=now)
         plan.frame[NOW] = None
+        plan.frame[BUDGET] = _STEPS
         try:
             if not plan.open:
                 self._attach(plan, now)
@@ -254,7 +258,7 @@ def _partially_evaluate(plan: Plan, now: float) -> None:
     assert plan.attachments is not None
     try:
         rules = plan.attachments.rules(plan.frame, now)
-    except UnknownDataError:
+    except (UnknownDataError, BudgetError):
         return
     frame = plan.frame
     plan.candidates = candidates = []
@@ -281,10 +285,9 @@ def _partially_evaluate(plan: Plan, now: float) -> None:
 
 def _constant(plan: Plan, now: float) -> Decision | None:
     """The decision, if it does not depend on the request."""
-    plan.frame[BUDGET] = MAX_STEPS
     try:
         return plan.conclude(plan.frame, now)
-    except UnknownDataError:
+    except (UnknownDataError, BudgetError):
         return None
     except (DecisionError, EvaluationError) as error:
         return plan.failed(str(error))

@@ -165,3 +165,29 @@ def test_many_dear_rules_share_one_budget() -> None:
     match = f"{hundred}.all(a, {hundred}.all(b, a == b && ctx.user.metadata.name != ''))"
     world.user(authorization=inline(*[deny(f"!({match})", priority=-1)] * 20, allow()))
     assert world.ask().outcome is Outcome.ERROR
+
+
+def test_what_a_plan_cannot_afford_is_left_to_the_decisions() -> None:
+    """No refusal comes of it: a decision has four times the steps that a plan has."""
+    digits = "[0,1,2,3,4,5,6,7,8,9]"
+    costly = f"{digits}.all(a, {digits}.all(b, {digits}.all(c, a + b + c >= 0)))"
+    affordable = " && ".join([f"({costly})"] * 3)
+    world = World()
+    world.user(authorization=inline(allow(affordable)))
+    assert world.ask().allowed
+    enforced = {"effect": "ENFORCE", "condition": {"match": affordable}}
+    world.user(authorization=inline(allow(), enforcementRules=[enforced]))
+    assert world.ask().allowed
+    before = {"condition": {"match": affordable}}
+    world.user(authorization=inline(deny(priority=1)))
+    world.put("PolicyTrigger", "t", status={"preCondition": before, **inline(allow())})
+    assert world.ask().allowed
+    world.remove("PolicyTrigger", "t")
+    world.user(authorization=inline(allow()))
+    rules = [{"condition": {"match": affordable}, "configName": "blue"}]
+    blue = {"name": "blue", "upstream": {"url": "http://127.0.0.1:1"}}
+    world.service("wiki.default", dynamicConfig={"configs": [blue], "rules": rules})
+    assert world.ask().config_name == "blue"
+    world.service("wiki.default")
+    world.user(authorization=inline(allow(" && ".join([f"({costly})"] * 20))))
+    assert world.ask().outcome is Outcome.ERROR
