@@ -45,6 +45,7 @@ from octelium.identity.authentication import Authentication
 from octelium.identity.keys import Keyring
 from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
+from octelium.octovigil.rego.evaluator import Evaluator
 from octelium.policy.checker import Checker
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.feed import FeedServer, LocalFeed
@@ -212,12 +213,14 @@ class Control:
         local = LocalFeed(resources, replica)
         local.start()
         self._stack.callback(local.close)
-        octovigil = Octovigil(replica, Verifier({}))
+        rego = Evaluator()
+        self._stack.callback(rego.close)
+        octovigil = Octovigil(replica, Verifier({}), rego=rego)
         authorize = OperationAuthorizer(replica, octovigil)
         verbs = Verbs(Checker())
         core_service = CoreService(resources, verbs, authentication.generate_token)
         log = AccessLogReader(log_store)
-        insight = Insight(replica, self._layout.logs)
+        insight = Insight(replica, self._layout.logs, rego)
         self._stack.callback(insight.close)
         explainer = Explainer(resources, insight, log, authorize)
         applier = Applier(resources, verbs, authorize)

@@ -8,6 +8,7 @@ different queues.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from octelium.apiserver.insight.engine import Hypothesis, Question
     from octelium.cluster.lane import Deadline
+    from octelium.octovigil.rego.evaluator import Evaluator
     from octelium.replica.replica import Replica
     from octelium.schema.pb import feed_v1_pb2 as feed
     from octelium.store.transaction import Transaction
@@ -45,10 +47,14 @@ class _Fork:
 class Insight:
     """See `Engine` and `AccessEngine` in `octelium.apiserver.insight.engine`."""
 
-    def __init__(self, replica: Replica, logs: Path) -> None:
-        """`replica` is that of this process's decision point, `logs` the file of the access log."""
+    def __init__(self, replica: Replica, logs: Path, rego: Evaluator | None = None) -> None:
+        """`replica` is that of this process's decision point, `logs` the file of the access log.
+
+        `rego` evaluates Rego modules that take long.
+        """
         self._replica = replica
         self._logs = logs
+        self._rego = rego
         self._single = Lane("explanations", waiting=64, seconds=20.0)
         self._whole = Lane("access", waiting=4, seconds=120.0)
 
@@ -87,9 +93,12 @@ class Insight:
 
     async def _explain(self, inquiry: Inquiry, find_change: bool, asker: str) -> ext.Explanation:
         replica = self._replica.fork()
+        resolver = None
+        if self._rego is not None:
+            resolver = self._rego.resolver(asyncio.get_running_loop())
 
         def work(_deadline: Deadline) -> ext.Explanation:
-            return explain(replica, inquiry, find_change=find_change)
+            return explain(replica, inquiry, find_change=find_change, rego=resolver)
 
         try:
             return await self._single.run(work, asker)

@@ -23,6 +23,7 @@ from octelium.identity.tokens import Verifier
 from octelium.ingress.server import IngressServer, answer
 from octelium.ingress.settings import Settings as FrontSettings
 from octelium.octovigil.octovigil import Octovigil
+from octelium.octovigil.rego.evaluator import Evaluator
 from octelium.policy.value import compile_value
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.feed import Follower
@@ -57,7 +58,8 @@ class Worker:
         self._loaded = asyncio.Event()
         self._committed = CommittedRevision(assignment.descriptors["committed"][0])
         self.follower = Follower(layout.feed, self.replica, self._committed, worker=assignment.name)
-        self.octovigil = Octovigil(self.replica, Verifier({}))
+        self.rego = Evaluator()
+        self.octovigil = Octovigil(self.replica, Verifier({}), rego=self.rego)
         self.sink = BatchingSink(lambda batch: self.follower.send("log", batch))
         self.ticker = Ticker()
         sections = SectionCache()
@@ -119,6 +121,7 @@ class Worker:
         self.sink.flush()
         self._report()
         await asyncio.sleep(0.02)  # let the last batch leave
+        self.rego.close()
         self.follower.close()
         self.ticker.stop()
 

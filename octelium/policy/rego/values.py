@@ -24,7 +24,7 @@ from octelium.policy.rego.needed import RegoBudgetError, RegoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-MAX_STEPS: Final = 1_000_000
+MAX_STEPS: Final = 2_000_000
 """Iterations, calls and work on large values in one evaluation: about a second."""
 MAX_DEPTH: Final = 64
 """Collections within collections."""
