@@ -7,6 +7,7 @@ import pytest
 from octelium.apiserver.insight.engine import Question
 from octelium.cluster.insight import Insight
 from octelium.octovigil.references import reference
+from octelium.octovigil.rego.evaluator import Evaluator
 from octelium.replica.follower import LocalFeed
 from octelium.replica.replica import Replica
 from octelium.schema.errors import Invalid
@@ -139,6 +140,21 @@ async def test_what_is_gone_cannot_be_asked_again(insight: Insight, world: World
     world.remove("Service", "wiki.default")
     with pytest.raises(Invalid, match=r"the Service wiki\.default is gone"):
         await insight.explain_logged(request, at=None, find_change=False, asker="s")
+
+
+async def test_rego_is_explained_with_its_result(world: World, tmp_path: Path) -> None:
+    body = 'match if { endswith(input.ctx.request.http.path, "/a") }'
+    module = f"package octelium.condition\n\n{body}"
+    rule = {"effect": "ALLOW", "name": "rego", "condition": {"opa": {"inline": module}}}
+    world.policy("docs", rule)
+    evaluator = Evaluator()
+    insight = Insight(world.replica, tmp_path / "logs.db", evaluator)
+    for path, outcome in (("/docs/a", "ALLOWED"), ("/docs/b", "DENIED")):
+        request = {"http": {"path": path}}
+        told = await insight.explain(question(request=request), find_change=False, asker="s")
+        assert told.outcome == outcome
+    insight.close()
+    evaluator.close()
 
 
 # Questions about all of the Cluster.
