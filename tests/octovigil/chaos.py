@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from octelium.policy.request import DictRequest, NoRequest, Request
 from octelium.replica.arrival import Arrival, FrontDoor, Tunnel
 from tests.octovigil import reference
-from tests.octovigil.expressions import COMPUTED, FAILING, MATCHES, SENSITIVE, VALUES, WHOLE
+from tests.octovigil.expressions import (
+    COMPUTED,
+    FAILING,
+    FAMILIES,
+    MATCHES,
+    SENSITIVE,
+    VALUES,
+    WHOLE,
+)
 from tests.octovigil.world import SERVICE_CONFIG, START, World, stamp, uid_of
 
 if TYPE_CHECKING:
@@ -57,24 +65,27 @@ class Stream:
 
 
 class Chaos:
-    """A world that changes at random. Needs to be driven within a `VirtualLoop`."""
+    """A world that changes at random. Needs to be driven within a `VirtualLoop`.
 
-    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+    With `triggers` it may begin with PolicyTriggers; otherwise they come later, if at all.
+    """
+
+    def __init__(self, seed: int, loop: VirtualLoop, *, triggers: bool = False) -> None:
         self.random = random.Random(seed)
         self.loop = loop
         self.world = World(memo_limit=self.random.choice([20_000, 200_000, 16_000_000]))
         self.known: dict[str, ServiceEntry] = {}
         self.tokens: dict[tuple[str, str, float | None], bytes] = {}
         self.uids: dict[tuple[str, str], str] = {}
-        self.values = self.random.sample(VALUES, 6)
+        self.values = self.random.choice(FAMILIES) + self.random.sample(VALUES, 2)
         self.last: dict[str, dict[str, Any]] = {}
         self.streams: list[Stream] = []
         self.ended: list[Stream] = []
         self.told = 0
         """Streams that were refused."""
         for kind, names, change in self.kinds():
-            if kind != "PolicyTrigger":
-                for name in names:
+            for name in names:
+                if kind != "PolicyTrigger" or (triggers and self.rarely(0.5)):
                     change(name)
         self.pairs = [self.pair() for _ in range(3)]
         loop.now = self.world.now - START
@@ -266,11 +277,15 @@ class Chaos:
                 ("Device", "d0"),
             ]
         )
+        instants = [
+            {"notBefore": stamp(now + self.random.choice([-5, 0, 1, 5, 20, 600]))},
+            {"notAfter": stamp(now + self.random.choice([-5, 0, 1, 5, 20, 600]))},
+        ]
         choices: list[dict[str, Any]] = [
+            *instants,
             {"matchAny": self.rarely(0.7)},
             {"condition": self.condition()},
-            {"notBefore": stamp(now + self.random.choice([-5, 0, 1, 5, 20, 4000]))},
-            {"notAfter": stamp(now + self.random.choice([-5, 0, 1, 5, 20, 4000]))},
+            *instants,
             {f"{kind.lower()}Ref": {"uid": self.uid(kind, name)}},
             {},
         ]
@@ -278,6 +293,10 @@ class Chaos:
 
     def change_trigger(self, name: str) -> None:
         status = {"preCondition": self.pre_condition(), **self.authorization()}
+        if self.rarely(0.5):
+            # It decides whenever it applies.
+            rule = {**self.rule(), "condition": {"matchAny": True}, "priority": -4}
+            status["inlinePolicies"] = [{"spec": {"rules": [rule]}}]
         if self.rarely(0.1):
             status["isDisabled"] = True
         self.world.put("PolicyTrigger", name, status=status)
@@ -298,8 +317,11 @@ class Chaos:
         if self.rarely(0.02):
             self.world.reconnect()
             return
-        if self.rarely(0.15):
+        if self.rarely(0.3):
             self.change_session(self.random.choice(SESSIONS))
+            return
+        if self.rarely(0.1):
+            self.change_trigger(self.random.choice(TRIGGERS))
             return
         _, names, change = self.random.choice(self.kinds())
         change(self.random.choice(names))

@@ -126,13 +126,13 @@ async def step(chaos: Chaos, seen: Counter[str]) -> None:
         chaos.changes()
         await chaos.settle()
         return
-    if pick < 0.03:
+    if pick < 0.04:
         await chaos.pass_time()
         return
-    if pick < 0.035:
+    if pick < 0.045:
         chaos.close()
         return
-    if pick < 0.045:
+    if pick < 0.055:
         chaos.pairs[chaos.random.randrange(len(chaos.pairs))] = chaos.pair()
     service, request, arrival = chaos.request()
     expected = reference.decide(chaos.world, service.uid, request, arrival)
@@ -160,7 +160,7 @@ def test_remembered_decisions_are_fresh_ones() -> None:
     async def drive(seed: int, steps: int) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        chaos = Chaos(seed, loop)
+        chaos = Chaos(seed, loop, triggers=True)
         for number in range(steps):
             try:
                 await step(chaos, seen)
