@@ -97,21 +97,23 @@ def _show_table(terminal: Terminal, accesses: Sequence[ext.Access], subject: str
     names = [subject_of(access, subject) for access in accesses]
     widths = [max(len(subject), *map(width, names)), max(map(len, VERDICTS))]
     margin = sum(widths) + 4
-    terminal.show(terminal.style(line([subject.upper(), "VERDICT", "WHY"], [*widths, 3]), "bold"))
+    # Long names would leave the reasons a narrow strip: then they stand below.
+    stacked = columns is not None and margin > columns // 3
+    heads = [subject.upper(), "VERDICT", *([] if stacked else ["WHY"])]
+    terminal.show(terminal.style(line(heads, [*widths, 3][: len(heads)]), "bold"))
     for name, access in zip(names, accesses, strict=True):
         word = verdict_of(access)
         head = line([name, word], widths)
-        first, *rest = folded(access.why or "-", columns, margin, 0)
-        gap = " " * (margin - width(head))
-        shown = f"{head.removesuffix(word)}{styled_verdict(terminal, word)}{gap}{first}"
-        rows = [shown, *(f"{'':{margin}}{row}" for row in rest)]
+        shown = head.removesuffix(word) + styled_verdict(terminal, word)
+        indent = 4 if stacked else margin
+        rows = folded(access.why or "-", columns, indent, 0)
         for text in conditions("if", access.depends_on):
-            rows += [
-                f"{'':{margin}}{terminal.style(row, 'cyan')}"
-                for row in folded(text, columns, margin, 4)
-            ]
+            rows += [terminal.style(row, "cyan") for row in folded(text, columns, indent, 4)]
+        if not stacked:
+            shown += " " * (margin - width(head)) + rows.pop(0)
+        terminal.show(shown)
         for row in rows:
-            terminal.show(row)
+            terminal.show(f"{'':{indent}}{row}")
 
 
 def _verdicts(

@@ -100,3 +100,14 @@ def test_a_table_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, lines)) <= 60
     assert len(lines) > 5
     assert all(line.startswith(" " * 15) for line in lines[2:])
+
+
+def test_reasons_stand_below_long_names(capsys: pytest.CaptureFixture[str]) -> None:
+    access = ext.Access(user="a" * 30, verdict=A.DEPENDS, why="because", depends_on=["ctx.a"])
+    show_accesses(Screen({}), [access], "user", (), "table")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{'USER':30}  VERDICT",
+        f"{'a' * 30}  depends",
+        "    because",
+        "    if ctx.a",
+    ]

@@ -21,6 +21,11 @@ def test_narrow_terminals_and_long_words() -> None:
     assert max(map(len, folded("ab " * 40, 10, 8))) > 30
 
 
+def test_the_first_word_is_never_alone() -> None:
+    assert folded("if " + "a" * 60, 50, 0) == ["if " + "a" * 60]
+    assert folded("if b " + "a" * 60, 50, 0, 4) == ["if b", "    " + "a" * 60]
+
+
 def test_nothing_and_control_characters() -> None:
     assert folded("", 80, 0) == [""]
     assert folded("a\x1b[31m\nb", 80, 0) == ["a\\x1b[31m\\nb"]

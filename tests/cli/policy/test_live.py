@@ -124,3 +124,31 @@ def test_a_running_cluster_explains(administrator: Runner) -> None:
     result = administrator.ctl("policy", "explain", "--user", "nemo", "--service", "inventory")
     assert (result.code, result.out) == (exits.FAILED, "")
     assert "nemo" in result.err
+
+
+def test_a_running_cluster_tells_who_may_what(administrator: Runner) -> None:
+    who = ("policy", "who", "inventory", "-o", "json")
+    result = administrator.ctl(*who)
+    assert result.code == exits.OK
+    found = {item["user"]: item for item in json.loads(result.out) if "session" not in item}
+    assert (found["robot"]["verdict"], found["octelium"]["verdict"]) == ("depends", "refused")
+    assert 'ctx.request.http.method in ["GET", "HEAD"]' in found["robot"]["dependsOn"]
+    what = administrator.ctl("policy", "what", "robot", "--verdict", "depends", "-o", "name")
+    assert "service/inventory.default\n" in what.out
+    missing = administrator.ctl("policy", "who", "inventry")
+    assert (missing.code, missing.out) == (exits.FAILED, "")
+    assert "inventry.default does not exist" in missing.err
+
+
+def test_a_running_cluster_tells_what_would_change(administrator: Runner, tmp_path: Path) -> None:
+    text = (ROOT / "examples/20-policies.yaml").read_text()
+    (tmp_path / "new.yaml").write_text(text.replace('["GET", "HEAD"]', '["GET"]'))
+    result = administrator.ctl("diff", "--access", "new.yaml")
+    assert (result.code, result.err) == (exits.DIFFERENT, "")
+    assert "robot  inventory.default  depends → depends\n" in result.out
+    assert 'ctx.request.http.method in ["GET"]' in result.out
+    preview = administrator.works("apply", "--preview-access", "--dry-run", "new.yaml")
+    assert preview.index("robot  inventory.default") < preview.index("(dry run)")
+    same = administrator.ctl("diff", "--access", str(ROOT / "examples/20-policies.yaml"))
+    assert same.code == exits.OK
+    assert same.out.startswith("Access that changes (0 of ")

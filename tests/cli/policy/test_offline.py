@@ -42,6 +42,13 @@ spec:
                 ctx.session.status.authentication.info.aal == "AAL3"}}
             - {name: laptops, effect: ALLOW, condition: {match:
                 ctx.device.status.osType == "LINUX"}}
+            - name: rego
+              effect: ALLOW
+              condition:
+                opa:
+                  inline: |
+                    package octelium.condition
+                    match if input.ctx.request.http.path == "/rego"
 ---
 kind: Service
 metadata: {name: db}
@@ -98,6 +105,14 @@ def test_sessions_devices_and_credentials(offline: Offline) -> None:
     assert told(offline, who=Who("key", credential="key")).outcome == "ALLOWED"
     locked = {"status": {"isLocked": True}}
     assert told(offline, at=NOON, who=Who("ann", user="ann", session=locked)).outcome == "DENIED"
+
+
+def test_rego(offline: Offline) -> None:
+    robot = Who("robot", user="robot")
+    told_of = told(offline, request="GET /rego", who=robot)
+    assert told_of.outcome == "ALLOWED"
+    assert [rule.name for rule in told_of.rules if rule.decided] == ["rego"]
+    assert told(offline, request="GET /other", who=robot).outcome == "DENIED"
 
 
 def test_nobody(offline: Offline) -> None:
