@@ -8,7 +8,7 @@ FAILED = 1
 DIFFERENT = 1
 """`diff` found a difference."""
 USAGE = 2
-"""The command line makes no sense."""
+"""The command line makes no sense; for `policy test`, or the files it is given."""
 UNKNOWN = 3
 """`diff` could not find out."""
 INTERRUPTED = 130
