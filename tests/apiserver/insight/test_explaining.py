@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,7 @@ from octelium.apiserver.insight import explaining
 from octelium.apiserver.insight.engine import Question
 from octelium.apiserver.insight.rights import EXPLAIN, SHOWN
 from octelium.apiserver.rpc import ApiError, Call
+from octelium.http.tasks import spawn
 from octelium.schema.errors import Invalid
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
@@ -260,6 +262,25 @@ async def test_what_changed_since_is_told(api: Harness) -> None:
     api.denied = {"GetPolicy"}
     reply = await api.ext("Explain", ext.ExplainRequest(log_id=entry))
     assert "ops" not in str(reply)
+
+
+async def test_an_entry_that_comes_late_is_waited_for(
+    api: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explaining, "_WAITS", (0.0, 0.05, 0.05, 30.0))
+    entry = log(api, api.session)
+    logged = api.log.requests.pop(entry)
+    asking = spawn(api.ext("Explain", ext.ExplainRequest(log_id=entry)), name="asking")
+    while not api.explainer._waiting:
+        await asyncio.sleep(0)
+    # One that waits is enough for anybody.
+    code, _ = await api.ext_refused("Explain", ext.ExplainRequest(log_id=MISSING))
+    assert code == "NOT_FOUND"
+    assert not asking.done()
+    api.log.requests[entry] = logged
+    await asking
+    assert api.thinker.recalled == [(entry, None)]
+    assert not api.explainer._waiting
 
 
 # The page: entries of the reader's own User.
