@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from octelium.policy.cel.errors import CompileError
 from octelium.policy.cel.program import compile_program
 from octelium.policy.condition import ConditionError, compile_condition
+from octelium.policy.groups import expression_of
 from octelium.policy.rego.module import CONDITION, CONFIGURATION, Purpose, check_module
 from octelium.schema.errors import Invalid, under
 
@@ -33,6 +34,10 @@ class Checker:
             compile_program(text)
         except CompileError as error:
             raise Invalid(path, str(error)) from None
+
+    def check_groups(self, config: core.Config) -> None:
+        """Refuse a Config that does not say which groups an assertion names."""
+        expression_of(config)
 
     def check_rego(self, text: str, path: str) -> None:
         """Refuse a module that cannot compute a configuration."""

@@ -17,10 +17,10 @@ class TransactionView:
         self._reader = reader
 
     def get(self, kind: str, name: str) -> Any | None:
-        """The resource of that name, or None; a Secret with its data, which some rules read."""
+        """The resource of that name, or None; Secrets and Configs with the data that rules read."""
         if not name:
             return None
-        if kind == "Secret":
+        if kind in ("Secret", "Config"):
             return self._reader.find(kind, name=name)
         return self._reader.peek(kind, name=name)
 

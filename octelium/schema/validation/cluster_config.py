@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.validation.mmdb import database_of
 from octelium.schema.validation.rules import Validator, rule
 
 
@@ -42,3 +43,19 @@ def check_authenticators(
     """New Authenticators begin active or pending."""
     if settings.default_state == core.AuthenticatorSpecState__.REJECTED:
         _refuse_rejected(path, "Authenticators")
+
+
+@rule(core.ClusterConfigSpecAuthenticationGeolocationMmdb)
+def check_geolocation(
+    settings: core.ClusterConfigSpecAuthenticationGeolocationMmdb, path: str, validator: Validator
+) -> None:
+    """The Config holds a database of addresses."""
+    name = settings.from_config
+    config = None if validator.view is None or not name else validator.view.get("Config", name)
+    if config is None or config.data.WhichOneof("type") is None:
+        return  # that it exists is a rule of the field; where data is unknown it is not judged
+    try:
+        database_of(config)
+    except Invalid as error:
+        problem = f"the Config {name!r} cannot be used: {error.path} {error.problem}"
+        raise Invalid(f"{path}.fromConfig", problem, error.remedy) from None

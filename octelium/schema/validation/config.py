@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from octelium.schema.errors import Invalid, under
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.validation.identity_provider import GROUPS_ANNOTATION
+from octelium.schema.validation.mmdb import database_of
 from octelium.schema.validation.rules import Validator, rule
 
 MAX_BYTES = 3 * 1024 * 1024
@@ -12,8 +14,8 @@ _MAX_KEY_BYTES = 256
 
 
 @rule(core.Config)
-def check_config(config: core.Config, _path: str, _validator: Validator) -> None:
-    """A Config is written with its data, every time."""
+def check_config(config: core.Config, _path: str, validator: Validator) -> None:
+    """A Config is written with its data, every time, and stays fit for what refers to it."""
     form = config.data.WhichOneof("type")
     if form is None:
         raise Invalid("data", "is missing", "write one of value, valueBytes, dataMap or attrs")
@@ -26,6 +28,19 @@ def check_config(config: core.Config, _path: str, _validator: Validator) -> None
         raise Invalid("data", "is empty")
     if form == "data_map":
         _check_map(config.data.data_map)
+    _check_uses(config, validator)
+
+
+def _check_uses(config: core.Config, validator: Validator) -> None:
+    if validator.view is None or validator.old is None:
+        return  # nothing refers to what does not exist
+    name = config.metadata.name
+    for provider in validator.view.list("IdentityProvider"):
+        if provider.metadata.annotations.get(GROUPS_ANNOTATION) == name:
+            validator.expressions.check_groups(config)
+    cluster = validator.view.get("ClusterConfig", "default")
+    if cluster is not None and cluster.spec.authentication.geolocation.mmdb.from_config == name:
+        database_of(config)
 
 
 def _check_map(data: core.ConfigDataDataMap) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from octelium.schema.errors import Invalid
+from octelium.schema.errors import Invalid, under
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.rules import Validator, rule
 from octelium.schema.validation.texts import canonical_issuer
+
+GROUPS_ANNOTATION = "groups-config"
+"""Annotation of an IdentityProvider: the Config that says which groups its assertions name."""
 
 
 @rule(core.IdentityProviderSpecOidc)
@@ -32,7 +35,8 @@ def check_identity_token(
 def check_identity_provider(
     provider: core.IdentityProvider, _path: str, validator: Validator
 ) -> None:
-    """An issuer is that of one IdentityProvider of a type."""
+    """An issuer is that of one IdentityProvider of a type; groups are taken by a Config for it."""
+    _check_groups(provider, validator)
     issuer = issuer_of(provider.spec)
     if issuer is None or validator.view is None:
         return
@@ -48,6 +52,22 @@ def check_identity_provider(
                 f"spec.{form}.issuerURL",
                 f"is that of the IdentityProvider {other.metadata.name!r} already",
             )
+
+
+def _check_groups(provider: core.IdentityProvider, validator: Validator) -> None:
+    if GROUPS_ANNOTATION not in provider.metadata.annotations:
+        return
+    place = under("metadata.annotations", GROUPS_ANNOTATION)
+    name = provider.metadata.annotations[GROUPS_ANNOTATION]
+    validator.reference("Config", name, place)
+    config = None if validator.view is None else validator.view.get("Config", name)
+    if config is None or config.data.WhichOneof("type") is None:
+        return  # where the data is unknown it is not judged
+    try:
+        validator.expressions.check_groups(config)
+    except Invalid as error:
+        problem = f"the Config {name!r} says no groups: {error.path} {error.problem}"
+        raise Invalid(place, problem, error.remedy) from None
 
 
 def issuer_of(spec: core.IdentityProviderSpec) -> str | None:

@@ -14,7 +14,7 @@ class View(Protocol):
     """The resources as the running transaction sees them.
 
     Kinds are given by name (`"Service"`), resources by their stored name (`"wiki.default"`).
-    Secrets come with their data.
+    Secrets and Configs come with their data.
     """
 
     def get(self, kind: str, name: str) -> Any | None:
@@ -35,6 +35,9 @@ class ExpressionChecker(Protocol):
 
     def check_cel(self, text: str, path: str) -> None:
         """Check a CEL expression of any result type."""
+
+    def check_groups(self, config: core.Config) -> None:
+        """Check a Config that says which groups the assertions of an IdentityProvider name."""
 
     def check_rego(self, text: str, path: str) -> None:
         """Check a Rego module."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from joserfc.jwk import OKPKey
 
+from octelium.schema.errors import Invalid
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.identity_provider import issuer_of
@@ -96,3 +97,31 @@ def test_issuers() -> None:
     assert issuer_of(spec({"github": {}})) is None
     assert issuer_of(spec({"oidcIdentityToken": {"jwksURL": "https://h"}})) is None
     assert issuer_of(spec({"oidcIdentityToken": {"issuerURL": "https://H/"}})) == "https://h"
+
+
+def with_groups(config: str) -> str:
+    return (
+        f"kind: IdentityProvider\nmetadata: {{name: corp, annotations: {{groups-config: {config}}}}}"
+        f"\nspec: {oidc('https://sso.acme.test')}\n"
+    )
+
+
+GROUPS = (
+    "kind: Config\nmetadata: {name: takes}\nspec: {}\n"
+    "data: {attrs: {%s: ctx.assertionMap.groups}}\n"
+)
+
+
+def test_groups_are_taken_by_a_config_made_for_it(world: World) -> None:
+    path = r"metadata\.annotations\.groups-config"
+    with pytest.raises(Invalid, match=rf"{path}: there is no Config 'takes'"):
+        world.apply(with_groups("takes"))
+    with pytest.raises(Invalid, match=path):
+        world.apply(with_groups("''"))
+    with pytest.raises(Invalid, match=rf"{path}: the Config 'geo' says no groups"):
+        world.apply(with_groups("geo"))
+    world.apply(GROUPS % "groups")
+    world.apply(with_groups("takes"))
+    (changed,) = world.read(GROUPS % "other")
+    with pytest.raises(Invalid, match="says no groups"):
+        world.validate(changed, world.get("Config", "takes"))

@@ -52,7 +52,7 @@ data: {value: s3cret}
 kind: Config
 metadata: {name: geo}
 spec: {}
-data: {value: x}
+data: {valueBytes: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACrze9NYXhNaW5kLmNvbeA=}
 """
 
 
@@ -93,6 +93,12 @@ class World:
         self.checked.append(path)
         if text.count("(") != text.count(")") or text.endswith(".") or "foo(" in text:
             raise Invalid(path, "is not a CEL expression")
+
+    def check_groups(self, config: core.Config) -> None:
+        """Knows the one member."""
+        self.checked.append(config.metadata.name)
+        if "groups" not in config.data.attrs.fields:
+            raise Invalid("data.attrs", "says no groups")
 
     def check_rego(self, text: str, path: str) -> None:
         self.checked.append(path)
