@@ -231,12 +231,15 @@ class Collecting:
         if known is not None:
             return known
         compiled = CompiledTrigger(trigger)
-        if any(self._evaluator.hides(condition.reads) for condition in compiled.conditions):
+        if any(self._evaluator.touches(condition.reads) for condition in compiled.conditions):
             verdict = UNKNOWN
         else:
             try:
-                frame = self._evaluator.ready(None)
-                verdict = TRUE if compiled.holds(frame, self._parties, self._now) else FALSE
+                frame = self._evaluator.ready(None, frozenset())
+                holds = self._evaluator.modules.answered(
+                    lambda: compiled.holds(frame, self._parties, self._now)
+                )
+                verdict = TRUE if holds else FALSE
             except UnknownDataError:
                 verdict = UNKNOWN
             except EvaluationError as error:

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from octelium.octovigil.explain.modules import Modules
+from octelium.policy.cel.ast import Ident, Node, Select
 from octelium.policy.cel.environment import check
 from octelium.policy.cel.errors import CompileError, EvaluationError, UnknownDataError
 from octelium.policy.cel.parts import MAX_PARTS, UNKNOWN_TEXT, Part, cut, parts
 from octelium.policy.cel.program import MAX_STEPS, new_frame
 from octelium.policy.cel.reads import analyze
 from octelium.policy.cel.unparse import escaped
-from octelium.policy.cel.values import ABSENT, ATTRS, BUDGET, NOW, Frame
+from octelium.policy.cel.values import ABSENT, ATTRS, BUDGET, CTX, NOW, REGO, Frame
 from octelium.policy.condition import CompiledCondition, compile_condition
+from octelium.policy.rego.module import CONDITION, compile_module
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TypeAlias
 
     from octelium.policy.cel.reads import Path
@@ -55,19 +59,32 @@ class Evaluator:
     """
 
     def __init__(
-        self, ctx: dict[str, Any], now: float, unknown: frozenset[Path] = frozenset()
+        self,
+        ctx: dict[str, Any],
+        now: float,
+        unknown: frozenset[Path] = frozenset(),
+        modules: Modules | None = None,
     ) -> None:
+        self._whole = ctx
+        self._known = known_part(ctx, unknown)
         self.frame: Frame = new_frame(ctx, now=now)
         self._now = self.frame[NOW]
         self._unknown = unknown
+        self.modules = modules or Modules()
         self.steps = 0
         """What all evaluations took together."""
 
-    def ready(self, attrs: dict[str, Any] | None) -> Frame:
-        """The frame with a whole budget, for expressions that see `attrs`."""
+    def ready(self, attrs: dict[str, Any] | None, reads: frozenset[Path] | None = None) -> Frame:
+        """The frame with a whole budget, for expressions that see `attrs`.
+
+        What reads nothing that is not known gets `ctx` as plain data.
+        """
+        is_known = reads is not None and not self.touches(reads)
+        self.frame[CTX] = self._whole if is_known else self._known
         self.frame[ATTRS] = ABSENT if attrs is None else attrs
         self.frame[BUDGET] = MAX_STEPS
         self.frame[NOW] = self._now
+        self.frame[REGO] = None
         return self.frame
 
     def result(self, condition: core.Condition, attrs: dict[str, Any] | None) -> Result:
@@ -76,15 +93,22 @@ class Evaluator:
             compiled = compile_condition(condition)
         except CompileError as error:
             return Result(ERROR, str(error))
-        return self.of_compiled(compiled, attrs)
+        return self.of_compiled(compiled, attrs, by_module=_has_module(condition))
 
-    def of_compiled(self, compiled: CompiledCondition, attrs: dict[str, Any] | None) -> Result:
-        """What a compiled condition comes to."""
-        if self.hides(compiled.reads):
+    def of_compiled(
+        self,
+        compiled: CompiledCondition,
+        attrs: dict[str, Any] | None,
+        *,
+        by_module: bool,
+    ) -> Result:
+        """What a compiled condition comes to; `by_module` tells whether Rego is part of it."""
+        if self.hides(compiled.reads) or (by_module and self.touches(compiled.reads)):
             return Result(UNKNOWN)
-        frame = self.ready(attrs)
+        frame = self.ready(attrs, compiled.reads)
         try:
-            return Result(TRUE if compiled.test(frame) else FALSE)
+            holds = self.modules.answered(lambda: compiled.test(frame))
+            return Result(TRUE if holds else FALSE)
         except UnknownDataError:
             return Result(UNKNOWN)
         except EvaluationError as error:
@@ -97,6 +121,17 @@ class Evaluator:
         """Whether something is looked at as a whole of which a part is not known."""
         return any(
             len(path) <= len(unknown) and unknown[: len(path)] == path
+            for path in reads
+            for unknown in self._unknown
+        )
+
+    def touches(self, reads: frozenset[Path]) -> bool:
+        """Whether something is looked at that is not known, or is part of that.
+
+        Modules get copies of what they look at, in which nothing could tell them so.
+        """
+        return any(
+            path[: len(unknown)] == unknown[: len(path)]
             for path in reads
             for unknown in self._unknown
         )
@@ -121,8 +156,24 @@ class Evaluator:
             except CompileError:
                 return  # the condition's own error says it
             found += map(self._shown, parts(root, self.ready(attrs), depth))
+        elif form == "opa":
+            found += map(self._shown, self._inputs(condition.opa.inline, attrs, depth))
         elif form in ("all", "any", "none"):
             self._children(getattr(condition, form).of, attrs, depth, found, decisive=form != "all")
+
+    def _inputs(self, text: str, attrs: dict[str, Any] | None, depth: int) -> Iterator[Part]:
+        """What a Rego module looks at."""
+        try:
+            module = compile_module(text, CONDITION)
+        except CompileError:
+            return
+        frame = self.ready(attrs)
+        for path in sorted(module.reads):
+            if path:
+                node: Node = Ident("ctx")
+                for name in path:
+                    node = Select(node, name, test=False)
+                yield from parts(node, frame, depth)
 
     def _shown(self, part: Part) -> Part:
         """A part without its value if that was made of what is known only in part."""
@@ -155,6 +206,14 @@ class Evaluator:
             found.append(_as_part(text, result, depth))
             self._parts(child, attrs, depth + 1, found)
             decided = result.verdict == ERROR or result.verdict == (TRUE if decisive else FALSE)
+
+
+def _has_module(condition: core.Condition) -> bool:
+    """Whether a condition is Rego, or made of conditions of which one is."""
+    form = condition.WhichOneof("type")
+    if form in ("all", "any", "none"):
+        return any(_has_module(child) for child in getattr(condition, form).of)
+    return form == "opa"
 
 
 def _as_part(text: str, result: Result, depth: int) -> Part:
@@ -222,7 +281,7 @@ class Partial(dict[str, Any]):
             raise UnknownDataError(f"{key} is not known")
 
 
-def partial(value: dict[str, Any], unknown: frozenset[Path]) -> dict[str, Any]:
+def known_part(value: dict[str, Any], unknown: frozenset[Path]) -> dict[str, Any]:
     """`value` with what stands at the paths `unknown` made unknown; where one leads through
     something else than an object, from there on. Of an object that stands at such a path, what is
     there is known.
@@ -243,7 +302,7 @@ def partial(value: dict[str, Any], unknown: frozenset[Path]) -> dict[str, Any]:
     for key, paths in below.items():
         inner = known.get(key)
         if isinstance(inner, dict):
-            known[key] = partial(inner, frozenset(paths))
+            known[key] = known_part(inner, frozenset(paths))
         else:
             known.pop(key, None)
             lost.add(key)

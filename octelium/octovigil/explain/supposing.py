@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from octelium.identity.sessions import Beginning, begin
+from octelium.octovigil.explain.modules import Modules
 from octelium.octovigil.explain.overlay import overlaid
 from octelium.octovigil.explain.supposition import Supposition, revise
 from octelium.octovigil.inquiry import InquiryError
@@ -77,7 +78,7 @@ class _Supposing:
             repeated=inquiry.repeated,
             supposed=frozenset(self.supposed),
             invented=frozenset(self.invented),
-            rego=self.rego,
+            modules=Modules(self.rego),
         )
 
     def _existing(self) -> core.Session:

@@ -10,8 +10,8 @@ import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from octelium.octovigil.explain.modules import Modules
 from octelium.octovigil.octovigil import Octovigil
-from octelium.policy.rego.module import resolve
 from octelium.policy.request import DictRequest, NoRequest
 from octelium.replica.arrival import FrontDoor, Tunnel
 from octelium.schema.pb import feed_v1_pb2 as feed
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from octelium.identity.tokens import PublicKey, TokenClaims, TokenType
     from octelium.policy.decision import Decision
-    from octelium.policy.rego.needed import Resolver
     from octelium.policy.request import Path, Request
     from octelium.replica.arrival import Arrival
     from octelium.replica.replica import (
@@ -76,12 +75,9 @@ class Supposition:
         repeated: frozenset[Path] = frozenset(),
         supposed: frozenset[str] = frozenset(),
         invented: frozenset[str] = frozenset(),
-        rego: Resolver | None = None,
+        modules: Modules | None = None,
     ) -> None:
-        """`replica` belongs to the supposition from here on; `now` is in Unix seconds.
-
-        `rego` gets the results of Rego modules.
-        """
+        """`replica` belongs to the supposition from here on; `now` is in Unix seconds."""
         self.replica = replica
         self.service_uid = service_uid
         self.session_uid = session_uid
@@ -92,7 +88,7 @@ class Supposition:
         self.repeated = repeated
         self.supposed = supposed
         self.invented = invented
-        self.rego = rego
+        self.modules = modules or Modules()
         self._octovigil = Octovigil(replica, _NoTokens(), lambda: self.now, lambda _: None)
 
     def fork(self) -> Supposition:
@@ -108,7 +104,7 @@ class Supposition:
             repeated=self.repeated,
             supposed=self.supposed,
             invented=self.invented,
-            rego=self.rego,
+            modules=self.modules,
         )
 
     @property
@@ -146,8 +142,8 @@ class Supposition:
             arrival = Tunnel(self.session_uid, self.client_address)
         before = _QUIET.set(True)
         try:
-            resolver = self.rego or resolve
-            return self._octovigil.settle(self.service, self._as_request(), arrival, resolver)
+            request = self._as_request()
+            return self._octovigil.settle(self.service, request, arrival, self.modules)
         finally:
             _QUIET.reset(before)
 

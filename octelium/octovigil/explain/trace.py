@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.octovigil.configs import ServiceConfigs
-from octelium.octovigil.errors import DecisionError
 from octelium.octovigil.explain import checks
 from octelium.octovigil.explain.checks import Step
 from octelium.octovigil.explain.collection import (
@@ -23,16 +21,15 @@ from octelium.octovigil.explain.collection import (
     attached,
     rules_in_order,
 )
+from octelium.octovigil.explain.configuration import choose
 from octelium.octovigil.explain.evaluation import (
     ERROR,
     FALSE,
     TRUE,
     UNKNOWN,
     Evaluator,
-    partial,
 )
 from octelium.octovigil.triggers import Parties
-from octelium.policy.cel.errors import EvaluationError, UnknownDataError
 from octelium.policy.cel.values import normalized
 from octelium.policy.context import REQUEST
 from octelium.policy.decision import Outcome, ReasonType
@@ -281,44 +278,12 @@ class _Walk:
         reason: ReasonType,
         evaluator: Evaluator | None = None,
     ) -> None:
-        evaluator = evaluator or self._evaluator(sources, ())
-        service = self.trace.parties.service
-        configs = ServiceConfigs(service)
-        for index, rule in enumerate(configs.rules):
-            result = evaluator.of_compiled(rule.condition, None)
-            if result.verdict == UNKNOWN:
-                self._step(
-                    Step(
-                        checks.CONFIGURATION, UNKNOWN, f"{rule.place} depends on what is not known"
-                    )
-                )
-                self._end(Outcome.ALLOWED, reason)
-            problem = result.error
-            if result.verdict == TRUE:
-                try:
-                    selection = rule.select(evaluator.ready(None))
-                except UnknownDataError:
-                    self._step(
-                        Step(
-                            checks.CONFIGURATION,
-                            UNKNOWN,
-                            f"{rule.place} depends on what is not known",
-                        )
-                    )
-                    self._end(Outcome.ALLOWED, reason)
-                except (DecisionError, EvaluationError) as error:
-                    problem = str(error)
-                else:
-                    self.trace.config = selection.name
-                    name = selection.name or "a computed one"
-                    self._step(Step(checks.CONFIGURATION, TRUE, f"{name}, chosen by {rule.place}"))
-                    self._end(Outcome.ALLOWED, reason)
-            if problem:
-                self.trace.failing_config = index
-                self._fail(checks.CONFIGURATION, problem)
-        self.trace.config = configs.default.name
-        why = "no rule chooses another" if configs.rules else "it is the only one"
-        self._step(Step(checks.CONFIGURATION, TRUE, f"{configs.default.name}: {why}"))
+        chosen = choose(self.trace.parties.service, evaluator or self._evaluator(sources, ()))
+        if chosen.verdict == ERROR:
+            self.trace.failing_config = chosen.failing
+            self._fail(checks.CONFIGURATION, chosen.detail)
+        self.trace.config = chosen.name
+        self._step(Step(checks.CONFIGURATION, chosen.verdict, chosen.detail))
         self._end(Outcome.ALLOWED, reason)
 
     # --- how it ends
@@ -335,7 +300,8 @@ class _Walk:
         if request is not None:
             ctx[REQUEST] = request
         unknown = frozenset((REQUEST, *path) for path in self.supposition.unknown)
-        evaluator = Evaluator(partial(ctx, unknown), self.supposition.now, unknown)
+        supposition = self.supposition
+        evaluator = Evaluator(ctx, supposition.now, unknown, supposition.modules)
         self.trace.evaluator = evaluator
         return evaluator
 

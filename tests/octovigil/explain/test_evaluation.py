@@ -13,10 +13,11 @@ from octelium.octovigil.explain.evaluation import (
     UNKNOWN,
     Evaluator,
     flow,
-    partial,
+    known_part,
 )
 from octelium.policy.cel.errors import UnknownDataError
 from octelium.policy.cel.parts import MAX_PARTS
+from octelium.policy.cel.program import MAX_STEPS
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -51,7 +52,7 @@ def test_each_condition_has_a_budget_of_its_own() -> None:
     evaluator = Evaluator(ctx, 0)
     loop = condition({"match": "ctx.items.all(a, ctx.items.all(b, a + b != 'x'))"})
     assert all(evaluator.result(loop, None).verdict == TRUE for _ in range(30))
-    assert evaluator.steps > 250_000
+    assert evaluator.steps > MAX_STEPS
 
 
 def test_conditions_within_conditions() -> None:
@@ -89,7 +90,7 @@ def test_parts_are_bounded() -> None:
 
 def test_what_is_not_known() -> None:
     unknown = frozenset({("request", "http", "headers")})
-    evaluator = Evaluator(partial(CTX, unknown), 0, unknown)
+    evaluator = Evaluator(CTX, 0, unknown)
     for match, verdict in (
         ("ctx.request.http.path == '/'", TRUE),
         ("ctx.request.http.headers.x == '1'", UNKNOWN),
@@ -106,7 +107,7 @@ def test_what_is_not_known() -> None:
 
 
 def test_paths_that_lead_nowhere_are_not_known_from_there_on() -> None:
-    made = partial({"a": {"b": 1.0}}, frozenset({("a", "b", "c"), ("x", "y")}))
+    made = known_part({"a": {"b": 1.0}}, frozenset({("a", "b", "c"), ("x", "y")}))
     assert made["a"] == {}
     for read in (lambda: made["a"]["b"], lambda: made["x"], lambda: "x" in made):
         with pytest.raises(UnknownDataError):
@@ -114,7 +115,7 @@ def test_paths_that_lead_nowhere_are_not_known_from_there_on() -> None:
     with pytest.raises(KeyError):
         made["z"]
     whole = {"a": 1.0}
-    assert partial(whole, frozenset()) is whole
+    assert known_part(whole, frozenset()) is whole
 
 
 @pytest.mark.parametrize(
