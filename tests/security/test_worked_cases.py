@@ -331,3 +331,74 @@ def test_a_connection_without_a_request_object() -> None:
     assert reason_of(decision) == (Outcome.DENIED, ReasonType.NO_POLICY_MATCH)
     world.user(authorization=inline({"effect": "ALLOW", "condition": {"not": "has(ctx.request)"}}))
     assert world.octovigil.decide(world.entry("db.default"), NoRequest(), tunnel).allowed
+
+
+# --- what the client sees
+
+BROWSER = {"Accept": "text/html", "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}
+
+
+@pytest.mark.parametrize("mode", ["HTTP", "WEB"])
+async def test_what_a_client_sees_of_a_refusal(here: Deciding, mode: str) -> None:
+    here.service("wiki.default", mode=mode)
+    denied = await here.send()
+    nobody = await here.send(session=None)
+    assert (denied.status, nobody.status) == (403, 401)
+    person = await here.send("/a?b=c", fields=BROWSER)
+    assert person.status == 303
+    location = person.first(b"location") or b""
+    assert location.startswith(b"https://example.com/denied")
+    browser = await here.send("/a?b=c", session=None, fields=BROWSER)
+    assert browser.status == 303
+    location = browser.first(b"location") or b""
+    back = b"https%3A%2F%2Fwiki.example.com%2Fa%3Fb%3Dc"
+    assert location == b"https://example.com/login?redirect=" + back
+    for reply in (denied, nobody, person, browser):
+        assert reply.first(b"x-octelium-unauthorized") == b"true"
+    here.put("User", "ann", {"type": "WORKLOAD"})
+    assert (await here.send(fields=BROWSER)).status == 403
+    assert here.received == 0
+
+
+@pytest.mark.parametrize("fields", [{}, BROWSER])
+async def test_nobody_is_sent_to_log_in_where_nobody_needs_to(
+    here: Deciding, fields: dict[str, str]
+) -> None:
+    """Under Policies for everybody a refusal is always the 403."""
+    anonymous: dict[str, Any] = {"isAnonymous": True, "authorization": {"enableAnonymous": True}}
+    here.service("wiki.default", **anonymous)
+    reply = await here.send(session=None, fields=fields)
+    assert reply.status == 403
+    assert reply.first(b"x-octelium-unauthorized") == b"true"
+    here.put("Namespace", "default", {"authorization": inline(allow())})
+    assert (await here.send(session=None)).status == 200
+
+
+async def test_a_disabled_service_is_so_for_everybody(here: Deciding) -> None:
+    here.user(authorization=inline(allow()))
+    here.service("wiki.default", isDisabled=True)
+    for session in ("ann-1", None):
+        assert (await here.send(session=session)).status == 503
+    assert here.received == 0
+
+
+async def test_changes_count_for_the_next_request(here: Deciding) -> None:
+    """There is no cache to outlive them: each change is put and asked about at once."""
+    here.user(authorization={"policies": ["p"]}, groups=["team"])
+    here.put("Group", "team")
+    for _ in range(3):
+        here.policy("p", allow())
+        assert (await here.send()).status == 200
+        here.policy("p", deny())
+        assert (await here.send()).status == 403
+        here.put("Group", "team", {"authorization": inline(allow(priority=-1))})
+        assert (await here.send()).status == 200
+        here.put("Group", "team")
+        assert (await here.send()).status == 403
+        here.remove("Policy", "p")
+        assert (await here.send()).status == 500
+        here.policy("p", allow())
+        here.session("ann-1", "ann", state="PENDING")
+        assert (await here.send()).status == 403
+        here.session("ann-1", "ann")
+        assert (await here.send()).status == 200
