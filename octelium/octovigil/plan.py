@@ -40,9 +40,11 @@ _LOG = logging.getLogger(__name__)
 Key = tuple[str, str]
 """Uids of a Service and a Session, the latter empty where there is none."""
 
-PLAN_BYTES: Final = 6000
-"""About what a plan takes without the decisions it remembers."""
+PLAN_BYTES: Final = 3000
+"""About what a plan takes without its dependencies and the decisions it remembers."""
+DEPENDENCY_BYTES: Final = 80
 _ENTRY_BYTES: Final = 160
+_DECISION_BYTES: Final = 900
 _MAX_FAILURES: Final = 32
 _MAX_MADE: Final = 256
 
@@ -88,12 +90,19 @@ class Plan:
     configs: ServiceConfigs | None = None
     config_rules: Sequence[ConfigRule] = ()
     table: dict[tuple[Part, ...], Decision] = field(default_factory=dict)
-    bytes: int = PLAN_BYTES
+    own_bytes: int = PLAN_BYTES
+    """About what the plan takes without the decisions it remembers."""
+    remembered_bytes: int = 0
     asked: bool = False
     """Since the memo last looked for plans to drop."""
     watches: set[StreamWatch] = field(default_factory=set)
     on_growth: Callable[[Plan, int], None] | None = None
     _made: dict[tuple[object, ...], Decision] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """About what the plan takes, with what it remembers."""
+        return self.own_bytes + self.remembered_bytes
 
     def decide(self, request: Request, now: float, rego: RegoResults | None = None) -> Decision:
         """The decision on `request` at `now`, which is before the deadline.
@@ -126,15 +135,18 @@ class Plan:
 
     def _remember(self, key: tuple[Part, ...], decision: Decision) -> None:
         self.table[key] = decision
-        size = _ENTRY_BYTES + sum(map(sys.getsizeof, key))
-        self.bytes += size
+        self._grow(_ENTRY_BYTES + sum(map(sys.getsizeof, key)))
+
+    def _grow(self, size: int) -> None:
+        self.remembered_bytes += size
         if self.on_growth is not None:
             self.on_growth(self, size)
 
     def forget(self) -> int:
         """Drop the remembered decisions; the number of bytes that this frees."""
         self.table.clear()
-        freed, self.bytes = self.bytes - PLAN_BYTES, PLAN_BYTES
+        self._made.clear()
+        freed, self.remembered_bytes = self.remembered_bytes, 0
         return freed
 
     # --- evaluation
@@ -272,7 +284,9 @@ class Plan:
         decision.audited(self.make_audit)
         if len(self._made) >= _MAX_MADE:
             self._made.clear()
+            self._grow(-_DECISION_BYTES * _MAX_MADE)
         self._made[key] = decision
+        self._grow(_DECISION_BYTES)
         return decision
 
 

@@ -9,7 +9,7 @@ from octelium.octovigil import checks, scoping
 from octelium.octovigil.attachments import ANY, Attachments, Collector
 from octelium.octovigil.configs import ServiceConfigs
 from octelium.octovigil.errors import DecisionError
-from octelium.octovigil.plan import Plan
+from octelium.octovigil.plan import DEPENDENCY_BYTES, Plan
 from octelium.octovigil.policies import Policies
 from octelium.octovigil.triggers import CompiledTrigger, Parties
 from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
@@ -189,6 +189,7 @@ class Planner:
                 return _failed(plan, str(error))
             plan.problem = str(error)  # scopes are checked before, and they need the request
         self._prune(plan, now)
+        plan.own_bytes += DEPENDENCY_BYTES * len(plan.dependencies) + plan.context.own_bytes
         return plan
 
     def _attach(self, plan: Plan, now: float) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 REQUEST: Final = "request"
 
+_FORM_BYTES: Final = 16
+"""Of a JSON form, for each byte on the wire."""
+
 _APART: Final = frozenset({"lastAuthentications", "lastConnections"})
 """Fields of a Session's status that stand apart from its record."""
 
@@ -59,6 +62,17 @@ class Context(dict[str, Any]):
         """From here on only `reads` will be looked at."""
         self.clear()
         self._reads = reads
+
+    @property
+    def own_bytes(self) -> int:
+        """About what the forms take that no other context shares, when they are made."""
+        session: Any = self._sources.get("session")
+        tree = tree_of(self._reads)
+        if session is None or tree is None or (tree and "session" not in tree):
+            return 0
+        if not _reaches_apart(tree.get("session", ALL)):
+            return 0
+        return _FORM_BYTES * (len(session.data) + len(session.past or b""))
 
     def set_request(self, request: dict[str, Any] | None) -> None:
         """From here on `ctx.request` is `request`; absent with None."""

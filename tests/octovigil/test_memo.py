@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
+import tracemalloc
 from collections import Counter
 
 from octelium.octovigil.attachments import ANY, Dependency
@@ -15,7 +17,7 @@ from octelium.policy.decision import Decision, Outcome
 from octelium.policy.request import DictRequest
 from tests.octovigil import reference
 from tests.octovigil.chaos import Chaos, VirtualLoop, compared
-from tests.octovigil.world import HTTP, World, allow, inline, uid_of
+from tests.octovigil.world import HTTP, World, allow, deny, inline, uid_of
 
 
 def plan(name: str, *dependencies: Dependency) -> Plan:
@@ -80,6 +82,50 @@ def test_decisions_that_are_remembered_count() -> None:
         assert memo.bytes <= memo.limit
         assert memo.bytes == sum(each.bytes for each in memo.plans.values())
     assert len(memo.plans) == 1
+
+
+def test_the_estimate_is_near_what_plans_take() -> None:
+    former = [{"tokenID": f"t{index}", "info": {"aal": "AAL2"}} for index in range(30)]
+    for number, condition in (
+        (0, "ctx.user.spec.type == 'HUMAN'"),
+        (40, "ctx.request.http.path.startsWith('/')"),
+        (0, "json.marshal(ctx).size() > 0"),
+    ):
+        world = World()
+        for index in range(number):
+            world.policy(f"p{index}", deny("ctx.user.spec.type == 'WORKLOAD'"))
+        names = [f"p{index}" for index in range(number)]
+        world.user(authorization={"policies": names, **inline(allow(condition))})
+        for index in range(40):
+            world.session(f"s{index}", "ann", status={"lastAuthentications": former})
+        tokens = [world.token(f"s{index}") for index in range(40)]
+        memo = world.octovigil.memo
+        for _ in range(2):  # what is compiled and shared is there before anything counts
+            gc.collect()
+            memo.clear()
+            tracemalloc.start()
+            for token in tokens:
+                assert world.ask(token=token).allowed
+            taken, _peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert len(memo.plans) == 40
+        assert 0.6 < memo.bytes / taken < 2, condition
+
+
+def test_decisions_of_many_rules_count() -> None:
+    world = World()
+    rules = [deny(f"ctx.request.http.path == '/{index}'", priority=-1) for index in range(300)]
+    world.user(authorization=inline(*rules, allow()))
+    memo = world.octovigil.memo
+    world.ask()
+    before = memo.bytes
+    for index in range(300):
+        assert not world.ask(request={"http": {**HTTP["http"], "path": f"/{index}"}}).allowed
+        assert memo.bytes == sum(each.bytes for each in memo.plans.values())
+    assert memo.bytes - before > 300 * 200
+    (made,) = memo.plans.values()
+    made.forget()
+    assert made.bytes == made.own_bytes
 
 
 def test_long_values_do_not_fill_the_memo() -> None:
