@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.rego import tree
-from octelium.policy.rego.compiler import EVALUATION, FOUND, Compiler, chain
+from octelium.policy.rego.compiler import Compiler
 from octelium.policy.rego.needed import UNDEFINED, RegoBudgetError, RegoError
 from octelium.policy.rego.parser import parse
 from octelium.policy.rego.resolver import Resolver
+from octelium.policy.rego.steps import EVALUATION, FOUND, chain
 from octelium.policy.rego.tokens import RegoSyntaxError
 from octelium.policy.rego.values import Meter, Object, Set, from_json, to_json
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from octelium.policy.cel.reads import Path
-    from octelium.policy.rego.compiler import Frame, Getter, Matcher, Run
+    from octelium.policy.rego.steps import Frame, Getter, Matcher, Run
     from octelium.policy.rego.tree import RulePath
 
     _Keeper = Callable[[list[Getter], Getter], Run]
@@ -97,7 +98,7 @@ class Program:
 
 
 class _Evaluation:
-    """One evaluation with one input; see `compiler.Evaluation`."""
+    """One evaluation with one input; see `steps.Evaluation`."""
 
     __slots__ = ("_cache", "_program", "document", "meter")
 

@@ -13,12 +13,13 @@ from octelium.policy.rego import ast, tree
 from octelium.policy.rego.builtins import refusal
 from octelium.policy.rego.functions import FUNCTIONS
 from octelium.policy.rego.functions.regexes import PATTERN_ARGUMENT, pattern
+from octelium.policy.rego.names import declared, direct_names, pattern_names, slots_of
 from octelium.policy.rego.needed import RegoError
 from octelium.policy.rego.rulebook import Rulebook, refuse_cycles
 from octelium.policy.rego.tokens import RegoSyntaxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from octelium.policy.cel.reads import Path
     from octelium.policy.rego.tree import RulePath
@@ -112,11 +113,11 @@ class Resolver:
         scope = _Scope(None, [FIRST_SLOT])
         patterns: list[tree.Term] = []
         if rule.args is not None:
-            for name, line in _pattern_names(rule.args):
+            for name, line in pattern_names(rule.args):
                 if scope.find(name) is None:
                     scope.add(name, line)
             patterns = [self._term(arg, scope) for arg in rule.args]
-            for name, line in _declared(clause.body):
+            for name, line in declared(clause.body):
                 if name in scope.slots:
                     raise RegoSyntaxError(line, f"{name} is an argument, and declared again")
         inner = _Scope(scope, scope.counter)
@@ -129,11 +130,11 @@ class Resolver:
     # --- bodies
 
     def _body(self, body: ast.Body, scope: _Scope, heads: tuple[ast.Term, ...]) -> tree.Body:
-        for name, line in _declared(body):
+        for name, line in declared(body):
             if name in scope.later:
                 raise RegoSyntaxError(line, f"{name} is declared twice")
             scope.later.add(name)
-        for name, line in _direct_names(body, heads):
+        for name, line in direct_names(body, heads):
             if name not in scope.later and self._is_variable(name, scope):
                 scope.add(name, line)
         found = [self._statement(statement, scope) for statement in body]
@@ -150,7 +151,7 @@ class Resolver:
         )
 
     def _declare(self, terms: Iterable[ast.Term], scope: _Scope) -> None:
-        for name, line in _pattern_names(terms):
+        for name, line in pattern_names(terms):
             if name in ("input", "data"):
                 raise RegoSyntaxError(line, f"{name} cannot be declared")
             if name in scope.later:
@@ -352,102 +353,3 @@ def _constants(path: tuple[ast.Term, ...]) -> tuple[str, ...]:
             break
         found.append(step.value)
     return tuple(found)
-
-
-# --- names in a body
-
-
-def _declared(body: ast.Body) -> Iterator[tuple[str, int]]:
-    """What the statements of a body declare, without bodies within them."""
-    for statement in body:
-        match statement.expression:
-            case ast.Unify(left=left, declares=True):
-                yield from dict(_pattern_names([left])).items()
-            case ast.Some(names=names):
-                yield from ((name, statement.line) for name in names)
-            case ast.SomeIn(key=key, value=value):
-                patterns = [value] if key is None else [key, value]
-                yield from dict(_pattern_names(patterns)).items()
-
-
-def _pattern_names(terms: Iterable[ast.Term]) -> Iterator[tuple[str, int]]:
-    """The variables of patterns: those that stand for a whole value, or for a member of one."""
-    for term in terms:
-        match term:
-            case ast.Var(name=name, line=line) if name != ast.WILDCARD:
-                yield name, line
-            case ast.ArrayTerm(items=items):
-                yield from _pattern_names(items)
-            case ast.ObjectTerm(pairs=pairs):
-                yield from _pattern_names(value for _, value in pairs)
-
-
-def _direct_names(body: ast.Body, heads: tuple[ast.Term, ...]) -> Iterator[tuple[str, int]]:
-    """The names that stand in a body itself, not in bodies within it."""
-    for statement in body:
-        yield from _names_of(statement.expression)
-        for modifier in statement.modifiers:
-            yield from _names_of(modifier.value)
-    for head in heads:
-        yield from _names_of(head)
-
-
-def _names_of(node: object) -> Iterator[tuple[str, int]]:
-    match node:
-        case ast.Var(name=name, line=line):
-            yield name, line
-        case ast.Comprehension():
-            return
-        case ast.Every(domain=domain):
-            yield from _names_of(domain)
-        case ast.Ref(head=head, path=path):
-            for part in (head, *path):
-                yield from _names_of(part)
-        case ast.Call(args=items) | ast.ArrayTerm(items=items) | ast.SetTerm(items=items):
-            for item in items:
-                yield from _names_of(item)
-        case ast.ObjectTerm(pairs=pairs):
-            for key, value in pairs:
-                yield from _names_of(key)
-                yield from _names_of(value)
-        case ast.Test(term=term) | ast.Not(literal=term):
-            yield from _names_of(term)
-        case ast.Unify(left=left, right=right):
-            yield from _names_of(left)
-            yield from _names_of(right)
-        case ast.SomeIn(key=key, value=value, domain=domain):
-            for part in (key, value, domain):
-                yield from _names_of(part)
-
-
-def slots_of(node: object) -> Iterator[int]:
-    """Every variable that stands anywhere in `node`."""
-    match node:
-        case tree.Local(slot=slot):
-            yield slot
-        case tuple():
-            for item in node:
-                yield from slots_of(item)
-        case tree.Lookup(head=head, path=path):
-            yield from slots_of(head)
-            yield from slots_of(path)
-        case tree.BuiltinCall(args=args) | tree.FunctionCall(args=args):
-            yield from slots_of(args)
-        case tree.Collection(keys=keys, items=items):
-            yield from slots_of(keys)
-            yield from slots_of(items)
-        case tree.Closure(free=free) | tree.Every(free=free):
-            yield from free
-            if isinstance(node, tree.Every):
-                yield from slots_of(node.domain)
-        case tree.Statement(expression=expression, modifiers=modifiers):
-            yield from slots_of(expression)
-            yield from (slot for each in modifiers for slot in slots_of(each.value))
-        case tree.Test(term=inner) | tree.Not(inner=inner):
-            yield from slots_of(inner)
-        case tree.Unify(left=left, right=right):
-            yield from slots_of(left)
-            yield from slots_of(right)
-        case tree.Iterate(key=key, value=value, domain=domain):
-            for part in (key, value, domain):
-                yield from slots_of(part)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.rego import tree
-from octelium.policy.rego.resolver import slots_of
+from octelium.policy.rego.names import slots_of
 from octelium.policy.rego.tokens import RegoSyntaxError
 
 if TYPE_CHECKING:
