@@ -70,10 +70,10 @@ def narrate(explanation: ext.Explanation) -> list[Line]:
         tone = Tone.PLAIN
     lines = [Line(0, explanation.summary, tone), Line(0, _request(explanation), Tone.DIM)]
     for heading, section in (
+        ("", _change(explanation)),
         ("Steps", _steps(explanation)),
         ("Policies, in the order of collection", _policies(explanation)),
         ("Rules, in the order in which they are tried", _rules(explanation)),
-        ("", _change(explanation)),
         ("Notes", _notes(explanation)),
     ):
         body = list(section)
@@ -87,13 +87,12 @@ def narrate(explanation: ext.Explanation) -> list[Line]:
 
 def _request(explanation: ext.Explanation) -> str:
     moment = dt.datetime.fromtimestamp(explanation.at.seconds, dt.UTC)
-    who = "nobody known"
-    if explanation.user.name:
-        who = f"User {explanation.user.name}"
-    if explanation.session.name:
-        who += f" in Session {explanation.session.name}"
-    service = explanation.service.name or "a Service"
-    return f"{who}, to Service {service}, at {moment:%Y-%m-%d %H:%M:%S} UTC"
+    user, session = explanation.user.name, explanation.session.name
+    who = f"User {user}" if user else "somebody" if session else "nobody"
+    if session:
+        who += f" (Session {session})"
+    service = f"Service {explanation.service.name}" if explanation.service.name else "a Service"
+    return f"Request of {who} to {service} at {moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _steps(explanation: ext.Explanation) -> Iterator[Line]:
@@ -170,7 +169,8 @@ def _change(explanation: ext.Explanation) -> Iterator[Line]:
     if not explanation.HasField("change"):
         return
     verb = "allow" if explanation.change.outcome == "ALLOWED" else "refuse"
-    yield Line(0, f"What would {verb} it", Tone.HEADING)
+    together = " together" if len(explanation.change.edits) > 1 else ""
+    yield Line(0, f"What would{together} {verb} it", Tone.HEADING)
     for edit in explanation.change.edits:
         yield Line(1, edit.text)
 

@@ -39,6 +39,8 @@ MAX_TRIES: Final = 200
 """Worlds that are decided in."""
 MAX_SECONDS: Final = 1.0
 """After which nothing but the last resort is tried."""
+GRACE: Final = 3.0
+"""Seconds for the last resort; conditions may be slow to evaluate."""
 
 _MAX_ROUNDS: Final = 12
 _MAX_BRANCHES: Final = 8
@@ -175,6 +177,8 @@ class _Search:
         """Make the first move that turns the decision round, or else one that gets further."""
         further: tuple[Edit, ...] | None = None
         for move in moves:
+            if time.monotonic() > self._end + GRACE:
+                return None
             edits = (*base, *move.edits)
             decision = self._decided(edits)
             if decision is None:
@@ -189,7 +193,7 @@ class _Search:
 
     def _reduced(self, found: Found) -> Found:
         """Without the edits that are not needed."""
-        for edit in found.edits:
+        for edit in found.edits if time.monotonic() < self._end + GRACE else ():
             rest = tuple(other for other in found.edits if other is not edit)
             decision = self._decided(rest) if rest else None
             if decision is not None and self._turned(decision):

@@ -67,13 +67,13 @@ def party_checks(parties: Parties, now: float) -> Iterator[Step]:
         f"its state is {state}",
         ReasonType.SESSION_NOT_ACTIVE,
     )
-    yield _step(
+    yield _told(
         "Session has not expired",
         now < session.expires_at,
         until(session.expires_at, now),
         ReasonType.SESSION_EXPIRED,
     )
-    yield _step(
+    yield _told(
         "access token is fresh",
         now < session.access_expires_at,
         until(session.access_expires_at, now),
@@ -103,7 +103,7 @@ def party_checks(parties: Parties, now: float) -> Iterator[Step]:
     )
     public = parties.service.is_public
     kind = _name(_TYPES, session.type)
-    where = "the Service is public" if public else f"not public; the Session is of type {kind}"
+    where = f"it is not public, and the Session of type {kind}"
     yield _step(
         "Service is public, or the Session of type CLIENT",
         public or session.type == core.SessionStatusType__.CLIENT,
@@ -116,7 +116,7 @@ def address_check(pinned: str, address: str, *, same: bool) -> Step:
     """Whether the client is where the Session began; `pinned` is that address."""
     seen = address or "not known"
     detail = f"the Session belongs to {pinned}, the client's address is {seen}"
-    return _step(ADDRESS, same, detail, ReasonType.TYPE_UNKNOWN_REASON)
+    return _told(ADDRESS, same, detail, ReasonType.TYPE_UNKNOWN_REASON)
 
 
 def scope_check(parties: Parties, request: dict[str, object] | None, *, known: bool) -> Step | None:
@@ -133,7 +133,7 @@ def scope_check(parties: Parties, request: dict[str, object] | None, *, known: b
         if not known:
             return Step(name, UNKNOWN, detail)
         covered = scoping.covers_call(parties, request)
-    return _step(name, covered, detail, ReasonType.SCOPE_UNAUTHORIZED)
+    return _told(name, covered, detail, ReasonType.SCOPE_UNAUTHORIZED)
 
 
 def failed(name: str, problem: str) -> Step:
@@ -153,6 +153,12 @@ def _authenticator(session: SessionEntry) -> Step:
 
 
 def _step(name: str, holds: bool, detail: str, reason: ReasonType) -> Step:
+    """A step whose detail is only of interest when it fails."""
+    return Step(name, TRUE, "") if holds else Step(name, FALSE, detail, reason)
+
+
+def _told(name: str, holds: bool, detail: str, reason: ReasonType) -> Step:
+    """A step whose detail is of interest in any case."""
     return Step(name, TRUE if holds else FALSE, detail, reason)
 
 

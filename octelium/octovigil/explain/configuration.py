@@ -39,8 +39,8 @@ def choose(service: ServiceEntry, evaluator: Evaluator) -> Chosen:
         if result.verdict == ERROR:
             return Chosen(ERROR, result.error, failing=index)
         return Chosen(TRUE, f"{name or 'a computed one'}, chosen by {rule.place}", name)
-    why = "no rule chooses another" if configs.rules else "it is the only one"
-    return Chosen(TRUE, f"{configs.default.name}: {why}", configs.default.name)
+    why = "since no rule chooses another" if configs.rules else "the only one"
+    return Chosen(TRUE, f"{configs.default.name}, {why}", configs.default.name)
 
 
 def _selected(rule: ConfigRule, evaluator: Evaluator) -> tuple[str, Result]:

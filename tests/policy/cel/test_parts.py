@@ -123,6 +123,15 @@ def test_values_and_texts_are_short_and_inert() -> None:
     assert told("ctx.x['\\u001b'] + 'a' == ''", nothing)[-1].isprintable()
 
 
+def test_of_resources_the_name_is_shown() -> None:
+    group = {"kind": "Group", "metadata": {"uid": "u", "name": "ops"}, "spec": {}}
+    brief = '{"metadata": {"name": "ops", …}, …}'
+    assert shown(group) == brief
+    assert shown([group, group]) == f"[{brief}, {brief}]"
+    assert len(shown([group] * 50)) == MAX_VALUE
+    assert shown([group, 1.0]).startswith('[{"kind"')
+
+
 def test_what_is_looked_at_is_bounded() -> None:
     text = " && ".join(f"ctx.user.spec.type == '{index}'" for index in range(200))
     assert len(told(text)) == MAX_PARTS
