@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from octelium.policy.cel.errors import UnknownDataError
 
@@ -86,17 +86,29 @@ def looks_at_unknown(paths: Iterable[Path], root: OpenMap) -> bool:
     return False
 
 
-def expectation(path: Path, root: OpenMap) -> tuple[Values, bool]:
-    """What an unknown value at `path` can be, and whether there may be none."""
+class Expected(NamedTuple):
+    """What may stand at a path that is not known."""
+
+    values: Values
+    """All that there can be; empty if that is not known."""
+    certain: int
+    """How many keys of the path surely lead somewhere."""
+
+
+def expectation(path: Path, root: OpenMap) -> Expected | None:
+    """What may stand at an unknown `path`; None if that, or a part of it, is known."""
     value: Any = root
     for index, key in enumerate(path):
         if not isinstance(value, OpenMap):
-            break
+            return None
         if dict.__contains__(value, key):
             value = value[key]
             continue
-        last = index == len(path) - 1
-        if key in value.present:
-            return (value.present[key], False) if last else (ANYTHING, True)
-        return (value.maybe.get(key, ANYTHING), True) if last else (ANYTHING, True)
-    return ANYTHING, True
+        if not value.may_have(key):
+            return None
+        exists = key in value.present
+        if index == len(path) - 1:
+            found = value.present if exists else value.maybe
+            return Expected(found.get(key, ANYTHING), index + exists)
+        return Expected(ANYTHING, index + exists)
+    return None

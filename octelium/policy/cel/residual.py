@@ -6,7 +6,8 @@ that is not there counts as it does in conditions: it makes the part of `&&`, `|
 stands in come out so that the whole is not true.
 
 An operand that is not known is assumed not to fail. An error of what is known counts as such where
-it stands alone, or below `&&`, `||` and `!`.
+it stands alone, or below `&&`, `||` and `!`. Of an error and missing data in one chain the first
+stands; where the data is not known, the error is taken to.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from octelium.policy.cel.trees import (
     negation,
     substituted,
 )
+from octelium.policy.cel.unparse import operands
 from octelium.policy.cel.values import (
     ABSENT,
     NOW,
@@ -75,7 +77,8 @@ class Residual(NamedTuple):
     holds: Node
     """True where the condition is."""
     fails: Node
-    """True where an error of the known part refuses; `FALSE` if there is none."""
+    """True where an error of the known part refuses unless `holds` is true; `FALSE` if there is
+    none."""
 
 
 def residual(
@@ -94,8 +97,7 @@ def residual(
         fails: Node = FALSE
         if reducer.failed:
             reducer.lenient = True
-            either = reducer.truth(root, {}, positive=True)
-            fails = conjunction([either, negation(holds)])
+            fails = reducer.truth(root, {}, positive=True)
     except (_TooLargeError, BudgetError):
         return Residual(root, FALSE)
     if weight(holds) + weight(fails) > _MAX_WEIGHT:
@@ -129,14 +131,20 @@ class _Open:
     node: Node
 
 
+def _is_missing(result: _Failed) -> bool:
+    """Whether something failed for data that is not there."""
+    return isinstance(result.error, MissingDataError)
+
+
 _Result = _Known | _Failed | _Open
 _Scope = dict[str, _Result]
 
 
 class _Reducer:
-    """One evaluation. `failed` tells that an error was met which is no missing data; with
-    `lenient`, `truth` takes errors for what lets the whole come out true: of several in one chain
-    the first stands, so missing data beside such an error counts as one here.
+    """One evaluation.
+
+    `failed` tells that an error was met which is no missing data. With `lenient`, `truth` takes
+    errors for what lets the whole come out true.
     """
 
     def __init__(self, ctx: OpenMap, attrs: object, now: Timestamp | None) -> None:
@@ -156,22 +164,18 @@ class _Reducer:
         match node:
             case Call("!_", None, (operand,)):
                 return negation(self.truth(operand, scope, positive=not positive))
-            case Call("_&&_", None, args):
-                return conjunction([self.truth(arg, scope, positive=positive) for arg in args])
-            case Call("_||_", None, args):
-                return disjunction([self.truth(arg, scope, positive=positive) for arg in args])
+            case Call("_&&_" | "_||_" as operator, None):
+                parts = [(leaf, scope) for leaf in operands(node, operator)]
+                return self._chain(operator, parts, positive=positive)
             case Call("_?_:_", None, (condition, yes, no)):
                 return self._choice(condition, yes, no, scope, positive=positive)
             case Fold() if is_bind(node):
                 inner = {**scope, node.accumulator: self._bound(node, scope)}
                 return self.truth(node.result, inner, positive=positive)
             case Fold():
-                parts = self._unrolled(node, scope)
-                if parts is not None:
-                    join = conjunction if parts[0] == "_&&_" else disjunction
-                    return join(
-                        [self.truth(node, inner, positive=positive) for node, inner in parts[1]]
-                    )
+                unrolled = self._unrolled(node, scope)
+                if unrolled is not None:
+                    return self._chain(*unrolled, positive=positive)
         result = self.value(node, scope)
         match result:
             case _Known(value=bool()):
@@ -182,10 +186,27 @@ class _Reducer:
                 return rest
         return self._without(result, positive=positive)
 
+    def _chain(
+        self, operator: str, parts: Sequence[tuple[Node, _Scope]], *, positive: bool
+    ) -> Node:
+        """`&&` or `||` of parts. Of several errors the first stands, so none that comes after
+        missing data matters.
+        """
+        lenient, results = self.lenient, []
+        failing = False
+        for node, scope in parts:
+            if lenient and not failing:
+                value = self.value(node, scope)
+                if isinstance(value, _Failed):
+                    failing = True
+                    self.lenient = not _is_missing(value)
+            results.append(self.truth(node, scope, positive=positive))
+        self.lenient = lenient
+        return conjunction(results) if operator == "_&&_" else disjunction(results)
+
     def _without(self, result: _Known | _Failed, *, positive: bool) -> Node:
         """What an error counts as."""
-        hard = isinstance(result, _Failed) and not isinstance(result.error, MissingDataError)
-        self.failed |= hard
+        self.failed |= isinstance(result, _Known) or not _is_missing(result)
         return TRUE if positive == self.lenient else FALSE
 
     def _choice(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
+from octelium.policy.cel.unparse import operands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +31,21 @@ def _joined(operator: str, nodes: Sequence[Node], *, neutral: Node, decisive: No
     rest = [node for node in nodes if not is_constant(node, neutral)]
     if not rest:
         return neutral
-    result = rest[0]
-    for node in rest[1:]:
-        result = Call(operator, None, (result, node))
-    return result
+    return _balanced(operator, [leaf for node in rest for leaf in operands(node, operator)])
+
+
+def _balanced(operator: str, leaves: Sequence[Node]) -> Node:
+    """The tree that the parser makes of a chain, which reads best."""
+    if len(leaves) == 1:
+        return leaves[0]
+
+    def tree(low: int, high: int) -> Node:
+        middle = (low + high + 1) // 2
+        left = leaves[middle] if middle == low else tree(low, middle - 1)
+        right = leaves[middle + 1] if middle == high else tree(middle + 1, high)
+        return Call(operator, None, (left, right))
+
+    return tree(0, len(leaves) - 2)
 
 
 def negation(node: Node) -> Node:
@@ -113,4 +125,24 @@ def binds(node: Node, names: frozenset[str]) -> bool:
         case Call(target=target, args=args):
             operands = args if target is None else (target, *args)
             return any(binds(part, names) for part in operands)
+    return False
+
+
+def mentions(node: Node, name: str) -> bool:
+    """Whether a variable of this name stands in a tree."""
+    match node:
+        case Ident():
+            return node.name == name
+        case Fold():
+            parts = (node.range, node.init, node.condition, node.step, node.result)
+            return any(mentions(part, name) for part in parts)
+        case Select(operand=operand):
+            return mentions(operand, name)
+        case ListNode(items=items):
+            return any(mentions(item, name) for item in items)
+        case MapNode(entries=entries):
+            return any(mentions(part, name) for entry in entries for part in entry)
+        case Call(target=target, args=args):
+            operands = args if target is None else (target, *args)
+            return any(mentions(part, name) for part in operands)
     return False

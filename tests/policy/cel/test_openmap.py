@@ -72,8 +72,9 @@ def test_expectations() -> None:
         maybe={"d": ()},
         open=False,
     )
-    assert expectation(("a", "b"), ctx) == (("x", "y"), False)
-    assert expectation(("a", "c"), ctx) == ((True,), True)
-    assert expectation(("a", "b", "z"), ctx) == ((), True)
-    assert expectation(("d", "x"), ctx) == ((), True)
-    assert expectation(("k", "m", "z"), ctx) == ((), True)
+    assert expectation(("a", "b"), ctx) == (("x", "y"), 2)
+    assert expectation(("a", "c"), ctx) == ((True,), 1)
+    assert expectation(("a", "b", "z"), ctx) == ((), 2)
+    assert expectation(("d", "x", "y"), ctx) == ((), 0)
+    for known in ("a",), ("k", "m"), ("k", "m", "z"), ("z",):
+        assert expectation(known, ctx) is None

@@ -1,0 +1,261 @@
+"""Conditions when the request, and a part of the Session, is not known.
+
+A judgement says where a condition holds and where it fails, each as a formula over what remains to
+be known. The parts of `all`, `any` and `none` are tried in order, and one that fails ends it.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from octelium.octovigil.access.formula import FALSE, TRUE
+from octelium.octovigil.access.parties import NOW, split
+from octelium.policy.cel.environment import check
+from octelium.policy.cel.errors import CompileError, EvaluationError, UnknownDataError
+from octelium.policy.cel.openmap import OpenMap, looks_at_unknown
+from octelium.policy.cel.program import compile_program, new_frame
+from octelium.policy.cel.reads import Path
+from octelium.policy.cel.residual import residual
+from octelium.policy.cel.values import ABSENT
+from octelium.policy.cel.values import NOW as NOW_SLOT
+from octelium.policy.condition import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from octelium.octovigil.access.formula import Formula, Formulas
+    from octelium.octovigil.access.parties import Part, Party, Place, Subject
+    from octelium.policy.cel.ast import Node
+    from octelium.policy.cel.values import Timestamp
+    from octelium.schema.pb import core_v1_pb2 as core
+
+
+class Judgement(NamedTuple):
+    """Where a condition holds, and where it fails; never both."""
+
+    holds: Formula
+    fails: Formula
+
+
+ALWAYS: Final = Judgement(TRUE, FALSE)
+NEVER: Final = Judgement(FALSE, FALSE)
+FAILS: Final = Judgement(FALSE, TRUE)
+
+
+class Known(NamedTuple):
+    """What a condition is judged on; `now` is None if it may be asked at any time."""
+
+    formulas: Formulas
+    ctx: OpenMap
+    now: Timestamp | None
+
+
+class Test(Protocol):
+    """A condition, or a part of one. `reads` are paths below `ctx`, or `parties.NOW`."""
+
+    @property
+    def reads(self) -> frozenset[Path]:
+        """What the judgement can depend on."""
+
+    def judge(self, known: Known) -> Judgement:
+        """Where it holds and fails."""
+
+
+class Constant:
+    """What comes out the same whoever asks for whatever."""
+
+    __slots__ = ("_judgement",)
+    reads: frozenset[Path] = frozenset()
+
+    def __init__(self, judgement: Judgement) -> None:
+        self._judgement = judgement
+
+    def judge(self, known: Known) -> Judgement:  # noqa: ARG002 - the Protocol's signature
+        """The same as ever."""
+        return self._judgement
+
+
+class Expression:
+    """An expression of CEL; with `negated` under `not`. `attrs` are its Policy's."""
+
+    __slots__ = ("_attrs", "_negated", "_program", "_root", "reads")
+
+    def __init__(self, text: str, attrs: object, *, negated: bool) -> None:
+        """Raises CompileError for what is no expression."""
+        self._program = compile_program(text)
+        self._attrs = attrs
+        self._negated = negated
+        self._root: Node | None = None
+        self.reads = self._program.reads | ({NOW} if self._program.volatile else frozenset())
+
+    def judge(self, known: Known) -> Judgement:
+        """Evaluated where that is possible; otherwise what remains."""
+        judgement = self._evaluated(known)
+        if judgement is None:
+            judgement = self._residual(known)
+        if not self._negated:
+            return judgement
+        formulas = known.formulas
+        holds = formulas.negation(formulas.any([judgement.holds, judgement.fails]))
+        return Judgement(holds, judgement.fails)
+
+    def _evaluated(self, known: Known) -> Judgement | None:
+        if looks_at_unknown(self._program.reads, known.ctx):
+            return None
+        frame = new_frame(known.ctx, self._attrs)
+        frame[NOW_SLOT] = known.now
+        try:
+            return ALWAYS if self._program.test(frame) else NEVER
+        except UnknownDataError:
+            return None
+        except EvaluationError:
+            return FAILS
+
+    def _residual(self, known: Known) -> Judgement:
+        if self._root is None:
+            self._root = check(self._program.text).root
+        rest = residual(self._root, known.ctx, self._attrs, now=known.now)
+        formulas = known.formulas
+        holds, fails = (formulas.of(node, known.ctx, self._attrs) for node in rest)
+        if fails is not FALSE:
+            fails = formulas.all([fails, formulas.negation(holds)])
+        return Judgement(holds, fails)
+
+
+class Named:
+    """What cannot be told here: a Rego module, which shows as `rego("PLACE")`."""
+
+    __slots__ = ("_function", "_place")
+    reads: frozenset[Path] = frozenset()
+
+    def __init__(self, function: str, place: str) -> None:
+        self._function = function
+        self._place = place
+
+    def judge(self, known: Known) -> Judgement:
+        """It holds or not."""
+        return Judgement(known.formulas.named(self._function, self._place), FALSE)
+
+
+class Several:
+    """`all`, `any` or `none` of some conditions."""
+
+    __slots__ = ("_form", "_parts", "reads")
+
+    def __init__(self, form: str, parts: Sequence[Test]) -> None:
+        self._form = form
+        self._parts = parts
+        self.reads = frozenset[Path]().union(*(part.reads for part in parts))
+
+    def judge(self, known: Known) -> Judgement:
+        """The parts one after the other."""
+        of = known.formulas
+        if self._form == "all":
+            go_on, fails = TRUE, FALSE
+            for part in self._parts:
+                if go_on is FALSE:
+                    break
+                each = part.judge(known)
+                fails = of.any([fails, of.all([go_on, each.fails])])
+                go_on = of.all([go_on, each.holds])
+            return Judgement(go_on, fails)
+        holds, fails = FALSE, FALSE
+        for part in self._parts:
+            ended = of.any([holds, fails])
+            if ended is TRUE:
+                break
+            each = part.judge(known)
+            go_on = of.negation(ended)
+            holds = of.any([holds, of.all([of.negation(fails), each.holds])])
+            fails = of.any([fails, of.all([go_on, each.fails])])
+        if self._form == "none":
+            holds = of.negation(of.any([holds, fails]))
+        return Judgement(holds, fails)
+
+
+class Enforcement:
+    """Whether a Policy's enforcement rules let it apply: pairs of a condition and its effect.
+
+    The first that holds decides, those that enforce before those that ignore; the Policy applies
+    if none does.
+    """
+
+    __slots__ = ("_rules", "reads")
+
+    def __init__(self, rules: Sequence[tuple[Test, bool]]) -> None:
+        self._rules = sorted(rules, key=lambda rule: not rule[1])
+        self.reads = frozenset[Path]().union(*(test.reads for test, _ in rules))
+
+    def judge(self, known: Known) -> Judgement:
+        """Where the Policy applies, and where that cannot be told for an error."""
+        of = known.formulas
+
+        def before(rest: Judgement, rule: tuple[Test, bool]) -> Judgement:
+            test, enforces = rule
+            here = test.judge(known)
+            further = of.negation(of.any([here.holds, here.fails]))
+            holds = of.all([further, rest.holds])
+            if enforces:
+                holds = of.any([here.holds, of.all([of.negation(here.fails), rest.holds])])
+            return Judgement(holds, of.any([here.fails, of.all([further, rest.fails])]))
+
+        return reduce(before, reversed(self._rules), ALWAYS)
+
+
+def compile_test(condition: core.Condition, place: str, attrs: object = ABSENT) -> Test:
+    """A condition of a Policy; `place` says where it stands. What cannot be compiled fails."""
+    return _compile(condition, place, attrs, 1)
+
+
+def _compile(condition: core.Condition, place: str, attrs: object, depth: int) -> Test:
+    form = condition.WhichOneof("type")
+    if depth > MAX_DEPTH:
+        return Constant(FAILS)
+    match form:
+        case "match_any":
+            return Constant(ALWAYS if condition.match_any else NEVER)
+        case "match" | "not_":
+            try:
+                text = getattr(condition, form)
+                return Expression(text, attrs, negated=form == "not_")
+            except CompileError:
+                return Constant(FAILS)
+        case "all" | "any" | "none":
+            parts = [
+                _compile(part, place, attrs, depth + 1) for part in getattr(condition, form).of
+            ]
+            return Several(form, parts) if parts else Constant(NEVER)
+        case "opa":
+            return Named("rego", place)
+    return Constant(NEVER)
+
+
+class Check:
+    """A condition whose judgements are remembered by what it sees of the parties."""
+
+    __slots__ = ("_asked", "_judged", "_place", "_subject", "reads", "test")
+
+    def __init__(self, test: Test) -> None:
+        self.test = test
+        self.reads = test.reads
+        self._subject, self._place, self._asked = split(test.reads)
+        self._judged: dict[tuple[Part, Part, Part], Judgement] = {}
+
+    def judge(self, formulas: Formulas, subject: Subject, place: Place, asked: Party) -> Judgement:
+        """Where it holds and fails for this request."""
+        one, two, three = key = (
+            subject.part(self._subject),
+            place.part(self._place),
+            asked.part(self._asked),
+        )
+        judgement = self._judged.get(key)
+        if judgement is None:
+            ctx = OpenMap({**one.value, **two.value, **three.value}, maybe=one.maybe, open=False)
+            judgement = self._judged[key] = self.test.judge(Known(formulas, ctx, three.now))
+        return judgement
+
+
+def all_reads(checks: Iterable[Check]) -> frozenset[Path]:
+    """What any of some conditions reads."""
+    return frozenset[Path]().union(*(check.reads for check in checks))
