@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Final
 
 from octelium.policy.cel.errors import CompileError
 from octelium.policy.cel.values import UInt
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_DEPTH = 128
 """Levels of a tree. The parser allows fewer; macros expand to several levels each."""
@@ -98,36 +95,45 @@ _Value = int | bytes
 _Fields = dict[int, list[_Value]]
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, _Value]]:
-    position, end = 0, len(data)
-
-    def varint() -> int:
-        nonlocal position
-        result = shift = 0
-        while True:
-            byte = data[position]
-            position += 1
-            result |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return result
-            shift += 7
-
-    while position < end:
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            yield key >> 3, varint()
-            continue
-        length = varint() if kind == 2 else {1: 8, 5: 4}[kind]
-        yield key >> 3, data[position : position + length]
-        position += length
-
-
 def _message(data: bytes) -> _Fields:
+    """The fields of a message (https://protobuf.dev/programming-guides/encoding)."""
     message: _Fields = {}
-    for number, value in _fields(data):
-        message.setdefault(number, []).append(value)
+    position, end = 0, len(data)
+    while position < end:
+        key, position = _varint(data, position)
+        kind = key & 7
+        value: _Value
+        if kind == 0:
+            value, position = _varint(data, position)
+        else:
+            length = _WIDTHS.get(kind, 0)
+            if kind == 2:
+                length, position = _varint(data, position)
+            value = data[position : position + length]
+            position += length
+        message.setdefault(key >> 3, []).append(value)
     return message
+
+
+_WIDTHS: Final = {1: 8, 5: 4}
+"""Bytes of the fields of fixed width."""
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """A number and the position after it."""
+    result = data[position]
+    position += 1
+    if result < 0x80:
+        return result, position
+    result &= 0x7F
+    shift = 7
+    while True:
+        byte = data[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
 
 
 def _bytes(message: _Fields, number: int) -> bytes:

@@ -23,6 +23,8 @@ from octelium.policy.cel.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Closure = Callable[[Frame], object]
+
 MAX_STEPS: Final = 150_000
 """Steps of loops and of work on large values in one decision. Each takes 0.05 to 0.15 µs, so the
 worst decision takes some 20 ms."""
@@ -35,23 +37,31 @@ class Program:
     the time of day too. `type` is the checker's name of the result's type, or `DYN`.
     """
 
-    __slots__ = ("_test", "reads", "run", "text", "type", "volatile")
+    __slots__ = ("_run", "_test", "reads", "text", "type", "volatile")
 
     def __init__(
         self,
         text: str,
-        run: Callable[[Frame], object],
         reads: Reads,
         result_type: str,
-        test: Callable[[Frame], object] | None = None,
+        *,
+        run: Closure | None = None,
+        test: Closure | None = None,
     ) -> None:
+        """Without `run` it is compiled when a value is asked for first: most are conditions."""
         self.text = text
-        self.run: Callable[[Frame], object] = run
-        """Evaluate on a frame; raises EvaluationError."""
-        self._test: Callable[[Frame], object] = test or run
         self.reads: frozenset[Path] = reads.paths
         self.volatile = reads.volatile
         self.type = result_type
+        self._run = run
+        self._test: Closure = test or self.run
+
+    @property
+    def run(self) -> Closure:
+        """Evaluates on a frame; raises EvaluationError."""
+        if self._run is None:
+            self._run = compiler.compile_node(environment.check(self.text).root)
+        return self._run
 
     def test(self, frame: Frame) -> bool:
         """Evaluate a condition. Data that is not there makes it false.
@@ -101,9 +111,8 @@ def compile_program(text: str) -> Program:
         CompileError: the text cannot be used; the error says where and why.
     """
     checked = environment.check(text)
-    root = checked.root
-    run, test = compiler.compile_node(root), predicates.compile_test(root)
-    return Program(text, run, analyze(root), checked.type, test)
+    test = predicates.compile_test(checked.root)
+    return Program(text, analyze(checked.root), checked.type, test=test)
 
 
 def evaluate_once(
@@ -128,7 +137,7 @@ def evaluate_once(
         frame[index] = value
     scope = compiler.Scope(slots, LOCALS + len(slots), lenient=not check)
     run = compiler.compile_node(checked.root, scope)
-    return Program(text, run, analyze(checked.root), checked.type).evaluate(frame)
+    return Program(text, analyze(checked.root), checked.type, run=run).evaluate(frame)
 
 
 def new_frame(ctx: dict[str, Any], attrs: object = ABSENT, *, now: float | None = None) -> Frame:
