@@ -7,10 +7,19 @@ charged by the size of its body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node
+from octelium.policy.cel.ast import (
+    Call,
+    Const,
+    Fold,
+    Ident,
+    ListNode,
+    MapNode,
+    Node,
+    Select,
+)
 from octelium.policy.cel.errors import CelError, CompileError, MissingDataError, UnknownDataError
 from octelium.policy.cel.values import ABSENT, Frame, charge, keys, no_overload
 
@@ -56,17 +65,23 @@ class _Scope(Protocol):
     def bind(self, name: str, *, lazy: bool = False) -> tuple[Any, Slot]: ...
 
 
-def weight(node: object) -> int:
+def weight(node: Node) -> int:
     """How much work a tree is: one step for each node, eight for a function, a list or a map."""
-    if isinstance(node, tuple):
-        return sum(map(weight, node))
-    if not is_dataclass(node):
-        return 0
-    heavy = isinstance(node, (ListNode, MapNode)) or (
-        isinstance(node, Call) and node.function[0].isalpha()
-    )
-    own = 8 if heavy else 1
-    return own + sum(weight(getattr(node, field.name)) for field in fields(node))
+    match node:
+        case Const() | Ident():
+            return 1
+        case Select(operand=operand):
+            return 1 + weight(operand)
+        case Call(function=function, target=target, args=args):
+            own = 8 if function[0].isalpha() else 1
+            return own + sum(map(weight, args)) + (weight(target) if target is not None else 0)
+        case ListNode(items=items):
+            return 8 + sum(map(weight, items))
+        case MapNode(entries=entries):
+            return 8 + sum(weight(key) + weight(value) for key, value in entries)
+        case Fold():
+            parts = (node.range, node.init, node.condition, node.step, node.result)
+            return 1 + sum(map(weight, parts))
 
 
 def is_bind(node: Fold) -> bool:
