@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -148,6 +149,22 @@ def test_the_live_replica_is_left_alone() -> None:
     )
     assert (world.replica.revision, world.replica.sessions, world.replica.users) == before
     assert world.ask(request=http()).allowed
+
+
+def test_thinking_in_a_thread_while_the_live_world_goes_on() -> None:
+    world = staffed()
+    fork = world.replica.fork()
+
+    def think(number: int) -> str:
+        question = inquiry(http(method="PUT" if number % 2 else "GET"))
+        return explain(fork, question, find_change=True, clock=world.clock).outcome
+
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(think, range(40))
+        for _ in range(40):
+            world.policy("hr", deny())
+            assert not world.ask(request=http()).allowed
+        assert list(found) == ["ALLOWED", "DENIED"] * 20
 
 
 def test_thinking_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
