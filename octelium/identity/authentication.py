@@ -1,37 +1,42 @@
-"""Every way to authenticate without a browser, each as one transaction.
+"""Every way to authenticate, each as one transaction.
 
-A request that is refused, at whichever step, leaves no trace in the store; of two requests at the
-same moment that use up the same thing, one is refused.
+A request that is refused, at whichever step, leaves no trace in the store but one in the
+authentication log; of two requests at the same moment that use up the same thing, one is refused.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from octelium.identity import admission, credentials, sessions
+from octelium.identity import admission, credential_logins, credentials, own_sessions, sessions
+from octelium.identity.attempts import Attempt, AttemptLog, NoAttemptLog, Way
 from octelium.identity.errors import (
     AuthenticationError,
     CredentialUnusableError,
     RefusedError,
-    SessionRefusedError,
     UnauthenticatedError,
     UnknownUserError,
 )
+from octelium.identity.lookup import is_provider_barred
+from octelium.identity.provider_logins import ProviderLogins
+from octelium.identity.provider_rules import Enforcement, NoEnforcement, ProviderRules
 from octelium.identity.scopes import parse_scopes
-from octelium.identity.sessions import Beginning, Downstream
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.metadata import Actor, reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from octelium.identity.admission import IssuedTokens
     from octelium.identity.keys import Keyring
+    from octelium.identity.sessions import Downstream, Locate, SessionType
     from octelium.identity.tokens import TokenClaims
+    from octelium.identity.verified import VerifiedIdentity
     from octelium.store.resources import Resources
     from octelium.store.transaction import Transaction
 
@@ -42,10 +47,10 @@ _INFO_TYPES = core.SessionStatusAuthenticationInfoType__
 
 
 class Authentication:
-    """Authenticates workloads, command lines and SDKs. All methods raise AuthenticationError.
+    """Authenticates people, workloads, command lines and SDKs. All raise AuthenticationError.
 
     `operation` is the gRPC method (without its leading slash) or the path of the request, under
-    which the store remembers the change.
+    which the store remembers the change. Without `rules` nobody signs in through IdentityProviders.
     """
 
     def __init__(
@@ -54,10 +59,19 @@ class Authentication:
         keyring: Keyring,
         *,
         clock: Callable[[], float] = time.time,
+        rules: ProviderRules | None = None,
+        enforcement: Enforcement | None = None,
+        locate: Locate = sessions.nowhere,
+        log: AttemptLog | None = None,
     ) -> None:
         self._resources = resources
         self._keyring = keyring
         self._clock = clock
+        self._locate = locate
+        self._log = log or NoAttemptLog()
+        self._logins: ProviderLogins | None = None
+        if rules is not None:
+            self._logins = ProviderLogins(rules, enforcement or NoEnforcement(), locate)
 
     async def with_authentication_token(
         self,
@@ -73,20 +87,26 @@ class Authentication:
         Raises:
             ScopeError: `scopes` cannot be read.
         """
-        wanted = parse_scopes(scopes) if scopes else []
-        claims = self._claims(token, TokenType.CREDENTIAL)
+        attempt = Attempt(way=Way.AUTHENTICATION_TOKEN, downstream=downstream, operation=operation)
+        with self.recording(attempt):
+            wanted = parse_scopes(scopes) if scopes else []
+            claims = self._claims(token, TokenType.CREDENTIAL)
 
-        def begin(tx: Transaction, now: int) -> core.Session:
-            credential = credentials.present(tx, claims, _TYPES.AUTH_TOKEN, now)
-            credentials.check_verifier(credential, code_verifier)
-            user = credentials.user_of(tx, credential)
-            _check_user(user)
-            session_type = credential.spec.session_type or sessions.type_for(downstream.user_agent)
-            session = _open(tx, credential, user, session_type, wanted, downstream, now)
-            credentials.consume(tx, credential)
-            return session
+            def begin(tx: Transaction, now: int) -> core.Session:
+                self._note_credential(tx, claims, attempt)
+                credential = credentials.present(tx, claims, _TYPES.AUTH_TOKEN, now)
+                credentials.check_verifier(credential, code_verifier)
+                user = credentials.user_of(tx, credential)
+                attempt.concerns(user=user)
+                credential_logins.check_user(user)
+                chosen = credential.spec.session_type or sessions.type_for(downstream.user_agent)
+                session = credential_logins.begin(
+                    tx, credential, user, chosen, wanted, downstream, self._locate, now
+                )
+                credentials.consume(tx, credential)
+                return session
 
-        return await self._issue(begin, Actor(operation=operation))
+            return await self._issue(begin, Actor(operation=operation), attempt)
 
     async def with_client_secret(
         self,
@@ -105,27 +125,35 @@ class Authentication:
         Raises:
             ScopeError: `scopes` cannot be read.
         """
-        wanted = [] if scopes is None else parse_scopes(scopes)
-        claims = self._claims(client_secret, TokenType.CREDENTIAL)
+        attempt = Attempt(way=Way.CLIENT_SECRET, downstream=downstream, operation=operation)
+        with self.recording(attempt):
+            wanted = [] if scopes is None else parse_scopes(scopes)
+            claims = self._claims(client_secret, TokenType.CREDENTIAL)
 
-        def begin_or_renew(tx: Transaction, now: int) -> core.Session:
-            credential = credentials.present(tx, claims, _TYPES.OAUTH2, now)
-            if not hmac.compare_digest(credential.status.id.encode(), client_id.encode()):
-                raise UnauthenticatedError("the client secret belongs to another client")
-            user = credentials.user_of(tx, credential)
-            _check_user(user)
-            _check_workload(user)
-            session = admission.session_of_credential(tx, credential, now)
-            if session is None:
-                clientless = core.SessionStatusType__.CLIENTLESS
-                session = _open(tx, credential, user, clientless, wanted, downstream, now)
-            else:
-                info = credentials.info_of(credential)
-                session = _renew(tx, session, credential, info, downstream, now)
-            credentials.consume(tx, credential)
-            return session
+            def begin_or_renew(tx: Transaction, now: int) -> core.Session:
+                self._note_credential(tx, claims, attempt)
+                credential = credentials.present(tx, claims, _TYPES.OAUTH2, now)
+                if not hmac.compare_digest(credential.status.id.encode(), client_id.encode()):
+                    raise UnauthenticatedError("the client secret belongs to another client")
+                user = credentials.user_of(tx, credential)
+                attempt.concerns(user=user)
+                credential_logins.check_user(user)
+                credential_logins.check_workload(user)
+                session = admission.session_of_credential(tx, credential, now)
+                if session is None:
+                    clientless = core.SessionStatusType__.CLIENTLESS
+                    session = credential_logins.begin(
+                        tx, credential, user, clientless, wanted, downstream, self._locate, now
+                    )
+                else:
+                    info = credentials.info_of(credential)
+                    session = credential_logins.renew(
+                        tx, session, credential, info, downstream, self._locate, now
+                    )
+                credentials.consume(tx, credential)
+                return session
 
-        return await self._issue(begin_or_renew, Actor(operation=operation))
+            return await self._issue(begin_or_renew, Actor(operation=operation), attempt)
 
     async def with_refresh_token(
         self, token: str, *, downstream: Downstream, operation: str
@@ -135,29 +163,104 @@ class Authentication:
         A Credential that began the Session and is disabled or locked by now refuses: whoever did
         that wants nothing more to come of it, and it can be undone. One that has expired, is used
         up or is gone does not: these only end what can be begun with it, and a Credential for one
-        use deletes itself while its Session goes on.
+        use deletes itself while its Session goes on. An IdentityProvider does the same as a
+        Credential.
 
         Raises:
             TooEarlyError: the present tokens are to be kept, and stay good.
         """
-        claims = self._claims(token, TokenType.REFRESH)
+        attempt = Attempt(way=Way.REFRESH_TOKEN, downstream=downstream, operation=operation)
+        with self.recording(attempt):
+            claims = self._claims(token, TokenType.REFRESH)
 
-        def renew(tx: Transaction, now: int) -> core.Session:
-            session = admission.session_of_token(tx, claims, now)
-            user = tx.find(core.User, uid=session.status.user_ref.uid)
-            if user is None:
-                raise UnknownUserError(f"the User of Session {session.metadata.name} is gone")
-            sessions.check_refresh(session, user, now)
-            origin = session.status.credential_ref.uid
-            credential = tx.find(core.Credential, uid=origin) if origin else None
-            if credential is not None and credentials.is_barred(credential):
-                raise RefusedError(f"Credential {credential.metadata.name} is disabled or locked")
-            info = core.SessionStatusAuthenticationInfo(
-                type=_INFO_TYPES.REFRESH_TOKEN, aal=session.status.authentication.info.aal
-            )
-            return _renew(tx, session, credential, info, downstream, now)
+            def renew(tx: Transaction, now: int) -> core.Session:
+                session = admission.session_of_token(tx, claims, now)
+                attempt.concerns_session(session)
+                user = tx.find(core.User, uid=session.status.user_ref.uid)
+                if user is None:
+                    raise UnknownUserError(f"the User of Session {session.metadata.name} is gone")
+                sessions.check_refresh(session, user, now)
+                credential = _origin(tx, session, attempt)
+                info = core.SessionStatusAuthenticationInfo(
+                    type=_INFO_TYPES.REFRESH_TOKEN, aal=session.status.authentication.info.aal
+                )
+                return credential_logins.renew(
+                    tx, session, credential, info, downstream, self._locate, now
+                )
 
-        return await self._issue(renew, self._actor(claims, operation))
+            return await self._issue(renew, self._actor(claims, operation), attempt)
+
+    async def with_web_identity(
+        self,
+        verified: VerifiedIdentity,
+        *,
+        refresh_token: str | None,
+        downstream: Downstream,
+        operation: str,
+    ) -> IssuedTokens:
+        """Begin a browser's Session, or authenticate again the one of `refresh_token`.
+
+        What that token is does not matter otherwise: a browser may come with any cookie. The
+        Session may be PENDING, or need an Authenticator first (`status.authenticator_action`).
+        """
+        attempt = self._of_provider(Way.IDENTITY_PROVIDER, verified, downstream, operation)
+        with self.recording(attempt):
+            logins = self._require_logins()
+            previous = None
+            if refresh_token:
+                previous = self._keyring.verifier.verify(refresh_token, TokenType.REFRESH)
+
+            def sign_in(tx: Transaction, now: int) -> core.Session:
+                return logins.web(tx, verified, previous, attempt, now)
+
+            return await self._issue(sign_in, Actor(operation=operation), attempt)
+
+    async def with_assertion(
+        self,
+        verified: VerifiedIdentity,
+        *,
+        scopes: Sequence[str] | None = None,
+        downstream: Downstream,
+        operation: str,
+        session_type: SessionType | None = None,
+    ) -> IssuedTokens:
+        """Begin a Session of a workload with an assertion of its platform.
+
+        Without `session_type` the User-Agent decides.
+
+        Raises:
+            ScopeError: `scopes` cannot be read.
+        """
+        attempt = self._of_provider(Way.ASSERTION, verified, downstream, operation)
+        with self.recording(attempt):
+            logins = self._require_logins()
+            wanted = parse_scopes(scopes) if scopes else []
+
+            def sign_in(tx: Transaction, now: int) -> core.Session:
+                return logins.workload(tx, verified, wanted, session_type, attempt, now)
+
+            return await self._issue(sign_in, Actor(operation=operation), attempt)
+
+    def browser_session(self, refresh_token: str) -> core.Session | None:
+        """The browser's Session whose present refresh token this is; None for any other text.
+
+        It may be PENDING, need an Authenticator first, or have an access token that is over; its
+        User is neither disabled nor locked. What is returned is shared and must not be written to.
+        """
+        claims = self._keyring.verifier.verify(refresh_token, TokenType.REFRESH)
+        session = None if claims is None else self._present(claims)
+        if session is None or not session.status.is_browser:
+            return None
+        states = core.SessionSpecState__
+        user = self._resources.peek(core.User, uid=session.status.user_ref.uid)
+        usable = (
+            session.spec.state in (states.ACTIVE, states.PENDING)
+            and not session.status.is_locked
+            and sessions.refresh_expires_at(session) > self._clock()
+            and user is not None
+            and not sessions.is_user_barred(user)
+        )
+        return session if usable else None
 
     def holder_of_access_token(self, token: str) -> core.Session | None:
         """The Session whose present access token this is; None for any other text.
@@ -166,13 +269,7 @@ class Authentication:
         gives no right. What is returned is shared and must not be written to.
         """
         claims = self._keyring.verifier.verify(token, TokenType.ACCESS)
-        if claims is None:
-            return None
-        session = self._resources.peek(core.Session, uid=claims.subject)
-        if session is None or sessions.is_over(session, int(self._clock())):
-            return None
-        current = session.status.authentication.token_id
-        return session if hmac.compare_digest(current, claims.token_id) else None
+        return None if claims is None else self._present(claims)
 
     async def log_out(self, token: str, *, operation: str) -> core.Session:
         """End the Session of a refresh token; returns what it was."""
@@ -184,6 +281,28 @@ class Authentication:
             return session
 
         return await self._run(end, self._actor(claims, operation))
+
+    async def revoke_session(self, caller_uid: str, uid: str, *, operation: str) -> core.Session:
+        """End one Session of the User that the Session `caller_uid` belongs to; what it was.
+
+        Whoever calls has authenticated that Session.
+        """
+
+        def end(tx: Transaction, now: int) -> core.Session:
+            return own_sessions.revoke(tx, own_sessions.caller(tx, caller_uid, now), uid)
+
+        return await self._run(end, self._actor_of(caller_uid, operation))
+
+    async def revoke_other_sessions(self, caller_uid: str, *, operation: str) -> list[core.Session]:
+        """End every other Session of the User of the Session `caller_uid`; what they were.
+
+        Whoever calls has authenticated that Session.
+        """
+
+        def end(tx: Transaction, now: int) -> list[core.Session]:
+            return own_sessions.revoke_others(tx, own_sessions.caller(tx, caller_uid, now))
+
+        return await self._run(end, self._actor_of(caller_uid, operation))
 
     def generate_token(self, tx: Transaction, credential: core.Credential) -> core.CredentialToken:
         """A new token for `credential`, as part of the caller's transaction; earlier ones die.
@@ -211,7 +330,7 @@ class Authentication:
                 )
                 return core.CredentialToken(oauth2_credentials=client)
             case _TYPES.ACCESS_TOKEN:
-                session = _session_for_access_token(tx, credential, now)
+                session = credential_logins.session_for_access_token(tx, credential, now)
                 issued = core.CredentialTokenAccessToken(
                     access_token=admission.issue(signer, session).access_token
                 )
@@ -221,98 +340,110 @@ class Authentication:
                     f"Credential {credential.metadata.name} has no type that tokens exist for"
                 )
 
+    def refuse(self, attempt: Attempt, reason: str) -> None:
+        """Have the log remember an attempt that failed before it could be made here.
+
+        For the checks of protocols: a state that is unknown, a signature that is wrong.
+        """
+        attempt.failed(UnauthenticatedError(reason))
+        _LOG.info("%s refused: %s", attempt.operation, reason)
+        self._log.record(attempt)
+
+    @contextlib.contextmanager
+    def recording(self, attempt: Attempt) -> Iterator[None]:
+        """Have the log remember how the block within ends; it calls `attempt.succeeded` itself."""
+        try:
+            yield
+        except BaseException as error:
+            attempt.failed(error)
+            if isinstance(error, Exception):
+                _LOG.info("%s refused: %s", attempt.operation, attempt.reason)
+            raise
+        finally:
+            self._log.record(attempt)
+
     def _claims(self, token: str, token_type: TokenType) -> TokenClaims:
         claims = self._keyring.verifier.verify(token, token_type)
         if claims is None:
-            error = UnauthenticatedError(f"no valid token of type {token_type.name} was given")
-            _LOG.info("authentication refused: %s", error)
-            raise error
+            raise UnauthenticatedError(f"no valid token of type {token_type.name} was given")
         return claims
 
-    def _actor(self, claims: TokenClaims, operation: str) -> Actor:
-        """The Session of a verified refresh token; only a label of the change, not a check."""
+    def _present(self, claims: TokenClaims) -> core.Session | None:
+        """The Session whose current authentication `claims` belong to; shared."""
         session = self._resources.peek(core.Session, uid=claims.subject)
+        if session is None or sessions.is_over(session, int(self._clock())):
+            return None
+        current = session.status.authentication.token_id
+        return session if hmac.compare_digest(current, claims.token_id) else None
+
+    def _require_logins(self) -> ProviderLogins:
+        if self._logins is None:
+            raise RefusedError("nobody signs in through IdentityProviders here")
+        return self._logins
+
+    @staticmethod
+    def _of_provider(
+        way: Way, verified: VerifiedIdentity, downstream: Downstream, operation: str
+    ) -> Attempt:
+        attempt = Attempt(way=way, downstream=downstream, operation=operation)
+        attempt.concerns(provider=verified.provider)
+        attempt.identifier, attempt.email = verified.identifier, verified.email
+        return attempt
+
+    @staticmethod
+    def _note_credential(tx: Transaction, claims: TokenClaims, attempt: Attempt) -> None:
+        credential = tx.peek(core.Credential, uid=claims.subject)
+        if credential is not None:
+            attempt.concerns(credential=credential)
+            attempt.user = credential.status.user_ref
+
+    def _actor(self, claims: TokenClaims, operation: str) -> Actor:
+        return self._actor_of(claims.subject, operation)
+
+    def _actor_of(self, session_uid: str, operation: str) -> Actor:
+        """A Session as the author; only a label of the change, not a check."""
+        session = self._resources.peek(core.Session, uid=session_uid) if session_uid else None
         return Actor(None if session is None else reference(session), operation)
 
     async def _issue(
-        self, rule: Callable[[Transaction, int], core.Session], actor: Actor
+        self,
+        rule: Callable[[Transaction, int], core.Session],
+        actor: Actor,
+        attempt: Attempt,
     ) -> IssuedTokens:
         signer = self._keyring.signer  # without one nothing is to be stored
-        return admission.issue(signer, await self._run(rule, actor))
+        async with self._resources.transaction(actor) as tx:
+            session = rule(tx, int(self._clock()))
+        attempt.succeeded(session)
+        return admission.issue(signer, session)
 
     async def _run(self, rule: Callable[[Transaction, int], _T], actor: Actor) -> _T:
         try:
             async with self._resources.transaction(actor) as tx:
                 return rule(tx, int(self._clock()))
         except AuthenticationError as error:
-            _LOG.info("%s refused: %s", actor.operation, error)
+            _LOG.info("%s refused: %s", actor.operation, error.for_log)
             raise
 
 
-def _check_user(user: core.User) -> None:
-    if sessions.is_user_barred(user):
-        raise RefusedError(f"User {user.metadata.name} is disabled or locked")
+def _origin(tx: Transaction, session: core.Session, attempt: Attempt) -> core.Credential | None:
+    """The Credential that a Session began with, if it did and it is still there.
 
-
-def _check_workload(user: core.User) -> None:
-    if user.spec.type != core.UserSpecType__.WORKLOAD:
-        raise RefusedError(f"User {user.metadata.name} is no WORKLOAD")
-
-
-def _open(
-    tx: Transaction,
-    credential: core.Credential,
-    user: core.User,
-    session_type: sessions.SessionType,
-    scopes: Sequence[core.Scope],
-    downstream: Downstream,
-    now: int,
-) -> core.Session:
-    config = admission.cluster_config(tx)
-    info = credentials.info_of(credential)
-    sessions.describe_downstream(info, downstream, config)
-    beginning = Beginning(
-        user=user, type=session_type, info=info, credential=credential, scopes=scopes
-    )
-    return admission.open_session(tx, beginning, config, now)
-
-
-def _renew(
-    tx: Transaction,
-    session: core.Session,
-    credential: core.Credential | None,
-    info: core.SessionStatusAuthenticationInfo,
-    downstream: Downstream,
-    now: int,
-) -> core.Session:
+    Raises:
+        RefusedError: it, or the IdentityProvider that the Session began with, is switched off.
+    """
+    began = session.status.initial_authentication.info
+    provider_uid = began.identity_provider.identity_provider_ref.uid
+    provider = tx.find(core.IdentityProvider, uid=provider_uid) if provider_uid else None
+    if provider is not None:
+        attempt.concerns(provider=provider)
+        if is_provider_barred(provider):
+            name = provider.metadata.name
+            raise RefusedError(f"the IdentityProvider {name} is disabled or locked")
+    uid = session.status.credential_ref.uid
+    credential = tx.find(core.Credential, uid=uid) if uid else None
     if credential is not None:
-        sessions.take_authorization(session, credential)
-    sessions.describe_downstream(info, downstream, admission.cluster_config(tx))
-    sessions.renew(session, info, now)
-    return tx.update(session)
-
-
-def _session_for_access_token(
-    tx: Transaction, credential: core.Credential, now: int
-) -> core.Session:
-    # Whoever generates the token is not who will use it: nothing of this client is remembered.
-    nobody = Downstream()
-    name = credential.metadata.name
-    try:
-        user = credentials.user_of(tx, credential)
-        _check_user(user)
-        _check_workload(user)
-        session = admission.session_of_credential(tx, credential, now)
-    except AuthenticationError as error:
-        raise CredentialUnusableError(f"Credential {name}: {error}") from error
-    if session is None:
-        session_type = credential.spec.session_type or core.SessionStatusType__.CLIENTLESS
-        session = _open(tx, credential, user, session_type, (), nobody, now)
-    else:
-        info = credentials.info_of(credential)
-        try:
-            session = _renew(tx, session, credential, info, nobody, now)
-        except SessionRefusedError as error:
-            raise CredentialUnusableError(f"Credential {name}: {error}") from error
-    credentials.consume(tx, credential)
-    return session
+        attempt.concerns(credential=credential)
+        if credentials.is_barred(credential):
+            raise RefusedError(f"Credential {credential.metadata.name} is disabled or locked")
+    return credential

@@ -11,10 +11,22 @@ from typing import ClassVar
 
 
 class AuthenticationError(Exception):
-    """Base of all refusals; never raised itself."""
+    """Base of all refusals; never raised itself.
+
+    `detail` is for the log alone, whatever `public` says.
+    """
 
     code: ClassVar[str] = "UNAUTHENTICATED"
     public: ClassVar[bool] = True
+
+    def __init__(self, message: str = "", *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+    @property
+    def for_log(self) -> str:
+        """All that is known of the refusal."""
+        return f"{self}: {self.detail}" if self.detail else str(self)
 
     @property
     def answer(self) -> str:

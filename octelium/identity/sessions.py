@@ -20,7 +20,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.metadata import reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from octelium.schema.pb import meta_v1_pb2 as meta
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Reason: TypeAlias = (
         core.AccessLogEntryCommonReasonType__.AccessLogEntryCommonReasonType.ValueType
     )
+    Locate: TypeAlias = Callable[[str], core.GeoIp | None]
+    """Finds out where an address is. Must not raise."""
 
 _HOUR: Final = 60 * 60
 _DAY: Final = 24 * _HOUR
@@ -107,12 +109,21 @@ def new_name(user: core.User) -> str:
     return f"{user.metadata.name}-{suffix}"
 
 
+def nowhere(_address: str) -> core.GeoIp | None:
+    """Knows of no address where it is."""
+    return None
+
+
 def describe_downstream(
-    info: core.SessionStatusAuthenticationInfo, downstream: Downstream, config: core.ClusterConfig
+    info: core.SessionStatusAuthenticationInfo,
+    downstream: Downstream,
+    config: core.ClusterConfig,
+    locate: Locate = nowhere,
 ) -> None:
     """Write into `info` what may be remembered of the client.
 
-    The address only if the Cluster trusts what is in front of it to forward addresses.
+    Its address, and where `locate` finds that to be, only if the Cluster trusts what is in front
+    of it to forward addresses.
     """
     target = info.downstream
     target.SetInParent()
@@ -125,6 +136,10 @@ def describe_downstream(
             target.ip_address = str(ipaddress.ip_address(downstream.address))
         except ValueError:
             target.ClearField("ip_address")
+            return
+        place = locate(target.ip_address)
+        if place is not None:
+            info.geoip.CopyFrom(place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from octelium.identity import credentials, keys
@@ -16,10 +17,13 @@ from octelium.store.sqlite import SqliteStore
 from octelium.store.state import State
 from octelium.store.transaction import Transaction
 from octelium.store.vault import Vault
+from tests.identity.providers import Rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from octelium.identity.attempts import Attempt
 
 NOW = 1_900_000_000
 CLI = Downstream("octelium-cli/0.9.0 grpc-go/1.82", "192.0.2.1")
@@ -81,6 +85,51 @@ def add_credential(
     return tx.create(credential)
 
 
+def located(address: str) -> core.GeoIp | None:
+    """Knows where one address is."""
+    if address != CLI.address:
+        return None
+    return core.GeoIp(ip=address, country=core.GeoIpCountry(code="NL"))
+
+
+class Enforcement:
+    """Wants of every Session what `wanted` says; keeps whom it was asked about."""
+
+    def __init__(self) -> None:
+        self.wanted: Any = core.SessionStatusAuthenticatorAction__.AUTHENTICATOR_ACTION_UNSET
+        self.asked: list[core.Session] = []
+
+    def action(
+        self,
+        tx: Transaction,
+        config: core.ClusterConfig,
+        user: core.User,
+        provider: core.IdentityProvider,
+        session: core.Session,
+    ) -> Any:
+        assert config == tx.get(core.ClusterConfig, name="default")
+        assert user.metadata.uid == session.status.user_ref.uid
+        assert provider.status.type
+        self.asked.append(session)
+        return self.wanted
+
+
+class AttemptLog:
+    """Keeps every attempt."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+
+    def record(self, attempt: Attempt) -> None:
+        self.attempts.append(replace(attempt))
+
+    def last(self) -> Attempt:
+        """The one attempt since the last call."""
+        (attempt,) = self.attempts
+        self.attempts.clear()
+        return attempt
+
+
 class Cluster:
     """On a store of its own; `open_cluster` makes one."""
 
@@ -89,7 +138,18 @@ class Cluster:
         self.clock = clock
         self.keyring = keys.Keyring(clock=clock)
         self.keyring.follow(resources)
-        self.authentication = Authentication(resources, self.keyring, clock=clock)
+        self.rules = Rules()
+        self.enforcement = Enforcement()
+        self.log = AttemptLog()
+        self.authentication = Authentication(
+            resources,
+            self.keyring,
+            clock=clock,
+            rules=self.rules,
+            enforcement=self.enforcement,
+            locate=located,
+            log=self.log,
+        )
         self.alice: core.User
         self.robot: core.User
 
