@@ -1,0 +1,1 @@
+"""Web IdentityProviders: how people prove who they are elsewhere."""
