@@ -72,9 +72,12 @@ def _single_readings(told: Trace) -> Iterator[Move]:
     request = told.supposition.request or {}
     for path in sorted(told.supposition.repeated):
         value: Any = request
-        for step in path:
-            value = value.get(step) if isinstance(value, dict) else None
-        yield send(path, "/" if path[-1:] == ("path",) and value is None else value)
+        depth = 0
+        while depth < len(path) and isinstance(value, dict):
+            value = value.get(path[depth])
+            depth += 1
+        where = path[:depth]
+        yield send(where, "/" if value is None and where[-1:] == ("path",) else value)
 
 
 def _mendings(told: Trace) -> Iterator[Move]:

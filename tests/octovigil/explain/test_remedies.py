@@ -144,5 +144,15 @@ def test_what_can_be_read_in_two_ways() -> None:
     assert after.outcome is Outcome.DENIED
 
 
+def test_what_can_be_read_in_two_ways_and_is_not_there() -> None:
+    world = World()
+    world.user("ann", authorization=inline(allow("ctx.request.http.headers.a == '1'")))
+    for request in ({"http": []}, {"http": {}}, {"http": {"headers": {"b": "1"}}}, {}):
+        told = traced(world, request, repeated=frozenset({("http", "headers", "a")}))
+        check_agreement(told)
+        assert told.outcome is Outcome.BAD_REQUEST
+        assert passes(told) == [True]
+
+
 def test_rules_have_no_remedies() -> None:
     assert remedies(traced(World())) == []
