@@ -1,21 +1,29 @@
 """Evaluates the rules of IdentityProviders and of Authenticators for `octelium.identity`.
 
 What an expression cannot be evaluated for counts on the safe side, as `octelium.policy.rules`
-tells. A Rego module may take longer than requests have time for; one that is not done by then is
-the business of `rego`, and without that the rule has failed.
+tells. A Rego module may take longer than an event loop may be kept waiting for; its result is then
+got from the process for them and the rules are asked again.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from octelium.identity.errors import RefusedError
+from octelium.identity.provider_rules import PendingRulesError
 from octelium.policy import groups as taking
 from octelium.policy import rules, rules_context
 from octelium.policy.cel.program import new_frame
 from octelium.policy.cel.values import REGO
-from octelium.policy.rego.needed import RegoNeeded, RegoResults, RegoUnavailableError
+from octelium.policy.rego.needed import (
+    RegoError,
+    RegoNeeded,
+    RegoResults,
+    RegoUnavailableError,
+)
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.identity_provider import GROUPS_ANNOTATION
@@ -25,24 +33,36 @@ if TYPE_CHECKING:
 
     from octelium.identity.provider_rules import Action, Level
     from octelium.identity.verified import VerifiedIdentity
+    from octelium.octovigil.rego.rounds import RegoEvaluator
     from octelium.policy.cel.values import Frame
-    from octelium.policy.rego.needed import Resolver
+    from octelium.policy.rego.needed import Key
     from octelium.store.reading import Reader
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _REGO_STEPS: Final = 30_000
 """Steps of modules that are made at once, some 30 ms: sign-ins are rare."""
-_MOST_MODULES: Final = 64
+_REGO_BUDGET: Final = 2.0
+"""Seconds for a result, and seconds for which it can be used."""
+_MOST_RESULTS: Final = 64
 
 
 class LoginRules:
     """See `ProviderRules` and `AuthenticatorRules` in `octelium.identity.provider_rules`."""
 
-    def __init__(self, resources: Reader, rego: Resolver | None = None) -> None:
-        """`rego` waits for the results of modules that take long."""
+    def __init__(
+        self,
+        resources: Reader,
+        rego: RegoEvaluator | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`rego` evaluates modules that take long; without it, rules that need that fail."""
         self._resources = resources
         self._rego = rego
+        self._clock = clock
+        self._settled: dict[Key, tuple[float, object]] = {}
+        """Results, each with the instant until which it can be used."""
 
     def aal(self, provider: core.IdentityProvider, verified: VerifiedIdentity) -> Level:
         """The level of the first of `aalRules` that holds."""
@@ -131,19 +151,28 @@ class LoginRules:
 
     def _evaluate(self, rule: Callable[[Frame], _T], context: dict[str, object]) -> _T:
         frame = new_frame(context)
-        frame[REGO] = RegoResults(_REGO_STEPS)
-        for _ in range(_MOST_MODULES):
-            try:
-                return rule(frame)
-            except RegoNeeded as needed:
-                self._resolve(needed)
-        raise RefusedError("the rules take the results of too many Rego modules")
+        results = RegoResults(_REGO_STEPS)
+        now = self._clock()
+        for key in [key for key, (until, _) in self._settled.items() if until < now]:
+            del self._settled[key]
+        results.known.update((key, result) for key, (_, result) in self._settled.items())
+        frame[REGO] = results
+        try:
+            return rule(frame)
+        except RegoNeeded as needed:
+            raise PendingRulesError(partial(self._settle, needed)) from None
 
-    def _resolve(self, needed: RegoNeeded) -> None:
-        if self._rego is None:
-            needed.answer(RegoUnavailableError("the Rego module takes too long"))
-        else:
-            self._rego(needed)
+    async def _settle(self, needed: RegoNeeded) -> None:
+        result: object
+        try:
+            if self._rego is None:
+                raise RegoUnavailableError("nothing here evaluates Rego modules that take long")
+            result = await self._rego.evaluate(needed, time.monotonic() + _REGO_BUDGET)
+        except RegoError as error:
+            result = error
+        while len(self._settled) >= _MOST_RESULTS:
+            del self._settled[next(iter(self._settled))]
+        self._settled[needed.key] = (self._clock() + _REGO_BUDGET, result)
 
 
 def _assertion(verified: VerifiedIdentity) -> dict[str, object]:

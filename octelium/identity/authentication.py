@@ -23,7 +23,12 @@ from octelium.identity.errors import (
 )
 from octelium.identity.lookup import is_provider_barred
 from octelium.identity.provider_logins import ProviderLogins
-from octelium.identity.provider_rules import Enforcement, NoEnforcement, ProviderRules
+from octelium.identity.provider_rules import (
+    Enforcement,
+    NoEnforcement,
+    PendingRulesError,
+    ProviderRules,
+)
 from octelium.identity.scopes import parse_scopes
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _TYPES = core.CredentialSpecType__
+_MOST_ROUNDS = 8
+"""Times that rules may ask for a result that takes long."""
 _INFO_TYPES = core.SessionStatusAuthenticationInfoType__
 
 
@@ -412,10 +419,16 @@ class Authentication:
         attempt: Attempt,
     ) -> IssuedTokens:
         signer = self._keyring.signer  # without one nothing is to be stored
-        async with self._resources.transaction(actor) as tx:
-            session = rule(tx, int(self._clock()))
-        attempt.succeeded(session)
-        return admission.issue(signer, session)
+        for _ in range(_MOST_ROUNDS):
+            try:
+                async with self._resources.transaction(actor) as tx:
+                    session = rule(tx, int(self._clock()))
+            except PendingRulesError as pending:  # nobody may wait within a transaction
+                await pending.settle()
+                continue
+            attempt.succeeded(session)
+            return admission.issue(signer, session)
+        raise RefusedError("the rules of this login need too many results that take long")
 
     async def _run(self, rule: Callable[[Transaction, int], _T], actor: Actor) -> _T:
         try:

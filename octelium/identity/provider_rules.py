@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from octelium.identity.verified import VerifiedIdentity
     from octelium.store.transaction import Transaction
@@ -20,8 +20,19 @@ if TYPE_CHECKING:
     )
 
 
+class PendingRulesError(Exception):
+    """Rules need a result that takes long: `await settle()`, then ask them again."""
+
+    def __init__(self, settle: Callable[[], Awaitable[None]]) -> None:
+        super().__init__("the rules need a result that is not there yet")
+        self.settle = settle
+
+
 class ProviderRules(Protocol):
-    """The rules of an IdentityProvider. Each method may take some milliseconds."""
+    """The rules of an IdentityProvider. Each method may take some milliseconds.
+
+    They may raise PendingRulesError, which passes through whatever has called them.
+    """
 
     def aal(self, provider: core.IdentityProvider, verified: VerifiedIdentity) -> Level:
         """The authentication assurance level that `aalRules` give an assertion."""

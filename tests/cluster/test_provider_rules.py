@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from octelium.cluster import provider_rules
 from octelium.cluster.provider_rules import LoginRules
 from octelium.identity.errors import RefusedError
+from octelium.identity.provider_rules import PendingRulesError
 from octelium.identity.verified import VerifiedIdentity
+from octelium.policy.rego.needed import RegoError
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.identity.cluster import lone_transaction
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 LEVELS = core.SessionStatusAuthenticationInfoAal__
 ACTIONS = core.SessionStatusAuthenticatorAction__
 SLOW = """package octelium.condition
-match if { count([n | n := numbers.range(1, 1000)[_]; n % 7 == 0]) > 1 }
+match if { input.ctx.user; count([n | n := numbers.range(1, 1000)[_]; n % 7 == 0]) > 1 }
 """
 
 
@@ -197,19 +200,74 @@ def test_authenticators_that_count() -> None:
         make().post_authenticator(config, *arguments)
 
 
-def test_modules_that_take_long_are_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+class Elsewhere:
+    """Evaluates every module to one result."""
+
+    def __init__(self, result: object) -> None:
+        self.result = result
+        self.asked: list[RegoNeeded] = []
+
+    async def evaluate(self, needed: RegoNeeded, deadline: float) -> object:
+        assert deadline > time.monotonic()
+        self.asked.append(needed)
+        if isinstance(self.result, RegoError):
+            raise self.result
+        return self.result
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "passes"),
+    [
+        (Elsewhere(True), True),
+        (Elsewhere(False), False),
+        (Elsewhere(RegoError("broken")), False),
+        (None, False),
+    ],
+)
+async def test_modules_that_take_long(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: Elsewhere | None, passes: bool
+) -> None:
     monkeypatch.setattr(provider_rules, "_REGO_STEPS", 10)
-    okta = provider(
-        {"postAuthenticationRules": [{"condition": {"opa": {"inline": SLOW}}, "effect": "ALLOW"}]}
-    )
+    rules = [
+        {"condition": {"opa": {"inline": SLOW}}, "effect": "ALLOW"},
+        {"condition": {"matchAny": True}, "effect": "DENY"},
+    ]
+    okta = provider({"postAuthenticationRules": rules})
     info = core.SessionStatusAuthenticationInfo()
-    with pytest.raises(RefusedError):  # nobody to ask
-        make().post_authentication(okta, user(), info)
-    asked: list[RegoNeeded] = []
+    login = LoginRules(lone_transaction(), elsewhere)
 
-    def resolve(needed: RegoNeeded) -> None:
-        asked.append(needed)
-        needed.answer(True)
+    def attempt() -> None:
+        login.post_authentication(okta, user(), info)
 
-    LoginRules(lone_transaction(), resolve).post_authentication(okta, user(), info)
-    assert len(asked) == 1
+    with pytest.raises(PendingRulesError) as pending:
+        attempt()
+    await pending.value.settle()
+    if passes:
+        attempt()
+    else:
+        with pytest.raises(RefusedError):
+            attempt()
+    if elsewhere is not None:
+        assert len(elsewhere.asked) == 1
+
+
+async def test_results_do_not_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_rules, "_REGO_STEPS", 10)
+    monkeypatch.setattr(provider_rules, "_MOST_RESULTS", 2)
+    spec = {
+        "postAuthenticationRules": [{"condition": {"opa": {"inline": SLOW}}, "effect": "ALLOW"}]
+    }
+    okta = provider(spec)
+    now = 1000.0
+    login = LoginRules(lone_transaction(), Elsewhere(True), clock=lambda: now)
+    for name in ("ann", "bob", "eve"):
+        info = core.SessionStatusAuthenticationInfo()
+        with pytest.raises(PendingRulesError) as pending:
+            login.post_authentication(okta, user(name), info)
+        await pending.value.settle()
+        login.post_authentication(okta, user(name), info)
+    with pytest.raises(PendingRulesError):  # forgotten, as there were too many
+        login.post_authentication(okta, user("ann"), info)
+    now += 3
+    with pytest.raises(PendingRulesError):  # too old
+        login.post_authentication(okta, user("eve"), info)

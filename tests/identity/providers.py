@@ -11,6 +11,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.computed import complete
 
 if TYPE_CHECKING:
+    from octelium.identity.provider_rules import PendingRulesError
     from octelium.store.transaction import Transaction
 
 TYPES = core.IdentityProviderStatusType__
@@ -78,6 +79,7 @@ class Rules:
 
     def __init__(self) -> None:
         self.refused: set[str] = set()
+        self.pending: PendingRulesError | None = None
         self.asked: list[core.SessionStatusAuthenticationInfo] = []
 
     def aal(self, provider: core.IdentityProvider, verified: VerifiedIdentity) -> Any:
@@ -92,6 +94,8 @@ class Rules:
         user: core.User,
         info: core.SessionStatusAuthenticationInfo,
     ) -> None:
+        if self.pending is not None:
+            raise self.pending
         assert provider.metadata.uid == info.identity_provider.identity_provider_ref.uid
         self.asked.append(info)
         if user.metadata.name in self.refused:

@@ -13,6 +13,7 @@ from octelium.identity.errors import (
     UnauthenticatedError,
     UnknownUserError,
 )
+from octelium.identity.provider_rules import PendingRulesError
 from octelium.identity.scopes import ScopeError
 from octelium.identity.sessions import Downstream
 from octelium.identity.tokens import TokenType
@@ -463,4 +464,29 @@ async def test_without_rules_nobody_signs_in(world: World) -> None:
         await bare.with_web_identity(
             world.ann_at(world.okta), refresh_token=None, downstream=HERE, operation="x"
         )
+    assert not world.cluster.sessions()
+
+
+async def test_rules_may_have_to_wait_for_a_result(world: World) -> None:
+    rules, waited = world.cluster.rules, []
+
+    async def settle() -> None:
+        # Nobody is kept waiting meanwhile.
+        await world.cluster.write(lambda tx: add_person(tx, "bob"))
+        waited.append(True)
+        rules.pending = None
+
+    rules.pending = PendingRulesError(settle)
+    issued = await world.sign_in()
+    assert waited == [True]
+    assert alive(world, issued)
+
+
+async def test_rules_that_never_come_to_an_end_refuse(world: World) -> None:
+    async def settle() -> None:
+        """Get nothing."""
+
+    world.cluster.rules.pending = PendingRulesError(settle)
+    with pytest.raises(RefusedError, match="too many"):
+        await world.sign_in()
     assert not world.cluster.sessions()
