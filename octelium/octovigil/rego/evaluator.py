@@ -128,7 +128,8 @@ class Evaluator:
         with self._lock:
             if self._process is not None:
                 self._process.interrupt()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.submit(self._drop)
+        self._thread.shutdown(wait=False)
         for queue in self._queues.values():
             for job in queue:
                 if not job.future.done():
@@ -207,13 +208,13 @@ class Evaluator:
         Raises:
             RegoUnavailableError: nobody could be asked, or in time.
         """
+        if time.monotonic() >= job.deadline:
+            raise RegoUnavailableError("the evaluation had to wait for too long")
         module = job.needed.module
         question = Question(module.text, *module.purpose, job.needed.document, job.needed.now_ns)
         try:
             process = self._running(job.deadline)
             started = time.monotonic()
-            if started >= job.deadline:
-                raise RegoUnavailableError("the evaluation had to wait for too long")
             return process.ask(question, min(started + DEADLINE, job.deadline))
         except TimeoutError:
             self._drop()

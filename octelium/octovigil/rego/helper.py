@@ -77,14 +77,12 @@ def serve(reading: int, writing: int) -> None:
         if not data:
             return
         reader.feed(data)
-        payload = reader.frame()
-        if payload is None:
-            continue
-        try:
-            reply = pack(answer(read_question(payload)))
-        except FrameError as error:
-            reply = pack(Answer(error=str(error)))
-        write_all(writing, reply)
+        while (payload := reader.frame()) is not None:
+            try:
+                reply = pack(answer(read_question(payload)))
+            except FrameError as error:
+                reply = pack(Answer(error=str(error)))
+            write_all(writing, reply)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -328,12 +329,8 @@ VALID = "match if { some x in input.a; y := [z | z := x + 1]; count(y) == 1 } el
 def test_random_modules(words: list[str], kept: int) -> None:
     start = VALID.split(" ")[:kept]
     for text in (" ".join([*start, *words]), "".join([*start, *words])):
-        try:
+        with suppress(RegoError, RegoSyntaxError):
             result(text, {"a": [1]}, steps=5000)
-        except RegoError:
-            pass
-        except RegoSyntaxError as error:
-            assert str(error).startswith("line ")
 
 
 @given(st.data())
@@ -351,7 +348,5 @@ def test_mutated_modules(data: st.DataObject) -> None:
             text[at], text[other] = text[other], text[at]
         else:
             text[at] = data.draw(st.characters())
-    try:
+    with suppress(RegoError, RegoSyntaxError):
         result("".join(text), {"a": [1]}, steps=5000)
-    except (RegoError, RegoSyntaxError):
-        pass
