@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from octelium.octovigil.compilation import demand
 from octelium.octovigil.errors import DecisionError
 from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
 from octelium.policy.cel.reads import Path
@@ -19,6 +20,7 @@ from octelium.policy.cel.values import ATTRS, Frame
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from octelium.octovigil.compilation import Work
     from octelium.octovigil.policies import CompiledPolicy, Policies, Rule
     from octelium.octovigil.triggers import CompiledTrigger, Parties
     from octelium.policy.condition import CompiledCondition
@@ -129,8 +131,14 @@ class Collector:
         self._policies = policies
         self._kept: dict[tuple[Entry[Any], ...], Collection] = {}
 
-    def collect(self, triggers: Sequence[CompiledTrigger], parties: Parties) -> Collection:
-        """What is attached to `parties`. `triggers` are all that the Cluster has."""
+    def collect(
+        self, triggers: Sequence[CompiledTrigger], parties: Parties, *, at_once: bool = True
+    ) -> Collection:
+        """What is attached to `parties`. `triggers` are all that the Cluster has.
+
+        Raises:
+            CompilationNeeded: so much is to be compiled that it should not be done `at_once`.
+        """
         candidates: tuple[Entry[Any] | None, ...] = (
             parties.service,
             parties.namespace,
@@ -148,11 +156,32 @@ class Collector:
         )
         known = self._kept.get(owners)
         if known is None or known.triggers is not triggers or not known.is_current(self._replica):
+            if not at_once:
+                demand(list(self._work(triggers, owners)))
             known = Collection(self._replica, self._policies, triggers, owners)
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
             self._kept[owners] = known
         return known
+
+    def _work(
+        self, triggers: Sequence[CompiledTrigger], owners: Sequence[Entry[Any]]
+    ) -> Iterator[Work]:
+        names: dict[str, None] = {}
+        for owner in owners:
+            spec = owner.message.spec.authorization
+            names |= dict.fromkeys(spec.policies)
+            yield from self._policies.inline_work(owner, spec.inline_policies)
+        for trigger in triggers:
+            names |= dict.fromkeys(trigger.trigger.policies)
+            at = trigger.trigger
+            yield from self._policies.inline_work(at.source, at.inline_policies)
+        by_name = self._replica.policies_by_name
+        named = [by_name[name] for name in names if name in by_name]
+        lineages = dict.fromkeys(name for entry in named for name in entry.lineage)
+        for name in lineages:
+            if name in by_name:
+                yield from self._policies.named_work(by_name[name])
 
 
 class Attachments:

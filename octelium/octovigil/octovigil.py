@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.identity.tokens import TokenType
 from octelium.octovigil.audit import audit_subject
+from octelium.octovigil.compilation import CompilationNeeded, Compilations
 from octelium.octovigil.memo import DEFAULT_LIMIT, Memo
 from octelium.octovigil.planner import Planner
 from octelium.octovigil.rego.rounds import MAX_ROUNDS, obtain
@@ -93,6 +94,7 @@ class Octovigil:
         self.memo = Memo(memo_limit)
         self._plans = self.memo.plans
         self._rego = rego
+        self._compilations = Compilations()
         self._watcher = Watcher(self._decide_again, clock)
         verifier.replace_keys(replica.verification_keys)
         replica.listeners.append(self._changed)
@@ -100,6 +102,7 @@ class Octovigil:
     def close(self) -> None:
         """Stop following the replica."""
         self._replica.listeners.remove(self._changed)
+        self._compilations.close()
         self.memo.clear()
 
     def decide(
@@ -112,8 +115,9 @@ class Octovigil:
     ) -> Decision | Awaitable[Decision]:
         """Decide on one request. Never raises: what fails comes out as `Outcome.ERROR`.
 
-        The decision has to be awaited if a Rego module takes long. When it is there, everything
-        is decided anew with it: the resources may have changed meanwhile. `rego` is for that.
+        The decision has to be awaited if a Rego module, or compiling the Policies, takes long. When
+        that is done, everything is decided anew: the resources may have changed meanwhile. `rego`
+        is for that.
         """
         try:
             replica = self._replica
@@ -133,8 +137,10 @@ class Octovigil:
                 or plan.parties.session is not session
                 or now >= plan.deadline
             ):
-                plan = self._plan(current, session, now)
+                plan = self._plan(current, session, now, at_once=rego is not None)
             return plan.decide(request, now, rego)
+        except CompilationNeeded as needed:
+            return self._compiled(service, needed, partial(self.decide, service, request, arrival))
         except RegoNeeded as needed:
             if rego is not None:
                 raise
@@ -205,8 +211,14 @@ class Octovigil:
 
     # --- plans
 
-    def _plan(self, service: ServiceEntry, session: SessionEntry | None, now: float) -> Plan:
-        """The plan for current entries, remembered or made now."""
+    def _plan(
+        self, service: ServiceEntry, session: SessionEntry | None, now: float, *, at_once: bool
+    ) -> Plan:
+        """The plan for current entries, remembered or made now.
+
+        Raises:
+            CompilationNeeded: so much is to be compiled that it should not be done `at_once`.
+        """
         plan = self._plans.get((service.uid, "" if session is None else session.uid))
         if (
             plan is not None
@@ -216,11 +228,11 @@ class Octovigil:
         ):
             return plan
         if service.is_anonymous:
-            made = self._planner.anonymous(service, now)
+            made = self._planner.anonymous(service, now, at_once=at_once)
         elif session is None:
             made = self._planner.unknown(service)
         else:
-            made = self._planner.known(service, session, now)
+            made = self._planner.known(service, session, now, at_once=at_once)
         self.memo.put(made)
         if plan is not None:
             self._watcher.dropped((plan,))
@@ -236,6 +248,9 @@ class Octovigil:
 
         try:
             return attempt(None)
+        except CompilationNeeded as needed:
+            again = partial(self._decide_again, service, session_uid, request)
+            return self._compiled_again(service, needed, again)
         except RegoNeeded as needed:
             return self._later_again(service, needed, attempt)
 
@@ -256,16 +271,44 @@ class Octovigil:
             session = None
             if session_uid and not current.is_anonymous:
                 session = self._replica.sessions.get(session_uid)
-            plan = self._plan(current, session, now)
+            plan = self._plan(current, session, now, at_once=rego is not None)
             return plan.decide(request, now, rego), plan
-        except RegoNeeded:
+        except (CompilationNeeded, RegoNeeded):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             _LOG.exception("a decision on a stream of Service %s failed", service.name)
             problem = f"unexpected {type(error).__name__}, see the log"
             return self._failed(service, problem), None
 
-    # --- Rego
+    # --- what takes long
+
+    async def _compiled(
+        self,
+        service: ServiceEntry,
+        needed: CompilationNeeded,
+        attempt: Callable[[], Decision | Awaitable[Decision]],
+    ) -> Decision:
+        """The decision once everything is compiled that it needs."""
+        try:
+            await self._compilations.finish(needed)
+            made = attempt()
+            return made if isinstance(made, Decision) else await made
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            return self._failed_later(service, error)
+
+    async def _compiled_again(
+        self,
+        service: ServiceEntry,
+        needed: CompilationNeeded,
+        attempt: Callable[[], Decided | Awaitable[Decided]],
+    ) -> Decided:
+        """As `_compiled`, for an open stream."""
+        try:
+            await self._compilations.finish(needed)
+            made = attempt()
+            return made if isinstance(made, tuple) else await made
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            return self._failed_later(service, error), None
 
     async def _later(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from octelium.octovigil import checks, scoping
 from octelium.octovigil.attachments import ANY, Attachments, Collector
+from octelium.octovigil.compilation import demand
 from octelium.octovigil.configs import ServiceConfigs
 from octelium.octovigil.errors import DecisionError
 from octelium.octovigil.plan import DEPENDENCY_BYTES, Plan
@@ -23,9 +25,10 @@ from octelium.policy.request import Path
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from octelium.octovigil.attachments import Dependency
+    from octelium.octovigil.compilation import Work
     from octelium.policy.condition import CompiledCondition
     from octelium.replica.replica import (
         GroupEntry,
@@ -50,8 +53,7 @@ class Planner:
         self._policies = Policies()
         self._collector = Collector(replica, self._policies)
         self._configs: dict[str, tuple[ServiceEntry, ServiceConfigs]] = {}
-        self._trigger_source: tuple[Trigger, ...] | None = None
-        self._triggers: tuple[CompiledTrigger, ...] = ()
+        self._triggers: tuple[tuple[Trigger, ...], tuple[CompiledTrigger, ...]] = ((), ())
 
     def forget(self, kind: str, uid: str) -> None:
         """Drop what was made of a resource that changed or went."""
@@ -59,8 +61,12 @@ class Planner:
         if kind == "Service":
             self._configs.pop(uid, None)
 
-    def anonymous(self, service: ServiceEntry, now: float) -> Plan:
-        """The plan for a Service that is used without identity."""
+    def anonymous(self, service: ServiceEntry, now: float, *, at_once: bool = True) -> Plan:
+        """The plan for a Service that is used without identity.
+
+        Raises:
+            CompilationNeeded: so much is to be compiled that it should not be done `at_once`.
+        """
         dependencies = [("Service", service.uid)]
         namespace = self._replica.namespaces.get(service.namespace_uid)
         dependencies.append(("Namespace", service.namespace_uid if namespace else ANY))
@@ -74,7 +80,7 @@ class Planner:
             return _failed(plan, f"the Namespace of Service {service.name} does not exist")
         shown = {"service": service, "namespace": None if plan.open else namespace}
         plan.context = Context(shown)
-        return self._complete(plan, now)
+        return self._complete(plan, now, at_once=at_once)
 
     def unknown(self, service: ServiceEntry) -> Plan:
         """The plan for a Service that needs an identity, and a request without one."""
@@ -87,8 +93,14 @@ class Planner:
         plan.constant = plan.unauthenticated()
         return plan
 
-    def known(self, service: ServiceEntry, session: SessionEntry, now: float) -> Plan:
-        """The plan for a Session's requests to a Service."""
+    def known(
+        self, service: ServiceEntry, session: SessionEntry, now: float, *, at_once: bool = True
+    ) -> Plan:
+        """The plan for a Session's requests to a Service.
+
+        Raises:
+            CompilationNeeded: so much is to be compiled that it should not be done `at_once`.
+        """
         dependencies = [("Service", service.uid), ("Session", session.uid)]
         try:
             parties = self._parties(service, session, dependencies)
@@ -118,7 +130,7 @@ class Planner:
             "device": parties.device,
         }
         plan.context = Context(shown, parties.groups)
-        return self._complete(plan, now)
+        return self._complete(plan, now, at_once=at_once)
 
     # --- parties
 
@@ -172,18 +184,19 @@ class Planner:
         key = (parties.service.uid, "" if session is None else session.uid)
         return Plan(key, parties, anonymous, deadline, tuple(dependencies), self._make_audit)
 
-    def _complete(self, plan: Plan, now: float) -> Plan:
+    def _complete(self, plan: Plan, now: float, *, at_once: bool) -> Plan:
         """Add what Policies and configurations have to say, as far as it is known already."""
         assert plan.context is not None
-        service = plan.parties.service
-        plan.configs = self._service_configs(service)
+        if not at_once:
+            demand(list(self._work(plan.parties.service)))
+        plan.configs = self._service_configs(plan.parties.service)
         plan.config_rules = plan.configs.rules
         plan.frame = new_frame(plan.context, now=now)
         plan.frame[NOW] = None
         plan.frame[BUDGET] = _STEPS
         try:
             if not plan.open:
-                self._attach(plan, now)
+                self._attach(plan, now, at_once=at_once)
         except DecisionError as error:
             if not plan.scoped:
                 return _failed(plan, str(error))
@@ -192,11 +205,11 @@ class Planner:
         plan.own_bytes += DEPENDENCY_BYTES * len(plan.dependencies) + plan.context.own_bytes
         return plan
 
-    def _attach(self, plan: Plan, now: float) -> None:
+    def _attach(self, plan: Plan, now: float, *, at_once: bool) -> None:
         triggers = self._compiled_triggers()
         for trigger in triggers:
             plan.deadline = min(plan.deadline, trigger.next_instant(now))
-        collection = self._collector.collect(triggers, plan.parties)
+        collection = self._collector.collect(triggers, plan.parties, at_once=at_once)
         plan.dependencies = (*plan.dependencies, *collection.dependencies)
         if collection.problem:
             raise DecisionError(collection.problem)
@@ -237,10 +250,24 @@ class Planner:
         return configs
 
     def _compiled_triggers(self) -> tuple[CompiledTrigger, ...]:
-        if self._trigger_source is not self._replica.triggers:
-            self._trigger_source = self._replica.triggers
-            self._triggers = tuple(map(CompiledTrigger, self._trigger_source))
-        return self._triggers
+        source, triggers = self._triggers
+        if source is not self._replica.triggers:
+            source = self._replica.triggers
+            triggers = tuple(map(CompiledTrigger, source))
+            self._triggers = source, triggers
+        return triggers
+
+    def _work(self, service: ServiceEntry) -> Iterator[Work]:
+        """What there is to compile beside Policies."""
+        known = self._configs.get(service.uid)
+        rules = service.message.spec.dynamic_config.rules
+        if rules and (known is None or known[0] is not service):
+            yield service.version, len(service.data), partial(self._service_configs, service)
+        if self._triggers[0] is not self._replica.triggers:
+            sources = {trigger.source for trigger in self._replica.triggers}
+            size = sum(len(source.data) for source in sources)
+            version = max((source.version for source in sources), default=0)
+            yield version, size, self._compiled_triggers
 
 
 def _failed(plan: Plan, problem: str) -> Plan:

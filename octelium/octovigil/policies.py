@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.octovigil.references import reference
@@ -14,8 +15,9 @@ from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from octelium.octovigil.compilation import Work
     from octelium.replica.replica import Entry, PolicyEntry
 
 _ALLOW: Final = core.PolicySpecRuleEffect__.ALLOW
@@ -132,7 +134,10 @@ def broken(problem: str) -> CompiledCondition:
 
 
 class Policies:
-    """Compiled Policies by resource; those of a resource that changed are made anew."""
+    """Compiled Policies by resource; those of a resource that changed are made anew.
+
+    They may be made in any thread: what is kept is told apart by the version it was made of.
+    """
 
     __slots__ = ("_inline", "_named")
 
@@ -162,6 +167,20 @@ class Policies:
         compiled = tuple(_inline(owner, policy, index) for index, policy in enumerate(policies))
         self._inline[owner.kind, owner.uid] = owner, compiled
         return compiled
+
+    def named_work(self, entry: PolicyEntry) -> Iterator[Work]:
+        """What there is to compile for `named`."""
+        known = self._named.get(entry.uid)
+        if known is None or known[0] is not entry:
+            yield entry.version, len(entry.data), partial(self.named, entry)
+
+    def inline_work(
+        self, owner: Entry[Any], policies: Sequence[core.InlinePolicy]
+    ) -> Iterator[Work]:
+        """What there is to compile for `inline`."""
+        known = self._inline.get((owner.kind, owner.uid))
+        if policies and (known is None or known[0] is not owner):
+            yield owner.version, len(owner.data), partial(self.inline, owner, policies)
 
     def forget(self, kind: str, uid: str) -> None:
         """Drop what was made of a resource that changed or went."""

@@ -96,9 +96,9 @@ def test_the_estimate_is_near_what_plans_take() -> None:
             world.policy(f"p{index}", deny("ctx.user.spec.type == 'WORKLOAD'"))
         names = [f"p{index}" for index in range(number)]
         world.user(authorization={"policies": names, **inline(allow(condition))})
-        for index in range(40):
+        for index in range(20):
             world.session(f"s{index}", "ann", status={"lastAuthentications": former})
-        tokens = [world.token(f"s{index}") for index in range(40)]
+        tokens = [world.token(f"s{index}") for index in range(20)]
         memo = world.octovigil.memo
         for _ in range(2):  # what is compiled and shared is there before anything counts
             gc.collect()
@@ -108,7 +108,7 @@ def test_the_estimate_is_near_what_plans_take() -> None:
                 assert world.ask(token=token).allowed
             taken, _peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
-        assert len(memo.plans) == 40
+        assert len(memo.plans) == 20
         assert 0.6 < memo.bytes / taken < 2, condition
 
 
