@@ -396,6 +396,159 @@ class AccessLogDetail(_message.Message):
 Global___AccessLogDetail: _TypeAlias = AccessLogDetail  # noqa: Y015
 
 @_typing.final
+class ListAuthenticationLogRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    IDENTITY_PROVIDER_FIELD_NUMBER: _builtins.int
+    AUTHENTICATOR_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    WAY_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    BEFORE_ID_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    session: _builtins.str
+    credential: _builtins.str
+    identity_provider: _builtins.str
+    authenticator: _builtins.str
+    outcome: _builtins.str
+    way: _builtins.str
+    client_address: _builtins.str
+    limit: _builtins.int
+    before_id: _builtins.str
+    id: _builtins.str
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        session: _builtins.str = ...,
+        credential: _builtins.str = ...,
+        identity_provider: _builtins.str = ...,
+        authenticator: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        way: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
+        limit: _builtins.int = ...,
+        before_id: _builtins.str = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticator", b"authenticator", "before_id", b"before_id", "client_address", b"client_address", "credential", b"credential", "from", b"from", "id", b"id", "identity_provider", b"identity_provider", "limit", b"limit", "outcome", b"outcome", "session", b"session", "to", b"to", "user", b"user", "way", b"way"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuthenticationLogRequest: _TypeAlias = ListAuthenticationLogRequest  # noqa: Y015
+
+@_typing.final
+class ListAuthenticationLogResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    has_more: _builtins.bool
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthenticationLogEntry]: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___AuthenticationLogEntry] | None = ...,
+        has_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuthenticationLogResponse: _TypeAlias = ListAuthenticationLogResponse  # noqa: Y015
+
+@_typing.final
+class AuthenticationLogEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    WAY_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    IDENTITY_PROVIDER_FIELD_NUMBER: _builtins.int
+    AUTHENTICATOR_FIELD_NUMBER: _builtins.int
+    IDENTIFIER_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    AAL_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    way: _builtins.str
+    outcome: _builtins.str
+    code: _builtins.str
+    reason: _builtins.str
+    identifier: _builtins.str
+    email: _builtins.str
+    aal: _builtins.str
+    client_address: _builtins.str
+    country: _builtins.str
+    user_agent: _builtins.str
+    operation: _builtins.str
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def user(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def session(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def credential(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def identity_provider(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def authenticator(self) -> _meta_v1_pb2.ObjectReference: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        way: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        user: _meta_v1_pb2.ObjectReference | None = ...,
+        session: _meta_v1_pb2.ObjectReference | None = ...,
+        credential: _meta_v1_pb2.ObjectReference | None = ...,
+        identity_provider: _meta_v1_pb2.ObjectReference | None = ...,
+        authenticator: _meta_v1_pb2.ObjectReference | None = ...,
+        identifier: _builtins.str = ...,
+        email: _builtins.str = ...,
+        aal: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        country: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+        operation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "authenticator", b"authenticator", "credential", b"credential", "identity_provider", b"identity_provider", "session", b"session", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aal", b"aal", "at", b"at", "authenticator", b"authenticator", "client_address", b"client_address", "code", b"code", "country", b"country", "credential", b"credential", "email", b"email", "id", b"id", "identifier", b"identifier", "identity_provider", b"identity_provider", "operation", b"operation", "outcome", b"outcome", "reason", b"reason", "session", b"session", "user", b"user", "user_agent", b"user_agent", "way", b"way"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthenticationLogEntry: _TypeAlias = AuthenticationLogEntry  # noqa: Y015
+
+@_typing.final
 class ExplainRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -100,10 +100,9 @@ def test_issuers() -> None:
 
 
 def with_groups(config: str) -> str:
-    return (
-        f"kind: IdentityProvider\nmetadata: {{name: corp, annotations: {{groups-config: {config}}}}}"
-        f"\nspec: {oidc('https://sso.acme.test')}\n"
-    )
+    metadata = f"{{name: corp, annotations: {{groups-config: {config}}}}}"
+    spec = oidc("https://sso.acme.test")
+    return f"kind: IdentityProvider\nmetadata: {metadata}\nspec: {spec}\n"
 
 
 GROUPS = (

@@ -52,9 +52,10 @@ def test_what_is_packed_too_well(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_any_bytes_are_a_database_or_refused(data: bytes) -> None:
     for form in (data, b"\x1f\x8b" + data, gzip.compress(data)):
         try:
-            assert b"MaxMind.com" in database_of(config(form))
-        except Invalid as error:
-            assert error.path == "data.valueBytes"
+            found = database_of(config(form))
+        except Invalid:
+            continue
+        assert b"MaxMind.com" in found
 
 
 def test_the_cluster_takes_no_other_config_and_keeps_it_so() -> None:
