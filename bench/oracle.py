@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from cel_expr_python import cel
 
 from octelium.policy.cel import environment
+from octelium.policy.decision import Decision
 from octelium.policy.request import DictRequest
 from octelium.replica.arrival import FrontDoor
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.octovigil.world import World, allow, deny, inline, uid_of
 
 if TYPE_CHECKING:
-    from octelium.policy.decision import Decision
     from octelium.replica.replica import Entry, Replica, SessionEntry
 
 ATTACHED: Final = 10
@@ -70,7 +70,9 @@ class Decisions:
 
     def decide(self, request: DictRequest) -> Decision:
         """The decision on it."""
-        return self.octovigil.decide(self.service, request, _ARRIVAL)
+        decision = self.octovigil.decide(self.service, request, _ARRIVAL)
+        assert isinstance(decision, Decision)
+        return decision
 
     def forget(self) -> None:
         """Leave nothing remembered of any decision."""

@@ -31,7 +31,7 @@ class Stream:
         form = {"http": {**HTTP["http"], "path": path}}
         self.request = DictRequest(form, token=token)
         arrival = FrontDoor("192.0.2.7", 1)
-        self.decision = world.octovigil.decide(world.entry(), self.request, arrival)
+        self.decision = world.octovigil.settle(world.entry(), self.request, arrival)
         assert self.decision.allowed
         self.handle: StreamWatch = world.octovigil.watch(
             self.decision, world.entry(), self.request, arrival, self.refused
@@ -167,7 +167,7 @@ async def test_what_changed_before_the_watch_began() -> None:
     token = world.token()
     request = DictRequest(HTTP, token=token)
     arrival = FrontDoor("192.0.2.7", 1)
-    decision = world.octovigil.decide(world.entry(), request, arrival)
+    decision = world.octovigil.settle(world.entry(), request, arrival)
     service = world.entry()
     world.user()
     refusals: list[Decision] = []

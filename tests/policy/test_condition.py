@@ -153,7 +153,8 @@ def test_a_module_is_evaluated() -> None:
     assert wrong.evaluate({"x": True})
     assert not wrong.evaluate({"x": False})
     assert not wrong.evaluate({})
-    for value in ("true", 1, None, {}, []):
+    values: list[Any] = ["true", 1, None, {}, []]
+    for value in values:
         with pytest.raises(EvaluationError, match="true or false"):
             wrong.evaluate({"x": value})
 

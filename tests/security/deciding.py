@@ -21,10 +21,10 @@ class Deciding(World):
     Its Service `wiki.default` leads to an upstream that answers everything with 200.
     """
 
-    def __init__(self, here: FrontDoorWorld) -> None:
+    def __init__(self, here: FrontDoorWorld, **options: Any) -> None:
         self.here = here
         here.feed.delete(here.feed.config)
-        super().__init__(here.replica)
+        super().__init__(here.replica, **options)
         here.vigil.decider = self.octovigil
 
     def service(self, name: str, *, status: dict[str, Any] | None = None, **spec: Any) -> None:
@@ -46,7 +46,7 @@ class Deciding(World):
 
 
 @asynccontextmanager
-async def deciding() -> AsyncIterator[Deciding]:
-    """The whole, running."""
+async def deciding(**options: Any) -> AsyncIterator[Deciding]:
+    """The whole, running; `options` are those of the decision point."""
     async with world() as here:
-        yield Deciding(here)
+        yield Deciding(here, **options)

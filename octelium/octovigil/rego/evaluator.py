@@ -124,6 +124,8 @@ class Evaluator:
 
     def close(self) -> None:
         """End the process. What waits fails."""
+        if self._closed:
+            return
         self._closed = True
         with self._lock:
             if self._process is not None:

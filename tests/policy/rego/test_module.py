@@ -58,7 +58,8 @@ def test_short_evaluations_are_made_at_once() -> None:
     assert not made.test(frame({"user": {"age": 1.0}}))
     assert not made.test(frame({}))
     wrong = condition("match := input.ctx.x")
-    for value in (None, 1.0, "true", [], {}):
+    values: list[Any] = [None, 1.0, "true", [], {}]
+    for value in values:
         with pytest.raises(RegoError, match="true or false"):
             wrong.test(frame({"x": value}))
 
@@ -138,10 +139,12 @@ def test_all_modules_of_a_decision_share_what_may_be_done_at_once() -> None:
     each = "count([1 | some a in input.ctx.xs; input.ctx.n == {0}]) > 0"
     asking = frame({"xs": XS, "n": 0.0})
     found = 0
-    with pytest.raises(RegoNeeded):
-        for number in range(100):
+    for number in range(100):
+        try:
             condition(f"match if {each.format(number)}").test(asking)
-            found += 1
+        except RegoNeeded:
+            break
+        found += 1
     assert 2 < found < 20
 
 
@@ -211,7 +214,7 @@ def test_configurations() -> None:
 def test_modules_are_equal_by_text_and_purpose() -> None:
     one = condition("match if true")
     assert one == RegoModule(one.text, CONDITION, frozenset(), volatile=True, program=None)
-    assert hash(one) == hash(RegoModule(one.text, CONDITION, one.reads, True, None))  # noqa: FBT003
+    assert hash(one) == hash(RegoModule(one.text, CONDITION, one.reads, True, None))
     assert one != condition("match if false")
 
 
