@@ -22,7 +22,7 @@ from octelium.policy.cel.values import NOW as NOW_SLOT
 from octelium.policy.condition import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from octelium.octovigil.access.formula import Formula, Formulas
     from octelium.octovigil.access.parties import Part, Party, Place, Subject
@@ -234,16 +234,40 @@ def _compile(condition: core.Condition, place: str, attrs: object, depth: int) -
 class Check:
     """A condition whose judgements are remembered by what it sees of the parties."""
 
-    __slots__ = ("_asked", "_judged", "_place", "_subject", "reads", "test")
+    __slots__ = ("_asked", "_by_place", "_by_subject", "_judged", "_place", "_subject", "reads",
+                 "test")  # fmt: skip
 
     def __init__(self, test: Test) -> None:
         self.test = test
         self.reads = test.reads
         self._subject, self._place, self._asked = split(test.reads)
         self._judged: dict[tuple[Part, Part, Part], Judgement] = {}
+        self._by_subject: dict[Subject, Judgement] = {}
+        self._by_place: dict[Place, Judgement] = {}
 
-    def judge(self, formulas: Formulas, subject: Subject, place: Place, asked: Party) -> Judgement:
-        """Where it holds and fails for this request."""
+    def judge(
+        self, formulas: Formulas, subject: Subject, place: Place, asked: Party | None
+    ) -> Judgement:
+        """Where it holds and fails for this request; None for any request to the place."""
+        if asked is None or not self._asked:
+            if not self._place and not self._asked:
+                judgement = self._by_subject.get(subject)
+                if judgement is None:
+                    judgement = self._by_subject[subject] = self._seen(
+                        formulas, subject, place, place.asked
+                    )
+                return judgement
+            if not self._subject:
+                judgement = self._by_place.get(place)
+                if judgement is None:
+                    judgement = self._by_place[place] = self._seen(
+                        formulas, subject, place, place.asked
+                    )
+                return judgement
+            asked = place.asked
+        return self._seen(formulas, subject, place, asked)
+
+    def _seen(self, formulas: Formulas, subject: Subject, place: Place, asked: Party) -> Judgement:
         one, two, three = key = (
             subject.part(self._subject),
             place.part(self._place),
@@ -254,8 +278,3 @@ class Check:
             ctx = OpenMap({**one.value, **two.value, **three.value}, maybe=one.maybe, open=False)
             judgement = self._judged[key] = self.test.judge(Known(formulas, ctx, three.now))
         return judgement
-
-
-def all_reads(checks: Iterable[Check]) -> frozenset[Path]:
-    """What any of some conditions reads."""
-    return frozenset[Path]().union(*(check.reads for check in checks))

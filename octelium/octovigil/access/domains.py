@@ -47,6 +47,7 @@ class Domains:
 
     def __init__(self) -> None:
         self._verdicts: dict[Formula, Verdict] = {}
+        self._same: dict[tuple[Formula, Formula], bool] = {}
         self._cases: dict[frozenset[Atom], Sequence[_Case]] = {}
 
     def verdict(self, formula: Formula) -> Verdict:
@@ -61,22 +62,41 @@ class Domains:
         return known
 
     def _find(self, formula: Formula) -> Verdict:
-        choices = [self._cases_of(group) for group in _components(formula.atoms)]
+        seen: set[bool] = set()
+        for true in self._walk(formula.atoms):
+            if true is None:
+                return Verdict.SOMETIMES
+            seen.add(formula.holds(true))
+            if len(seen) == 2:
+                return Verdict.SOMETIMES
+        return Verdict.ALWAYS if True in seen else Verdict.NEVER
+
+    def same(self, one: Formula, two: Formula) -> bool:
+        """Whether two combinations are true in the same cases; False if there are too many."""
+        if one is two:
+            return True
+        known = self._same.get((one, two))
+        if known is None:
+            known = self._same[one, two] = all(
+                true is not None and one.holds(true) is two.holds(true)
+                for true in self._walk(one.atoms | two.atoms)
+            )
+        return known
+
+    def _walk(self, atoms: frozenset[Atom]) -> Iterator[_Case | None]:
+        """The cases that some atoms tell apart; None at the end if there are too many for all."""
+        choices = [self._cases_of(group) for group in _components(atoms)]
         size = 1
         for cases in choices:
             size *= len(cases)
-        seen: set[bool] = set()
-        # A walk across all choices at once usually shows both.
+        # Going across all choices at once usually shows what there is to see.
         rows = (itertools.islice(itertools.cycle(cases), _ACROSS) for cases in choices)
         across = zip(*rows, strict=False)  # a component with too many cases has none
         whole = itertools.product(*choices) if 0 < size <= MAX_CASES else ()
         for combination in itertools.chain(across, whole):
-            seen.add(formula.holds(frozenset[Atom]().union(*combination)))
-            if len(seen) == 2:
-                return Verdict.SOMETIMES
+            yield frozenset[Atom]().union(*combination)
         if not 0 < size <= MAX_CASES:
-            return Verdict.SOMETIMES
-        return Verdict.ALWAYS if True in seen else Verdict.NEVER
+            yield None
 
     def _cases_of(self, atoms: frozenset[Atom]) -> Sequence[_Case]:
         """All cases of a component; none if there are too many of them."""

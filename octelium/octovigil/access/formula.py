@@ -196,6 +196,8 @@ class Formulas:
         self._kept: list[object] = []
         """What is told apart by its identity."""
         self._nots: dict[Atom, Not] = {}
+        self._both: dict[tuple[Formula, Formula], Formula] = {}
+        self._either: dict[tuple[Formula, Formula], Formula] = {}
         self._all: dict[frozenset[Formula], All] = {}
         self._any: dict[frozenset[Formula], Any] = {}
 
@@ -267,6 +269,32 @@ class Formulas:
         return atom
 
     # --- combinations
+
+    def both(self, one: Formula, two: Formula) -> Formula:
+        """`all` of two."""
+        if one is TRUE:
+            return two
+        if two is TRUE:
+            return one
+        if one is FALSE or two is FALSE:
+            return FALSE
+        made = self._both.get((one, two))
+        if made is None:
+            made = self._both[one, two] = self.all((one, two))
+        return made
+
+    def either(self, one: Formula, two: Formula) -> Formula:
+        """`any` of two."""
+        if one is FALSE:
+            return two
+        if two is FALSE:
+            return one
+        if one is TRUE or two is TRUE:
+            return TRUE
+        made = self._either.get((one, two))
+        if made is None:
+            made = self._either[one, two] = self.any((one, two))
+        return made
 
     def negation(self, formula: Formula) -> Formula:
         """True where `formula` is not."""

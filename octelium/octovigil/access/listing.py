@@ -59,7 +59,7 @@ def list_access(
             found.append(access(each, offered, world.outcome(asker, offer)))
             for session, with_own, without in special:
                 outcome = world.outcome(with_own, offer)
-                if not outcome.agrees(world.outcome(without, offer)):
+                if not world.agree(outcome, world.outcome(without, offer)):
                     found.append(access(each, offered, outcome, session))
     return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from octelium.octovigil.access.conditions import NEVER, Judgement
 from octelium.octovigil.access.domains import Domains, Verdict
 from octelium.octovigil.access.formula import FALSE, TRUE, Formula, Formulas, conjuncts
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -11,7 +12,18 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from octelium.octovigil.access.rules import Bundle, Hit
+    from octelium.octovigil.access.conditions import Check
+    from octelium.octovigil.access.parties import Party, Place, Subject
+    from octelium.octovigil.access.rules import PolicyList, Rule
+
+
+class Hit(NamedTuple):
+    """A rule that may decide: where it does when it is reached, and where it fails."""
+
+    rule: Rule
+    holds: Formula
+    fails: Formula
+
 
 _MAX_NAMED: Final = 5
 """Rules that a reason names."""
@@ -24,10 +36,7 @@ VERDICTS: Final = {
 
 
 class Outcome:
-    """What becomes of requests: `allowed` says of which ones they are let in.
-
-    Outcomes with the same `allowed` are the same in effect; `why` may differ.
-    """
+    """What becomes of requests: `allowed` says which ones are let in."""
 
     __slots__ = ("_blocked", "_hits", "_texts", "_why", "allowed", "verdict")
 
@@ -45,12 +54,6 @@ class Outcome:
         self._blocked = blocked
         self._why = why
         self._texts: list[str] | None = None
-
-    def agrees(self, other: Outcome) -> bool:
-        """Whether the same requests are let in."""
-        return self.verdict is other.verdict and (
-            self.allowed is other.allowed or self.verdict is not Verdict.SOMETIMES
-        )
 
     @property
     def open_hits(self) -> list[Hit]:
@@ -110,6 +113,7 @@ class Outcomes:
         self._domains = Domains()
         self._constant: dict[tuple[bool, str], Outcome] = {}
         self._walked: dict[tuple[object, ...], Outcome] = {}
+        self._limited: dict[tuple[object, ...], Outcome] = {}
 
     def constant(self, why: str, *, allowed: bool = False) -> Outcome:
         """The same for all requests."""
@@ -122,41 +126,74 @@ class Outcomes:
             )
         return made
 
-    def walked(self, bundles: tuple[Bundle, ...], limit: Formula = TRUE) -> Outcome:
-        """What the rules of some groups come to; requests beyond `limit` are refused anyway.
+    def agree(self, one: Outcome, two: Outcome) -> bool:
+        """Whether the same requests are let in, for whatever reason."""
+        if one.verdict is not two.verdict:
+            return False
+        if one.verdict is not Verdict.SOMETIMES:
+            return True
+        return self._domains.same(one.allowed, two.allowed)
 
-        An empty bundle stands at the end of those of one list.
-        """
-        key = (limit, *bundles)
+    def walked(
+        self,
+        lists: tuple[PolicyList, PolicyList, PolicyList],
+        subject: Subject,
+        place: Place,
+        asked: Party | None,
+    ) -> Outcome:
+        """What becomes of requests under the Policies of some lists."""
+        formulas = self._formulas
+        applies: dict[tuple[Check, ...], Formula] = {(): TRUE}
+        blocked: Formula = FALSE
+        one, two, three = lists
+        if one.guards or two.guards or three.guards:
+            for guards in (*one.guards, *two.guards, *three.guards):
+                formula = TRUE
+                for guard in guards:
+                    judgement = guard.judge(formulas, subject, place, asked)
+                    blocked = formulas.either(blocked, formulas.both(formula, judgement.fails))
+                    formula = formulas.both(formula, judgement.holds)
+                applies[guards] = formula
+        hits: list[Hit] = []
+        for slots in zip(one.slots, two.slots, three.slots, strict=True):
+            for units in slots:
+                for rule, guards in units:
+                    judgement = rule.check.judge(formulas, subject, place, asked)
+                    if judgement is NEVER:
+                        continue
+                    guard_formula = applies[guards]
+                    if guard_formula is not TRUE:
+                        judgement = Judgement(
+                            formulas.both(guard_formula, judgement.holds),
+                            formulas.both(guard_formula, judgement.fails),
+                        )
+                    holds, fails = judgement
+                    if holds is TRUE or fails is TRUE:
+                        hits.append(Hit(rule, holds, fails))
+                        return self._found(tuple(hits), blocked)
+                    if holds is not FALSE or fails is not FALSE:
+                        hits.append(Hit(rule, holds, fails))
+        return self._found(tuple(hits), blocked)
+
+    def _found(self, hits: tuple[Hit, ...], blocked: Formula) -> Outcome:
+        key = (blocked, *hits)
         made = self._walked.get(key)
         if made is None:
-            made = self._walked[key] = self._walk(bundles, limit)
+            made = self._walked[key] = self._made(hits, blocked)
         return made
 
-    def _walk(self, bundles: Sequence[Bundle], limit: Formula) -> Outcome:
+    def _made(self, hits: Sequence[Hit], blocked: Formula) -> Outcome:
         formulas = self._formulas
-        found: list[tuple[int, bool, int, int, Hit]] = []
-        ended = 0
-        for bundle in bundles:
-            ended += bundle.is_empty
-            for hit in bundle.hits:
-                rule = hit.rule
-                found.append((rule.priority, rule.allows, ended, hit.position, hit))
-        found.sort(key=lambda each: each[:4])
-        hits: list[Hit] = []
-        for *_, hit in found:
-            hits.append(hit)
-            if hit.holds is TRUE or hit.fails is TRUE:
-                break
         allowed = FALSE
-        for hit in reversed(hits):
-            if hit.rule.allows:
-                allowed = formulas.any([hit.holds, allowed])
+        for rule, holds, fails in reversed(hits):
+            if rule.allows:
+                allowed = formulas.either(holds, allowed)
             else:
-                allowed = formulas.all([formulas.negation(hit.holds), allowed])
-            allowed = formulas.all([formulas.negation(hit.fails), allowed])
-        blocked = formulas.any(bundle.blocked for bundle in bundles)
-        allowed = formulas.all([formulas.negation(blocked), limit, allowed])
+                allowed = formulas.both(formulas.negation(holds), allowed)
+            if fails is not FALSE:
+                allowed = formulas.both(formulas.negation(fails), allowed)
+        if blocked is not FALSE:
+            allowed = formulas.both(formulas.negation(blocked), allowed)
         return Outcome(allowed, self._domains.verdict(allowed), hits, blocked)
 
     def limited(self, outcome: Outcome, limit: Formula, why: str) -> Outcome:
@@ -165,6 +202,12 @@ class Outcomes:
             return outcome
         if limit is FALSE:
             return self.constant(why)
-        allowed = self._formulas.all([limit, outcome.allowed])
-        text = f"{outcome.why}, unless {why}"
-        return Outcome(allowed, self._domains.verdict(allowed), why=text)
+        key = (outcome, limit, why)
+        made = self._limited.get(key)
+        if made is None:
+            allowed = self._formulas.both(limit, outcome.allowed)
+            verdict = self._domains.verdict(allowed)
+            made = self._limited[key] = Outcome(
+                allowed, verdict, outcome.open_hits, why=f"{outcome.why}, unless {why}"
+            )
+        return made

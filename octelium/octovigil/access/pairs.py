@@ -114,7 +114,7 @@ class Pairs:
             return None
         before = self._outcome(self._before, askers.before, offers.before)
         after = self._outcome(self._after, askers.after, offers.after)
-        return None if before.agrees(after) else (before, after)
+        return None if self._before.agree(before, after) else (before, after)
 
     def _outcome(self, world: World, asker: Asker | None, offer: Offer | None) -> Outcome:
         if asker is None or offer is None:
@@ -130,7 +130,8 @@ class Pairs:
             self._outcome(self._after, session.plain.after, offers.after),
         )
         return not all(
-            with_own.agrees(without) for with_own, without in zip(outcomes, plain, strict=True)
+            self._before.agree(with_own, without)
+            for with_own, without in zip(outcomes, plain, strict=True)
         )
 
     def _change(

@@ -193,12 +193,14 @@ class Subject(Party):
 class Place(Party):
     """What is asked for: a Service and its Namespace."""
 
-    __slots__ = ("namespace", "service")
+    __slots__ = ("asked", "namespace", "service")
 
     def __init__(self, parts: Parts, service: ServiceEntry, namespace: NamespaceEntry | None):
         super().__init__(parts)
         self.service = service
         self.namespace = namespace
+        self.asked = Asked(parts, service.mode)
+        """Any request to it."""
 
     def _see(self, reads: frozenset[Path]) -> Part:
         value: dict[str, Any] = {}

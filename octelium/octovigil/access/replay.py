@@ -63,7 +63,7 @@ class Replay:
         recalled = Recalled(self._parts, logged.request, logged.unknown, logged.at)
         before = self._outcome(self._before, logged, recalled, first, one)
         after = self._outcome(self._after, logged, recalled, second, two)
-        if before.agrees(after):
+        if self._worlds[0].agree(before, after):
             return
         if Verdict.SOMETIMES in (before.verdict, after.verdict):
             self.undecided += 1

@@ -15,9 +15,9 @@ from octelium.octovigil.access.conditions import Check
 from octelium.octovigil.access.configs import Configuration
 from octelium.octovigil.access.formula import FALSE, TRUE, Formulas
 from octelium.octovigil.access.outcome import Outcomes
-from octelium.octovigil.access.parties import Asked, Place, Subject
 from octelium.octovigil.access.parties import Parts as SeenParts
-from octelium.octovigil.access.rules import AccessPolicy, Attached, Bundles, PolicyList
+from octelium.octovigil.access.parties import Place, Subject
+from octelium.octovigil.access.rules import AccessPolicy, Attached, PolicyList
 from octelium.octovigil.access.scopes import covered_calls
 from octelium.octovigil.access.triggers import pre_condition
 from octelium.octovigil.errors import DecisionError
@@ -53,7 +53,6 @@ class Workshop:
         self.formulas = Formulas()
         self.outcomes = Outcomes(self.formulas)
         self.parts = SeenParts()
-        self.bundles = Bundles(self.formulas)
         self._policies: dict[Entry[Any], tuple[AccessPolicy, ...]] = {}
         self._lists: dict[tuple[Attached, ...], PolicyList] = {}
         self._triggers: dict[Entry[Any], Check | None] = {}
@@ -63,7 +62,6 @@ class Workshop:
         self._offers: dict[tuple[object, ...], Offer] = {}
         self._configurations: dict[ServiceEntry, Check | None] = {}
         self._scopes: dict[SessionEntry, Check] = {}
-        self._asked: dict[int, Asked] = {}
 
     def named(self, entry: Entry[Any]) -> AccessPolicy:
         """A Policy."""
@@ -93,7 +91,7 @@ class Workshop:
         key = tuple(dict.fromkeys(attached))
         made = self._lists.get(key)
         if made is None:
-            made = self._lists[key] = PolicyList(key, self.bundles)
+            made = self._lists[key] = PolicyList(key)
         return made
 
     def trigger(self, trigger: Trigger) -> Check | None:
@@ -152,13 +150,6 @@ class Workshop:
             made = self._offers[key] = Offer(*key)
         return made
 
-    def any_request(self, mode: int) -> Asked:
-        """A request of which nothing is known but the mode of the Service."""
-        made = self._asked.get(mode)
-        if made is None:
-            made = self._asked[mode] = Asked(self.parts, mode)
-        return made
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asker:
@@ -189,6 +180,7 @@ class World:
         self.workshop = workshop
         self.triggers, self.refusal = self._triggers()
         self._nobody = Subject(workshop.parts)
+        self._none = workshop.list_of(())
 
     # --- what takes part
 
@@ -295,37 +287,41 @@ class World:
         nothing.
         """
         outcomes = self.workshop.outcomes
-        service = offer.place.service
-        if asked is None:
-            asked = self.workshop.any_request(service.mode)
+        place, service = offer.place, offer.place.service
         if offer.refusal:
             return outcomes.constant(offer.refusal)
+        own, limit, refusal = self._none, TRUE, ""
         if service.is_anonymous:
             subject = self._nobody
-            if not service.enable_anonymous:
-                outcome = outcomes.constant("the Service is open to everybody", allowed=True)
-                return self._configured(outcome, subject, offer, asked)
-            lists: tuple[PolicyList, ...] = (offer.policies, self.triggers)
         elif asker is None:
             return outcomes.constant("the request comes from nobody")
         else:
-            subject, lists = asker.subject, (offer.policies, asker.policies, self.triggers)
-        limit, refusal = TRUE, "" if service.is_anonymous or asker is None else asker.refusal
-        if not refusal and subject.session is not None:
-            limit, refusal = self._limit(subject, offer, asked)
-        if refusal or self.refusal:
+            subject, own, refusal = asker.subject, asker.policies, asker.refusal
+            if not refusal and subject.session is not None:
+                limit, refusal = self._limit(subject, offer, asked)
+        if service.is_anonymous and not service.enable_anonymous:
+            outcome = outcomes.constant("the Service is open to everybody", allowed=True)
+        elif refusal or self.refusal:
             return outcomes.constant(refusal or self.refusal)
-        empty, bundles = self.workshop.bundles.empty, []
-        for policies in lists:
-            for group in policies.groups:
-                bundle = group.bundle(subject, offer.place, asked)
-                if bundle is not empty:
-                    bundles.append(bundle)
-            bundles.append(empty)
-        outcome = outcomes.walked(tuple(bundles), limit)
-        return self._configured(outcome, subject, offer, asked)
+        else:
+            lists = (offer.policies, own, self.triggers)
+            outcome = outcomes.walked(lists, subject, place, asked)
+        if limit is not TRUE:
+            outcome = outcomes.limited(outcome, limit, "the scopes of the Session do not cover it")
+        configuration = self.workshop.configuration(service)
+        if configuration is None:
+            return outcome
+        formulas = self.workshop.formulas
+        fails = configuration.judge(formulas, subject, place, asked).fails
+        return outcomes.limited(
+            outcome, formulas.negation(fails), "the Service's dynamic configuration fails"
+        )
 
-    def _limit(self, subject: Subject, offer: Offer, asked: Party) -> tuple[Formula, str]:
+    def agree(self, one: Outcome, two: Outcome) -> bool:
+        """Whether two outcomes let the same requests in."""
+        return self.workshop.outcomes.agree(one, two)
+
+    def _limit(self, subject: Subject, offer: Offer, asked: Party | None) -> tuple[Formula, str]:
         """Which requests an existing Session may make at all, and why none if so.
 
         That it expires is left aside: it may be renewed.
@@ -342,21 +338,6 @@ class World:
         if scoping.depends_on_call(place.service):
             scope = self.workshop.scope(session)
             limit = scope.judge(self.workshop.formulas, subject, place, asked).holds
-        return (
-            limit,
-            ""
-            if limit is not FALSE
-            else f"the scopes of Session {session.name} cover no such request",
-        )
-
-    def _configured(
-        self, outcome: Outcome, subject: Subject, offer: Offer, asked: Party
-    ) -> Outcome:
-        configuration = self.workshop.configuration(offer.place.service)
-        if configuration is None:
-            return outcome
-        formulas = self.workshop.formulas
-        fails = configuration.judge(formulas, subject, offer.place, asked).fails
-        return self.workshop.outcomes.limited(
-            outcome, formulas.negation(fails), "the Service's dynamic configuration fails"
-        )
+        if limit is FALSE:
+            return FALSE, f"the scopes of Session {session.name} cover no such request"
+        return limit, ""
