@@ -194,8 +194,8 @@ async def step(chaos: Chaos, seen: Counter[str]) -> None:
         chaos.open(service, request, arrival, decision)
         seen["streams"] += 1
     memo = chaos.world.octovigil.memo
-    watched = sum(bool(plan.watches) for plan in memo.plans.values())
-    assert memo.bytes <= memo.limit + watched * PLAN_BYTES
+    watched = sum(plan.own_bytes for plan in memo.plans.values() if plan.watches)
+    assert memo.bytes <= memo.limit + watched
 
 
 def test_remembered_decisions_are_fresh_ones() -> None:
