@@ -1,0 +1,278 @@
+"""The one client by which the Cluster fetches what IdentityProviders publish.
+
+Only https, with certificates checked; never through redirects to other origins; never more bytes
+or seconds than were asked for. The address that was judged is the one that is connected to, so a
+name that resolves otherwise the second time leads nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from octelium.authserver.providers.addresses import Address, is_loopback_host, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    import httpx
+
+DEADLINE: Final = 5.0
+"""Seconds from the look-up of the name to the last byte."""
+_CONNECT: Final = 2.0
+_MOST_ADDRESSES: Final = 4
+_MOST_REDIRECTS: Final = 3
+_LONGEST_URL: Final = 4096
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class FetchError(Exception):
+    """Nothing usable was fetched. The text names the URL without its query, and no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer, whole. `place` is where it came from, for error texts."""
+
+    place: str
+    status: int
+    body: bytes
+
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises FetchError if it is none."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise FetchError(f"{self.place} answers {self.status} with what is no JSON object")
+        return value
+
+    def require_ok(self) -> Fetched:
+        """Itself. Raises FetchError unless the status is 200."""
+        if self.status != 200:
+            raise FetchError(f"{self.place} answers {self.status}")
+        return self
+
+
+class Resolve(Protocol):
+    """Looks up the addresses of a host name."""
+
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        """Raises OSError if there are none."""
+        ...
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """The addresses that the system knows for a host."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=1)  # SOCK_STREAM
+    return [ip_address(str(place[0]).partition("%")[0]) for *_, place in found]
+
+
+@cache
+def trust() -> ssl.SSLContext:
+    """The system's certificate authorities, and those of the file that SSL_CERT_FILE names."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if own := os.environ.get("SSL_CERT_FILE"):  # replaces the system's file while that is loaded
+        context.load_verify_locations(own)
+        system = ssl.get_default_verify_paths().openssl_cafile
+        if os.path.isfile(system):  # noqa: PTH113 - a path of OpenSSL, not of ours
+            context.load_verify_locations(system)
+    return context
+
+
+class Fetcher:
+    """Fetches on behalf of IdentityProviders.
+
+    `configured` is the URL that an administrator wrote: only if that is on this machine may what
+    it leads to be there too. `limit` is the most bytes that an answer may have.
+    """
+
+    def __init__(
+        self, *, resolver: Resolve = resolve, context: ssl.SSLContext | None = None
+    ) -> None:
+        self._resolve = resolver
+        self._context = context
+
+    async def get(
+        self,
+        url: str,
+        *,
+        configured: str,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+        deadline: float = DEADLINE,
+    ) -> Fetched:
+        """What a GET answers; redirects are followed within the origin. Raises FetchError."""
+        target = _target(url)
+        loopback = is_loopback_host(_target(configured).host)
+        async with _within(target, deadline):
+            for _ in range(_MOST_REDIRECTS + 1):
+                answer, location = await self._send(
+                    "GET", target, headers or {}, None, limit, loopback
+                )
+                if answer.status not in _REDIRECTS:
+                    return answer
+                target = _redirected(target, location)
+        raise FetchError(f"{_place(target)} redirects too often")
+
+    async def post(
+        self,
+        url: str,
+        form: Mapping[str, str],
+        *,
+        configured: str,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+        deadline: float = DEADLINE,
+    ) -> Fetched:
+        """What a form posted to `url` is answered with. Raises FetchError."""
+        target = _target(url)
+        loopback = is_loopback_host(_target(configured).host)
+        async with _within(target, deadline):
+            answer, _ = await self._send("POST", target, headers or {}, form, limit, loopback)
+        if answer.status in _REDIRECTS:
+            raise FetchError(f"{answer.place} redirects a POST")
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        target: httpx.URL,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None,
+        limit: int,
+        loopback: bool,
+    ) -> tuple[Fetched, str]:
+        """An answer, and the value of its Location."""
+        import httpx
+
+        place = _place(target)
+        told = {
+            "Accept": "application/json",
+            **headers,
+            "Host": target.netloc.decode("ascii"),
+            "User-Agent": "octelium",
+            "Accept-Encoding": "identity",
+        }
+        client = httpx.AsyncClient(
+            verify=self._context or trust(),
+            trust_env=False,
+            timeout=httpx.Timeout(DEADLINE, connect=_CONNECT),
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+        problem: Exception | None = None
+        async with client:
+            for address in await self._addresses(target, loopback):
+                request = client.build_request(
+                    method,
+                    target.copy_with(host=str(address)),
+                    headers=told,
+                    data=form,
+                    extensions={"sni_hostname": target.raw_host.decode("ascii")},
+                )
+                try:
+                    answer = await client.send(request, stream=True)
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    problem = error
+                    continue
+                except httpx.HTTPError as error:
+                    raise FetchError(f"{place} does not answer: {_reason(error)}") from error
+                try:
+                    body = await _body(answer, place, limit)
+                except httpx.HTTPError as error:
+                    raise FetchError(f"{place} does not answer: {_reason(error)}") from error
+                finally:
+                    await answer.aclose()
+                fetched = Fetched(place, answer.status_code, body)
+                return fetched, answer.headers.get("location", "")
+        raise FetchError(f"{place} cannot be reached: {_reason(problem)}") from problem
+
+    async def _addresses(self, target: httpx.URL, loopback: bool) -> list[Address]:
+        host = target.raw_host.decode("ascii").strip("[]")
+        try:
+            found = await self._resolve(host, target.port or 443)
+        except (OSError, UnicodeError, ValueError) as error:
+            raise FetchError(f"{_place(target)}: the host has no address") from error
+        judged = {address: refusal(address, loopback=loopback) for address in found}
+        usable = [address for address, problem in judged.items() if problem is None]
+        if not usable:
+            problems = ", ".join(f"{address} {problem}" for address, problem in judged.items())
+            raise FetchError(f"{_place(target)}: {problems or 'the host has no address'}")
+        return usable[:_MOST_ADDRESSES]
+
+
+@asynccontextmanager
+async def _within(target: httpx.URL, seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise FetchError(f"{_place(target)} does not answer in time") from error
+
+
+def _target(url: str) -> httpx.URL:
+    """A URL that may be fetched. Raises FetchError."""
+    import httpx
+
+    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
+        raise FetchError("the URL is too long, or holds characters that must be escaped")
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise FetchError("the URL cannot be read") from error
+    if target.scheme != "https" or not target.host:
+        raise FetchError(f"{_place(target)} is no https URL")
+    if target.port is not None and not 0 < target.port < 65536:
+        raise FetchError(f"{_place(target)} has a port that does not exist")
+    if target.userinfo:
+        raise FetchError(f"{_place(target)}: a URL with a user in it is not fetched")
+    return target
+
+
+def _redirected(target: httpx.URL, location: str) -> httpx.URL:
+    import httpx
+
+    try:
+        found = _target(str(target.join(location)))
+    except httpx.InvalidURL as error:
+        raise FetchError(f"{_place(target)} redirects to what is no URL") from error
+    if (found.host, found.port) != (target.host, target.port):
+        raise FetchError(f"{_place(target)} redirects to another origin")
+    return found
+
+
+def _place(target: httpx.URL) -> str:
+    """A URL as texts may show it: without user, query and fragment."""
+    host = target.netloc.decode("ascii", "replace")
+    return f"{target.scheme}://{host}{target.path}"[:300]
+
+
+async def _body(answer: httpx.Response, place: str, limit: int) -> bytes:
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        raise FetchError(f"{place} answers with an encoding that was not asked for")
+    body = bytearray()
+    async for part in answer.aiter_raw():
+        body += part
+        if len(body) > limit:
+            raise FetchError(f"{place} answers with more than {limit} bytes")
+    return bytes(body)
+
+
+def _reason(error: Exception | None) -> str:
+    """What happened, in words that hold nothing of the request."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

@@ -1,0 +1,89 @@
+"""Workloads that prove who they are with a token of the platform that they run on.
+
+https://octelium.com/docs/octelium/latest/management/core/identity-provider/overview: OIDC
+identity tokens, by the keys that an issuer publishes or that the IdentityProvider holds itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from octelium.authserver.keys_of_issuers import KeySource
+from octelium.authserver.providers.fetch import FetchError
+from octelium.identity import assertions
+from octelium.identity.assertions import Expected, UnprovenError
+from octelium.identity.errors import UnauthenticatedError
+from octelium.identity.lookup import is_provider_barred
+from octelium.identity.verified import VerifiedIdentity
+from octelium.schema.pb import core_v1_pb2 as core
+
+if TYPE_CHECKING:
+    from octelium.authserver.keys_of_issuers import KeysOfIssuers
+    from octelium.authserver.site import Site
+    from octelium.store.reading import Reader
+
+LONGEST: Final = 5000
+"""Characters of an assertion."""
+_TOKEN: Final = core.IdentityProviderStatusType__.OIDC_IDENTITY_TOKEN
+
+
+class Workloads:
+    """Verifies the assertions of workloads."""
+
+    def __init__(self, site: Site, resources: Reader, keys: KeysOfIssuers) -> None:
+        self._site = site
+        self._resources = resources
+        self._keys = keys
+
+    async def verify(self, assertion: str, provider_name: str = "") -> VerifiedIdentity:
+        """Whom an assertion is about, at the named IdentityProvider or at that of its issuer.
+
+        An assertion can be used until it expires, as often as wanted: platforms hand out the same
+        one for a while.
+
+        Raises:
+            UnauthenticatedError: it proves nothing; the text is for the Cluster's log.
+        """
+        if len(assertion) > LONGEST:
+            raise UnauthenticatedError(f"the assertion is longer than {LONGEST} characters")
+        try:
+            unverified = assertions.read(assertion)
+            provider = self._provider(provider_name, unverified.issuer)
+            spec = provider.spec.oidc_identity_token
+            claims = await self._keys.verify(
+                unverified,
+                KeySource(spec.issuer_url, spec.jwks_url, spec.jwks_content),
+                Expected(_issuer(provider), spec.audience or self._site.issuer),
+            )
+        except (UnprovenError, FetchError) as error:
+            raise UnauthenticatedError(str(error)) from error
+        return VerifiedIdentity(provider=provider, identifier=claims["sub"], claims=claims)
+
+    def _provider(self, name: str, issuer: str) -> core.IdentityProvider:
+        """A copy of the IdentityProvider that is to vouch."""
+        if name:
+            named = self._resources.find(core.IdentityProvider, name=name)
+            if named is None or named.status.type != _TOKEN or is_provider_barred(named):
+                raise UnauthenticatedError(
+                    f"no IdentityProvider {name!r} of workloads exists and is enabled"
+                )
+            return named
+        known = [
+            provider.metadata.uid
+            for provider in self._resources.peek_all(core.IdentityProvider)
+            if provider.status.type == _TOKEN
+            and not is_provider_barred(provider)
+            and assertions.same_issuer(_issuer(provider), issuer)
+        ]
+        if not known:
+            raise UnauthenticatedError(f"no IdentityProvider is for the issuer {issuer[:200]!r}")
+        if len(known) > 1:
+            raise UnauthenticatedError(
+                f"several IdentityProviders are for the issuer {issuer[:200]!r}; name one"
+            )
+        return self._resources.get(core.IdentityProvider, uid=known[0])
+
+
+def _issuer(provider: core.IdentityProvider) -> str:
+    spec = provider.spec.oidc_identity_token
+    return spec.issuer_url or spec.issuer

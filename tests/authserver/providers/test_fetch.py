@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+import threading
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octelium.authserver.providers import fetch
+from octelium.authserver.providers.fetch import Fetched, Fetcher, FetchError
+from tests.authserver.providers import trusting
+from tests.http import certs
+from tests.peers.https import HttpsServer, Request, Response, https_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from octelium.authserver.providers.addresses import Address
+
+SECRET = "s3cr3t-value"
+
+
+@pytest.fixture(name="server", scope="module")
+def server_fixture() -> Iterator[HttpsServer]:
+    with https_server() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _fresh(server: HttpsServer) -> None:
+    server.requests.clear()
+    server.routes.clear()
+
+
+class Resolver:
+    """Names to addresses, and how often it was asked."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses: list[Address] = [ip_address(text) for text in addresses]
+        self.asked = 0
+
+    async def __call__(self, host: str, port: int) -> list[Address]:
+        self.asked += 1
+        return self.addresses
+
+
+async def get(
+    server: HttpsServer, path: str, *, limit: int = 1000, deadline: float = 5.0
+) -> Fetched:
+    return await trusting.fetcher().get(
+        server.origin + path, configured=server.origin, limit=limit, deadline=deadline
+    )
+
+
+def serve(server: HttpsServer, path: str, answer: Callable[[Request], Response]) -> None:
+    server.routes[path] = answer
+
+
+async def test_json(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response.json({"x": [1]}))
+    answer = await get(server, "/a?b=c")
+    assert answer.require_ok().json_object() == {"x": [1]}
+    (request,) = server.requests
+    assert request.query == {"b": "c"}
+    assert request.headers["host"] == server.origin.removeprefix("https://")
+    assert request.headers["accept-encoding"] == "identity"
+
+
+async def test_statuses_are_the_callers_matter(server: HttpsServer) -> None:
+    answer = await get(server, "/missing?token=" + SECRET)
+    assert answer.status == 404
+    with pytest.raises(FetchError, match="answers 404") as caught:
+        answer.require_ok()
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"[1]", b"{", b"\xff", b'"x"', b"[" * 100_000])
+async def test_what_is_no_json_object(server: HttpsServer, body: bytes) -> None:
+    serve(server, "/a", lambda _: Response(body))
+    answer = await get(server, "/a", limit=1 << 20)
+    with pytest.raises(FetchError, match="no JSON object"):
+        answer.json_object()
+
+
+async def test_redirects_stay_within_the_origin(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response.redirect("b?c=d"))
+    serve(server, "/b", lambda _: Response(b"here"))
+    assert (await get(server, "/a")).body == b"here"
+    for elsewhere in (
+        "https://127.0.0.1" + server.origin.removeprefix("https://localhost"),
+        "https://localhost:1/b",
+        "//localhost:1/b",
+        "https://example.com/",
+    ):
+        serve(server, "/a", lambda _, to=elsewhere: Response.redirect(to))
+        with pytest.raises(FetchError, match="another origin"):
+            await get(server, "/a")
+    for unsafe in ("http://localhost/b", "ftp://localhost/b", "https://a:b@localhost/"):
+        serve(server, "/a", lambda _, to=unsafe: Response.redirect(to))
+        with pytest.raises(FetchError, match=r"no https URL|with a user"):
+            await get(server, "/a")
+    assert server.count("/b") == 1
+
+
+async def test_redirects_end(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response.redirect("/a"))
+    with pytest.raises(FetchError, match="too often"):
+        await get(server, "/a")
+    assert server.count("/a") == 4
+
+
+async def test_sizes(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response(b"x" * 1001))
+    with pytest.raises(FetchError, match="more than 1000 bytes"):
+        await get(server, "/a")
+    serve(server, "/a", lambda _: Response(b"x" * 1000))
+    assert len((await get(server, "/a")).body) == 1000
+
+
+async def test_nothing_is_unpacked(server: HttpsServer) -> None:
+    bomb = gzip.compress(bytes(1 << 24))
+    serve(server, "/a", lambda _: Response(bomb, headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(FetchError, match="encoding"):
+        await get(server, "/a", limit=1 << 20)
+
+
+async def test_time_is_limited(server: HttpsServer) -> None:
+    go_on = threading.Event()
+
+    def wait(_request: Request) -> Response:
+        go_on.wait(20)
+        return Response(b"late")
+
+    serve(server, "/a", wait)
+    try:
+        with pytest.raises(FetchError, match="in time"):
+            await get(server, "/a", deadline=0.2)
+    finally:
+        go_on.set()
+
+
+async def test_only_trusted_certificates_for_the_name(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response(b"{}"))
+    with pytest.raises(FetchError, match="certificate is not trusted"):
+        await Fetcher().get(server.origin + "/a", configured=server.origin, limit=10)
+    address = server.origin.replace("localhost", "127.0.0.1")
+    with pytest.raises(FetchError, match="certificate is not trusted"):
+        await trusting.fetcher().get(address, configured=address, limit=10)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/",
+        "ftp://localhost/",
+        "https:///a",
+        "https://u:p@localhost/",
+        "https://localhost:99999/",
+        "https://local host/",
+        "https://localhost/\n",
+        "https://localhost/é",
+        "",
+        "localhost",
+        "https://localhost/" + "a" * 5000,
+    ],
+)
+async def test_urls_that_are_not_fetched(url: str) -> None:
+    with pytest.raises(FetchError) as caught:
+        await trusting.fetcher().get(url, configured="https://localhost/", limit=10)
+    assert "u:p" not in str(caught.value)
+
+
+async def test_this_machine_only_where_the_configured_url_is_on_it(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response(b"{}"))
+    for configured in ("https://idp.example.com", "https://192.168.1.2"):
+        with pytest.raises(FetchError, match="is this machine"):
+            await trusting.fetcher().get(server.origin + "/a", configured=configured, limit=10)
+        with pytest.raises(FetchError, match="is this machine"):
+            await trusting.fetcher().post(server.origin + "/a", {}, configured=configured, limit=10)
+    assert not server.requests
+
+
+async def test_link_local_addresses_are_never_asked(server: HttpsServer) -> None:
+    for address in ("169.254.169.254", "fe80::1", "::ffff:169.254.169.254"):
+        client = Fetcher(resolver=Resolver(address), context=trusting.context())
+        with pytest.raises(FetchError, match=r"link|secrets"):
+            await client.get(server.origin, configured=server.origin, limit=10)
+
+
+async def test_the_address_that_was_judged_is_the_one_that_is_used(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response(b"{}"))
+    resolver = Resolver("169.254.169.254", "::1", "127.0.0.1")  # nobody listens on ::1
+    client = Fetcher(resolver=resolver, context=trusting.context())
+    answer = await client.get(server.origin + "/a", configured=server.origin, limit=10)
+    assert answer.body == b"{}"
+    assert resolver.asked == 1
+
+
+async def test_names_without_an_address() -> None:
+    class Nowhere:
+        async def __call__(self, host: str, port: int) -> list[Address]:
+            raise OSError(f"{host}:{port}")
+
+    client = Fetcher(resolver=Nowhere())
+    with pytest.raises(FetchError, match="no address"):
+        await client.get("https://idp.example.com/", configured="https://x", limit=10)
+    with pytest.raises(FetchError, match="no address"):
+        await Fetcher(resolver=Resolver()).get("https://a/", configured="https://a", limit=10)
+
+
+async def test_nobody_there() -> None:
+    client = Fetcher(resolver=Resolver("127.0.0.1"))
+    with pytest.raises(FetchError, match="cannot be reached: ConnectError"):
+        await client.get(
+            "https://localhost:1/a?b=" + SECRET, configured="https://localhost", limit=1
+        )
+
+
+async def test_forms(server: HttpsServer) -> None:
+    serve(server, "/t", lambda _: Response.json({"ok": 1}))
+    answer = await trusting.fetcher().post(
+        server.origin + "/t",
+        {"code": "a b&c", "secret": SECRET},
+        configured=server.origin,
+        limit=100,
+        headers={"Authorization": "Basic x"},
+    )
+    assert answer.json_object() == {"ok": 1}
+    (request,) = server.requests
+    assert request.form == {"code": "a b&c", "secret": SECRET}
+    assert request.headers["authorization"] == "Basic x"
+    assert SECRET not in repr(answer)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_forms_are_not_sent_on(server: HttpsServer, status: int) -> None:
+    serve(server, "/t", lambda _: Response.redirect("/u", status))
+    with pytest.raises(FetchError, match="redirects a POST"):
+        await trusting.fetcher().post(
+            server.origin + "/t", {"code": SECRET}, configured=server.origin, limit=100
+        )
+    assert not server.count("/u")
+
+
+async def test_a_broken_answer(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response(b"x", headers={"Bad Header\x00": "y"}))
+    with pytest.raises(FetchError, match="does not answer: RemoteProtocolError"):
+        await get(server, "/a")
+
+
+async def test_many_at_once(server: HttpsServer) -> None:
+    serve(server, "/a", lambda _: Response(b"{}"))
+    answers = await asyncio.gather(*(get(server, "/a") for _ in range(20)))
+    assert all(answer.status == 200 for answer in answers)
+
+
+def test_the_file_that_ssl_cert_file_names_is_trusted_beside_the_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = ssl.get_default_verify_paths()
+    own = tmp_path / "ca.pem"
+    own.write_bytes(certs.ca().chain)
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+    fetch.trust.cache_clear()
+    try:
+        subjects = {str(found["subject"]) for found in fetch.trust().get_ca_certs()}
+    finally:
+        fetch.trust.cache_clear()
+    assert any("Test CA" in subject for subject in subjects)
+    assert len(subjects) > 1 or not system.openssl_cafile
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_url_or_an_error(text: str) -> None:
+    client = Fetcher(resolver=Resolver("169.254.169.254"))
+
+    async def ask() -> None:
+        with pytest.raises(FetchError):
+            await client.get("https://" + text, configured="https://a", limit=1)
+
+    asyncio.run(ask())
