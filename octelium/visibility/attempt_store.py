@@ -1,0 +1,171 @@
+"""The authentication log: a table of its own in the file of the log store.
+
+What succeeded and what did not are bounded each by itself, so that a flood of refused attempts
+pushes out nothing but its own kind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from octelium.visibility.attempt import AttemptRecord, decode, encode
+from octelium.visibility.store import RESERVE, LogStoreError, free_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Listener = Callable[[int, AttemptRecord], None]
+
+_LOG = logging.getLogger(__name__)
+MOST: Final = 200_000
+"""Attempts of either kind that are kept."""
+SUCCEEDED: Final = "succeeded"
+_SLACK: Final = 50
+"""One in so many attempts above `MOST` may be kept until there is time to forget them."""
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS attempt (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    succeeded INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS attempt_by_time ON attempt (at);
+CREATE INDEX IF NOT EXISTS attempt_by_outcome ON attempt (succeeded, id);
+"""
+
+
+class AttemptStore:
+    """Appends and forgets attempts in one thread; `newest_first` and `find` may be called in any.
+
+    `retention` is in seconds. Numbers count up with the attempts and are never used again.
+
+    Raises:
+        LogStoreError: the file cannot be opened as a database.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention: float = 30 * 86400,
+        most: int = MOST,
+        clock: Callable[[], float] = time.time,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        self.failures = 0
+        """Attempts that could not be written."""
+        self._path = path
+        self._retention = retention
+        self._most = most
+        self._clock = clock
+        self._free = free
+        self._trouble = ""
+        self._listeners: list[Listener] = []
+        try:
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise LogStoreError(f"{path}: {error}; move it away to begin a new log") from error
+        self._held = {kind: self._count(kind) for kind in (False, True)}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @property
+    def trouble(self) -> str:
+        """Why the last attempt was not written; empty when it was."""
+        return self._trouble
+
+    def append(self, record: AttemptRecord) -> bool:
+        """Keep one attempt; false if the disk is full or unwritable, which `trouble` then tells."""
+        data = encode(record)
+        kind = record.outcome == SUCCEEDED
+        try:
+            self._check_room()
+            cursor = self._db.execute(
+                "INSERT INTO attempt (at, succeeded, data) VALUES (?, ?, ?)",
+                (record.at, kind, data),
+            )
+            self._held[kind] += 1
+            if self._held[kind] > self._most + self._most // _SLACK:
+                self._shrink(kind)
+        except (OSError, sqlite3.Error) as error:
+            self.failures += 1
+            if not self._trouble:
+                _LOG.error("the authentication log cannot be written: %s", error)
+            self._trouble = str(error)
+            return False
+        self._trouble = ""
+        number = cursor.lastrowid
+        assert number is not None
+        for listener in tuple(self._listeners):
+            listener(number, record)
+        return True
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with each attempt that is written; the result ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def newest_first(
+        self, newest: float, oldest: float, before: int | None = None
+    ) -> Iterator[tuple[int, AttemptRecord]]:
+        """Attempts within [oldest, newest], with their numbers; only those before a number."""
+        with contextlib.closing(self._reader()) as reader:
+            cursor = reader.execute(
+                "SELECT id, data FROM attempt WHERE at BETWEEN ? AND ? AND id < ? ORDER BY id DESC",
+                (oldest, newest, before if before is not None else 1 << 62),
+            )
+            for number, data in cursor:
+                yield number, decode(data)
+
+    def find(self, number: int) -> AttemptRecord | None:
+        """One attempt, if it is still kept."""
+        with contextlib.closing(self._reader()) as reader:
+            row = reader.execute("SELECT data FROM attempt WHERE id = ?", (number,)).fetchone()
+        return None if row is None else decode(row[0])
+
+    def prune(self) -> int:
+        """Forget what is older than the retention, or too much; how many attempts that were."""
+        limit = self._clock() - self._retention
+        done = self._db.execute("DELETE FROM attempt WHERE at < ?", (limit,)).rowcount
+        for kind in (False, True):
+            self._held[kind] = self._count(kind)
+            done += self._shrink(kind)
+        return done
+
+    def _reader(self) -> sqlite3.Connection:
+        """A connection of its own: reading may take long, in another thread."""
+        return sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
+
+    def _check_room(self) -> None:
+        if self._free(self._path) < RESERVE:
+            raise OSError(f"less than {RESERVE >> 20} MiB are free on the disk of {self._path}")
+
+    def _count(self, kind: bool) -> int:
+        (held,) = self._db.execute(
+            "SELECT count(*) FROM attempt WHERE succeeded = ?", (kind,)
+        ).fetchone()
+        return int(held)
+
+    def _shrink(self, kind: bool) -> int:
+        surplus = self._held[kind] - self._most
+        if surplus <= 0:
+            return 0
+        cursor = self._db.execute(
+            "DELETE FROM attempt WHERE id IN"
+            " (SELECT id FROM attempt WHERE succeeded = ? ORDER BY id LIMIT ?)",
+            (kind, surplus),
+        )
+        self._held[kind] -= cursor.rowcount
+        return cursor.rowcount
