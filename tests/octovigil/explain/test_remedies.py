@@ -147,7 +147,13 @@ def test_what_can_be_read_in_two_ways() -> None:
 def test_what_can_be_read_in_two_ways_and_is_not_there() -> None:
     world = World()
     world.user("ann", authorization=inline(allow("ctx.request.http.headers.a == '1'")))
-    for request in ({"http": []}, {"http": {}}, {"http": {"headers": {"b": "1"}}}, {}):
+    requests: list[dict[str, Any]] = [
+        {"http": []},
+        {"http": {}},
+        {"http": {"headers": {"b": "1"}}},
+        {},
+    ]
+    for request in requests:
         told = traced(world, request, repeated=frozenset({("http", "headers", "a")}))
         check_agreement(told)
         assert told.outcome is Outcome.BAD_REQUEST
