@@ -37,16 +37,42 @@ class AccessLogReader(Protocol):
         """
 
 
+class AuthenticationLogReader(Protocol):
+    """Answers queries from the authentication log."""
+
+    def query(self, request: ext.ListAuthenticationLogRequest) -> ext.ListAuthenticationLogResponse:
+        """Entries, newest first.
+
+        Raises:
+            StoreError: The request names an unknown outcome or id.
+        """
+
+    def follow(
+        self, request: ext.ListAuthenticationLogRequest
+    ) -> AsyncIterator[ext.ListAuthenticationLogResponse]:
+        """Entries as they are written, without end.
+
+        Raises:
+            StoreError: As `query`.
+        """
+
+
 class ExtService:
-    """Transactional apply, the access log, and what decisions are made of."""
+    """Transactional apply, the logs, and what decisions are made of."""
 
     def __init__(
-        self, applier: Applier, log: AccessLogReader, explainer: Explainer, access: AccessLister
+        self,
+        applier: Applier,
+        log: AccessLogReader,
+        explainer: Explainer,
+        access: AccessLister,
+        authentications: AuthenticationLogReader,
     ) -> None:
         self._applier = applier
         self._log = log
         self._explainer = explainer
         self._access = access
+        self._authentications = authentications
 
     async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
         """Apply all resources of the request, or none."""
@@ -70,6 +96,21 @@ class ExtService:
         """The access log as it grows."""
         call.require_session()
         async for entries in self._log.follow(request):
+            yield entries
+
+    async def list_authentication_log(
+        self, request: ext.ListAuthenticationLogRequest, call: Call
+    ) -> ext.ListAuthenticationLogResponse:
+        """A page of the authentication log."""
+        call.require_session()
+        return await asyncio.to_thread(self._authentications.query, request)
+
+    async def watch_authentication_log(
+        self, request: ext.ListAuthenticationLogRequest, call: Call
+    ) -> AsyncIterator[ext.ListAuthenticationLogResponse]:
+        """The authentication log as it grows."""
+        call.require_session()
+        async for entries in self._authentications.follow(request):
             yield entries
 
     async def explain(self, request: ext.ExplainRequest, call: Call) -> ext.Explanation:

@@ -30,12 +30,15 @@ from octelium.authserver.portal import create_portal_app
 from octelium.authserver.site import Site
 from octelium.cluster import tls_secrets
 from octelium.cluster.admin import CertificateRequest, Health, health_app, local_app
+from octelium.cluster.authentication_log import AuthenticationLog
 from octelium.cluster.authorization import OperationAuthorizer
 from octelium.cluster.bootstrap import BootstrapError, awaits_first_token, bootstrap, first_token
 from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
+from octelium.cluster.geolocation import Geolocation
 from octelium.cluster.insight import Insight
 from octelium.cluster.layout import Layout
+from octelium.cluster.provider_rules import LoginRules
 from octelium.cluster.reasons import Reasons
 from octelium.cluster.settings import Settings, from_wire
 from octelium.cluster.signals import stop_signals
@@ -57,6 +60,8 @@ from octelium.store.errors import StoreError
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
+from octelium.visibility.attempt_query import AuthenticationLogReader
+from octelium.visibility.attempt_store import AttemptStore
 from octelium.visibility.metrics import Registry
 from octelium.visibility.query import AccessLogReader
 from octelium.visibility.store import LogStore, LogStoreError
@@ -120,7 +125,8 @@ class Control:
         settings, layout = self._settings, self._layout
         keyring = Keyring()
         keyring.follow(resources)
-        authentication = Authentication(resources, keyring)
+        rego = Evaluator()
+        self._stack.callback(rego.close)
         committed = CommittedRevision(self._assignment.descriptors["committed"][0])
         log_store = LogStore(
             layout.logs,
@@ -128,6 +134,15 @@ class Control:
             capacity=settings.log_capacity_mb << 20,
         )
         self._stack.callback(log_store.close)
+        attempts = AttemptStore(layout.logs, retention=settings.log_retention_days * 86400)
+        self._stack.callback(attempts.close)
+        authentication = Authentication(
+            resources,
+            keyring,
+            rules=LoginRules(resources, rego),
+            locate=Geolocation(resources).locate,
+            log=AuthenticationLog(attempts),
+        )
         registry, workers = Registry(), _Workers({}, settings.workers)
         feed = self._feed(resources, committed, log_store, registry, workers)
 
@@ -139,13 +154,14 @@ class Control:
         health = Health(
             {
                 "workers": workers.trouble,
-                "log": lambda: log_store.trouble,
+                "log": lambda: log_store.trouble or attempts.trouble,
             }
         )
-        metrics = partial(self._metrics, registry, resources, log_store)
+        metrics = partial(self._metrics, registry, resources, log_store, attempts)
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
-        api, explainer = self._api(resources, authentication, log_store, publish)
+        logs = AccessLogReader(log_store), AuthenticationLogReader(attempts)
+        api, explainer = self._api(resources, authentication, logs, rego, publish)
         reasons = Reasons(authentication, explainer)
         web = create_app(site, resources, authentication, publish, reasons)
         sign_in = Binding(auth.DESCRIPTOR, AuthService(authentication), auth.MAX_REQUEST_BYTES)
@@ -170,7 +186,7 @@ class Control:
         janitor = Janitor(resources, time.time)
         janitor.start()
         self._stack.push_async_callback(janitor.stop)
-        pruning = spawn(self._prune(log_store), name="log retention")
+        pruning = spawn(self._prune(log_store, attempts), name="log retention")
         self._stack.callback(pruning.cancel)
         message: dict[str, Any] = {"ready": True}
         if awaits_first_token(resources):
@@ -206,26 +222,25 @@ class Control:
         self,
         resources: Resources,
         authentication: Authentication,
-        log_store: LogStore,
+        logs: tuple[AccessLogReader, AuthenticationLogReader],
+        rego: Evaluator,
         publish: Publish,
     ) -> tuple[ApiServer, Explainer]:
         replica = Replica()
         local = LocalFeed(resources, replica)
         local.start()
         self._stack.callback(local.close)
-        rego = Evaluator()
-        self._stack.callback(rego.close)
         octovigil = Octovigil(replica, Verifier({}), rego=rego)
         authorize = OperationAuthorizer(replica, octovigil)
         verbs = Verbs(Checker())
         core_service = CoreService(resources, verbs, authentication.generate_token)
-        log = AccessLogReader(log_store)
+        log, authentications = logs
         insight = Insight(replica, self._layout.logs, rego)
         self._stack.callback(insight.close)
         explainer = Explainer(resources, insight, log, authorize)
         applier = Applier(resources, verbs, authorize)
         access = AccessLister(resources, insight, applier, authorize)
-        ext_service = ExtService(applier, log, explainer, access)
+        ext_service = ExtService(applier, log, explainer, access, authentications)
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
             (user, UserService(resources), 4 << 20),
@@ -273,18 +288,22 @@ class Control:
         }
 
     @staticmethod
-    def _metrics(registry: Registry, resources: Resources, log_store: LogStore) -> str:
+    def _metrics(
+        registry: Registry, resources: Resources, log_store: LogStore, attempts: AttemptStore
+    ) -> str:
         own: dict[str, float] = {
             "octelium_store_revision": resources.revision,
             "octelium_log_write_failures_total": log_store.failures,
+            "octelium_authentication_log_write_failures_total": attempts.failures,
         }
         registry.update("control", own)
         return registry.render()
 
     @staticmethod
-    async def _prune(log_store: LogStore) -> None:
+    async def _prune(log_store: LogStore, attempts: AttemptStore) -> None:
         while True:
             log_store.prune()
+            attempts.prune()
             await asyncio.sleep(_PRUNE_EVERY)
 
 

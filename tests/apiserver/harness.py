@@ -103,6 +103,24 @@ class Log:
             yield self.query(request)
 
 
+class Attempts:
+    """An authentication log of two entries."""
+
+    def __init__(self) -> None:
+        self.asked: list[ext.ListAuthenticationLogRequest] = []
+
+    def query(self, request: ext.ListAuthenticationLogRequest) -> ext.ListAuthenticationLogResponse:
+        self.asked.append(request)
+        entries = [ext.AuthenticationLogEntry(id=f"auth-{n}") for n in (2, 1)]
+        return ext.ListAuthenticationLogResponse(items=entries)
+
+    async def follow(
+        self, request: ext.ListAuthenticationLogRequest
+    ) -> AsyncIterator[ext.ListAuthenticationLogResponse]:
+        for _ in range(3):
+            yield self.query(request)
+
+
 class Thinker:
     """Gives the answer that a test prepared, and remembers what it was asked."""
 
@@ -170,6 +188,7 @@ class Harness:
         self.resources = resources
         self.clock = clock
         self.log = Log()
+        self.attempts = Attempts()
         self.published = 0
         self.decided: list[str] = []
         self.denied: set[str] = set()
@@ -182,7 +201,7 @@ class Harness:
         self.thinker = Thinker()
         self.explainer = Explainer(resources, self.thinker, self.log, self._authorize)
         access = AccessLister(resources, self.thinker, self.applier, self._authorize)
-        ext_service = ExtService(self.applier, self.log, self.explainer, access)
+        ext_service = ExtService(self.applier, self.log, self.explainer, access, self.attempts)
         self.server = ApiServer(
             [
                 Binding(

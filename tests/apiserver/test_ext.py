@@ -48,7 +48,17 @@ async def test_the_log_is_followed(api: Harness) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ListAccessLog", "WatchAccessLog", "Apply", "Explain", "ListAccess", "PreviewAccess"]
+    "name",
+    [
+        "ListAccessLog",
+        "WatchAccessLog",
+        "ListAuthenticationLog",
+        "WatchAuthenticationLog",
+        "Apply",
+        "Explain",
+        "ListAccess",
+        "PreviewAccess",
+    ],
 )
 async def test_nobody_reads_or_writes_without_a_session(api: Harness, name: str) -> None:
     call = method(api, name)(ext.ListAccessLogRequest())
@@ -56,6 +66,21 @@ async def test_nobody_reads_or_writes_without_a_session(api: Harness, name: str)
         await (call.read() if name.startswith("Watch") else call)
     assert codes(caught.value)[0] == "UNAUTHENTICATED"
     assert api.log.asked == []
+    assert api.attempts.asked == []
+
+
+async def test_who_signed_in_is_queried_and_followed(api: Harness) -> None:
+    metadata = (("x-octelium-session-uid", api.session.metadata.uid),)
+    request = ext.ListAuthenticationLogRequest(user="ann", limit=2)
+    reply = await api.ext("ListAuthenticationLog", request)
+    assert [item.id for item in reply.items] == ["auth-2", "auth-1"]
+    assert api.attempts.asked == [request]
+    stream = api.channel.unary_stream(
+        f"/{DESCRIPTOR.full_name}/WatchAuthenticationLog",
+        request_serializer=ext.ListAuthenticationLogRequest.SerializeToString,
+        response_deserializer=ext.ListAuthenticationLogResponse.FromString,
+    )(request, metadata=metadata)
+    assert [len(each.items) async for each in stream] == [2, 2, 2]
 
 
 async def test_applies_are_applied(api: Harness) -> None:
