@@ -1,4 +1,4 @@
-"""`octeliumctl logs`: who accessed what, and why it was allowed or refused."""
+"""`octeliumctl logs`: who accessed what, who signed in, and why it was allowed or refused."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import click
 
 from octelium.cli.formats import json_line, output_option
 from octelium.cli.inert import inert_lines
+from octelium.cli.invocation import Invocation
 from octelium.cli.lengths import Instant
-from octelium.cli.verb import verb
+from octelium.cli.verb import VerbGroup, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from octelium.cli.invocation import Invocation
     from octelium.client.accesslog import Entry
     from octelium.schema.pb import ext_v1_pb2 as ext
 
@@ -53,14 +53,17 @@ class StatusRange(click.ParamType[tuple[int, int]]):
         return bounds
 
 
-@verb(
+@click.group(
+    cls=VerbGroup,
+    invoke_without_command=True,
     example="""
     octeliumctl logs --decision denied --since 1h
     octeliumctl logs --service wiki --user alice --status 5xx -f
     octeliumctl logs --no-system --tail 20
     octeliumctl logs -o json | jq .entry.common.reason
     octeliumctl logs --id 9f3k-x01z-24-0000-0a7c
-    """
+    octeliumctl logs auth --outcome refused --since 1d
+    """,
 )
 @click.option("--service", metavar="NAME", help="Requests to this Service.")
 @click.option("--user", metavar="NAME", help="Requests of this User.")
@@ -87,8 +90,24 @@ class StatusRange(click.ParamType[tuple[int, int]]):
 @click.option("--no-system", is_flag=True, help="Leave out the Cluster's own Services.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as requests come in, until Ctrl-C.")
 @output_option("table", "json", default="table")
-def logs(
+@click.pass_context
+def logs(ctx: click.Context, /, **options: Any) -> None:
+    """Show the access log: who accessed what, and why it was allowed or refused.
+
+    Oldest first. With -o json each line is one entry in the official AccessLog form. The id of a
+    refusal is in the response's X-Octelium-Request-Id.
+    """
+    if ctx.invoked_subcommand is not None:
+        given = click.core.ParameterSource.COMMANDLINE
+        if any(ctx.get_parameter_source(name) is given for name in options):
+            raise click.UsageError(f"Give options after {ctx.invoked_subcommand}.")
+        return
+    _show_accesses(ctx.ensure_object(Invocation), **options)
+
+
+def _show_accesses(
     invocation: Invocation,
+    *,
     service: str | None,
     user: str | None,
     session: str | None,
@@ -105,11 +124,6 @@ def logs(
     follow: bool,
     output: str,
 ) -> None:
-    """Show the access log: who accessed what, and why it was allowed or refused.
-
-    Oldest first. With -o json each line is one entry in the official AccessLog form. The id of a
-    refusal is in the response's X-Octelium-Request-Id.
-    """
     from octelium.cli.loglines import JsonLines, TextLines
     from octelium.client.accesslog import everything, follow_entries, last_entries
     from octelium.schema.pb import ext_v1_pb2 as ext
@@ -161,6 +175,104 @@ def logs(
             invocation.terminal.show(lines.next(entry))
 
 
+@verb(
+    "auth",
+    example="""
+    octeliumctl logs auth --outcome refused --since 1d
+    octeliumctl logs auth --user alice -f
+    octeliumctl logs auth --provider okta -o json | jq .reason
+    """,
+)
+@click.option("--user", metavar="NAME", help="Attempts that are about this User (name or uid).")
+@click.option("--provider", metavar="NAME", help="By this IdentityProvider.")
+@click.option("--credential", metavar="NAME", help="By this Credential.")
+@click.option("--session", metavar="NAME", help="That began or renewed this Session.")
+@click.option(
+    "--outcome",
+    type=click.Choice(["succeeded", "refused", "failed"], case_sensitive=False),
+    help="What it came to; failed: the Cluster could not do it.",
+)
+@click.option("--way", metavar="WAY", help='Such as "refresh token" or "identity provider".')
+@click.option("--address", metavar="IP", help="From this address.")
+@click.option("--since", type=Instant(), help="Not before; such as 15m or 2026-01-31T12:00.")
+@click.option("--until", type=Instant(), help="Not after.")
+@click.option("--id", "entry_id", metavar="ID", help="One entry.")
+@click.option(
+    "--tail",
+    "limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The last N [default: 100; 10000 with --since].",
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on as attempts are made, until Ctrl-C.")
+@output_option("table", "json", default="table")
+def auth(
+    invocation: Invocation,
+    user: str | None,
+    provider: str | None,
+    credential: str | None,
+    session: str | None,
+    outcome: str | None,
+    way: str | None,
+    address: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    entry_id: str | None,
+    limit: int | None,
+    follow: bool,
+    output: str,
+) -> None:
+    """Show the authentication log: who signed in or failed to, by what, and why not.
+
+    Oldest first. In an attempt that did not succeed, nothing that it says about who it was is
+    proved.
+    """
+    from octelium.cli.authlines import AttemptLines
+    from octelium.client.authlog import follow_attempts, last_attempts
+    from octelium.schema.jsonform import to_json
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+    if follow and (until is not None or entry_id is not None):
+        raise click.UsageError("-f goes on without end; leave out --until and --id.")
+    request = ext.ListAuthenticationLogRequest(
+        user=user or "",
+        identity_provider=provider or "",
+        credential=credential or "",
+        session=session or "",
+        outcome=(outcome or "").lower(),
+        way=(way or "").lower().replace("-", " ").replace("_", " "),
+        client_address=address or "",
+        id=entry_id or "",
+    )
+    _bound(request, "from", since)
+    _bound(request, "to", until)
+    service, terminal = invocation.client.api.ext, invocation.terminal
+    count = limit or (10_000 if since is not None else 100)
+    entries = last_attempts(service, request, count)
+    lines = AttemptLines(terminal)
+    as_json = output == "json"
+    if not entries and not follow:
+        terminal.note("There are no such entries.")
+        return
+    texts = [json_line(to_json(entry)) for entry in entries] if as_json else lines.first(entries)
+    for text in texts:
+        terminal.show(text)
+    if not follow:
+        return
+    for entry in follow_attempts(
+        service,
+        request,
+        entries[-1].id if entries else "",
+        now=invocation.now,
+        sleep=invocation.sleep,
+        warn=terminal.warn,
+    ):
+        terminal.show(json_line(to_json(entry)) if as_json else lines.next(entry))
+
+
+logs.add_command(auth)
+
+
 def _system_services(invocation: Invocation) -> frozenset[str]:
     from octelium.schema.kinds import KINDS
 
@@ -199,7 +311,11 @@ def _reason(word: str | None) -> str:
     return chosen
 
 
-def _bound(request: ext.ListAccessLogRequest, field: str, moment: datetime | None) -> None:
+def _bound(
+    request: ext.ListAccessLogRequest | ext.ListAuthenticationLogRequest,
+    field: str,
+    moment: datetime | None,
+) -> None:
     if moment is not None:
         timestamp: Any = getattr(request, field)
         timestamp.FromDatetime(moment)

@@ -9,6 +9,8 @@ import pytest
 from octelium.cli.logs import StatusRange
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.cli.runner import Runner, resource
 from tests.cli.test_loglines import NAMED, entry
 from tests.client.standin import NOW, RefusedError
@@ -158,3 +160,76 @@ def test_statuses() -> None:
     for text in ("", "x", "-", "99", "600", "500-400", "4x", "\u0664xx"):
         with pytest.raises(click.BadParameter):
             convert(text, None, None)
+
+
+def attempt(number: int, **fields: object) -> ext.AuthenticationLogEntry:
+    values = {"way": "passkey", "outcome": "succeeded", **fields}
+    user = meta.ObjectReference(name=str(values.pop("user", "ann")))
+    made = ext.AuthenticationLogEntry(id=f"auth-{number}", user=user, **values)  # type: ignore[arg-type]  # any of its fields
+    made.at.FromSeconds(int(NOW) + number)
+    return made
+
+
+def test_who_signed_in_as_text_and_as_json(cluster: StandIn, terminal: Runner) -> None:
+    cluster.attempts = [
+        attempt(1),
+        attempt(2, user="", identifier="eve", outcome="refused", reason="no User"),
+    ]
+    assert terminal.works("logs", "auth") == (
+        "TIME                      WHO           BY                        FROM          OUTCOME"
+        "    WHY\n"
+        "2027-01-15T08:00:01.000Z  ann           passkey                   -             succeeded"
+        "  -\n"
+        '2027-01-15T08:00:02.000Z  "eve"         passkey                   -             refused'
+        "    no User\n"
+    )
+    lines = terminal.works("logs", "auth", "-o", "json", "--tail", "1").splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["no User"]
+
+
+def test_every_filter_of_sign_ins_is_sent(cluster: StandIn, terminal: Runner) -> None:
+    words = (
+        "--user ann --provider okta --credential ci --session s-1 --outcome Refused "
+        "--way refresh-token --address 192.0.2.1 --since 1h --until 1m --id auth-7"
+    )
+    terminal.ctl("logs", "auth", *words.split())
+    request = next(call.request for call in cluster.calls if call.method == "ListAuthenticationLog")
+    assert request.user == "ann"
+    assert request.identity_provider == "okta"
+    assert (request.credential, request.session) == ("ci", "s-1")
+    assert (request.outcome, request.way) == ("refused", "refresh token")
+    assert (request.client_address, request.id) == ("192.0.2.1", "auth-7")
+    assert getattr(request, "from").seconds == int(NOW) - 3600
+    assert request.to.seconds == int(NOW) - 60
+
+
+def test_sign_ins_are_followed(cluster: StandIn, terminal: Runner) -> None:
+    cluster.attempts = [attempt(1), attempt(2, user="bob")]
+    cluster.live.put(attempt(3, user="eve"))
+    cluster.live.put(RefusedError("PERMISSION_DENIED", "your Session has ended"))
+    result = terminal.ctl("logs", "auth", "-f", "--tail", "1")
+    assert result.code == 1
+    assert [row.split()[1] for row in result.out.splitlines()] == ["WHO", "bob", "eve"]
+
+
+def test_no_sign_ins(cluster: StandIn, terminal: Runner) -> None:
+    assert terminal.ctl("logs", "auth", "--user", "nobody").err.strip() == (
+        "There are no such entries."
+    )
+    cluster.foreign = True
+    result = terminal.ctl("logs", "auth")
+    assert result.code == 1
+    assert "does not offer its authentication log" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--user", "ann", "auth"],
+        ["auth", "-f", "--id", "auth-1"],
+        ["auth", "--outcome", "maybe"],
+        ["nonsense"],
+    ],
+)
+def test_what_makes_no_sense_of_sign_ins(terminal: Runner, arguments: list[str]) -> None:
+    assert terminal.ctl("logs", *arguments).code == 2

@@ -131,7 +131,10 @@ class StandIn:
     trailers: dict[str, dict[str, bytes]] = field(default_factory=dict)
     objects: dict[tuple[str, str], Any] = field(default_factory=dict)
     log: list[tuple[core.AccessLog, str]] = field(default_factory=list)
-    live: queue.Queue[core.AccessLog | RefusedError | None] = field(default_factory=queue.Queue)
+    attempts: list[ext.AuthenticationLogEntry] = field(default_factory=list)
+    live: queue.Queue[core.AccessLog | ext.AuthenticationLogEntry | RefusedError | None] = field(
+        default_factory=queue.Queue
+    )
     insight: dict[str, Any] = field(default_factory=dict)
     generation: int = 0
     alive: bool = False
@@ -204,6 +207,8 @@ class StandIn:
         if service == "octelium.ext.v1.MainService":
             if self.foreign:
                 raise RefusedError("UNIMPLEMENTED", "unknown service")
+            if method == "ListAuthenticationLog":
+                return self._list_attempts(request)
             if method in self.insight:
                 return self.insight[method]
             if method in ("Explain", "ListAccess", "PreviewAccess"):
@@ -415,12 +420,35 @@ class StandIn:
             has_more=len(entries) > limit,
         )
 
+    def _list_attempts(
+        self, request: ext.ListAuthenticationLogRequest
+    ) -> ext.ListAuthenticationLogResponse:
+        start = getattr(request, "from")
+        entries = [
+            entry
+            for entry in self.attempts[::-1]
+            if request.user in ("", entry.user.name)
+            and (not request.HasField("from") or entry.at.seconds >= start.seconds)
+        ]
+        if request.before_id:
+            ids = [entry.id for entry in entries]
+            entries = entries[ids.index(request.before_id) + 1 :]
+        limit = request.limit or 100
+        return ext.ListAuthenticationLogResponse(
+            items=entries[:limit], has_more=len(entries) > limit
+        )
+
     def watch_log(self, request: Any, metadata: dict[str, str]) -> Iterator[Any]:
         """The live entries that a test puts into the queue; None ends the stream."""
-        self.calls.append(Call("WatchAccessLog", metadata, request))
+        name = type(request).DESCRIPTOR.name.removeprefix("List").removesuffix("Request")
+        self.calls.append(Call(f"Watch{name}", metadata, request))
         while (item := self.live.get()) is not None:
             if isinstance(item, RefusedError):
                 raise item
+            if isinstance(item, ext.AuthenticationLogEntry):
+                self.attempts.append(item)
+                yield ext.ListAuthenticationLogResponse(items=[item])
+                continue
             self.log.append((item, ""))
             yield ext.ListAccessLogResponse(items=[item], details=[ext.AccessLogDetail()])
 
