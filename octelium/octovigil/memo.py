@@ -15,7 +15,7 @@ from octelium.octovigil.attachments import ANY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from octelium.octovigil.attachments import Dependency
+    from octelium.octovigil.attachments import Collection, Dependency
     from octelium.octovigil.plan import Key, Plan
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
@@ -28,14 +28,16 @@ _TABLE_SHARE: Final = 4
 class Memo:
     """Plans by Service and Session."""
 
-    __slots__ = ("_dependents", "bytes", "limit", "plans")
+    __slots__ = ("_dependents", "_sharing", "bytes", "limit", "plans")
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self.limit = limit
         self.bytes = 0
         """An estimate of what the plans take."""
         self.plans: dict[Key, Plan] = {}
-        self._dependents: dict[Dependency, set[Key]] = {}
+        self._dependents: dict[Dependency, set[Key | Collection]] = {}
+        self._sharing: dict[Collection, set[Key]] = {}
+        """Plans by what they depend on together, which depends on resources in their place."""
 
     def put(self, plan: Plan) -> None:
         """Remember a plan, in place of an earlier one of the same key."""
@@ -45,12 +47,14 @@ class Memo:
         plan.on_growth = self._grown
         self.plans[plan.key] = plan
         self.bytes += plan.bytes
-        for dependency in plan.dependencies:
-            dependents = self._dependents.get(dependency)
-            if dependents is None:
-                self._dependents[dependency] = {plan.key}
+        self._depend(plan.key, plan.dependencies)
+        if plan.shared is not None:
+            sharing = self._sharing.get(plan.shared)
+            if sharing is None:
+                self._sharing[plan.shared] = {plan.key}
+                self._depend(plan.shared, plan.shared.dependencies)
             else:
-                dependents.add(plan.key)
+                sharing.add(plan.key)
         if self.bytes > self.limit:
             self._shrink(plan)
 
@@ -61,26 +65,46 @@ class Memo:
         del self.plans[plan.key]
         self.bytes -= plan.bytes
         plan.on_growth = None
-        for dependency in plan.dependencies:
-            dependents = self._dependents.get(dependency)
-            if dependents is not None:
-                dependents.discard(plan.key)
-                if not dependents:
-                    del self._dependents[dependency]
+        self._release(plan.key, plan.dependencies)
+        if plan.shared is not None:
+            sharing = self._sharing[plan.shared]
+            sharing.discard(plan.key)
+            if not sharing:
+                del self._sharing[plan.shared]
+                self._release(plan.shared, plan.shared.dependencies)
 
     def invalidate(self, changed: Iterable[Dependency]) -> list[Plan]:
         """Drop and return the plans that depend on a changed resource (kind and uid)."""
-        keys: set[Key] = set()
+        found: set[Key | Collection] = set()
         kinds: set[str] = set()
         for dependency in changed:
-            keys |= self._dependents.get(dependency, set())
+            found |= self._dependents.get(dependency, set())
             kinds.add(dependency[0])
         for kind in kinds:
-            keys |= self._dependents.get((kind, ANY), set())
+            found |= self._dependents.get((kind, ANY), set())
+        keys: set[Key] = set()
+        for dependent in found:
+            keys |= {dependent} if isinstance(dependent, tuple) else self._sharing[dependent]
         dropped = [self.plans[key] for key in keys]
         for plan in dropped:
             self.drop(plan)
         return dropped
+
+    def _depend(self, dependent: Key | Collection, dependencies: Iterable[Dependency]) -> None:
+        for dependency in dependencies:
+            dependents = self._dependents.get(dependency)
+            if dependents is None:
+                self._dependents[dependency] = {dependent}
+            else:
+                dependents.add(dependent)
+
+    def _release(self, dependent: Key | Collection, dependencies: Iterable[Dependency]) -> None:
+        for dependency in dependencies:
+            dependents = self._dependents.get(dependency)
+            if dependents is not None:
+                dependents.discard(dependent)
+                if not dependents:
+                    del self._dependents[dependency]
 
     def clear(self) -> list[Plan]:
         """Drop and return all plans."""

@@ -25,7 +25,7 @@ from octelium.policy.rego.needed import RegoNeeded
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from octelium.octovigil.attachments import Attachments, Dependency
+    from octelium.octovigil.attachments import Attachments, Collection, Dependency
     from octelium.octovigil.configs import ConfigRule, Selection, ServiceConfigs
     from octelium.octovigil.policies import Rule
     from octelium.octovigil.triggers import Parties
@@ -62,6 +62,8 @@ class Plan:
     deadline: float
     dependencies: tuple[Dependency, ...]
     make_audit: Callable[[Decision], object]
+    shared: Collection | None = None
+    """What the plan depends on too, together with others."""
     constant: Decision | None = None
     """The decision, if no request can change it."""
     pinned: str = ""

@@ -210,7 +210,7 @@ class Planner:
         for trigger in triggers:
             plan.deadline = min(plan.deadline, trigger.next_instant(now))
         collection = self._collector.collect(triggers, plan.parties, at_once=at_once)
-        plan.dependencies = (*plan.dependencies, *collection.dependencies)
+        plan.shared = collection
         if collection.problem:
             raise DecisionError(collection.problem)
         plan.attachments = Attachments(collection, plan.parties)
@@ -260,8 +260,7 @@ class Planner:
     def _work(self, service: ServiceEntry) -> Iterator[Work]:
         """What there is to compile beside Policies."""
         known = self._configs.get(service.uid)
-        rules = service.message.spec.dynamic_config.rules
-        if rules and (known is None or known[0] is not service):
+        if known is None or known[0] is not service:
             yield service.version, len(service.data), partial(self._service_configs, service)
         if self._triggers[0] is not self._replica.triggers:
             sources = {trigger.source for trigger in self._replica.triggers}

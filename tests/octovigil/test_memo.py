@@ -223,3 +223,23 @@ def test_remembered_decisions_are_fresh_ones() -> None:
     for outcome in ("ALLOWED", "DENIED", "UNAUTHENTICATED", "ERROR"):
         assert seen[outcome] > STEPS // 100, seen
     assert seen["told"] > STEPS // 1000, seen
+
+
+def test_nothing_is_left_of_plans_that_went() -> None:
+    world = World()
+    world.policy("p", deny("ctx.request.http.path == '/x'"))
+    world.user(authorization={"policies": ["p"], **inline(allow())})
+    for index in range(5):
+        world.session(f"s{index}", "ann")
+        assert world.ask(session=f"s{index}").allowed
+    memo = world.octovigil.memo
+    assert len(memo._sharing) == 1
+    dependency = ("Policy", uid_of("Policy", "p"))
+    assert len(memo._dependents[dependency]) == 1
+    world.remove("Session", "s0")
+    assert len(memo.plans) == 4
+    assert len(memo.invalidate([dependency])) == 4
+    assert not memo.plans
+    assert not memo._sharing
+    assert not memo._dependents
+    assert memo.bytes == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.cel import compiler, environment, predicates
 from octelium.policy.cel.errors import CelError, CompileError, EvaluationError, MissingDataError
@@ -37,7 +37,7 @@ class Program:
     the time of day too. `type` is the checker's name of the result's type, or `DYN`.
     """
 
-    __slots__ = ("_run", "_test", "reads", "text", "type", "volatile")
+    __slots__ = ("_run", "reads", "test", "text", "type", "volatile")
 
     def __init__(
         self,
@@ -54,7 +54,12 @@ class Program:
         self.volatile = reads.volatile
         self.type = result_type
         self._run = run
-        self._test: Closure = test or self.run
+        self.test = _as_condition(test or self.run)
+        """Evaluate a condition on a frame. Data that is not there makes it false.
+
+        Raises:
+            EvaluationError: it fails otherwise, costs too much, or results in anything but a bool.
+        """
 
     @property
     def run(self) -> Closure:
@@ -62,26 +67,6 @@ class Program:
         if self._run is None:
             self._run = compiler.compile_node(environment.check(self.text).root)
         return self._run
-
-    def test(self, frame: Frame) -> bool:
-        """Evaluate a condition. Data that is not there makes it false.
-
-        Raises:
-            EvaluationError: it fails otherwise, costs too much, or results in anything but a bool.
-        """
-        try:
-            value = self._test(frame)
-        except MissingDataError:
-            return False
-        except EvaluationError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller has to refuse
-            self._unexpected(error)
-        if value is True:
-            return True
-        if value is False or value is ABSENT:
-            return False
-        raise CelError(f"a condition must come out true or false, not as {type_name(value)}")
 
     def evaluate(self, frame: Frame) -> object:
         """The value of an expression of any type, in terms of `values`.
@@ -93,14 +78,34 @@ class Program:
             return self.run(frame)
         except EvaluationError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller has to refuse
-            self._unexpected(error)
-
-    def _unexpected(self, error: Exception) -> NoReturn:
-        raise EvaluationError(f"evaluation failed: {type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise _unexpected(error) from error
 
     def __repr__(self) -> str:
         return f"Program({self.text!r})"
+
+
+def _as_condition(evaluate: Closure) -> Callable[[Frame], bool]:
+    def test(frame: Frame) -> bool:
+        try:
+            value = evaluate(frame)
+        except MissingDataError:
+            return False
+        except EvaluationError:
+            raise
+        except Exception as error:
+            raise _unexpected(error) from error
+        if value is True:
+            return True
+        if value is False or value is ABSENT:
+            return False
+        raise CelError(f"a condition must come out true or false, not as {type_name(value)}")
+
+    return test
+
+
+def _unexpected(error: Exception) -> EvaluationError:
+    return EvaluationError(f"evaluation failed: {type(error).__name__}: {error}")
 
 
 @lru_cache(maxsize=4096)
