@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.peers.programs import program
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,8 @@ def modules() -> Path:
         if not (home / "complete").exists():
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(HERE / name, home / name)
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+            npm = program("npm", "nodejs npm")
+            command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
             subprocess.run(command, cwd=home, check=True)
             (home / "complete").touch()
     return home
@@ -42,7 +45,7 @@ def running(script: str, settings: dict[str, Any]) -> Iterator[None]:
     home = modules()
     shutil.copy(HERE / script, home / script)
     process = subprocess.Popen(
-        ["node", str(home / script)],
+        [program("node", "nodejs npm"), str(home / script)],
         cwd=home,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

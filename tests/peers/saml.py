@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.peers.pipe import tls_pipe
 from tests.peers.ports import free_port
+from tests.peers.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 HOME = Path("/usr/share/simplesamlphp")
+PACKAGES = (
+    "simplesamlphp micro-httpd php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl "
+    "php8.2-sqlite3"
+)
 PASSWORD = "any password but this one is wrong"
 EMAIL = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 
@@ -98,6 +103,8 @@ def saml_provider(
     """
     port, inner = free_port(), free_port()
     provider = SamlProvider(f"https://localhost:{port}", RsaPair.make())
+    if not HOME.is_dir():
+        raise RuntimeError(f"{HOME} is missing; on Debian: apt-get install {PACKAGES}")
     _configure(folder, provider, service_provider, consumer, users)
     environment = {
         **os.environ,
@@ -106,7 +113,15 @@ def saml_provider(
     }
     sessions = f"session.save_path={folder / 'sessions'}"
     process = subprocess.Popen(
-        ["php", "-d", sessions, "-S", f"127.0.0.1:{inner}", "-t", str(HOME / "www")],
+        [
+            program("php", PACKAGES),
+            "-d",
+            sessions,
+            "-S",
+            f"127.0.0.1:{inner}",
+            "-t",
+            str(HOME / "www"),
+        ],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ import json
 import os
 import ssl
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -43,23 +43,37 @@ class Fetched:
 
     place: str
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object. Raises FetchError if it is none."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            value = None
+        value = self._json()
         if not isinstance(value, dict):
             raise FetchError(f"{self.place} answers {self.status} with what is no JSON object")
         return value
+
+    def json_list(self) -> list[Any]:
+        """The body as a JSON array. Raises FetchError if it is none."""
+        value = self._json()
+        if not isinstance(value, list):
+            raise FetchError(f"{self.place} answers {self.status} with what is no JSON array")
+        return value
+
+    def _json(self) -> Any:
+        try:
+            return json.loads(self.body, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return None
 
     def require_ok(self) -> Fetched:
         """Itself. Raises FetchError unless the status is 200."""
         if self.status != 200:
             raise FetchError(f"{self.place} answers {self.status}")
         return self
+
+
+def _refuse(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
 
 
 class Resolve(Protocol):

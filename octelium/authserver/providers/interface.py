@@ -44,7 +44,7 @@ class Begun:
 
     url: str
     """Where to send the browser."""
-    private: Mapping[str, str] = field(default_factory=dict)
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What `finish` needs; nobody but the server may get to see it."""
 
 
