@@ -639,3 +639,43 @@ async def test_no_session_no_holder(cluster: Cluster) -> None:
     assert holder(issued.access_token) is None
     await cluster.delete(issued.session)
     assert holder(issued.access_token) is None
+
+
+async def test_sessions_that_wait_for_approval(cluster: Cluster) -> None:
+    states = core.SessionSpecState__
+    config = cluster.resources.get(core.ClusterConfig, name="default")
+    config.spec.session.workload.default_state = states.PENDING
+    await cluster.change(config)
+    issued = await sign_in(cluster, await cluster.add_credential())
+    assert issued.session.spec.state == states.PENDING
+    cluster.clock.now += 3 * HOUR
+    renewed = await refresh(cluster, issued.refresh_token)
+    assert renewed.session.spec.state == states.PENDING
+    approved = cluster.get(renewed.session)
+    approved.spec.state = states.ACTIVE
+    await cluster.change(approved)
+    cluster.clock.now += 3 * HOUR
+    renewed = await refresh(cluster, renewed.refresh_token)
+    assert renewed.session.spec.state == states.ACTIVE
+    # The User's own setting comes before the Cluster's.
+    cluster.robot.spec.session.default_state = states.ACTIVE
+    await cluster.change(cluster.robot)
+    issued = await sign_in(cluster, await cluster.add_credential())
+    assert issued.session.spec.state == states.ACTIVE
+
+
+async def test_what_once_was_is_kept_newest_first(cluster: Cluster) -> None:
+    issued = await sign_in(cluster, await cluster.add_credential())
+    tokens = [token_ids(cluster, issued)]
+    end = issued.session.spec.expires_at.seconds
+    for _ in range(105):
+        cluster.clock.now += 3 * HOUR
+        issued = await refresh(cluster, issued.refresh_token)
+        tokens.append(token_ids(cluster, issued))
+    session = cluster.get(issued.session)
+    assert session.status.total_authentications == 106
+    assert session.spec.expires_at.seconds == end
+    last = [earlier.token_id for earlier in session.status.last_authentications]
+    assert last == tokens[-2:-102:-1]
+    assert session.status.initial_authentication.token_id == tokens[0]
+    assert len(set(tokens)) == 106

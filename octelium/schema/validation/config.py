@@ -32,8 +32,8 @@ def check_config(config: core.Config, _path: str, validator: Validator) -> None:
 
 
 def _check_uses(config: core.Config, validator: Validator) -> None:
-    if validator.view is None or validator.old is None:
-        return  # nothing refers to what does not exist
+    if validator.view is None:
+        return
     name = config.metadata.name
     for provider in validator.view.list("IdentityProvider"):
         if provider.metadata.annotations.get(GROUPS_ANNOTATION) == name:

@@ -124,3 +124,7 @@ def test_groups_are_taken_by_a_config_made_for_it(world: World) -> None:
     (changed,) = world.read(GROUPS % "other")
     with pytest.raises(Invalid, match="says no groups"):
         world.validate(changed, world.get("Config", "takes"))
+    # Nor is one made anew that would not do.
+    del world.resources["Config", "takes"]
+    with pytest.raises(Invalid, match="says no groups"):
+        world.validate(changed)
