@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from octelium.authserver.approval import Approval
+from octelium.authserver.browsers import Browsers
 from octelium.authserver.denied import WHY_PATH, DeniedPages
-from octelium.authserver.login import LoginPages
+from octelium.authserver.flow import APPROVAL_PATH, BEGIN_PATH, CALLBACK_PATH, SUCCESS_PATH, Flow
+from octelium.authserver.login import LOGOUT_PATH, LoginPages
+from octelium.authserver.logins import Logins
 from octelium.authserver.oauth2 import METADATA_PATH, TOKEN_PATH, OAuth2
 from octelium.authserver.pages import Pages
+from octelium.authserver.waiting import Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from octelium.authserver.denied import Reasons
+    from octelium.authserver.logins import Protocols
     from octelium.authserver.oauth2 import Publish
     from octelium.authserver.site import Site
     from octelium.identity.authentication import Authentication
+    from octelium.identity.client_logins import ClientLogins
     from octelium.store.resources import Resources
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -29,16 +39,28 @@ def create_app(
     authentication: Authentication,
     publish: Publish,
     reasons: Reasons,
+    protocols: Protocols,
+    client_logins: ClientLogins,
+    clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application behind the Service `default.default`."""
     pages = Pages(site, resources)
-    login = LoginPages(site, pages)
+    logins = Logins(resources, authentication, protocols, publish)
+    browsers, waiting = Browsers(authentication, clock), Waiting()
+    flow = Flow(site, pages, logins, browsers, waiting)
+    login = LoginPages(site, pages, logins, browsers, waiting, flow)
+    approval = Approval(site, pages, logins, browsers, waiting, client_logins)
     denied = DeniedPages(site, pages, reasons)
     oauth2 = OAuth2(site, authentication, publish)
     app = Starlette(
         routes=[
             Route("/", login.sign_in),
             Route("/login", login.sign_in),
+            Route(LOGOUT_PATH, login.log_out, methods=["POST"]),
+            Route(BEGIN_PATH, flow.begin, methods=["POST"]),
+            Route(CALLBACK_PATH, flow.callback, methods=["GET", "POST"]),
+            Route(SUCCESS_PATH, flow.success),
+            Route(APPROVAL_PATH, approval.page, methods=["GET", "POST"]),
             Route("/denied", denied.denied),
             Route(WHY_PATH, denied.why),
             Route(TOKEN_PATH, oauth2.token, methods=_METHODS),

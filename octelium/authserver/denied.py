@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from octelium.authserver.pages import Pages, code, lines, link, paragraph
+from octelium.authserver.markup import code, lines, link, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
     from octelium.policy.narration import Line
 

@@ -13,16 +13,19 @@ MEDIA_TYPE = "application/x-www-form-urlencoded"
 MAX_FIELDS = 64
 
 _TEXT = re.compile(rb"(?:[!$'()*+,\-./0-9:;@A-Z_a-z~]|%[0-9A-Fa-f]{2})*")
+_LINE_END = re.compile(rb"(?:%0[Dd])?%0[Aa]")
 
 
 class FormError(ValueError):
     """A body that is no form; the text says why and repeats nothing of it."""
 
 
-def parse_form(body: bytes) -> dict[str, str]:
+def parse_form(body: bytes, *, wrapped: bool = False) -> dict[str, str]:
     """Fields of an `application/x-www-form-urlencoded` body, but for those without a value.
 
     RFC 6749 section 3.2: a parameter without a value counts as omitted, and none may be repeated.
+    With `wrapped` there may be line ends within values, as base64 in lines has them (RFC 2045
+    section 6.8); they are left out.
 
     Raises:
         FormError: the body is malformed, or holds a name twice.
@@ -40,7 +43,7 @@ def parse_form(body: bytes) -> dict[str, str]:
         field = _decode(name)
         if field in fields:
             raise FormError("a field is given more than once")
-        fields[field] = _decode(value)
+        fields[field] = _decode(_LINE_END.sub(b"", value) if wrapped else value)
     return {name: value for name, value in fields.items() if value}
 
 

@@ -1,52 +1,119 @@
-"""What a browser gets to see on the login host."""
+"""The login page: signing in, and the way on for who is signed in already."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from octelium.authserver.pages import (
-    Pages,
-    clear_cookies,
+from octelium.authserver import offers
+from octelium.authserver.browsers import (
+    AUTHENTICATE_PATH,
+    began_with_authenticator,
+    is_pending,
+    required_path,
+)
+from octelium.authserver.cookies import REFRESH, clear_cookies, cookie, has_cookies
+from octelium.authserver.flow import BEGIN_PATH, SUCCESS_PATH, redirect
+from octelium.authserver.markup import (
+    Markup,
+    aside,
+    button,
+    buttons,
     code,
     command,
-    has_cookies,
+    notice,
     paragraph,
+    strong,
 )
+from octelium.authserver.origins import comes_from
+from octelium.authserver.requests import only
+from octelium.authserver.targets import Target, TargetError, target_of
+from octelium.identity.errors import AuthenticationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
+    from octelium.authserver.browsers import Browsers
+    from octelium.authserver.flow import Flow
+    from octelium.authserver.logins import Logins
+    from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
+    from octelium.authserver.waiting import Waiting
+    from octelium.schema.pb import core_v1_pb2 as core
 
-_QUERY = re.compile(rb"[!-~]+")
+LOGOUT_PATH: Final = "/logout"
+_QUERY: Final = re.compile(rb"[!-~]+")
+_WORDS: Final = {
+    "again": "That did not work. Please try again.",
+    "client": "The command line asked for something that this Cluster cannot do. "
+    "Update it, and begin there again.",
+    "expired": "That login was not begun in this browser, took too long, or has been used. "
+    "Please sign in again.",
+    "failed": "The Cluster could not finish the login. Its log says why.",
+    "provider": "The provider did not confirm who you are. Please try again.",
+    "refused": "You could not be signed in. If you should have access to this Cluster, ask an "
+    "administrator: the authentication log says why.",
+    "unavailable": "Nobody can sign in that way at present. Try again later, or in another way.",
+}
+"""What each word after `error=` means to a person; the page says nothing else of a failure."""
 
 
 class LoginPages:
     """What a browser gets to see on the login host."""
 
-    def __init__(self, site: Site, pages: Pages) -> None:
+    def __init__(
+        self,
+        site: Site,
+        pages: Pages,
+        logins: Logins,
+        browsers: Browsers,
+        waiting: Waiting,
+        flow: Flow,
+    ) -> None:
         self._site = site
         self._pages = pages
+        self._logins = logins
+        self._browsers = browsers
+        self._waiting = waiting
+        self._flow = flow
 
     async def sign_in(self, request: Request) -> Response:
-        """How to sign in here."""
-        response = self._pages.page(
-            "Sign in",
-            paragraph("This version offers no sign-in by browser."),
-            paragraph("With an authentication token you can sign in on the command line:"),
-            command(self._site.login_command),
-            paragraph(
-                "An administrator of the Cluster can give you a token. If the Cluster has a "
-                "certificate authority of its own, add ",
-                code("--ca-file"),
-                " with its certificate.",
-            ),
-        )
-        if has_cookies(request.cookies):
-            clear_cookies(self._site, response)
+        """The login page, or the way on."""
+        try:
+            target = target_of(self._site, request.url.query)
+        except TargetError:
+            return self._index(request, Target(), "client")
+        session = self._browsers.session(request)
+        error = only(request, "error")
+        if session is None or error in _WORDS or request.method == "HEAD":
+            return self._index(request, target, error, keep=session is not None)
+        if is_pending(session):
+            return self._pending()
+        if not self._browsers.is_fresh(request, session):
+            return await self._renew(request, session, target)
+        return self._on(request, session, target)
+
+    async def log_out(self, request: Request) -> Response:
+        """End the Session of the browser."""
+        if not comes_from(request, self._site.origin, self._site.portal):
+            return redirect(f"{self._site.origin}/login?error=again")
+        try:
+            await self._logins.authentication.log_out(
+                cookie(request, REFRESH), operation=LOGOUT_PATH.removeprefix("/")
+            )
+        except AuthenticationError:  # it has ended before
+            ended = False
+        else:
+            ended = True
+        if ended:
+            await self._logins.publish()
+        response = redirect(f"{self._site.origin}/login?done=signed-out")
+        clear_cookies(self._site, response)
         return response
 
     async def elsewhere(self, request: Request, error: Exception) -> Response:
@@ -58,3 +125,96 @@ class LoginPages:
             response.raw_headers.append((b"location", location))
             return response
         return await self._pages.not_offered(request, error)
+
+    def _on(self, request: Request, session: core.Session, target: Target) -> Response:
+        if path := required_path(session):
+            self._waiting.keep_target(session.metadata.uid, target)
+            return redirect(self._site.origin + path)
+        if _is_foreign(self._site, request.headers.get("referer", "")):
+            return redirect(self._site.portal)
+        if target.client is not None:
+            self._waiting.keep_target(session.metadata.uid, target)
+            return redirect(self._site.origin + SUCCESS_PATH)
+        return redirect(target.redirect or self._site.portal)
+
+    async def _renew(self, request: Request, session: core.Session, target: Target) -> Response:
+        """Authenticate a Session again, in the way that it began."""
+        if began_with_authenticator(session):
+            self._waiting.keep_target(session.metadata.uid, target)
+            return redirect(self._site.origin + AUTHENTICATE_PATH)
+        began = session.status.initial_authentication.info.identity_provider
+        uid = began.identity_provider_ref.uid
+        provider = offers.offer(self._logins.resources, uid)
+        if provider is not None:
+            return await self._flow.begin_at(request, provider, target)
+        await self._logins.authentication.log_out(cookie(request, REFRESH), operation="login")
+        await self._logins.publish()
+        return self._index(request, target, "unavailable" if uid else "")
+
+    def _pending(self) -> Response:
+        return self._pages.page(
+            "Please wait for approval",
+            paragraph(
+                "You are signed in, but an administrator has to approve your Session before you "
+                "can open anything."
+            ),
+            buttons([button(LOGOUT_PATH, "Sign out", {}, quiet=True)]),
+            forms=("'self'",),
+        )
+
+    def _index(
+        self, request: Request, target: Target, error: str, *, keep: bool = False
+    ) -> Response:
+        providers = offers.offered(self._logins.resources)
+        blocks = self._choice(providers, target) if providers else self._without_providers()
+        told: list[Markup] = []
+        if error in _WORDS:
+            told.append(notice(_WORDS[error], bad=True))
+        elif only(request, "done") == "signed-out":
+            told.append(notice("You are signed out."))
+        forms = ("'self'",) if providers else ()
+        response = self._pages.page("Sign in", *told, *blocks, forms=forms)
+        if not keep and has_cookies(request.cookies):
+            clear_cookies(self._site, response)
+        return response
+
+    def _choice(self, providers: Sequence[core.IdentityProvider], target: Target) -> list[Markup]:
+        about = []
+        if target.client is not None:
+            about = [paragraph("The command line on this computer asks you to sign in.")]
+        elif target.redirect:
+            host = urlsplit(target.redirect).hostname or ""
+            about = [paragraph("You go on to ", strong(host), " afterwards.")]
+        ways = buttons(
+            button(
+                BEGIN_PATH,
+                f"Continue with {offers.label(provider)}",
+                {"uid": provider.metadata.uid, "query": target.query},
+            )
+            for provider in providers
+        )
+        return [*about, ways]
+
+    def _without_providers(self) -> list[Markup]:
+        return [
+            paragraph("This Cluster has no IdentityProvider by which people sign in here."),
+            paragraph("With an authentication token you can sign in on the command line:"),
+            command(self._site.login_command),
+            aside(
+                "An administrator of the Cluster can give you a token. If the Cluster has a "
+                "certificate authority of its own, add ",
+                code("--ca-file"),
+                " with its certificate.",
+            ),
+        ]
+
+
+def _is_foreign(site: Site, referer: str) -> bool:
+    """Whether a page that is not of this Cluster sent the browser here."""
+    if not referer:
+        return False
+    try:
+        host = urlsplit(referer).hostname or ""
+    except ValueError:
+        return True
+    return not (host == site.domain or host.endswith("." + site.domain))

@@ -1,11 +1,12 @@
 """HTML pages: made whole on the server, without scripts, under a policy that allows none.
 
-Everything that is put into a page is escaped here, and nowhere else.
+`markup` makes the pieces.
 """
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib import resources
@@ -14,22 +15,16 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, Response
 
+from octelium.authserver.markup import Markup, link, paragraph
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from starlette.requests import Request
 
     from octelium.authserver.site import Site
-    from octelium.policy.narration import Line
     from octelium.store.resources import Resources
-
-
-class Markup(str):
-    """HTML that is safe as it is."""
-
-    __slots__ = ()
 
 
 _HEADERS = {
@@ -41,49 +36,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_DEEPEST = 6
-"""Level of a line from which on it stands no further to the right."""
-_SESSION_COOKIES = ("octelium_auth", "octelium_rt", "octelium_login_state")
-
-
-def code(value: str) -> Markup:
-    """A word of a command or a file, within a sentence."""
-    return Markup(f"<code>{escape(value)}</code>")
-
-
-def link(url: str, label: str) -> Markup:
-    """A link. Raises ValueError for anything but an absolute https URL."""
-    if not url.startswith("https://"):
-        raise ValueError(f"{url!r} is no https URL")
-    return Markup(f'<a href="{escape(url)}">{escape(label)}</a>')
-
-
-def paragraph(*parts: Markup | str) -> Markup:
-    """A paragraph of texts and of markup within them."""
-    return Markup(f"<p>{''.join(map(_escaped, parts))}</p>")
-
-
-def command(line: str) -> Markup:
-    """A command line that a reader is to copy."""
-    return Markup(f"<pre>{escape(line)}</pre>")
-
-
-def lines(items: Iterable[Line]) -> Markup:
-    """Lines of a text with their levels and tones."""
-    shown = "".join(
-        f'<p class="{line.tone.value} level-{min(line.indent, _DEEPEST)}">{escape(line.text)}</p>'
-        for line in items
-    )
-    return Markup(f'<div class="lines">{shown}</div>')
-
-
-def listing(items: Iterable[tuple[Markup | str, str]]) -> Markup:
-    """A list of things, each with a line about it."""
-    entries = "".join(
-        f'<li>{_escaped(item)}<span class="about">{escape(about)}</span></li>'
-        for item, about in items
-    )
-    return Markup(f"<ul>{entries}</ul>")
 
 
 class Pages:
@@ -93,9 +45,34 @@ class Pages:
         self._site = site
         self._resources = resources
 
-    def page(self, heading: str, *blocks: Markup, status: int = 200) -> HTMLResponse:
-        """A page that says which Cluster it is of."""
-        return _page(self._site, self._cluster_name(), heading, blocks, status)
+    def page(
+        self,
+        heading: str,
+        *blocks: Markup,
+        status: int = 200,
+        forms: Sequence[str] = (),
+        menu: Sequence[tuple[str, str]] = (),
+    ) -> HTMLResponse:
+        """A page that says which Cluster it is of.
+
+        `forms` are the origins that its forms may go to, `'self'` among them; `menu` are addresses
+        of the pages beside it and their labels, the empty address for the page itself.
+        """
+        return _page(
+            self._site,
+            _Content(heading, blocks, self._cluster_name(), tuple(forms), tuple(menu)),
+            status,
+        )
+
+    def onward(self, url: str, heading: str, *blocks: Markup) -> HTMLResponse:
+        """A page that leads on to `url` at once; what it says is for who sees it nevertheless.
+
+        A redirect would do, were it not the answer to a form: the policy on where forms may go
+        (https://www.w3.org/TR/CSP3/#directive-form-action) holds for redirects too.
+        """
+        response = self.page(heading, *blocks)
+        response.headers["Refresh"] = f"0; url={url}"
+        return response
 
     async def not_offered(self, request: Request, _error: Exception) -> Response:
         """What is said of a method that nothing here has."""
@@ -113,22 +90,32 @@ class Pages:
         return (config.metadata.display_name if config is not None else "") or self._site.domain
 
 
-def _page(
-    site: Site, cluster: str, heading: str, blocks: tuple[Markup, ...], status: int
-) -> HTMLResponse:
+@dataclass(frozen=True, slots=True)
+class _Content:
+    heading: str
+    blocks: tuple[Markup, ...]
+    cluster: str
+    forms: tuple[str, ...]
+    menu: tuple[tuple[str, str], ...]
+
+
+def _page(site: Site, content: _Content, status: int) -> HTMLResponse:
     nonce = secrets.token_urlsafe(18)
+    cluster = content.cluster
     html = _template().substitute(
-        title=escape(f"{heading} · {cluster}"),
+        title=escape(f"{content.heading} · {cluster}"),
         nonce=nonce,
         style=_style(),
         cluster=escape(cluster),
         domain="" if cluster == site.domain else escape(site.domain),
-        heading=escape(heading),
-        body="\n".join(blocks),
+        menu=_menu(content.menu),
+        heading=escape(content.heading),
+        body="\n".join(content.blocks),
     )
+    forms = " ".join(content.forms) or "'none'"
     policy = (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; "
+        f"form-action {forms}; frame-ancestors 'none'"
     )
     response = HTMLResponse(html, status, {**_HEADERS, "Content-Security-Policy": policy})
     response.set_cookie(
@@ -137,27 +124,14 @@ def _page(
     return response
 
 
-def _escaped(part: Markup | str) -> str:
-    return part if isinstance(part, Markup) else escape(part)
-
-
-def clear_cookies(site: Site, response: Response) -> None:
-    """Have the browser forget the Session that it may have had."""
-    for name in _SESSION_COOKIES:
-        response.set_cookie(
-            name,
-            "",
-            max_age=0,
-            domain=site.domain,
-            secure=True,
-            httponly=True,
-            samesite="none" if name == "octelium_login_state" else "lax",
-        )
-
-
-def has_cookies(names: Iterable[str]) -> bool:
-    """Whether a browser that sent cookies of these names believes to have a Session."""
-    return not set(_SESSION_COOKIES).isdisjoint(names)
+def _menu(items: tuple[tuple[str, str], ...]) -> str:
+    if not items:
+        return ""
+    shown = "".join(
+        link(url, label) if url else f'<a aria-current="page">{escape(label)}</a>'
+        for url, label in items
+    )
+    return f'<nav aria-label="Pages">{shown}</nav>'
 
 
 @cache

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from octelium.authserver.pages import Markup, Pages, link, listing, paragraph
+from octelium.authserver.markup import Markup, link, listing, paragraph
+from octelium.authserver.pages import Pages
 from octelium.schema.names import public_fqdn
 from octelium.schema.pb import core_v1_pb2 as core
 

@@ -22,6 +22,11 @@ class Site:
         """Where the login pages are."""
         return self.url(self.domain)
 
+    @property
+    def portal(self) -> str:
+        """Where the Portal is."""
+        return self.url(f"portal.{self.domain}")
+
     def url(self, host: str) -> str:
         """The address of one of the Cluster's hosts, without a path."""
         return f"https://{host}{self._suffix}"

@@ -26,7 +26,11 @@ from octelium.apiserver.janitor import Janitor
 from octelium.apiserver.rpc import ApiServer, Binding
 from octelium.apiserver.user import UserService
 from octelium.authserver.app import create_app
+from octelium.authserver.keys_of_issuers import KeysOfIssuers
 from octelium.authserver.portal import create_portal_app
+from octelium.authserver.providers.discovery import Discoveries
+from octelium.authserver.providers.fetch import Fetcher
+from octelium.authserver.providers.registry import WebProviders
 from octelium.authserver.site import Site
 from octelium.cluster import tls_secrets
 from octelium.cluster.admin import CertificateRequest, Health, health_app, local_app
@@ -45,6 +49,7 @@ from octelium.cluster.signals import stop_signals
 from octelium.cluster.web import WebServer
 from octelium.http.tasks import spawn
 from octelium.identity.authentication import Authentication
+from octelium.identity.client_logins import ClientLogins
 from octelium.identity.keys import Keyring
 from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
@@ -163,7 +168,14 @@ class Control:
         logs = AccessLogReader(log_store), AuthenticationLogReader(attempts)
         api, explainer = self._api(resources, authentication, logs, rego, publish)
         reasons = Reasons(authentication, explainer)
-        web = create_app(site, resources, authentication, publish, reasons)
+        fetcher = Fetcher()
+        discoveries = Discoveries(fetcher)
+        issuers = KeysOfIssuers(fetcher, discoveries)
+        protocols = WebProviders(site, resources, fetcher, discoveries, issuers)
+        client_logins = ClientLogins(resources, keyring)
+        web = create_app(
+            site, resources, authentication, publish, reasons, protocols, client_logins
+        )
         sign_in = Binding(auth.DESCRIPTOR, AuthService(authentication), auth.MAX_REQUEST_BYTES)
         auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)
         for server, path in ((api, layout.api), (auth_api, layout.auth_api)):

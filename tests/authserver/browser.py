@@ -10,6 +10,8 @@ import httpx
 from octelium.authserver.app import create_app
 from octelium.authserver.portal import create_portal_app
 from octelium.authserver.site import Site
+from octelium.identity.client_logins import ClientLogins
+from tests.authserver.provider import FakeProvider
 from tests.identity.cluster import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -40,8 +42,17 @@ class Host:
         self.cluster = cluster
         self.published = 0
         self.reasons = Reasons()
+        self.provider = FakeProvider()
+        self.client_logins = ClientLogins(cluster.resources, cluster.keyring, clock=cluster.clock)
         app = create_app(
-            site, cluster.resources, cluster.authentication, self.publish, self.reasons
+            site,
+            cluster.resources,
+            cluster.authentication,
+            self.publish,
+            self.reasons,
+            self.provider,
+            self.client_logins,
+            clock=cluster.clock,
         )
         self.client = _client(app, "https://example.com")
         portal = create_portal_app(site, cluster.resources)

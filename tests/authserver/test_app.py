@@ -22,10 +22,17 @@ async def test_what_there_is(host: Host) -> None:
         host.cluster.authentication,
         host.publish,
         host.reasons,
+        host.provider,
+        host.client_logins,
     )
     assert {route.path for route in app.routes if isinstance(route, Route)} == {
         "/",
         "/login",
+        "/logout",
+        "/begin",
+        "/callback",
+        "/callback/success",
+        "/callback/success/approval",
         "/denied",
         "/denied/why",
         "/oauth2/token",

@@ -57,8 +57,8 @@ async def test_services_and_the_way_to_them(host: Host) -> None:
     assert '<a href="https://wiki.example.com/">Wiki</a>' in html
     assert "wiki.default · WEB · What we know" in html
     assert '<a href="https://wiki.team.example.com/">wiki.team</a>' in html
-    assert "<li>shell<span" in html
-    assert "<li>inner<span" in html
+    assert '<div class="what">shell<span' in html
+    assert '<div class="what">inner<span' in html
     for hidden in ("portal.default", "dns.octelium", "deep.default"):
         assert hidden not in html
 

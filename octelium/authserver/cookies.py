@@ -1,0 +1,70 @@
+"""The cookies of a browser's Session.
+
+All are for the Cluster's domain, because the Services that they open are hosts below it, and for
+encrypted connections only (RFC 6265 section 4.1.2). Octelium's pages describe their names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from octelium.authserver.site import Site
+    from octelium.identity.admission import IssuedTokens
+
+ACCESS: Final = "octelium_auth"
+REFRESH: Final = "octelium_rt"
+LOGIN_STATE: Final = "octelium_login_state"
+_LOGIN_STATE_SECONDS: Final = 15 * 60
+_ALL: Final = (ACCESS, REFRESH, LOGIN_STATE)
+
+
+def cookie(request: Request, name: str) -> str:
+    """What the browser sent; empty if it sent none."""
+    return request.cookies.get(name, "")
+
+
+def set_tokens(site: Site, response: Response, issued: IssuedTokens) -> None:
+    """Have the browser keep the tokens of a Session for as long as they are good."""
+    _set(site, response, ACCESS, issued.access_token, issued.expires_in)
+    _set(site, response, REFRESH, issued.refresh_token, issued.refresh_token_expires_in)
+    _set(site, response, LOGIN_STATE, "", 0)
+
+
+def set_login_state(site: Site, response: Response, state: str) -> None:
+    """Bind a login to this browser."""
+    _set(site, response, LOGIN_STATE, state, _LOGIN_STATE_SECONDS)
+
+
+def clear_cookies(site: Site, response: Response) -> None:
+    """Have the browser forget the Session that it may have had."""
+    for name in _ALL:
+        _set(site, response, name, "", 0)
+
+
+def clear_login_state(site: Site, response: Response) -> None:
+    """Have the browser forget a login that has ended."""
+    _set(site, response, LOGIN_STATE, "", 0)
+
+
+def has_cookies(names: Iterable[str]) -> bool:
+    """Whether a browser that sent cookies of these names believes to have a Session."""
+    return not set(_ALL).isdisjoint(names)
+
+
+def _set(site: Site, response: Response, name: str, value: str, seconds: int) -> None:
+    response.set_cookie(
+        name,
+        value,
+        max_age=seconds,
+        domain=site.domain,
+        secure=True,
+        httponly=True,
+        # SAML answers are forms that the provider's page posts here: Lax cookies stay behind.
+        samesite="none" if name == LOGIN_STATE else "lax",
+    )

@@ -1,0 +1,132 @@
+"""Logins through IdentityProviders, from the first click to the tokens of a Session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from octelium.authserver import offers
+from octelium.authserver.cookies import LOGIN_STATE, REFRESH, cookie
+from octelium.authserver.login_states import LoginState, LoginStates, new_id
+from octelium.authserver.providers.interface import (
+    LoginContext,
+    ProviderError,
+    ProviderUnavailableError,
+)
+from octelium.authserver.requests import address_of, downstream_of
+from octelium.identity.attempts import Attempt, Way
+from octelium.identity.errors import AuthenticationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from octelium.authserver.oauth2 import Publish
+    from octelium.authserver.providers.interface import WebProvider
+    from octelium.authserver.targets import Target
+    from octelium.identity.admission import IssuedTokens
+    from octelium.identity.authentication import Authentication
+    from octelium.schema.pb import core_v1_pb2 as core
+    from octelium.store.resources import Resources
+
+_OPERATION = "callback"
+
+
+class Protocols(Protocol):
+    """Knows what speaks the protocol of an IdentityProvider."""
+
+    def of(self, provider: core.IdentityProvider) -> WebProvider:
+        """What does. Raises ProviderUnavailableError if nothing does."""
+        ...
+
+
+class LoginError(Exception):
+    """A login that came to nothing. `code` is all that the browser learns."""
+
+    def __init__(self, code: str, target: Target | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.target = target
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """Begins logins and ends them."""
+
+    resources: Resources
+    authentication: Authentication
+    protocols: Protocols
+    publish: Publish
+    states: LoginStates = field(default_factory=LoginStates)
+
+    async def begin(
+        self, request: Request, provider: core.IdentityProvider, target: Target
+    ) -> tuple[str, str]:
+        """Where to send the browser, and the state that its cookie is to hold.
+
+        Raises:
+            LoginError: none can begin there at present.
+        """
+        state = new_id()
+        try:
+            begun = await self.protocols.of(provider).begin(LoginContext(provider, state))
+            if not (begun.url.startswith("https://") and begun.url.isascii()):
+                raise ProviderUnavailableError("its page has no https address")
+        except ProviderError as error:
+            self._refuse(request, provider, "login", str(error))
+            raise LoginError("unavailable", target) from error
+        refresh_token = cookie(request, REFRESH)
+        kept = LoginState(state, provider, begun.private, target, refresh_token)
+        self.states.put(kept, address_of(request))
+        return begun.url, state
+
+    async def end(
+        self, request: Request, returned: str, parameters: Mapping[str, str]
+    ) -> tuple[IssuedTokens, Target]:
+        """The tokens of who comes back from an IdentityProvider, and where to go on.
+
+        Raises:
+            LoginError: nobody is signed in.
+        """
+        state = self.states.take(returned, cookie(request, LOGIN_STATE))
+        if state is None:
+            reason = "the login is not this browser's, has ended before, or took too long"
+            self._refuse(request, None, _OPERATION, reason)
+            raise LoginError("expired")
+        provider, target = state.provider, state.target
+        if offers.offer(self.resources, provider.metadata.uid) is None:
+            reason = "the IdentityProvider is disabled, locked or gone by now"
+            self._refuse(request, provider, _OPERATION, reason)
+            raise LoginError("unavailable", target)
+        try:
+            context = LoginContext(provider, state.id)
+            protocol = self.protocols.of(provider)
+            verified = await protocol.finish(context, parameters, state.private)
+        except ProviderError as error:
+            self._refuse(request, provider, _OPERATION, str(error))
+            raise LoginError("provider", target) from error
+        try:
+            issued = await self.authentication.with_web_identity(
+                verified,
+                refresh_token=cookie(request, REFRESH) or state.refresh_token or None,
+                downstream=downstream_of(request),
+                operation=_OPERATION,
+            )
+        except AuthenticationError as error:
+            raise LoginError("refused", target) from error
+        await self.publish()
+        return issued, target
+
+    def _refuse(
+        self,
+        request: Request,
+        provider: core.IdentityProvider | None,
+        operation: str,
+        reason: str,
+    ) -> None:
+        attempt = Attempt(
+            way=Way.IDENTITY_PROVIDER, downstream=downstream_of(request), operation=operation
+        )
+        attempt.concerns(provider=provider)
+        self.authentication.refuse(attempt, reason)

@@ -1,0 +1,166 @@
+"""Pieces of HTML. Everything that is put into a page is escaped here, and nowhere else."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from octelium.policy.narration import Line
+
+_DEEPEST = 6
+"""Level of a line from which on it stands no further to the right."""
+
+
+class Markup(str):
+    """HTML that is safe as it is."""
+
+    __slots__ = ()
+
+
+def code(value: str) -> Markup:
+    """A word of a command or a file, within a sentence."""
+    return Markup(f"<code>{escape(value)}</code>")
+
+
+def strong(value: str) -> Markup:
+    """What a sentence is about."""
+    return Markup(f"<strong>{escape(value)}</strong>")
+
+
+def link(url: str, label: str) -> Markup:
+    """A link. Raises ValueError for anything but an absolute https URL."""
+    if not url.startswith("https://"):
+        raise ValueError(f"{url!r} is no https URL")
+    return Markup(f'<a href="{escape(url)}">{escape(label)}</a>')
+
+
+def onward(url: str, label: str) -> Markup:
+    """A link that looks like a button: the way on. Besides https it may lead to loopback.
+
+    Raises:
+        ValueError: it leads elsewhere.
+    """
+    if not url.startswith(("https://", "http://localhost:")):
+        raise ValueError(f"{url!r} is no https URL")
+    return Markup(f'<p><a class="button" href="{escape(url)}">{escape(label)}</a></p>')
+
+
+def paragraph(*parts: Markup | str) -> Markup:
+    """A paragraph of texts and of markup within them."""
+    return Markup(f"<p>{''.join(map(_escaped, parts))}</p>")
+
+
+def aside(*parts: Markup | str) -> Markup:
+    """A paragraph that few readers need."""
+    return Markup(f'<p class="aside">{"".join(map(_escaped, parts))}</p>')
+
+
+def heading(text: str) -> Markup:
+    """What a section is about."""
+    return Markup(f"<h2>{escape(text)}</h2>")
+
+
+def notice(text: str, *, bad: bool = False) -> Markup:
+    """What has just happened; readers are told at once."""
+    role, tone = ("alert", "bad") if bad else ("status", "good")
+    return Markup(f'<p class="notice {tone}" role="{role}">{escape(text)}</p>')
+
+
+def command(line: str) -> Markup:
+    """A command line that a reader is to copy."""
+    return Markup(f"<pre>{escape(line)}</pre>")
+
+
+def lines(items: Iterable[Line]) -> Markup:
+    """Lines of a text with their levels and tones."""
+    shown = "".join(
+        f'<p class="{line.tone.value} level-{min(line.indent, _DEEPEST)}">{escape(line.text)}</p>'
+        for line in items
+    )
+    return Markup(f'<div class="lines">{shown}</div>')
+
+
+def listing(items: Iterable[tuple[Markup | str, str]]) -> Markup:
+    """A list of things, each with a line about it."""
+    return entries((name, about, Markup("")) for name, about in items)
+
+
+def entries(items: Iterable[tuple[Markup | str, str, Markup]]) -> Markup:
+    """A list of things, each with a line about it and with what can be done to it."""
+    shown = "".join(
+        f'<li><div class="what">{_escaped(item)}<span class="about">{escape(about)}</span></div>'
+        f"{deed}</li>"
+        for item, about, deed in items
+    )
+    return Markup(f"<ul>{shown}</ul>")
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """What is known of one thing: names and values."""
+    shown = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
+    return Markup(f"<dl>{shown}</dl>")
+
+
+def badge(text: str) -> Markup:
+    """A word that tells one thing of a list from the others."""
+    return Markup(f'<span class="badge">{escape(text)}</span>')
+
+
+def both(*parts: Markup | str) -> Markup:
+    """Pieces one after the other, in a line."""
+    return Markup(" ".join(map(_escaped, parts)))
+
+
+def button(
+    action: str,
+    label: str,
+    fields: Mapping[str, str],
+    *,
+    quiet: bool = False,
+    spoken: str = "",
+) -> Markup:
+    """A form of one button, which posts `fields` to `action`, a path here or an https URL.
+
+    `spoken` is read out instead of a label that only makes sense to who sees where it stands.
+    """
+    hidden = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+        for name, value in fields.items()
+    )
+    kind = ' class="quiet"' if quiet else ""
+    told = f' aria-label="{escape(spoken)}"' if spoken else ""
+    return Markup(
+        f'<form method="post" action="{_action(action)}">{hidden}'
+        f'<button type="submit"{kind}{told}>{escape(label)}</button></form>'
+    )
+
+
+def buttons(items: Iterable[Markup]) -> Markup:
+    """Forms of one button each, one below the other."""
+    return Markup(f'<div class="buttons">{"".join(items)}</div>')
+
+
+def question(action: str, label: str, name: str, value: str, submit: str, hint: str) -> Markup:
+    """A form with one field for a short code."""
+    return Markup(
+        f'<form method="get" action="{_action(action)}" class="question">'
+        f'<label for="{escape(name)}">{escape(label)}</label>'
+        f'<input id="{escape(name)}" name="{escape(name)}" value="{escape(value)}" required '
+        'autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="16" '
+        f'aria-describedby="{escape(name)}-hint">'
+        f'<span class="about" id="{escape(name)}-hint">{escape(hint)}</span>'
+        f'<button type="submit">{escape(submit)}</button></form>'
+    )
+
+
+def _action(target: str) -> str:
+    if not target.startswith("https://") and (not target.startswith("/") or target[1:2] == "/"):
+        raise ValueError(f"{target!r} is neither a path nor an https URL")
+    return escape(target)
+
+
+def _escaped(part: Markup | str) -> str:
+    return part if isinstance(part, Markup) else escape(part)

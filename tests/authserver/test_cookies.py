@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from octelium.authserver.cookies import (
+    ACCESS,
+    LOGIN_STATE,
+    REFRESH,
+    clear_cookies,
+    clear_login_state,
+    cookie,
+    has_cookies,
+    set_login_state,
+    set_tokens,
+)
+from octelium.authserver.site import Site
+from octelium.identity.admission import IssuedTokens
+from octelium.schema.pb import core_v1_pb2 as core
+
+SITE = Site("example.com", 8443)
+
+
+def lines(response: Response) -> list[str]:
+    return [value.decode() for name, value in response.raw_headers if name == b"set-cookie"]
+
+
+def test_tokens() -> None:
+    response = Response()
+    set_tokens(SITE, response, IssuedTokens("access", "refresh", 10, 20, core.Session()))
+    rest = "Domain=example.com; HttpOnly; Max-Age={}; Path=/; SameSite={}; Secure"
+    assert lines(response) == [
+        f"{ACCESS}=access; {rest.format(10, 'lax')}",
+        f"{REFRESH}=refresh; {rest.format(20, 'lax')}",
+        f'{LOGIN_STATE}=""; {rest.format(0, "none")}',
+    ]
+
+
+def test_the_state_of_a_login() -> None:
+    response = Response()
+    set_login_state(SITE, response, "s")
+    clear_login_state(SITE, response)
+    set_line, cleared = lines(response)
+    assert set_line.startswith(f"{LOGIN_STATE}=s; ")
+    assert "Max-Age=900" in set_line
+    assert "SameSite=none" in set_line
+    assert "Max-Age=0" in cleared
+
+
+def test_all_are_cleared() -> None:
+    response = Response()
+    clear_cookies(SITE, response)
+    assert [line.partition("=")[0] for line in lines(response)] == [ACCESS, REFRESH, LOGIN_STATE]
+    assert all("Max-Age=0" in line for line in lines(response))
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("octelium_rt=a", "a"),
+        ("x=y; octelium_rt=a", "a"),
+        ("octelium_rt", ""),
+        ("", ""),
+        ("octelium_rt=", ""),
+        ("OCTELIUM_RT=a", ""),
+    ],
+)
+def test_reading(header: str, value: str) -> None:
+    headers = [(b"cookie", header.encode())]
+    assert cookie(Request({"type": "http", "headers": headers}), REFRESH) == value
+
+
+def test_who_believes_to_have_a_session() -> None:
+    assert has_cookies(["x", "octelium_rt"])
+    assert not has_cookies(["x", "octelium_domain"])

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from octelium.authserver.markup import (
+    Markup,
+    aside,
+    badge,
+    both,
+    button,
+    buttons,
+    code,
+    command,
+    entries,
+    facts,
+    heading,
+    lines,
+    link,
+    listing,
+    notice,
+    onward,
+    paragraph,
+    question,
+    strong,
+)
+from octelium.policy.narration import Line, Tone
+from tests.authserver.test_pages import ESCAPED, EVIL
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        code(EVIL),
+        strong(EVIL),
+        badge(EVIL),
+        both(EVIL, badge("x")),
+        command(EVIL),
+        heading(EVIL),
+        notice(EVIL),
+        notice(EVIL, bad=True),
+        paragraph(EVIL),
+        paragraph("x", code(EVIL)),
+        aside(EVIL),
+        listing([(EVIL, EVIL)]),
+        entries([("x", EVIL, Markup(""))]),
+        facts([(EVIL, "x")]),
+        facts([("x", EVIL)]),
+        link("https://example.com/" + EVIL, EVIL),
+        onward("https://example.com/" + EVIL, "x"),
+        button("/x", EVIL, {}),
+        button("/x", "x", {EVIL: "x"}),
+        button("/x", "x", {"x": EVIL}),
+        button("/x", "x", {}, spoken=EVIL),
+        button("/" + EVIL, "x", {}),
+        buttons([button("/x", EVIL, {})]),
+        question("/x", EVIL, "x", "x", "x", "x"),
+        question("/x", "x", EVIL, "x", "x", "x"),
+        question("/x", "x", "x", EVIL, "x", "x"),
+        question("/x", "x", "x", "x", EVIL, "x"),
+        question("/x", "x", "x", "x", "x", EVIL),
+        lines([Line(99, EVIL, Tone.BAD)]),
+    ],
+)
+def test_whatever_comes_in_is_escaped(markup: Markup) -> None:
+    assert ESCAPED in markup
+    assert "<script" not in markup
+
+
+BAD_LINKS = ["javascript:alert(1)", "http://example.com", "//example.com", "data:x", "", "/x"]
+
+
+@pytest.mark.parametrize("url", BAD_LINKS)
+def test_links_are_https(url: str) -> None:
+    with pytest.raises(ValueError):
+        link(url, "x")
+
+
+@pytest.mark.parametrize("url", [*BAD_LINKS, "http://localhost.example.com/", "http://127.0.0.1/"])
+def test_the_way_on_is_https_or_loopback(url: str) -> None:
+    with pytest.raises(ValueError):
+        onward(url, "x")
+    assert 'href="http://localhost:12345/x"' in onward("http://localhost:12345/x", "x")
+
+
+@pytest.mark.parametrize("action", ["", "x", "//evil.test/", "http://example.com/", "javascript:x"])
+def test_forms_go_to_paths_and_to_https(action: str) -> None:
+    with pytest.raises(ValueError):
+        button(action, "x", {})
+    assert 'action="https://example.com/x"' in button("https://example.com/x", "x", {})
+
+
+def test_notices_are_read_out() -> None:
+    assert 'role="alert"' in notice("x", bad=True)
+    assert 'role="status"' in notice("x")
+
+
+def test_what_a_button_says_to_who_cannot_see() -> None:
+    assert 'aria-label="Sign out of laptop"' in button(
+        "/x", "Sign out", {}, spoken="Sign out of laptop"
+    )
+    assert "aria-label" not in button("/x", "Sign out", {})
