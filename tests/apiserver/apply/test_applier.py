@@ -532,3 +532,30 @@ async def test_a_look_at_what_would_be_changes_nothing(api: Harness) -> None:
     assert seen == ["ops"]
     assert api.resources.revision == before
     assert api.resources.peek(core.Group, name="ops") is None
+
+
+async def test_groups_of_a_provider_are_applied_with_their_config(api: Harness) -> None:
+    def takes(expression: str) -> Any:
+        return resource("Config", "takes", data={"attrs": {"groups": expression}})
+
+    okta = resource(
+        "IdentityProvider",
+        "okta",
+        metadata={"annotations": {"groups-config": "takes"}},
+        spec={
+            "oidc": {
+                "issuerURL": "https://okta.test",
+                "clientID": "x",
+                "clientSecret": {"fromSecret": "okta"},
+            }
+        },
+    )
+    secret = resource("Secret", "okta", data={"value": "x"})
+    error = await api.apply_refused(okta, secret, takes("ctx.("))
+    (fault,) = ext.ApplyErrors.FromString(trailer(error, ERRORS_TRAILER) or b"").errors
+    assert fault.path == "metadata.annotations.groups-config"
+    assert "data.attrs.groups" in fault.problem
+    await api.apply(okta, secret, takes("ctx.assertionMap.groups"))
+    error = await api.apply_refused(takes('"ops"'))
+    (fault,) = ext.ApplyErrors.FromString(trailer(error, ERRORS_TRAILER) or b"").errors
+    assert (fault.kind, fault.path) == ("Config", "data.attrs.groups")

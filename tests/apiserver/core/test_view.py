@@ -23,6 +23,10 @@ async def test_it_sees_what_the_transaction_wrote(api: Harness) -> None:
         found = view.get("Secret", "key")
         assert found is not None
         assert found.data.value == "hunter2"
+        tx.create(resource("Config", "takes", data={"value": "x"}))
+        config = view.get("Config", "takes")
+        assert config is not None
+        assert config.data.value == "x"
         assert [u.metadata.name for u in view.labelled("User", "email", "alice")] == ["alice"]
         assert list(view.labelled("User", "email", "bob")) == []
         assert "alice" in [u.metadata.name for u in view.list("User")]
