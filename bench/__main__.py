@@ -29,7 +29,7 @@ def main() -> int:
         elif arguments.name == "policy":
             from bench import policy
 
-            report = policy.run(arguments.rounds)
+            report = policy.run(arguments.rounds, arguments.seconds)
         elif arguments.name == "start":
             from bench import start
 

@@ -28,7 +28,7 @@ RULES: Final = (
 )
 """What each attached Policy denies, with its number: none of it matches, so all are tried."""
 
-_ARRIVAL: Final = FrontDoor("192.0.2.7", 40000)
+ARRIVAL: Final = FrontDoor("192.0.2.7", 40000)
 _HEADERS: Final = {f"x-field-{number}": "v" * 20 for number in range(12)}
 _SERVICE: Final = "wiki.default"
 
@@ -63,6 +63,8 @@ class Decisions:
         self.sessions = [world.replica.sessions[uid_of("Session", name)] for name in names]
         self.octovigil = world.octovigil
         self.service = world.entry(_SERVICE)
+        # Whoever cannot wait has everything compiled here and now.
+        self.octovigil.settle(self.service, self.request(), ARRIVAL)
 
     def request(self, number: int = 0, form: dict[str, Any] | None = None) -> DictRequest:
         """A request of the Session of that number."""
@@ -70,7 +72,7 @@ class Decisions:
 
     def decide(self, request: DictRequest) -> Decision:
         """The decision on it."""
-        decision = self.octovigil.decide(self.service, request, _ARRIVAL)
+        decision = self.octovigil.decide(self.service, request, ARRIVAL)
         assert isinstance(decision, Decision)
         return decision
 

@@ -64,6 +64,10 @@ class Report:
         """The median of all rounds."""
         return next(m for m in self.rows[row] if m.name == name).median
 
+    def values(self, row: str, name: str) -> list[float]:
+        """Those of all rounds."""
+        return next(m for m in self.rows[row] if m.name == name).values
+
     def to_json(self) -> str:
         """All values, medians and bars."""
         return json.dumps(

@@ -213,17 +213,14 @@ class Plan:
         key = (rule, selection)
         decision = self._made.get(key)
         if decision is None:
-            reason = Reason(ReasonType.TYPE_UNKNOWN_REASON)
-            if rule is not None:
-                reason = Reason(ReasonType.POLICY_MATCH, rule.details)
+            reason = Reason(ReasonType.TYPE_UNKNOWN_REASON) if rule is None else rule.reason
             decision = self._keep(key, Outcome.ALLOWED, reason, selection)
         return decision
 
     def _denied(self, rule: Rule) -> Decision:
         decision = self._made.get((rule,))
         if decision is None:
-            reason = Reason(ReasonType.POLICY_MATCH, rule.details)
-            decision = self._keep((rule,), Outcome.DENIED, reason)
+            decision = self._keep((rule,), Outcome.DENIED, rule.reason)
         return decision
 
     def refused(self, reason: Reason) -> Decision:

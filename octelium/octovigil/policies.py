@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +11,7 @@ from octelium.policy.cel.errors import CompileError, EvaluationError
 from octelium.policy.cel.reads import Path
 from octelium.policy.cel.values import Frame, normalized
 from octelium.policy.condition import CompiledCondition, compile_condition
+from octelium.policy.decision import Reason, ReasonType
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -36,6 +37,11 @@ class Rule:
     condition: CompiledCondition
     place: str
     """For operators: Policy and position."""
+    reason: Reason = field(init=False)
+    """Of the decisions that it makes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", Reason(ReasonType.POLICY_MATCH, self.details))
 
     @property
     def order(self) -> tuple[int, bool]:
