@@ -6,12 +6,11 @@ become steps of their own first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from octelium.policy.rego import steps as made
 from octelium.policy.rego import tree
-from octelium.policy.rego.needed import UNDEFINED
-from octelium.policy.rego.safety import gives_of, ordered_body, pattern_slots, same_shape
+from octelium.policy.rego.safety import gives_of, ordered_body, pattern_slots
 from octelium.policy.rego.tokens import RegoSyntaxError
 from octelium.policy.rego.values import Array, Set
 
@@ -65,7 +64,7 @@ class Compiler:
             case tree.Test(term=term):
                 steps.append(made.testing(self._term(term, bound, steps)))
             case tree.Unify(left=left, right=right):
-                self._unify(left, right, bound, steps, statement.line)
+                self._unify(left, right, bound, steps)
             case tree.Iterate(key=key, value=value, domain=domain):
                 source = self._term(domain, bound, steps)
                 first = None if key is None else self._pattern(key, bound, steps)
@@ -88,50 +87,11 @@ class Compiler:
 
     # --- unification
 
-    def _unify(
-        self, left: tree.Term, right: tree.Term, bound: set[int], steps: list[Step], line: int
-    ) -> None:
-        if same_shape(left, right):
-            assert isinstance(left, tree.Collection)
-            assert isinstance(right, tree.Collection)
-            self._unify_members(left, right, bound, steps, line)
-            return
+    def _unify(self, left: tree.Term, right: tree.Term, bound: set[int], steps: list[Step]) -> None:
         if not _is_known(left, bound):
             left, right = right, left
         value = self._term(left, bound, steps)
         steps.append(made.matching(value, self._pattern(right, bound, steps)))
-
-    def _unify_members(
-        self,
-        left: tree.Collection,
-        right: tree.Collection,
-        bound: set[int],
-        steps: list[Step],
-        line: int,
-    ) -> None:
-        if len(left.items) != len(right.items):
-            steps.append(made.testing(lambda _: UNDEFINED))
-            return
-        pairs = list(zip(left.items, right.items, strict=True))
-        if left.kind == "object":
-            ours, theirs = _members(left), _members(right)
-            if ours is None or theirs is None:
-                raise RegoSyntaxError(line, "objects can be unified if their keys are constants")
-            if set(ours) != set(theirs):
-                steps.append(made.testing(lambda _: UNDEFINED))
-                return
-            pairs = [(ours[key], theirs[key]) for key in ours]
-        pending = pairs
-        while pending:
-            rest = []
-            for one, other in pending:
-                if _is_known(one, bound) or _is_known(other, bound):
-                    self._unify(one, other, bound, steps, line)
-                else:
-                    rest.append((one, other))
-            if len(rest) == len(pending):
-                raise RegoSyntaxError(line, "a variable is unsafe: nothing gives it a value")
-            pending = rest
 
     def _pattern(self, term: tree.Term, bound: set[int], steps: list[Step]) -> Matcher:
         """A closure that compares a value with a pattern, and gives values to its variables."""
@@ -226,13 +186,3 @@ class Compiler:
 def _is_known(term: tree.Term, bound: set[int]) -> bool:
     """Whether a pattern has no variable without a value once its look-ups are made."""
     return pattern_slots(term) <= bound | gives_of(term)
-
-
-def _members(term: tree.Collection) -> dict[Any, tree.Term] | None:
-    """The members of an object whose keys are constants."""
-    found = {}
-    for key, item in zip(term.keys, term.items, strict=True):
-        if not isinstance(key, tree.Const):
-            return None
-        found[key.value] = item
-    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.rego import tree
 from octelium.policy.rego.names import slots_of
@@ -41,6 +41,7 @@ def ordered_body(body: tree.Body, bound: frozenset[int]) -> list[tree.Statement]
     Raises:
         RegoSyntaxError: there is none.
     """
+    body = tuple(part for statement in body for part in _parts(statement))
     if len(body) > MAX_STATEMENTS:
         problem = f"a body has more than {MAX_STATEMENTS} statements"
         raise RegoSyntaxError(body[0].line, problem)
@@ -76,6 +77,44 @@ def ordered_body(body: tree.Body, bound: frozenset[int]) -> list[tree.Statement]
     if len(found) < len(body):
         raise _unsafe(next(each for at, each in enumerate(uses) if at not in done), known)
     return [body[index] for index in found]
+
+
+def _parts(statement: tree.Statement) -> Iterator[tree.Statement]:
+    """A statement that unifies two collections, as one statement for each pair of members."""
+    expression = statement.expression
+    pairs = None
+    if isinstance(expression, tree.Unify):
+        pairs = paired(expression.left, expression.right)
+    if pairs is None:
+        yield statement
+        return
+    for left, right in pairs:
+        part = tree.Unify(left, right)
+        yield from _parts(tree.Statement(part, statement.modifiers, statement.line))
+
+
+def paired(left: tree.Term, right: tree.Term) -> list[tuple[tree.Term, tree.Term]] | None:
+    """The members of two collections that must be equal; None if the two are not of that kind."""
+    if not isinstance(left, tree.Collection) or not isinstance(right, tree.Collection):
+        return None
+    if left.kind != right.kind or left.kind == "set" or len(left.items) != len(right.items):
+        return None
+    if left.kind == "array":
+        return list(zip(left.items, right.items, strict=True))
+    ours, theirs = _members(left), _members(right)
+    if ours is None or theirs is None or set(ours) != set(theirs):
+        return None
+    return [(ours[key], theirs[key]) for key in ours]
+
+
+def _members(term: tree.Collection) -> dict[Any, tree.Term] | None:
+    """The members of an object whose keys are constants."""
+    found = {}
+    for key, item in zip(term.keys, term.items, strict=True):
+        if not isinstance(key, tree.Const):
+            return None
+        found[key.value] = item
+    return found
 
 
 def _missing(uses: _Uses, known: set[int]) -> list[int]:
@@ -124,8 +163,6 @@ def _uses(statement: tree.Statement) -> _Uses:
             gives = one | other | gives_of(left) | gives_of(right)
             needs = pattern_needs(left) | pattern_needs(right)
             sides = (one - gives_of(right), other - gives_of(left))
-            if same_shape(left, right):
-                sides = None
     for modifier in statement.modifiers:
         needs |= needs_of(modifier.value) | gives_of(modifier.value)
     return _Uses(statement, needs - _given_by_lookups(expression), gives, sides)
@@ -141,15 +178,6 @@ def _given_by_lookups(expression: object) -> frozenset[int]:
         case tree.Iterate(domain=domain) | tree.Every(domain=domain):
             return gives_of(domain)
     return frozenset()
-
-
-def same_shape(left: tree.Term, right: tree.Term) -> bool:
-    """Two collections that are written out, whose members are unified one by one."""
-    return (
-        isinstance(left, tree.Collection)
-        and isinstance(right, tree.Collection)
-        and left.kind == right.kind != "set"
-    )
 
 
 def needs_of(term: tree.Term | None) -> frozenset[int]:

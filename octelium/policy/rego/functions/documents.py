@@ -31,6 +31,9 @@ _ESCAPES: Final = str.maketrans(
     }
 )  # fmt: skip
 
+_YAML: Final = 8
+"""What a character of YAML costs."""
+
 
 # --- JSON
 
@@ -162,6 +165,15 @@ def _loader(yaml: Any) -> Any:
                 raise yaml.YAMLError("aliases are not allowed")
             return super().compose_node(parent, index)
 
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            for key_node, value_node in node.value:
+                key = _yaml_key(self.construct_object(key_node, deep=True))
+                if key in found:
+                    raise yaml.YAMLError("a key is given twice")
+                found[key] = self.construct_object(value_node, deep=deep)
+            return found
+
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -171,7 +183,7 @@ def _loader(yaml: Any) -> Any:
 
 def _plain_yaml(form: Any) -> Any:
     if isinstance(form, dict):
-        return {_yaml_key(key): _plain_yaml(item) for key, item in form.items()}
+        return {key: _plain_yaml(item) for key, item in form.items()}
     if isinstance(form, list):
         return [_plain_yaml(item) for item in form]
     if form is None or isinstance(form, (str, bool)):
@@ -192,14 +204,14 @@ def _yaml_key(key: Any) -> str:
 
 
 def _unmarshal_yaml(meter: Meter, given: Any) -> Any:
-    meter.charge(len(text(given)))
+    meter.charge(_YAML * len(text(given)))
     return parse_yaml(given, meter)
 
 
 def _is_yaml(meter: Meter, given: Any) -> Boolean:
     if type(given) is not str:
         return boolean(0)
-    meter.charge(len(given))
+    meter.charge(_YAML * len(given))
     try:
         parse_yaml(given, meter)
     except RegoBudgetError:
