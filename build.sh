@@ -80,7 +80,9 @@ zipapp() {
 }
 
 test_packages() {
-  need_packages curl nginx-light || true
+  # identity providers that the tests sign in at, and a browser to do it with
+  need_packages curl nginx-light nodejs npm chromium simplesamlphp micro-httpd \
+    php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3 || true
 }
 
 lock() {
