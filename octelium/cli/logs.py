@@ -222,10 +222,10 @@ def auth(
     follow: bool,
     output: str,
 ) -> None:
-    """Show the authentication log: who signed in or failed to, by what, and why not.
+    """Show who signed in, or failed to and why.
 
-    Oldest first. In an attempt that did not succeed, nothing that it says about who it was is
-    proved.
+    This is the authentication log, oldest first. In an attempt that did not succeed, nothing that
+    it says about who it was is proved.
     """
     from octelium.cli.authlines import AttemptLines
     from octelium.client.authlog import follow_attempts, last_attempts

@@ -37,11 +37,13 @@ class AttemptRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     operation: str = ""
 
     def cut(self) -> None:
-        """Keep no more of its texts than is to be kept."""
+        """Keep no more of its texts than is to be kept, and nothing that is no Unicode text.
+
+        JSON can spell half of a surrogate pair, which no encoding has a form for.
+        """
         for name in _TEXTS:
-            text = getattr(self, name)
-            if len(text) > LONGEST:
-                setattr(self, name, text[:LONGEST])
+            text = getattr(self, name)[:LONGEST]
+            setattr(self, name, text.encode("utf-8", "replace").decode())
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -490,3 +490,15 @@ async def test_rules_that_never_come_to_an_end_refuse(world: World) -> None:
     with pytest.raises(RefusedError, match="too many"):
         await world.sign_in()
     assert not world.cluster.sessions()
+
+
+@pytest.mark.parametrize("text", ["a\ud800", "\x00", "\u202e", "x" * 5000])
+async def test_whatever_a_provider_says_is_refused_with_a_record(world: World, text: str) -> None:
+    for verified in (
+        vouched(world.okta, text),
+        vouched(world.okta, "u-1", email=f"{text}@example.com", email_verified=True),
+    ):
+        with pytest.raises(AuthenticationError):
+            await world.sign_in(verified)
+        assert world.cluster.log.last().outcome.name == "REFUSED"
+    assert not world.cluster.sessions()

@@ -38,6 +38,17 @@ def test_texts_of_unknown_people_are_cut() -> None:
     assert len(found.user_agent) == len(found.identifier) == LONGEST
 
 
+@given(st.text(alphabet=st.characters(), max_size=30))
+def test_whatever_somebody_sends_can_be_kept(text: str) -> None:
+    record = AttemptRecord(at=1.0, way="w", outcome="refused", identifier=text, reason=text)
+    assert decode(encode(record)).identifier.encode() is not None
+
+
+def test_half_of_a_surrogate_pair_is_replaced() -> None:
+    record = AttemptRecord(at=1.0, way="w", outcome="refused", identifier="a\ud800b")
+    assert decode(encode(record)).identifier == "a?b"
+
+
 def test_records_of_later_versions_can_be_read() -> None:
     later = msgspec.msgpack.encode({**msgspec.to_builtins(FULL), "something": [1]})
     assert decode(later) == FULL
