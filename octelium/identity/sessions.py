@@ -272,10 +272,7 @@ def is_user_barred(user: core.User) -> bool:
 
 
 def check_refresh(session: core.Session, user: core.User, now: int) -> None:
-    """Whether a genuine refresh token may renew its Session now.
-
-    Any time in the second half of the access token's life; before it only while fewer than five
-    earlier authentications lie within the last hour.
+    """Whether a genuine refresh token may renew its Session now, as `check_pace` has it.
 
     Raises:
         RefusedError: the Session is renewed in another way, or its User is barred.
@@ -288,6 +285,19 @@ def check_refresh(session: core.Session, user: core.User, now: int) -> None:
         raise RefusedError("this Session is renewed with its Authenticator")
     if is_user_barred(user):
         raise RefusedError("the User is disabled or locked")
+    check_pace(session, now)
+
+
+def check_pace(session: core.Session, now: int) -> None:
+    """Whether a Session may be authenticated again now.
+
+    Any time in the second half of the access token's life; before it only while fewer than five
+    earlier authentications lie within the last hour.
+
+    Raises:
+        TooEarlyError: it is to keep its tokens.
+    """
+    status = session.status
     current = status.authentication
     if now - current.set_at.seconds >= seconds(current.access_token_duration) / 2:
         return

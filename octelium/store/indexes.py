@@ -22,7 +22,14 @@ Value = tuple[str, str]
 _REFERENCE = meta.ObjectReference.DESCRIPTOR.full_name
 
 _OF_KIND: dict[str, dict[str, Callable[[Any], list[str]]]] = {
+    "Authenticator": {
+        "status.info.fido.idHash": lambda one: [one.status.info.fido.id_hash.hex()],
+    },
     "Credential": {"status.id": lambda credential: [credential.status.id]},
+    "Device": {
+        "status.id": lambda device: [device.status.id],
+        "status.serialNumber": lambda device: [device.status.serial_number],
+    },
     "User": {"spec.groups": lambda user: list(user.spec.groups)},
 }
 

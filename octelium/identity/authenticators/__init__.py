@@ -1,0 +1,1 @@
+"""Authenticators: second factors and passkeys of people."""
