@@ -7,7 +7,7 @@ be known. The parts of `all`, `any` and `none` are tried in order, and one that 
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from octelium.octovigil.access.formula import FALSE, TRUE
 from octelium.octovigil.access.parties import NOW, split
@@ -44,14 +44,17 @@ FAILS: Final = Judgement(FALSE, TRUE)
 
 
 class Known(NamedTuple):
-    """What a condition is judged on; `now` is None if it may be asked at any time."""
+    """What a condition is judged on; `now` is None if it may be asked at any time.
+
+    `ctx` is an `OpenMap` unless all of it is known.
+    """
 
     formulas: Formulas
-    ctx: OpenMap
+    ctx: dict[str, Any]
     now: Timestamp | None
 
 
-class Test(Protocol):
+class OpenCondition(Protocol):
     """A condition, or a part of one. `reads` are paths below `ctx`, or `parties.NOW`."""
 
     @property
@@ -143,7 +146,7 @@ class Several:
 
     __slots__ = ("_form", "_parts", "reads")
 
-    def __init__(self, form: str, parts: Sequence[Test]) -> None:
+    def __init__(self, form: str, parts: Sequence[OpenCondition]) -> None:
         self._form = form
         self._parts = parts
         self.reads = frozenset[Path]().union(*(part.reads for part in parts))
@@ -183,7 +186,7 @@ class Enforcement:
 
     __slots__ = ("_rules", "reads")
 
-    def __init__(self, rules: Sequence[tuple[Test, bool]]) -> None:
+    def __init__(self, rules: Sequence[tuple[OpenCondition, bool]]) -> None:
         self._rules = sorted(rules, key=lambda rule: not rule[1])
         self.reads = frozenset[Path]().union(*(test.reads for test, _ in rules))
 
@@ -191,7 +194,7 @@ class Enforcement:
         """Where the Policy applies, and where that cannot be told for an error."""
         of = known.formulas
 
-        def before(rest: Judgement, rule: tuple[Test, bool]) -> Judgement:
+        def before(rest: Judgement, rule: tuple[OpenCondition, bool]) -> Judgement:
             test, enforces = rule
             here = test.judge(known)
             further = of.negation(of.any([here.holds, here.fails]))
@@ -203,12 +206,12 @@ class Enforcement:
         return reduce(before, reversed(self._rules), ALWAYS)
 
 
-def compile_test(condition: core.Condition, place: str, attrs: object = ABSENT) -> Test:
+def open_condition(condition: core.Condition, place: str, attrs: object = ABSENT) -> OpenCondition:
     """A condition of a Policy; `place` says where it stands. What cannot be compiled fails."""
     return _compile(condition, place, attrs, 1)
 
 
-def _compile(condition: core.Condition, place: str, attrs: object, depth: int) -> Test:
+def _compile(condition: core.Condition, place: str, attrs: object, depth: int) -> OpenCondition:
     form = condition.WhichOneof("type")
     if depth > MAX_DEPTH:
         return Constant(FAILS)
@@ -237,7 +240,7 @@ class Check:
     __slots__ = ("_asked", "_by_place", "_by_subject", "_judged", "_place", "_subject", "reads",
                  "test")  # fmt: skip
 
-    def __init__(self, test: Test) -> None:
+    def __init__(self, test: OpenCondition) -> None:
         self.test = test
         self.reads = test.reads
         self._subject, self._place, self._asked = split(test.reads)
@@ -275,6 +278,8 @@ class Check:
         )
         judgement = self._judged.get(key)
         if judgement is None:
-            ctx = OpenMap({**one.value, **two.value, **three.value}, maybe=one.maybe, open=False)
+            ctx: dict[str, Any] = {**one.value, **two.value, **three.value}
+            if not (one.complete and two.complete and three.complete):
+                ctx = OpenMap(ctx, maybe=one.maybe, open=False)
             judgement = self._judged[key] = self.test.judge(Known(formulas, ctx, three.now))
         return judgement

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from octelium.octovigil.access.conditions import Judgement, Test, compile_test
+from octelium.octovigil.access.conditions import Judgement, OpenCondition, open_condition
 from octelium.octovigil.access.formula import FALSE, TRUE
 from octelium.octovigil.configs import ServiceConfigs
 from octelium.octovigil.errors import DecisionError
@@ -31,8 +31,8 @@ class Configuration:
     def __init__(self, service: ServiceEntry) -> None:
         configs = ServiceConfigs(service)
         sources = service.message.spec.dynamic_config.rules
-        self._rules: list[tuple[Test, ConfigRule]] = [
-            (compile_test(source.condition, f"the condition of {rule.place}"), rule)
+        self._rules: list[tuple[OpenCondition, ConfigRule]] = [
+            (open_condition(source.condition, f"the condition of {rule.place}"), rule)
             for source, rule in zip(sources, configs.rules, strict=True)
         ]
         self.reads = frozenset[Path]().union(

@@ -7,7 +7,7 @@ reads an expression.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from octelium.policy.cel.ast import Call, Const, Node, Select
 from octelium.policy.cel.openmap import expectation
@@ -18,9 +18,12 @@ from octelium.policy.cel.unparse import unparse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from octelium.policy.cel.openmap import Expected, OpenMap
+    from octelium.policy.cel.openmap import Expected
     from octelium.policy.cel.reads import Path
 
+_MAX_TEXTS: Final = 32
+_LONGEST: Final = 2000
+"""Characters of a text."""
 _SIZE: Final = 256
 """Parts of a combination from which on nothing more is simplified."""
 
@@ -151,7 +154,7 @@ class All(_Many):
         return f"all{self.parts}"
 
 
-class Any(_Many):
+class Some(_Many):
     """True where some part is; `FALSE` has none."""
 
     __slots__ = ()
@@ -172,19 +175,22 @@ class Any(_Many):
 
 
 TRUE: Final[Formula] = All(())
-FALSE: Final[Formula] = Any(())
+FALSE: Final[Formula] = Some(())
 
 
 def conjuncts(formula: Formula) -> list[str]:
-    """The texts of what must be true all together."""
+    """The texts of what must be true all together; long ones are cut off with an ellipsis."""
     if formula is TRUE:
         return []
     parts = formula.parts if isinstance(formula, All) else (formula,)
-    return [unparse(part.node) for part in parts]
+    texts = [unparse(part.node) for part in parts[:_MAX_TEXTS]]
+    if len(parts) > _MAX_TEXTS:
+        texts.append(f"… and {len(parts) - _MAX_TEXTS} more")
+    return [text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in texts]
 
 
 class _Known(NamedTuple):
-    ctx: OpenMap
+    ctx: dict[str, Any]
     attrs: object
 
 
@@ -199,11 +205,11 @@ class Formulas:
         self._both: dict[tuple[Formula, Formula], Formula] = {}
         self._either: dict[tuple[Formula, Formula], Formula] = {}
         self._all: dict[frozenset[Formula], All] = {}
-        self._any: dict[frozenset[Formula], Any] = {}
+        self._any: dict[frozenset[Formula], Some] = {}
 
     # --- from expressions
 
-    def of(self, node: Node, ctx: OpenMap, attrs: object = None) -> Formula:
+    def of(self, node: Node, ctx: dict[str, Any], attrs: object = None) -> Formula:
         """Where a residual expression is true; `ctx` is what is known, `attrs` what `attrs` is.
 
         A negation goes down to the operands of `&&` and `||`: `!(a && b)` is true where `a` or `b`
@@ -308,7 +314,7 @@ class Formulas:
                 return formula.atom
             case All():
                 return self.any([self.negation(part) for part in formula.parts])
-            case Any():
+            case Some():
                 return self.all([self.negation(part) for part in formula.parts])
         raise AssertionError(formula)
 
@@ -329,7 +335,7 @@ class Formulas:
 
     def any(self, parts: Iterable[Formula]) -> Formula:
         """True where some part is."""
-        found = self._flat(parts, Any, TRUE)
+        found = self._flat(parts, Some, TRUE)
         if found is None:
             return TRUE
         if len(found) == 1:
@@ -339,11 +345,11 @@ class Formulas:
         key = frozenset(found)
         made = self._any.get(key)
         if made is None:
-            made = self._any[key] = Any(tuple(found))
+            made = self._any[key] = Some(tuple(found))
         return made
 
     def _flat(
-        self, parts: Iterable[Formula], kind: type[All | Any], decisive: Formula
+        self, parts: Iterable[Formula], kind: type[All | Some], decisive: Formula
     ) -> list[Formula] | None:
         """The parts without repetitions and combinations of the same kind, and with what the
         others say already taken out of each; None if the decisive constant is the result.
@@ -363,7 +369,7 @@ class Formulas:
         return self._absorbed(list(found), kind, decisive)
 
     def _absorbed(
-        self, found: Sequence[Formula], kind: type[All | Any], decisive: Formula
+        self, found: Sequence[Formula], kind: type[All | Some], decisive: Formula
     ) -> list[Formula] | None:
         """`a && (a || b)` is `a`, and `a && (!a || b)` is `a && b`; likewise the other way."""
         given = {part for part in found if not isinstance(part, _Many)}

@@ -47,19 +47,32 @@ _HTTP: Final[Mapping[str, Values]] = {
     "scheme": ("http", "https"),
 }
 """What every HTTP request has."""
-_GRPC: Final[Mapping[str, Values]] = dict.fromkeys(
-    ("package", "service", "serviceFullName", "method"), ANYTHING
-)
-_WITH_HTTP: Final = frozenset({"grpc", "kubernetes", "mcp", "llm"})
+_PRESENT: Final[Mapping[str, Mapping[str, Values]]] = {
+    "http": _HTTP,
+    "grpc": dict.fromkeys(("package", "service", "serviceFullName", "method"), ANYTHING),
+    "dns": dict.fromkeys(("name", "typeID"), ANYTHING),
+}
+"""What requests of a kind have, by the member of `ctx.request` that says their kind."""
+_INNER: Final[Mapping[str, Mapping[str, Mapping[str, Values]]]] = {
+    "grpc": {"http": _HTTP},
+    "kubernetes": {"http": _HTTP},
+    "mcp": {"http": _HTTP},
+    "llm": {"http": _HTTP},
+    "ssh": {"connect": {"user": ANYTHING}},
+    "socks5": {"connect": dict.fromkeys(("host", "port", "addressType"), ANYTHING)},
+}
+"""What stands in the objects within that."""
 
 _MAYBE_TRUE: Final[Values] = (True,)
 _APART: Final = frozenset({"lastAuthentications", "lastConnections"})
 
 
 class Part:
-    """What of a party is seen. `maybe` are members of `ctx` that there may be. By identity."""
+    """What of a party is seen. `maybe` are members of `ctx` that there may be; `complete` tells
+    that nothing of it is unknown. By identity.
+    """
 
-    __slots__ = ("maybe", "now", "value")
+    __slots__ = ("complete", "maybe", "now", "value")
 
     def __init__(
         self, value: Mapping[str, Any], maybe: Mapping[str, Values], now: Timestamp | None = None
@@ -67,6 +80,9 @@ class Part:
         self.value = value
         self.maybe = maybe
         self.now = now
+        self.complete = not maybe and not any(
+            isinstance(member, OpenMap) for member in value.values()
+        )
 
 
 class Parts:
@@ -224,10 +240,8 @@ class Asked(Party):
         member = MEMBER.get(self._mode)
         if member is None or not _below(reads, REQUEST):
             return self._parts.make({}, {})
-        inner = OpenMap(present=_HTTP if member == "http" else {})
-        if member in _WITH_HTTP:
-            http = {"http": OpenMap(present=_HTTP)}
-            inner = OpenMap(http, present=_GRPC if member == "grpc" else {})
+        known = {name: OpenMap(present=inner) for name, inner in _INNER.get(member, {}).items()}
+        inner = OpenMap(known, present=_PRESENT.get(member))
         address = {ADDRESS: ANYTHING} if self._mode in HTTP_MODES else {}
         return self._parts.make({REQUEST: OpenMap({member: inner}, maybe=address, open=False)}, {})
 
@@ -277,7 +291,7 @@ class Recalled(Party):
             return value
         return repr(value), any(each[: len(path)] == path for each in self._unknown)
 
-    def _opened(self, value: Mapping[str, Any], path: Path) -> OpenMap:
+    def _opened(self, value: Mapping[str, Any], path: Path) -> dict[str, Any]:
         """The object at a path, open where it is not known."""
         below = {each[len(path)] for each in self._unknown if each[:-1] == path}
         known: dict[str, Any] = {}
@@ -290,7 +304,10 @@ class Recalled(Party):
             else:
                 known[key] = normalized(item)
         maybe = {key: ANYTHING for key in below if key not in value}
-        return OpenMap(known, present=present, maybe=maybe, open=path in self._unknown)
+        is_open = path in self._unknown
+        if is_open or below or any(isinstance(item, OpenMap) for item in known.values()):
+            return OpenMap(known, present=present, maybe=maybe, open=is_open)
+        return known
 
 
 def split(reads: Iterable[Path]) -> tuple[frozenset[Path], frozenset[Path], frozenset[Path]]:

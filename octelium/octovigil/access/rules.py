@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from octelium.octovigil.access.conditions import Check, Enforcement, compile_test
+from octelium.octovigil.access.conditions import Check, Enforcement, open_condition
 from octelium.policy.cel.values import normalized
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
@@ -51,13 +51,13 @@ class AccessPolicy:
                 where,
                 rule.effect == _ALLOW,
                 rule.priority,
-                Check(compile_test(rule.condition, where, attrs)),
+                Check(open_condition(rule.condition, where, attrs)),
             )
             for index, rule in enumerate(spec.rules)
             if (where := f"{place}, rule {index}" + (f" ({rule.name})" if rule.name else ""))
         ]
         enforcement = [
-            (compile_test(rule.condition, f"{place}, enforcement rule {index}", attrs),
+            (open_condition(rule.condition, f"{place}, enforcement rule {index}", attrs),
              rule.effect == _ENFORCE)
             for index, rule in enumerate(spec.enforcement_rules)
             if rule.effect in (_ENFORCE, _IGNORE)

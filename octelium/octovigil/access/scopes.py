@@ -13,16 +13,16 @@ from octelium.policy.cel.values import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from octelium.octovigil.access.conditions import Test
+    from octelium.octovigil.access.conditions import OpenCondition
     from octelium.schema.pb import core_v1_pb2 as core
 
 _ANY: Final = "*"
 _CALL: Final = Select(Select(Ident("ctx"), "request", test=False), "grpc", test=False)
 
 
-def covered_calls(scopes: Iterable[core.Scope]) -> Test:
+def covered_calls(scopes: Iterable[core.Scope]) -> OpenCondition:
     """Which calls of the Cluster's API some scopes cover that do not cover the Service itself."""
-    parts: list[Test] = []
+    parts: list[OpenCondition] = []
     for scope in scopes:
         if not scope.HasField("api"):
             continue

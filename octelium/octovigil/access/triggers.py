@@ -12,7 +12,7 @@ from octelium.octovigil.access.conditions import (
     Expression,
     Judgement,
     Several,
-    compile_test,
+    open_condition,
 )
 from octelium.policy.cel.openmap import OpenMap
 from octelium.policy.cel.unparse import quoted
@@ -21,7 +21,7 @@ from octelium.policy.cel.values import ABSENT
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from octelium.octovigil.access.conditions import Known, Test
+    from octelium.octovigil.access.conditions import Known, OpenCondition
     from octelium.policy.cel.reads import Path
     from octelium.replica.replica import Trigger
     from octelium.schema.pb import core_v1_pb2 as core
@@ -61,13 +61,15 @@ def pre_condition(trigger: Trigger, now: float) -> Check | None:
     return Check(_compile(condition, place, now))
 
 
-def _compile(condition: core.PolicyTriggerStatusPreCondition, place: str, now: float) -> Test:
+def _compile(
+    condition: core.PolicyTriggerStatusPreCondition, place: str, now: float
+) -> OpenCondition:
     form = condition.WhichOneof("type")
     match form:
         case "match_any":
             return _constant(value=condition.match_any)
         case "condition":
-            return compile_test(condition.condition, place)
+            return open_condition(condition.condition, place)
         case "not_before":
             return _constant(value=now >= _seconds(condition.not_before))
         case "not_after":
@@ -83,7 +85,7 @@ def _compile(condition: core.PolicyTriggerStatusPreCondition, place: str, now: f
     return Expression(text, ABSENT, negated=False)
 
 
-def _constant(*, value: bool) -> Test:
+def _constant(*, value: bool) -> OpenCondition:
     return Constant(ALWAYS if value else NEVER)
 
 

@@ -72,7 +72,7 @@ class OpenMap(dict[str, Any]):
         return f"OpenMap({super().__repr__()}, {rest}, {self.open})"
 
 
-def looks_at_unknown(paths: Iterable[Path], root: OpenMap) -> bool:
+def looks_at_unknown(paths: Iterable[Path], root: dict[str, Any]) -> bool:
     """Whether one of `paths` ends at a map of which only a part is known."""
     for path in paths:
         value: Any = root
@@ -95,7 +95,7 @@ class Expected(NamedTuple):
     """How many keys of the path surely lead somewhere."""
 
 
-def expectation(path: Path, root: OpenMap) -> Expected | None:
+def expectation(path: Path, root: dict[str, Any]) -> Expected | None:
     """What may stand at an unknown `path`; None if that, or a part of it, is known."""
     value: Any = root
     for index, key in enumerate(path):

@@ -13,7 +13,7 @@ stands; where the data is not known, the error is taken to.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
 from octelium.policy.cel.compiler import compile_node
@@ -82,12 +82,13 @@ class Residual(NamedTuple):
 
 
 def residual(
-    root: Node, ctx: OpenMap, attrs: object = ABSENT, *, now: Timestamp | None = None
+    root: Node, ctx: dict[str, Any], attrs: object = ABSENT, *, now: Timestamp | None = None
 ) -> Residual:
-    """Evaluate `root` as far as `ctx` is known. `now` is what `now()` results in, if known.
+    """Evaluate `root` as far as `ctx`, an `OpenMap`, is known.
 
-    The values of `ctx` and `attrs` are those of `octelium.policy.cel.values`. An expression that
-    takes too much work, or would become too long, remains as it is.
+    The values of `ctx` and `attrs` are those of `octelium.policy.cel.values`; `now` is what `now()`
+    results in, if that is known. An expression that takes too much work, or would become too long,
+    remains as it is.
     """
     reducer = _Reducer(ctx, attrs, now)
     try:
@@ -147,7 +148,7 @@ class _Reducer:
     errors for what lets the whole come out true.
     """
 
-    def __init__(self, ctx: OpenMap, attrs: object, now: Timestamp | None) -> None:
+    def __init__(self, ctx: dict[str, Any], attrs: object, now: Timestamp | None) -> None:
         self.ctx = ctx
         self.attrs = attrs
         self.now = now
