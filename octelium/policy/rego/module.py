@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_INLINE: Final = 3000
 """Steps of all modules in one decision that are made at once: some 3 ms of a slow core."""
-LARGE: Final = 4000
+LARGE: Final = 2500
 """Characters from which on even compiling a module takes too long for an event loop."""
 _MAX_WHOLE: Final = 2**53
 _PATIENCE: Final = 32

@@ -31,8 +31,8 @@ def shown(node: object) -> str:
             return name
         case ast.Ref(head=head, path=path):
             return f"{shown(head)}[{', '.join(map(shown, path))}]"
-        case ast.Call(name=name, args=args):
-            return f"{'.'.join(name)}({', '.join(map(shown, args))})"
+        case ast.Call(name=names, args=args):
+            return f"{'.'.join(names)}({', '.join(map(shown, args))})"
         case ast.ArrayTerm(items=items):
             return f"array({', '.join(map(shown, items))})"
         case ast.SetTerm(items=items):
@@ -41,8 +41,8 @@ def shown(node: object) -> str:
             inner = ", ".join(f"{shown(name)}: {shown(item)}" for name, item in pairs)
             return f"object({inner})"
         case ast.Comprehension(kind=kind, key=key, value=made, body=body):
-            head = shown(made) if key is None else f"{shown(key)}: {shown(made)}"
-            return f"{kind}<{head} | {len(body)}>"
+            begin = shown(made) if key is None else f"{shown(key)}: {shown(made)}"
+            return f"{kind}<{begin} | {len(body)}>"
     raise AssertionError(node)
 
 

@@ -28,7 +28,9 @@ def _match(meter: Meter, pattern: Any, delimiters: Any, value: Any) -> Boolean:
     if delimiters is not None:
         given = tuple(text(each, 2) for each in array(delimiters, 2)) or (".",)
     meter.charge(1 + (len(text(pattern)) >> 2) + (len(text(value, 3)) >> 4))
-    return boolean(_compiled(pattern, given).search(value))
+    compiled = _compiled(pattern, given)
+    meter.charge(compiled.programsize >> 5)
+    return boolean(compiled.search(value))
 
 
 @lru_cache(maxsize=256)

@@ -53,7 +53,9 @@ def pattern(expression: str) -> Any:
 def _charge(meter: Meter, expression: Any, value: Any, position: int = 2) -> Any:
     """The compiled pattern, after both were charged."""
     meter.charge(1 + (len(text(expression)) >> 3) + (len(text(value, position)) >> 4))
-    return pattern(expression)
+    compiled = pattern(expression)
+    meter.charge(compiled.programsize >> 5)
+    return compiled
 
 
 def _match(meter: Meter, expression: Any, value: Any) -> Boolean:
