@@ -93,3 +93,37 @@ def test_the_request_is_unknown_known_or_absent() -> None:
     context.forget_request()
     with pytest.raises(UnknownDataError):
         context["request"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "counts"),
+    [
+        ((), False),
+        (("user.spec.email",), False),
+        (("session.spec.state",), False),
+        (("session.status.type",), False),
+        (("session",), True),
+        (("session.status",), True),
+        (("session.status.lastAuthentications",), True),
+        (("",), True),
+    ],
+)
+def test_only_whole_sessions_are_a_context_s_own(paths: tuple[str, ...], *, counts: bool) -> None:
+    message = from_json(core.Session, {"spec": {"state": "ACTIVE"}})
+    entry = SessionEntry("u", "s", message.SerializeToString(), b"x" * 100)
+    reads = frozenset(tuple(path.split(".")) if path else () for path in paths)
+    context = Context({"session": entry, "user": user()}, reads=reads)
+    assert (context.own_bytes > 1000) is counts
+    assert Context({"user": user()}, reads=reads).own_bytes == 0
+
+
+def test_what_is_projected_is_shared() -> None:
+    entry = user(email="a@b.c", type="HUMAN")
+    reads = frozenset({("user", "spec", "email")})
+    first, second = (Context({"user": entry}, reads=reads) for _ in range(2))
+    assert first["user"] is second["user"]
+    assert first["user"] == {"spec": {"email": "a@b.c"}}
+    changed = Context({"user": user(email="d@e.f")}, reads=reads)
+    assert changed["user"] == {"spec": {"email": "d@e.f"}}
+    other = Context({"user": entry}, reads=frozenset({("user", "spec", "type")}))
+    assert other["user"] == {"spec": {"type": "HUMAN"}}
