@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from octelium.authserver.providers.github import GITHUB, GitHub
 from octelium.authserver.providers.interface import ProviderUnavailableError
 from octelium.authserver.providers.oidc import Oidc
+from octelium.authserver.providers.saml import Saml
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ class WebProviders:
         *,
         github_url: str = GITHUB,
     ) -> None:
+        self.saml = Saml(site, fetcher)
         self._protocols: dict[int, WebProvider] = {
             _TYPES.GITHUB: GitHub(site, resources, fetcher, url=github_url),
             _TYPES.OIDC: Oidc(site, resources, fetcher, discoveries, keys),
+            _TYPES.SAML: self.saml,
         }
 
     def of(self, provider: core.IdentityProvider) -> WebProvider:

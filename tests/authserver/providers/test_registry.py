@@ -7,11 +7,14 @@ import pytest
 from octelium.authserver.providers.github import GitHub
 from octelium.authserver.providers.interface import ProviderUnavailableError
 from octelium.authserver.providers.oidc import Oidc
+from octelium.authserver.providers.saml import Saml
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.providers.world import TYPES, World
 
 
-@pytest.mark.parametrize(("kind", "protocol"), [(TYPES.GITHUB, GitHub), (TYPES.OIDC, Oidc)])
+@pytest.mark.parametrize(
+    ("kind", "protocol"), [(TYPES.GITHUB, GitHub), (TYPES.OIDC, Oidc), (TYPES.SAML, Saml)]
+)
 async def test_protocols(world: World, kind: Any, protocol: type) -> None:
     provider = await world.add("provider", kind)
     assert isinstance(world.of(provider), protocol)
