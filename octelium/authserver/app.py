@@ -12,6 +12,9 @@ from starlette.routing import Route
 from octelium.authserver.approval import Approval
 from octelium.authserver.browsers import Browsers
 from octelium.authserver.denied import WHY_PATH, DeniedPages
+from octelium.authserver.device_codes import DeviceCodes
+from octelium.authserver.device_grant import AUTHORIZATION_PATH, GRANT, PAGE_PATH, DeviceGrant
+from octelium.authserver.device_page import DevicePage
 from octelium.authserver.flow import APPROVAL_PATH, BEGIN_PATH, CALLBACK_PATH, SUCCESS_PATH, Flow
 from octelium.authserver.login import LOGOUT_PATH, LoginPages
 from octelium.authserver.logins import Logins
@@ -51,7 +54,16 @@ def create_app(
     login = LoginPages(site, pages, logins, browsers, waiting, flow)
     approval = Approval(site, pages, logins, browsers, waiting, client_logins)
     denied = DeniedPages(site, pages, reasons)
-    oauth2 = OAuth2(site, authentication, publish)
+    codes = DeviceCodes()
+    machines = DeviceGrant(site, codes, authentication, client_logins, publish)
+    device = DevicePage(site, pages, resources, browsers, codes)
+    oauth2 = OAuth2(
+        site,
+        authentication,
+        publish,
+        {GRANT: machines.tokens},
+        {"device_authorization_endpoint": AUTHORIZATION_PATH},
+    )
     app = Starlette(
         routes=[
             Route("/", login.sign_in),
@@ -64,6 +76,8 @@ def create_app(
             Route("/denied", denied.denied),
             Route(WHY_PATH, denied.why),
             Route(TOKEN_PATH, oauth2.token, methods=_METHODS),
+            Route(AUTHORIZATION_PATH, machines.authorize, methods=["POST"]),
+            Route(PAGE_PATH, device.page, methods=["GET", "POST"]),
             Route(METADATA_PATH, oauth2.metadata),
         ],
         exception_handlers={HTTPException: login.elsewhere, Exception: pages.failed},

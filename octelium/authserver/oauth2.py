@@ -6,14 +6,14 @@ and gets an access token; there is no refresh token.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from octelium.authserver.form import MEDIA_TYPE, FormError, parse_form
+from octelium.authserver.body import BodyError, read_form
+from octelium.authserver.requests import downstream_of
 from octelium.identity.errors import (
     AuthenticationError,
     SessionRefusedError,
@@ -21,9 +21,10 @@ from octelium.identity.errors import (
     UnknownUserError,
 )
 from octelium.identity.scopes import ScopeError, describe_scopes
-from octelium.identity.sessions import Downstream
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
     from starlette.requests import Request
 
     from octelium.authserver.site import Site
@@ -34,12 +35,11 @@ _LOG = logging.getLogger(__name__)
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105  (a path)
 METADATA_PATH = "/.well-known/oauth-authorization-server"
+CLIENT_CREDENTIALS = "client_credentials"
 MAX_BODY = 100 << 10
 MAX_SCOPE = 2048
-BODY_TIMEOUT = 15.0
-"""Seconds in which a body must have arrived."""
 _EVERYTHING = ["api:*", "service:*"]
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-store",
     "Pragma": "no-cache",
     "X-Content-Type-Options": "nosniff",
@@ -52,6 +52,10 @@ class Publish(Protocol):
     async def __call__(self) -> None:
         """Return once every reader can tell that it must catch up."""
         ...
+
+
+Grant: TypeAlias = "Callable[[Request, dict[str, str]], Awaitable[Response]]"
+"""Answers a request for tokens, whose form is given; raises OAuth2Error."""
 
 
 class OAuth2Error(Exception):
@@ -68,17 +72,30 @@ class OAuth2Error(Exception):
         body = {"error": self.code}
         if self.description:
             body["error_description"] = self.description
-        headers = {**_HEADERS, "Allow": "POST"} if self.status == 405 else _HEADERS
+        headers = {**HEADERS, "Allow": "POST"} if self.status == 405 else HEADERS
         return JSONResponse(body, self.status, headers)
 
 
 class OAuth2:
     """The OAuth 2.0 endpoints."""
 
-    def __init__(self, site: Site, authentication: Authentication, publish: Publish) -> None:
+    def __init__(
+        self,
+        site: Site,
+        authentication: Authentication,
+        publish: Publish,
+        grants: Mapping[str, Grant],
+        endpoints: Mapping[str, str],
+    ) -> None:
+        """`grants` are those beside client credentials, by their types. `endpoints` are paths.
+
+        The metadata names both.
+        """
         self._site = site
         self._authentication = authentication
         self._publish = publish
+        self._grants = dict(grants)
+        self._endpoints = {name: site.origin + path for name, path in endpoints.items()}
 
     async def token(self, request: Request) -> Response:
         """The token endpoint."""
@@ -98,7 +115,8 @@ class OAuth2:
             {
                 "issuer": self._site.issuer,
                 "token_endpoint": self._site.origin + TOKEN_PATH,
-                "grant_types_supported": ["client_credentials"],
+                **self._endpoints,
+                "grant_types_supported": [CLIENT_CREDENTIALS, *self._grants],
                 "token_endpoint_auth_methods_supported": ["client_secret_post"],
                 "response_types_supported": ["code"],
             },
@@ -109,8 +127,11 @@ class OAuth2:
         if request.method != "POST":
             raise OAuth2Error(405, "invalid_request", "send a POST request")
         form = await _read_form(request)
+        grant = self._grants.get(form.get("grant_type", ""))
+        if grant is not None:
+            return await grant(request, form)
         _check_grant(form)
-        scopes = _scopes(form)
+        scopes = scopes_of(form)
         issued = await self._authenticate(request, form, scopes)
         await self._publish()
         body: dict[str, str | int] = {
@@ -121,15 +142,12 @@ class OAuth2:
         granted = describe_scopes(issued.session.status.scopes)
         if scopes is not None or granted:
             body["scope"] = " ".join(granted or _EVERYTHING)
-        return JSONResponse(body, headers=_HEADERS)
+        return JSONResponse(body, headers=HEADERS)
 
     async def _authenticate(
         self, request: Request, form: dict[str, str], scopes: list[str] | None
     ) -> IssuedTokens:
-        downstream = Downstream(
-            request.headers.get("user-agent", ""),
-            request.headers.get("x-octelium-client-address", ""),
-        )
+        downstream = downstream_of(request)
         try:
             return await self._authentication.with_client_secret(
                 form.get("client_id", ""),
@@ -162,15 +180,16 @@ def _check_grant(form: dict[str, str]) -> None:
     grant = form.get("grant_type")
     if grant is None:
         raise OAuth2Error(400, "invalid_request", "grant_type is missing")
-    if grant != "client_credentials":
-        raise OAuth2Error(400, "unsupported_grant_type", "the only grant is client_credentials")
+    if grant != CLIENT_CREDENTIALS:
+        raise OAuth2Error(400, "unsupported_grant_type", "the metadata names the grants")
     if "client_assertion" in form or "client_assertion_type" in form:
         raise OAuth2Error(
             400, "invalid_request", "client assertions are not accepted; send client_secret"
         )
 
 
-def _scopes(form: dict[str, str]) -> list[str] | None:
+def scopes_of(form: dict[str, str]) -> list[str] | None:
+    """The scopes that a form asks for; None if it does not say. Raises OAuth2Error."""
     text = form.get("scope")
     if text is None:
         return None
@@ -181,22 +200,7 @@ def _scopes(form: dict[str, str]) -> list[str] | None:
 
 
 async def _read_form(request: Request) -> dict[str, str]:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != MEDIA_TYPE:
-        raise OAuth2Error(400, "invalid_request", f"the body must be {MEDIA_TYPE}")
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            return parse_form(await _read_body(request))
-    except TimeoutError as error:
-        raise OAuth2Error(408, "invalid_request", "the body did not arrive in time") from error
-    except FormError as error:
-        raise OAuth2Error(400, "invalid_request", str(error)) from error
-
-
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise OAuth2Error(413, "invalid_request", f"the body is larger than {MAX_BODY} bytes")
-    return bytes(body)
+        return await read_form(request, MAX_BODY)
+    except BodyError as error:
+        raise OAuth2Error(error.status, "invalid_request", str(error)) from error

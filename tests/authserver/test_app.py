@@ -35,6 +35,8 @@ async def test_what_there_is(host: Host) -> None:
         "/callback/success/approval",
         "/denied",
         "/denied/why",
+        "/device",
+        "/oauth2/device_authorization",
         "/oauth2/token",
         "/.well-known/oauth-authorization-server",
     }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from octelium.authserver import oauth2
+from octelium.authserver import body, oauth2
 from octelium.authserver.site import Site
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
@@ -316,7 +316,7 @@ async def test_an_endless_body_is_not_read_to_its_end(host: Host) -> None:
 
 
 async def test_a_slow_body(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oauth2, "BODY_TIMEOUT", 0.02)
+    monkeypatch.setattr(body, "SECONDS", 0.02)
 
     async def stuck() -> AsyncIterator[bytes]:
         yield b"grant_type="
@@ -356,7 +356,7 @@ async def test_what_is_not_published_is_not_issued(host: Host) -> None:
         raise Unavailable("nobody listens")
 
     form = await client(host)
-    endpoint = oauth2.OAuth2(Site("example.com"), host.cluster.authentication, fail)
+    endpoint = oauth2.OAuth2(Site("example.com"), host.cluster.authentication, fail, {}, {})
     scope = {
         "type": "http",
         "method": "POST",
@@ -384,7 +384,7 @@ async def test_a_client_that_hangs_up(host: Host, caplog: pytest.LogCaptureFixtu
         "method": "POST",
         "headers": [(b"content-type", FORM["content-type"].encode())],
     }
-    endpoint = oauth2.OAuth2(Site("example.com"), host.cluster.authentication, host.publish)
+    endpoint = oauth2.OAuth2(Site("example.com"), host.cluster.authentication, host.publish, {}, {})
     assert (await endpoint.token(Request(scope, receive))).status_code == 400
     assert not caplog.records
 
@@ -423,7 +423,11 @@ async def test_metadata(host: Host, port: int, token_endpoint: str) -> None:
     assert response.json() == {
         "issuer": "https://example.com",
         "token_endpoint": token_endpoint,
-        "grant_types_supported": ["client_credentials"],
+        "device_authorization_endpoint": token_endpoint.replace("token", "device_authorization"),
+        "grant_types_supported": [
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ],
         "token_endpoint_auth_methods_supported": ["client_secret_post"],
         "response_types_supported": ["code"],
     }
