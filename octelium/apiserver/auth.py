@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from octelium.apiserver.rpc import Limits
+from octelium.apiserver.rpc import Limits, method_name
 from octelium.identity.scopes import ScopeError
 from octelium.identity.sessions import Downstream
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import auth_v1_pb2 as auth
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from octelium.apiserver.rpc import Call
     from octelium.identity.admission import IssuedTokens
     from octelium.identity.authentication import Authentication
@@ -24,6 +26,17 @@ DESCRIPTOR = auth.DESCRIPTOR.services_by_name["MainService"]
 MAX_REQUEST_BYTES = 200 << 10
 LIMITS = Limits(calls=256, waiting=128, seconds=15.0, message_bytes=256 << 10)
 """Of the server for this service alone, which anybody may call."""
+
+
+def methods(*implementations: object) -> dict[str, Callable[..., object]]:
+    """The methods of the service, each from the first of the objects that has it."""
+    found: dict[str, Callable[..., object]] = {}
+    for method in DESCRIPTOR.methods:
+        name = method_name(method.name)
+        for one in implementations:
+            if (function := getattr(one, name, None)) is not None:
+                found.setdefault(name, function)
+    return found
 
 
 class AuthService:

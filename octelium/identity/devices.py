@@ -140,6 +140,10 @@ class Devices:
 
         return await self._run(refresh_token, operation, take)
 
+    async def check(self, refresh_token: str, operation: str) -> None:
+        """Whether a client with an active Session asks."""
+        await self._run(refresh_token, operation, lambda _tx, session, _now: session)
+
     async def _run(
         self,
         refresh_token: str,

@@ -10,7 +10,7 @@ from octelium.identity.authenticators.errors import RateLimitError, WrongRespons
 from octelium.identity.errors import RefusedError
 from octelium.identity.provider_rules import PendingRulesError
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.identity.authenticators.people import ACTIONS, asking, ref
+from tests.identity.authenticators.people import ACTIONS, BROWSER, asking, ref
 
 if TYPE_CHECKING:
     from tests.identity.authenticators.people import People
@@ -40,8 +40,6 @@ async def test_rules_that_take_long(people: People, monkeypatch: pytest.MonkeyPa
     await people.configure(enable_passkey_login=True)
     waiting.rounds = 3
     login = partial(people.authenticators.with_passkey, refresh_token=None, operation="test")
-    from tests.identity.authenticators.people import BROWSER
-
     assert await login(key.get(people.authenticators.passkey_begin()), downstream=BROWSER)
     waiting.rounds = 1000
     with pytest.raises(RefusedError, match="too many"):
