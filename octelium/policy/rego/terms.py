@@ -132,7 +132,7 @@ class TermParser:
             expression = self._some()
         elif self.is_name("not"):
             self.next()
-            if self.is_name("not") or self.is_name("some"):
+            if any(map(self.is_name, ("not", "some", "every"))):
                 raise self.unexpected("an expression")
             expression = ast.Not(self._plain())
         else:
