@@ -263,7 +263,6 @@ class Authentication:
         usable = (
             session.spec.state in (states.ACTIVE, states.PENDING)
             and not session.status.is_locked
-            and sessions.refresh_expires_at(session) > self._clock()
             and user is not None
             and not sessions.is_user_barred(user)
         )

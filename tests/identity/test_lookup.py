@@ -53,6 +53,14 @@ def test_an_identity_counts_at_its_own_provider_only(tx: Transaction) -> None:
     assert isinstance(refusal(tx, evil, "u-1"), UnknownUserError)
 
 
+def test_an_identity_is_not_taken_for_one_elsewhere(tx: Transaction) -> None:
+    add_provider(tx, "okta")
+    evil = add_provider(tx, "evil")
+    add_person(tx, "ann", identities=(("okta", "u-1"), ("evil", "U-1")))
+    assert isinstance(refusal(tx, evil, "u-1"), UnknownUserError)
+    assert found(tx, evil, "U-1") == "ann"
+
+
 def test_addresses_can_be_switched_off(tx: Transaction) -> None:
     okta = add_provider(tx, "okta", disable_email_as_identity=True)
     add_person(tx, "ann", email=ADDRESS)
@@ -123,6 +131,12 @@ def test_what_is_not_one_address_matches_nobody(tx: Transaction, address: str) -
             refusal(tx, provider, identifier, email=address, email_verified=True),
             RefusedError | UnknownUserError,
         )
+
+
+def test_not_even_a_user_with_two_addresses_is_found_by_them(tx: Transaction) -> None:
+    okta, two = add_provider(tx, "okta"), "ann@example.com@evil.test"
+    add_person(tx, "ann", email=two)
+    assert isinstance(refusal(tx, okta, "u-1", email=two, email_verified=True), RefusedError)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,9 @@ async def test_the_session_of_somebody_else_in_the_browser_is_not_touched(world:
     assert alive(world, planted)
 
 
-@pytest.mark.parametrize("cookie", ["old", "over", "gone", "rejected", "access", "cli", "text"])
+@pytest.mark.parametrize(
+    "cookie", ["old", "over", "gone", "rejected", "access", "cli", "other", "text"]
+)
 async def test_cookies_that_are_worth_nothing(world: World, cookie: str) -> None:
     cluster = world.cluster
     first = await world.sign_in()
@@ -182,6 +184,10 @@ async def test_cookies_that_are_worth_nothing(world: World, cookie: str) -> None
     elif cookie == "rejected":
         session = cluster.get(first.session)
         session.spec.state = STATES.REJECTED
+        await cluster.change(session)
+    elif cookie == "other":  # of the same User and IdentityProvider, but no browser's
+        session = cluster.get(first.session)
+        session.status.is_browser = False
         await cluster.change(session)
     elif cookie == "access":
         token = first.access_token
@@ -356,7 +362,7 @@ async def test_a_workloads_session_is_renewed_while_its_provider_counts(world: W
     assert world.cluster.log.attempts[-1].provider is not None
 
 
-@pytest.mark.parametrize("how", ["human", "rule", "web", "unknown", "email", "scopes"])
+@pytest.mark.parametrize("how", ["human", "rule", "web", "typeless", "unknown", "email", "scopes"])
 async def test_a_refused_assertion_creates_nothing(world: World, how: str) -> None:
     verified, scopes = vouched(world.k8s, "sa:bot"), None
     expected: type[Exception] = RefusedError
@@ -370,6 +376,10 @@ async def test_a_refused_assertion_creates_nothing(world: World, how: str) -> No
             lambda tx: add_person(tx, "robby", human=False, identities=(("github", "r"),))
         )
         verified = vouched(world.github, "r")
+    elif how == "typeless":
+        world.k8s.status.type = core.IdentityProviderStatusType__.TYPE_UNKNOWN
+        world.k8s = await world.cluster.change(world.k8s)
+        verified = vouched(world.k8s, "sa:bot")
     elif how == "unknown":
         verified, expected = vouched(world.k8s, "sa:other"), UnknownUserError
     elif how == "email":
