@@ -149,7 +149,7 @@ class Control:
             log=AuthenticationLog(attempts),
         )
         registry, workers = Registry(), _Workers({}, settings.workers)
-        feed = self._feed(resources, committed, log_store, registry, workers)
+        feed = self._feed(resources, committed, (log_store, attempts), registry, workers)
 
         async def publish() -> None:
             """Commits reach the followers' sockets, then shared memory, as they are made."""
@@ -209,11 +209,12 @@ class Control:
         self,
         resources: Resources,
         committed: CommittedRevision,
-        log_store: LogStore,
+        stores: tuple[LogStore, AttemptStore],
         registry: Registry,
         workers: _Workers,
     ) -> FeedServer:
         (listener,) = self._sockets("feed")
+        log_store, attempts = stores
         feed = FeedServer(resources, listener, committed)
 
         def log(_worker: str, payload: bytes) -> None:
@@ -224,6 +225,7 @@ class Control:
             workers.heard[worker] = time.monotonic()
             registry.receive(worker, payload)
             log_store.recheck()
+            attempts.recheck()
             committed.unlogged = bool(log_store.trouble)
 
         feed.on("log", log)

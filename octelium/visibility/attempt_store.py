@@ -112,6 +112,18 @@ class AttemptStore:
             listener(number, record)
         return True
 
+    def recheck(self) -> None:
+        """After trouble, see whether an attempt could be written again."""
+        if not self._trouble:
+            return
+        try:
+            self._check_room()
+            self._db.execute("DELETE FROM attempt WHERE id < 0")  # a write that changes nothing
+        except (OSError, sqlite3.Error) as error:
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each attempt that is written; the result ends that."""
         self._listeners.append(listener)

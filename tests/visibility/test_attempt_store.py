@@ -105,7 +105,11 @@ def test_a_full_disk_is_told_and_passes(tmp_path: Path, caplog: pytest.LogCaptur
     assert store.failures == 2
     assert "MiB are free" in store.trouble
     assert len(caplog.records) == 1
+    store.recheck()
+    assert store.trouble
     room[0] = RESERVE
+    store.recheck()
+    assert store.trouble == ""
     assert store.append(attempt())
     assert store.trouble == ""
     assert times(store) == [100.0]
