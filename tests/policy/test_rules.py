@@ -6,6 +6,7 @@ import pytest
 
 from octelium.policy.cel.program import new_frame
 from octelium.policy.cel.values import MAX_SLOTS
+from octelium.policy.rego.module import LARGE
 from octelium.policy.rego.needed import UNDEFINED, RegoError, RegoNeeded
 from octelium.policy.rules import (
     Admission,
@@ -159,6 +160,7 @@ def test_resource_bombs_refuse() -> None:
 
 def test_the_result_of_a_module_is_asked_for() -> None:
     module = 'package octelium.condition\n\nmatch if input.ctx.user.metadata.name == "ann"\n'
+    module += "#" * LARGE  # what is this long is not even compiled at once
     rule = {"condition": {"opa": {"inline": module}}, "effect": "DENY"}
     rules = provider(postAuthenticationRules=[rule]).post_authentication_rules
     for result, passes in ((True, False), (UNDEFINED, True), (RegoError("too slow"), False)):
