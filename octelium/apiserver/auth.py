@@ -54,21 +54,21 @@ class AuthService:
                 request.authentication_token,
                 scopes=request.scopes,
                 code_verifier=request.code_verifier,
-                downstream=_downstream(call),
+                downstream=downstream_of(call),
                 operation=call.operation,
             )
         except ScopeError as error:
             raise Invalid("scopes", str(error)) from error
-        return _session_token(issued)
+        return session_token(issued)
 
     async def authenticate_with_refresh_token(
         self, _request: auth.AuthenticateWithRefreshTokenRequest, call: Call
     ) -> auth.SessionToken:
         """Renew the caller's Session; ALREADY_EXISTS means that it keeps its tokens for now."""
         issued = await self._authentication.with_refresh_token(
-            call.refresh_token, downstream=_downstream(call), operation=call.operation
+            call.refresh_token, downstream=downstream_of(call), operation=call.operation
         )
-        return _session_token(issued)
+        return session_token(issued)
 
     async def logout(self, _request: auth.LogoutRequest, call: Call) -> auth.LogoutResponse:
         """End the caller's Session."""
@@ -76,11 +76,13 @@ class AuthService:
         return auth.LogoutResponse()
 
 
-def _downstream(call: Call) -> Downstream:
+def downstream_of(call: Call) -> Downstream:
+    """Who asks for an authentication."""
     return Downstream(call.user_agent, call.client_address)
 
 
-def _session_token(issued: IssuedTokens) -> auth.SessionToken:
+def session_token(issued: IssuedTokens) -> auth.SessionToken:
+    """What command lines, SDKs and workloads are answered."""
     return auth.SessionToken(
         access_token=issued.access_token,
         refresh_token=issued.refresh_token,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from octelium.authserver.logins import Protocols
     from octelium.authserver.oauth2 import Publish
     from octelium.authserver.site import Site
+    from octelium.authserver.workloads import Workloads
     from octelium.identity.authentication import Authentication
     from octelium.identity.client_logins import ClientLogins
     from octelium.store.resources import Resources
@@ -44,6 +45,7 @@ def create_app(
     reasons: Reasons,
     protocols: Protocols,
     client_logins: ClientLogins,
+    workloads: Workloads,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application behind the Service `default.default`."""
@@ -63,6 +65,7 @@ def create_app(
         publish,
         {GRANT: machines.tokens},
         {"device_authorization_endpoint": AUTHORIZATION_PATH},
+        workloads,
     )
     app = Starlette(
         routes=[

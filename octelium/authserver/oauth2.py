@@ -1,7 +1,8 @@
 """OAuth 2.0 client credentials for workloads (RFC 6749 section 4.4) and the server's metadata.
 
-A client is an OAUTH2 Credential. It authenticates by `client_id` and `client_secret` in the body
-and gets an access token; there is no refresh token.
+A client is an OAUTH2 Credential, which authenticates by `client_id` and `client_secret` in the
+body, or a workload with an assertion of its platform (RFC 7523 section 2.2). It gets an access
+token; there is no refresh token.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from octelium.identity.errors import (
     UnknownUserError,
 )
 from octelium.identity.scopes import ScopeError, describe_scopes
+from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from octelium.authserver.site import Site
+    from octelium.authserver.workloads import Workloads
     from octelium.identity.admission import IssuedTokens
     from octelium.identity.authentication import Authentication
 
@@ -36,6 +39,7 @@ _LOG = logging.getLogger(__name__)
 TOKEN_PATH = "/oauth2/token"  # noqa: S105  (a path)
 METADATA_PATH = "/.well-known/oauth-authorization-server"
 CLIENT_CREDENTIALS = "client_credentials"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_BODY = 100 << 10
 MAX_SCOPE = 2048
 _EVERYTHING = ["api:*", "service:*"]
@@ -86,6 +90,7 @@ class OAuth2:
         publish: Publish,
         grants: Mapping[str, Grant],
         endpoints: Mapping[str, str],
+        workloads: Workloads,
     ) -> None:
         """`grants` are those beside client credentials, by their types. `endpoints` are paths.
 
@@ -94,6 +99,7 @@ class OAuth2:
         self._site = site
         self._authentication = authentication
         self._publish = publish
+        self._workloads = workloads
         self._grants = dict(grants)
         self._endpoints = {name: site.origin + path for name, path in endpoints.items()}
 
@@ -147,14 +153,23 @@ class OAuth2:
     async def _authenticate(
         self, request: Request, form: dict[str, str], scopes: list[str] | None
     ) -> IssuedTokens:
-        downstream = downstream_of(request)
+        downstream, operation = downstream_of(request), TOKEN_PATH.removeprefix("/")
+        assertion = form.get("client_assertion")
         try:
+            if assertion is not None:
+                return await self._workloads.sign_in(
+                    assertion,
+                    scopes=scopes,
+                    downstream=downstream,
+                    operation=operation,
+                    session_type=core.SessionStatusType__.CLIENTLESS,
+                )
             return await self._authentication.with_client_secret(
                 form.get("client_id", ""),
                 form.get("client_secret", ""),
                 scopes=scopes,
                 downstream=downstream,
-                operation=TOKEN_PATH.removeprefix("/"),
+                operation=operation,
             )
         except ScopeError as error:
             raise OAuth2Error(401, "invalid_scope", _ascii(str(error))) from error
@@ -182,10 +197,21 @@ def _check_grant(form: dict[str, str]) -> None:
         raise OAuth2Error(400, "invalid_request", "grant_type is missing")
     if grant != CLIENT_CREDENTIALS:
         raise OAuth2Error(400, "unsupported_grant_type", "the metadata names the grants")
-    if "client_assertion" in form or "client_assertion_type" in form:
-        raise OAuth2Error(
-            400, "invalid_request", "client assertions are not accepted; send client_secret"
-        )
+    _check_assertion(form)
+
+
+def _check_assertion(form: dict[str, str]) -> None:
+    """RFC 7521 section 4.2: an assertion has a type, and is the one way that a client proves."""
+    if "client_assertion" not in form and "client_assertion_type" not in form:
+        return
+    if "client_secret" in form:
+        problem = "send either client_secret or client_assertion"
+        raise OAuth2Error(400, "invalid_request", problem)
+    if "client_assertion" not in form:
+        raise OAuth2Error(400, "invalid_request", "client_assertion is missing")
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        problem = f"client_assertion_type must be {ASSERTION_TYPE}"
+        raise OAuth2Error(400, "invalid_request", problem)
 
 
 def scopes_of(form: dict[str, str]) -> list[str] | None:

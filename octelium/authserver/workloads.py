@@ -12,14 +12,20 @@ from octelium.authserver.keys_of_issuers import KeySource
 from octelium.authserver.providers.fetch import FetchError
 from octelium.identity import assertions
 from octelium.identity.assertions import Expected, UnprovenError
+from octelium.identity.attempts import Attempt, Way
 from octelium.identity.errors import UnauthenticatedError
 from octelium.identity.lookup import is_provider_barred
 from octelium.identity.verified import VerifiedIdentity
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from octelium.authserver.keys_of_issuers import KeysOfIssuers
     from octelium.authserver.site import Site
+    from octelium.identity.admission import IssuedTokens
+    from octelium.identity.authentication import Authentication
+    from octelium.identity.sessions import Downstream, SessionType
     from octelium.store.reading import Reader
 
 LONGEST: Final = 5000
@@ -28,18 +34,53 @@ _TOKEN: Final = core.IdentityProviderStatusType__.OIDC_IDENTITY_TOKEN
 
 
 class Workloads:
-    """Verifies the assertions of workloads."""
+    """Verifies the assertions of workloads, and begins their Sessions."""
 
-    def __init__(self, site: Site, resources: Reader, keys: KeysOfIssuers) -> None:
+    def __init__(
+        self, site: Site, resources: Reader, authentication: Authentication, keys: KeysOfIssuers
+    ) -> None:
         self._site = site
         self._resources = resources
+        self._authentication = authentication
         self._keys = keys
 
-    async def verify(self, assertion: str, provider_name: str = "") -> VerifiedIdentity:
-        """Whom an assertion is about, at the named IdentityProvider or at that of its issuer.
+    async def sign_in(
+        self,
+        assertion: str,
+        *,
+        provider_name: str = "",
+        scopes: Sequence[str] | None = None,
+        downstream: Downstream,
+        operation: str,
+        session_type: SessionType | None = None,
+    ) -> IssuedTokens:
+        """Begin a Session; its type is by the User-Agent unless one is given.
 
         An assertion can be used until it expires, as often as wanted: platforms hand out the same
         one for a while.
+
+        Raises:
+            AuthenticationError: nobody is signed in.
+            ScopeError: `scopes` cannot be read.
+        """
+        attempt = Attempt(way=Way.ASSERTION, downstream=downstream, operation=operation)
+        try:
+            verified = await self.verify(assertion, provider_name, attempt)
+        except UnauthenticatedError as error:
+            self._authentication.refuse(attempt, str(error))
+            raise
+        return await self._authentication.with_assertion(
+            verified,
+            scopes=scopes,
+            downstream=downstream,
+            operation=operation,
+            session_type=session_type,
+        )
+
+    async def verify(
+        self, assertion: str, provider_name: str = "", attempt: Attempt | None = None
+    ) -> VerifiedIdentity:
+        """Whom an assertion is about, at the named IdentityProvider or at that of its issuer.
 
         Raises:
             UnauthenticatedError: it proves nothing; the text is for the Cluster's log.
@@ -49,6 +90,8 @@ class Workloads:
         try:
             unverified = assertions.read(assertion)
             provider = self._provider(provider_name, unverified.issuer)
+            if attempt is not None:
+                attempt.concerns(provider=provider)
             spec = provider.spec.oidc_identity_token
             claims = await self._keys.verify(
                 unverified,

@@ -16,6 +16,7 @@ import uvloop
 
 from octelium.apiserver import auth
 from octelium.apiserver.apply.applier import Applier
+from octelium.apiserver.assertions import AssertionService
 from octelium.apiserver.auth import AuthService
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
@@ -32,6 +33,7 @@ from octelium.authserver.providers.discovery import Discoveries
 from octelium.authserver.providers.fetch import Fetcher
 from octelium.authserver.providers.registry import WebProviders
 from octelium.authserver.site import Site
+from octelium.authserver.workloads import Workloads
 from octelium.cluster import tls_secrets
 from octelium.cluster.admin import CertificateRequest, Health, health_app, local_app
 from octelium.cluster.authentication_log import AuthenticationLog
@@ -172,11 +174,13 @@ class Control:
         discoveries = Discoveries(fetcher)
         issuers = KeysOfIssuers(fetcher, discoveries)
         protocols = WebProviders(site, resources, fetcher, discoveries, issuers)
+        workloads = Workloads(site, resources, authentication, issuers)
         client_logins = ClientLogins(resources, keyring)
         web = create_app(
-            site, resources, authentication, publish, reasons, protocols, client_logins
+            site, resources, authentication, publish, reasons, protocols, client_logins, workloads
         )
-        sign_in = Binding(auth.DESCRIPTOR, AuthService(authentication), auth.MAX_REQUEST_BYTES)
+        service = auth.methods(AuthService(authentication), AssertionService(workloads))
+        sign_in = Binding(auth.DESCRIPTOR, service, auth.MAX_REQUEST_BYTES)
         auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)
         for server, path in ((api, layout.api), (auth_api, layout.auth_api)):
             server.listen(path)

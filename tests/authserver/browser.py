@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from octelium.authserver.app import create_app
+from octelium.authserver.keys_of_issuers import KeysOfIssuers
 from octelium.authserver.portal import create_portal_app
+from octelium.authserver.providers.discovery import Discoveries
 from octelium.authserver.site import Site
+from octelium.authserver.workloads import Workloads
 from octelium.identity.client_logins import ClientLogins
 from tests.authserver.provider import FakeProvider
+from tests.authserver.providers import trusting
 from tests.identity.cluster import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -44,6 +48,13 @@ class Host:
         self.reasons = Reasons()
         self.provider = FakeProvider()
         self.client_logins = ClientLogins(cluster.resources, cluster.keyring, clock=cluster.clock)
+        fetcher = trusting.fetcher()
+        self.workloads = Workloads(
+            site,
+            cluster.resources,
+            cluster.authentication,
+            KeysOfIssuers(fetcher, Discoveries(fetcher)),
+        )
         app = create_app(
             site,
             cluster.resources,
@@ -52,6 +63,7 @@ class Host:
             self.reasons,
             self.provider,
             self.client_logins,
+            self.workloads,
             clock=cluster.clock,
         )
         self.client = _client(app, "https://example.com")

@@ -24,6 +24,7 @@ async def test_what_there_is(host: Host) -> None:
         host.reasons,
         host.provider,
         host.client_logins,
+        host.workloads,
     )
     assert {route.path for route in app.routes if isinstance(route, Route)} == {
         "/",

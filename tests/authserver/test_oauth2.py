@@ -9,18 +9,32 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from octelium.apiserver.core.view import TransactionView
 from octelium.authserver import body, oauth2
 from octelium.authserver.site import Site
+from octelium.identity.attempts import Outcome, Way
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.validation.computed import complete
 from octelium.store.errors import Unavailable
 from tests.authserver.browser import Host
 from tests.identity.cluster import AUTH_TOKEN, OAUTH2
+from tests.identity.providers import add_person
+from tests.peers import issuer as peers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from octelium.store.transaction import Transaction
+
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def endpoint_of(host: Host, publish: oauth2.Publish) -> oauth2.OAuth2:
+    """The endpoint without other grants, outside an application."""
+    authentication = host.cluster.authentication
+    return oauth2.OAuth2(Site("example.com"), authentication, publish, {}, {}, host.workloads)
 
 
 async def client(host: Host, **spec: Any) -> dict[str, str]:
@@ -144,10 +158,28 @@ async def test_a_limited_client_is_limited_in_a_race(host: Host) -> None:
         ({"scope": "service:" + "a" * 2048}, (401, "invalid_scope")),
         (
             {
-                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion_type": ASSERTION,
                 "client_assertion": "e30.e30.",
             },
             (400, "invalid_request"),
+        ),
+        ({"client_assertion_type": ASSERTION, "client_secret": ""}, (400, "invalid_request")),
+        ({"client_assertion": "e30.e30.", "client_secret": ""}, (400, "invalid_request")),
+        (
+            {
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:saml2-bearer",
+                "client_assertion": "e30.e30.",
+                "client_secret": "",
+            },
+            (400, "invalid_request"),
+        ),
+        (
+            {
+                "client_assertion_type": ASSERTION,
+                "client_assertion": "e30.e30.",
+                "client_secret": "",
+            },
+            (401, "invalid_client"),
         ),
     ],
 )
@@ -356,7 +388,9 @@ async def test_what_is_not_published_is_not_issued(host: Host) -> None:
         raise Unavailable("nobody listens")
 
     form = await client(host)
-    endpoint = oauth2.OAuth2(Site("example.com"), host.cluster.authentication, fail, {}, {})
+    endpoint = oauth2.OAuth2(
+        Site("example.com"), host.cluster.authentication, fail, {}, {}, host.workloads
+    )
     scope = {
         "type": "http",
         "method": "POST",
@@ -384,7 +418,9 @@ async def test_a_client_that_hangs_up(host: Host, caplog: pytest.LogCaptureFixtu
         "method": "POST",
         "headers": [(b"content-type", FORM["content-type"].encode())],
     }
-    endpoint = oauth2.OAuth2(Site("example.com"), host.cluster.authentication, host.publish, {}, {})
+    endpoint = oauth2.OAuth2(
+        Site("example.com"), host.cluster.authentication, host.publish, {}, {}, host.workloads
+    )
     assert (await endpoint.token(Request(scope, receive))).status_code == 400
     assert not caplog.records
 
@@ -431,3 +467,79 @@ async def test_metadata(host: Host, port: int, token_endpoint: str) -> None:
         "token_endpoint_auth_methods_supported": ["client_secret_post"],
         "response_types_supported": ["code"],
     }
+
+
+async def add_workload(host: Host, issuer: peers.Issuer, **spec: Any) -> None:
+    """An IdentityProvider for `issuer`, at which the User `ci` is `repo:org/app`."""
+
+    def add(tx: Transaction) -> None:
+        provider = core.IdentityProvider()
+        provider.metadata.name = "actions"
+        provider.spec.oidc_identity_token.issuer_url = issuer.url
+        complete(provider, TransactionView(tx))
+        tx.create(provider)
+
+    await host.cluster.write(add)
+    identities = (("actions", "repo:org/app"),)
+    await host.cluster.write(
+        lambda tx: add_person(tx, "ci", human=False, identities=identities, **spec)
+    )
+
+
+@pytest.fixture(name="issuer")
+def issuer_fixture() -> Iterator[peers.Issuer]:
+    with peers.issuer() as issuer:
+        yield issuer
+
+
+async def test_a_token_for_an_assertion(host: Host, issuer: peers.Issuer) -> None:
+    await add_workload(host, issuer)
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION,
+        "client_assertion": issuer.token("repo:org/app", "https://example.com"),
+        "scope": "service:wiki",
+    }
+    agent = {"user-agent": "octelium-cli/1.0"}
+    responses = [await post(host, form, headers=agent) for _ in range(2)]
+    assert host.published == 2
+    for response in responses:
+        check(response)
+        assert response.status_code == 200
+        assert response.json()["scope"] == "service:wiki.default"
+    sessions = host.cluster.sessions()
+    assert len(sessions) == 2  # each request begins one
+    for session in sessions:
+        assert session.status.user_ref.name == "ci"
+        assert session.status.type == core.SessionStatusType__.CLIENTLESS
+        assert session.metadata.actor_operation == "oauth2/token"
+    assert await refused(host, {**form, "scope": "everything"}) == (401, "invalid_scope")
+    stranger = {**form, "client_assertion": issuer.token("repo:org/other", "https://example.com")}
+    assert await refused(host, stranger) == (400, "invalid_client")
+
+
+async def test_assertions_that_prove_nothing(host: Host, issuer: peers.Issuer) -> None:
+    await add_workload(host, issuer)
+    form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION}
+    for token in (
+        issuer.token("repo:org/app", "https://other.example"),
+        issuer.token("repo:org/app", "https://example.com", exp=1_000_000_000),
+        issuer.token("repo:org/app", "https://example.com", iss="https://other.example"),
+        issuer.token("repo:org/app", "https://example.com")[:-4],
+        "A" * 9000,
+    ):
+        refusal = await refused(host, {**form, "client_assertion": token})
+        assert refusal == (401, "invalid_client")
+        assert host.cluster.log.attempts[-1].way == Way.ASSERTION
+        assert host.cluster.log.attempts[-1].outcome == Outcome.REFUSED
+    assert not host.cluster.sessions()
+
+
+async def test_a_workload_that_is_barred(host: Host, issuer: peers.Issuer) -> None:
+    await add_workload(host, issuer, disabled=True)
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION,
+        "client_assertion": issuer.token("repo:org/app", "https://example.com"),
+    }
+    assert await refused(host, form) == (400, "invalid_request")

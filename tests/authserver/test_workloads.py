@@ -46,7 +46,7 @@ async def cluster_fixture(tmp_path: Path) -> AsyncIterator[Cluster]:
 def workloads_fixture(cluster: Cluster) -> Workloads:
     fetcher = trusting.fetcher()
     keys = KeysOfIssuers(fetcher, Discoveries(fetcher))
-    return Workloads(Site("example.com", 8443), cluster.resources, keys)
+    return Workloads(Site("example.com", 8443), cluster.resources, cluster.authentication, keys)
 
 
 async def add_provider(cluster: Cluster, name: str = "ci", **spec: Any) -> core.IdentityProvider:
@@ -200,7 +200,7 @@ def test_any_text_proves_nothing(text: str) -> None:
             raise AssertionError(f"{name} was used")
 
     nothing: Any = Nothing()
-    workloads = Workloads(Site("example.com"), nothing, nothing)
+    workloads = Workloads(Site("example.com"), nothing, nothing, nothing)
     coroutine = workloads.verify(text)
     with pytest.raises(UnauthenticatedError):
         coroutine.send(None)
