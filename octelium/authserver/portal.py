@@ -5,35 +5,67 @@ The proxy in front lets only signed-in people through and says whose Session it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.routing import Route
 
-from octelium.authserver.markup import Markup, link, listing, paragraph
+from octelium.authserver.account import ACCOUNT_PATH, Account
+from octelium.authserver.flow import redirect
+from octelium.authserver.login import LOGOUT_PATH
+from octelium.authserver.markup import (
+    Markup,
+    badge,
+    both,
+    button,
+    entries,
+    link,
+    notice,
+    paragraph,
+    strong,
+)
+from octelium.authserver.openable import Openness
 from octelium.authserver.pages import Pages
 from octelium.schema.names import public_fqdn
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
+    from octelium.authserver.oauth2 import Publish
+    from octelium.authserver.openable import Openable
     from octelium.authserver.site import Site
+    from octelium.identity.authentication import Authentication
     from octelium.store.resources import Resources
 
-_PAGES = (core.ServiceSpecMode__.HTTP, core.ServiceSpecMode__.WEB)
+_PAGES: Final = (core.ServiceSpecMode__.HTTP, core.ServiceSpecMode__.WEB)
+
+Page: TypeAlias = "Callable[[Request, core.User, core.Session], Awaitable[Response]]"
+"""A page for the person of a Session."""
 
 
-def create_portal_app(site: Site, resources: Resources) -> Starlette:
+def create_portal_app(
+    site: Site,
+    resources: Resources,
+    authentication: Authentication,
+    publish: Publish,
+    openable: Openable,
+    clock: Callable[[], float] = time.time,
+) -> Starlette:
     """The application behind the Service `portal.default`."""
     pages = Pages(site, resources)
-    portal = Portal(site, resources, pages)
+    portal = Portal(site, resources, pages, openable)
+    account = Account(site, resources, pages, authentication, publish, clock)
     return Starlette(
-        routes=[Route("/{path:path}", portal.services)],
+        routes=[
+            Route(ACCOUNT_PATH, portal.with_session(account.page), methods=["GET", "POST"]),
+            Route("/{path:path}", portal.with_session(portal.services)),
+        ],
         exception_handlers={HTTPException: pages.not_offered, Exception: pages.failed},
     )
 
@@ -41,40 +73,73 @@ def create_portal_app(site: Site, resources: Resources) -> Starlette:
 class Portal:
     """Pages for a person who is signed in."""
 
-    def __init__(self, site: Site, resources: Resources, pages: Pages) -> None:
+    def __init__(self, site: Site, resources: Resources, pages: Pages, openable: Openable) -> None:
         self._site = site
         self._resources = resources
         self._pages = pages
+        self._openable = openable
 
-    async def services(self, request: Request) -> Response:
-        """Who is signed in, and every Service that is not hidden."""
-        user = self._user(request.headers.get("x-octelium-session-uid", ""))
-        if user is None:
-            location = f"{self._site.origin}/login"
-            return Response(
-                status_code=303, headers={"Location": location, "Cache-Control": "no-store"}
+    def with_session(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """`page` for the Session that the proxy names; whoever has none is to sign in."""
+
+        async def answer(request: Request) -> Response:
+            uid = request.headers.get("x-octelium-session-uid", "")
+            session = self._resources.peek(core.Session, uid=uid) if uid else None
+            user_uid = "" if session is None else session.status.user_ref.uid
+            user = self._resources.peek(core.User, uid=user_uid) if user_uid else None
+            if session is None or user is None:
+                return redirect(f"{self._site.origin}/login")
+            return await page(request, user, session)
+
+        return answer
+
+    async def services(self, _request: Request, user: core.User, session: core.Session) -> Response:
+        """Who is signed in, and what this person may open."""
+        opened = await self._openable.services(user, session)
+        items = list(self._items(opened))
+        told = []
+        if opened is None:
+            text = "What you may open could not be found out just now, so all Services are shown."
+            told = [notice(text, bad=True)]
+        if items:
+            shown = entries(items)
+        elif opened is None:
+            shown = paragraph("This Cluster has no Services yet.")
+        else:
+            shown = paragraph(
+                "No Service is open to you yet. An administrator decides that by Policies."
             )
-        items = list(self._items())
-        shown = listing(items) if items else paragraph("This Cluster has no Services yet.")
         name = user.metadata.display_name or user.metadata.name
-        return self._pages.page("Services", paragraph("Signed in as ", name, "."), shown)
+        return self._pages.page(
+            "Services",
+            paragraph("Signed in as ", strong(name), "."),
+            *told,
+            shown,
+            button(self._site.origin + LOGOUT_PATH, "Sign out", {}, quiet=True),
+            forms=(self._site.origin,),
+            menu=[("", "Services"), (self._site.portal + ACCOUNT_PATH, "Sessions and devices")],
+        )
 
-    def _user(self, session_uid: str) -> core.User | None:
-        session = self._resources.peek(core.Session, uid=session_uid) if session_uid else None
-        if session is None:
-            return None
-        return self._resources.peek(core.User, uid=session.status.user_ref.uid)
-
-    def _items(self) -> Iterator[tuple[Markup | str, str]]:
+    def _items(
+        self, opened: Mapping[str, Openness] | None
+    ) -> Iterator[tuple[Markup | str, str, Markup]]:
         for service in self._resources.peek_all(core.Service):
             metadata = service.metadata
             if metadata.is_system or metadata.is_system_hidden or metadata.is_user_hidden:
                 continue
-            label = metadata.display_name or metadata.name.removesuffix(".default")
-            mode = core.ServiceSpecMode__.ServiceSpecMode.Name(service.spec.mode)
-            about = " · ".join(filter(None, (metadata.name, mode, metadata.description)))
-            if service.spec.is_public and service.spec.mode in _PAGES:
-                url = self._site.url(public_fqdn(metadata.name, self._site.domain))
-                yield link(f"{url}/", label), about
-            else:
-                yield label, about
+            openness = Openness.OPEN if opened is None else opened.get(metadata.name)
+            if openness is None:
+                continue
+            yield self._item(service, openness)
+
+    def _item(self, service: core.Service, openness: Openness) -> tuple[Markup | str, str, Markup]:
+        metadata = service.metadata
+        label = metadata.display_name or metadata.name.removesuffix(".default")
+        mode = core.ServiceSpecMode__.ServiceSpecMode.Name(service.spec.mode)
+        about = " · ".join(filter(None, (metadata.name, mode, metadata.description)))
+        mark = badge("in part") if openness is Openness.DEPENDS else Markup("")
+        if service.spec.is_public and service.spec.mode in _PAGES:
+            url = self._site.url(public_fqdn(metadata.name, self._site.domain))
+            return link(f"{url}/", label), about, mark
+        way = badge("octelium connect" if not service.spec.is_public else "by client")
+        return label, about, both(mark, way) if mark else way

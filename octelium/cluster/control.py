@@ -44,6 +44,7 @@ from octelium.cluster.child import EXIT_UNUSABLE, Assignment
 from octelium.cluster.geolocation import Geolocation
 from octelium.cluster.insight import Insight
 from octelium.cluster.layout import Layout
+from octelium.cluster.portal_access import PortalAccess
 from octelium.cluster.provider_rules import LoginRules
 from octelium.cluster.reasons import Reasons
 from octelium.cluster.settings import Settings, from_wire
@@ -157,7 +158,6 @@ class Control:
             """Commits reach the followers' sockets, then shared memory, as they are made."""
 
         site = Site(settings.domain, settings.public_port)
-        portal = create_portal_app(site, resources)
         health = Health(
             {
                 "workers": workers.trouble,
@@ -168,7 +168,8 @@ class Control:
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
         logs = AccessLogReader(log_store), AuthenticationLogReader(attempts)
-        api, explainer = self._api(resources, authentication, logs, rego, publish)
+        api, explainer, access = self._api(resources, authentication, logs, rego, publish)
+        portal = create_portal_app(site, resources, authentication, publish, access)
         reasons = Reasons(authentication, explainer)
         fetcher = Fetcher()
         discoveries = Discoveries(fetcher)
@@ -243,7 +244,7 @@ class Control:
         logs: tuple[AccessLogReader, AuthenticationLogReader],
         rego: Evaluator,
         publish: Publish,
-    ) -> tuple[ApiServer, Explainer]:
+    ) -> tuple[ApiServer, Explainer, PortalAccess]:
         replica = Replica()
         local = LocalFeed(resources, replica)
         local.start()
@@ -268,7 +269,9 @@ class Control:
             Binding(package.DESCRIPTOR.services_by_name["MainService"], service, limit)
             for package, service, limit in services
         ]
-        return ApiServer(bindings, publish=publish), explainer
+        opened = PortalAccess(lambda: resources.revision, replica, insight)
+        self._stack.callback(opened.close)
+        return ApiServer(bindings, publish=publish), explainer, opened
 
     async def _first_token(self, resources: Resources, authentication: Authentication) -> str:
         token = await first_token(resources, authentication)

@@ -9,11 +9,13 @@ import httpx
 
 from octelium.authserver.app import create_app
 from octelium.authserver.keys_of_issuers import KeysOfIssuers
+from octelium.authserver.openable import Openness
 from octelium.authserver.portal import create_portal_app
 from octelium.authserver.providers.discovery import Discoveries
 from octelium.authserver.site import Site
 from octelium.authserver.workloads import Workloads
 from octelium.identity.client_logins import ClientLogins
+from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.provider import FakeProvider
 from tests.authserver.providers import trusting
 from tests.identity.cluster import Cluster, open_cluster
@@ -37,6 +39,29 @@ class Reasons:
     async def why(self, token: str, entry: str, client_address: str) -> list[Line] | None:
         self.asked.append((token, entry, client_address))
         return self.known.get((token, entry))
+
+
+class Openable:
+    """Has every Service open, but for what a test says."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.asked: list[tuple[str, str]] = []
+        self.closed: set[str] = set()
+        self.partial: set[str] = set()
+        self.broken = False
+
+    async def services(
+        self, user: core.User, session: core.Session
+    ) -> dict[str, Openness] | None:
+        self.asked.append((user.metadata.name, session.metadata.uid))
+        if self.broken:
+            return None
+        names = {each.metadata.name for each in self._cluster.resources.peek_all(core.Service)}
+        return {
+            name: Openness.DEPENDS if name in self.partial else Openness.OPEN
+            for name in names - self.closed
+        }
 
 
 class Host:
@@ -67,7 +92,15 @@ class Host:
             clock=cluster.clock,
         )
         self.client = _client(app, "https://example.com")
-        portal = create_portal_app(site, cluster.resources)
+        self.openable = Openable(cluster)
+        portal = create_portal_app(
+            site,
+            cluster.resources,
+            cluster.authentication,
+            self.publish,
+            self.openable,
+            clock=cluster.clock,
+        )
         self.portal = _client(portal, "https://portal.example.com")
 
     async def publish(self) -> None:

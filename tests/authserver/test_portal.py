@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tests.authserver.browser import Host
 
 MODES = core.ServiceSpecMode__
+LOGIN = "https://example.com"
+"""Where the form that signs out goes."""
 
 
 def add_service(
@@ -51,9 +53,9 @@ async def test_services_and_the_way_to_them(host: Host) -> None:
     await host.cluster.write(populate)
     response = await host.portal.get("/", headers=await signed_in(host))
     assert response.status_code == 200
-    check_headers(response)
+    check_headers(response, LOGIN)
     html = response.text
-    assert "Signed in as alice." in html
+    assert "Signed in as <strong>alice</strong>." in html
     assert '<a href="https://wiki.example.com/">Wiki</a>' in html
     assert "wiki.default · WEB · What we know" in html
     assert '<a href="https://wiki.team.example.com/">wiki.team</a>' in html
@@ -75,6 +77,9 @@ async def test_names_are_escaped(host: Host) -> None:
 
 async def test_an_empty_cluster(host: Host) -> None:
     response = await host.portal.get("/", headers=await signed_in(host))
+    assert "No Service is open to you" in response.text
+    host.openable.broken = True
+    response = await host.portal.get("/", headers=await signed_in(host))
     assert "no Services" in response.text
 
 
@@ -83,7 +88,7 @@ async def test_every_path_is_the_portal(host: Host) -> None:
     for path in ("/", "/services/x", "/../x", "//evil.test/"):
         response = await host.portal.get(f"https://portal.example.com{path}", headers=headers)
         assert response.status_code == 200
-        assert "Signed in as alice." in response.text
+        assert "Signed in as <strong>alice</strong>." in response.text
 
 
 @pytest.mark.parametrize("uid", ["", "x", "3b241101-e2bb-4255-8caf-4136c566a962"])
@@ -105,3 +110,29 @@ async def test_the_portal_is_there_to_be_read(host: Host, method: str) -> None:
     response = await host.portal.request(method, "/", headers=await signed_in(host))
     assert response.status_code == 404
     check_headers(response)
+
+
+async def test_only_what_is_open_is_shown(host: Host) -> None:
+    for name in ("wiki.default", "vault.default", "docs.default"):
+        await host.cluster.write(lambda tx, n=name: add_service(tx, n))
+    host.openable.closed.add("vault.default")
+    host.openable.partial.add("docs.default")
+    headers = await signed_in(host)
+    html = (await host.portal.get("/", headers=headers)).text
+    assert "vault" not in html
+    assert html.count("in part") == 1
+    assert host.openable.asked == [("alice", headers["x-octelium-session-uid"])]
+
+
+async def test_what_cannot_be_found_out_is_said(host: Host) -> None:
+    await host.cluster.write(lambda tx: add_service(tx, "wiki.default"))
+    host.openable.broken = True
+    html = (await host.portal.get("/", headers=await signed_in(host))).text
+    assert 'role="alert"' in html
+    assert "wiki" in html
+
+
+async def test_the_way_out(host: Host) -> None:
+    html = (await host.portal.get("/", headers=await signed_in(host))).text
+    assert '<form method="post" action="https://example.com/logout">' in html
+    assert '<a href="https://portal.example.com/account">' in html

@@ -1,0 +1,198 @@
+"""What a person is signed in with: the Sessions and the Devices of the same User."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import ClientDisconnect
+
+from octelium.authserver.agents import agent_name
+from octelium.authserver.body import BodyError, read_form
+from octelium.authserver.csrf import FormTokens
+from octelium.authserver.flow import redirect
+from octelium.authserver.login import LOGOUT_PATH
+from octelium.authserver.markup import (
+    Markup,
+    badge,
+    both,
+    button,
+    entries,
+    heading,
+    notice,
+    paragraph,
+    strong,
+)
+from octelium.authserver.origins import comes_from
+from octelium.authserver.requests import only
+from octelium.identity import sessions
+from octelium.identity.errors import AuthenticationError
+from octelium.schema.pb import core_v1_pb2 as core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from octelium.authserver.oauth2 import Publish
+    from octelium.authserver.pages import Pages
+    from octelium.authserver.site import Site
+    from octelium.identity.authentication import Authentication
+    from octelium.store.resources import Resources
+
+ACCOUNT_PATH: Final = "/account"
+_OPERATION: Final = "portal/account"
+_MAX_BODY: Final = 4096
+_SHOWN: Final = 200
+"""Sessions that the page lists, the latest first."""
+_WORDS: Final = {
+    "ended": ("The Session has ended.", False),
+    "others-ended": ("All your other Sessions have ended.", False),
+    "failed": ("That did not work. Nothing has changed; please try again.", True),
+}
+_STATES: Final = core.SessionSpecState__.SessionSpecState
+_DEVICE_STATES: Final = core.DeviceSpecState__.DeviceSpecState
+_SYSTEMS: Final = core.DeviceStatusOsType__.DeviceStatusOsType
+_CLIENT: Final = core.SessionStatusType__.CLIENT
+
+
+class Account:
+    """The page about Sessions and Devices."""
+
+    def __init__(
+        self,
+        site: Site,
+        resources: Resources,
+        pages: Pages,
+        authentication: Authentication,
+        publish: Publish,
+        clock: Callable[[], float],
+    ) -> None:
+        self._site = site
+        self._resources = resources
+        self._pages = pages
+        self._authentication = authentication
+        self._publish = publish
+        self._clock = clock
+        self._tokens = FormTokens()
+
+    async def page(self, request: Request, user: core.User, session: core.Session) -> Response:
+        """What there is; or what becomes of a Session that is to end."""
+        if request.method == "POST":
+            return await self._change(request, session)
+        return self._show(request, user, session)
+
+    def _show(self, request: Request, user: core.User, session: core.Session) -> Response:
+        uid = session.metadata.uid
+        token = {"token": self._tokens.of(uid)}
+        own = list(self._own_sessions(user))
+        blocks = [
+            paragraph("Signed in as ", strong(user.metadata.display_name or user.metadata.name)),
+            heading("Sessions"),
+            entries(self._session(each, each.metadata.uid == uid, token) for each in own),
+        ]
+        if len(own) > 1:
+            everything = {**token, "what": "others"}
+            label = "End all other Sessions"
+            blocks.append(button(ACCOUNT_PATH, label, everything, quiet=True))
+        devices = list(self._devices(user, session))
+        blocks.append(heading("Devices"))
+        blocks.append(entries(devices) if devices else paragraph("You have no Devices."))
+        word, bad = _WORDS.get(only(request, "done"), ("", False))
+        return self._pages.page(
+            "Sessions and devices",
+            *([notice(word, bad=bad)] if word else []),
+            *blocks,
+            button(self._site.origin + LOGOUT_PATH, "Sign out", {}, quiet=True),
+            forms=("'self'", self._site.origin),
+            menu=[(self._site.portal, "Services"), ("", "Sessions and devices")],
+        )
+
+    async def _change(self, request: Request, session: core.Session) -> Response:
+        uid = session.metadata.uid
+        try:
+            form = await read_form(request, _MAX_BODY)
+        except (BodyError, ClientDisconnect):
+            return self._done("failed")
+        if not comes_from(request, self._site.portal):
+            return self._done("failed")
+        if not self._tokens.is_of(form.get("token", ""), uid):
+            return self._done("failed")
+        target = form.get("session", "")
+        try:
+            if form.get("what") == "others":
+                await self._authentication.revoke_other_sessions(uid, operation=_OPERATION)
+                done = "others-ended"
+            elif form.get("what") == "one" and target != uid:
+                await self._authentication.revoke_session(uid, target, operation=_OPERATION)
+                done = "ended"
+            else:
+                return self._done("failed")
+        except AuthenticationError:
+            return self._done("failed")
+        await self._publish()
+        return self._done(done)
+
+    def _done(self, word: str) -> Response:
+        return redirect(f"{self._site.portal}{ACCOUNT_PATH}?done={word}")
+
+    def _own_sessions(self, user: core.User) -> list[core.Session]:
+        by = {"status.userRef": user.metadata.uid}
+        found = [
+            each
+            for each in self._resources.peek_all(core.Session, by=by)
+            if not sessions.is_over(each, self._clock())
+        ]
+        found.sort(key=lambda each: -each.status.authentication.set_at.seconds)
+        return found[:_SHOWN]
+
+    @staticmethod
+    def _session(
+        session: core.Session, is_this: bool, token: dict[str, str]
+    ) -> tuple[Markup | str, str, Markup]:
+        status = session.status
+        info = status.authentication.info
+        began = status.initial_authentication.info
+        name = agent_name(info.downstream.user_agent or began.downstream.user_agent)
+        about = [_kind(session)]
+        if began.HasField("identity_provider"):
+            about.append(f"by {began.identity_provider.identity_provider_ref.name}")
+        if address := info.downstream.ip_address or began.downstream.ip_address:
+            about.append(address)
+        about.append(f"signed in {_when(status.authentication.set_at.seconds)}")
+        about.append(f"ends {_when(session.spec.expires_at.seconds)}")
+        if session.spec.state != _STATES.ACTIVE:
+            about.append(_STATES.Name(session.spec.state).lower())
+        if is_this:
+            return both(strong(name), badge("this one")), " · ".join(about), Markup("")
+        fields = {**token, "what": "one", "session": session.metadata.uid}
+        spoken = f"End the Session {session.metadata.name}, {name}"
+        end = button(ACCOUNT_PATH, "End", fields, quiet=True, spoken=spoken)
+        return strong(name), " · ".join(about), end
+
+    def _devices(
+        self, user: core.User, session: core.Session
+    ) -> Iterator[tuple[Markup | str, str, Markup]]:
+        by = {"status.userRef": user.metadata.uid}
+        for device in self._resources.peek_all(core.Device, by=by):
+            status = device.status
+            about = [_SYSTEMS.Name(status.os_type).lower()]
+            if device.spec.state != _DEVICE_STATES.ACTIVE:
+                about.append(_DEVICE_STATES.Name(device.spec.state).lower())
+            if status.is_locked:
+                about.append("locked")
+            name = strong(status.hostname or device.metadata.name)
+            if session.status.device_ref.uid == device.metadata.uid:
+                name = both(name, badge("this one"))
+            yield name, " · ".join(about), Markup("")
+
+
+def _kind(session: core.Session) -> str:
+    if session.status.is_browser:
+        return "browser"
+    return "client" if session.status.type == _CLIENT else "program"
+
+
+def _when(moment: int) -> str:
+    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
