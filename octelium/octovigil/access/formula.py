@@ -108,6 +108,9 @@ class Not(Formula):
     @property
     def node(self) -> Node:
         """The negation."""
+        match self.atom.node:
+            case Call("_==_", None, args) if self.atom.always_has_data:
+                return Call("_!=_", None, args)
         return negation(self.atom.node)
 
     def holds(self, true: frozenset[Atom]) -> bool:
@@ -229,20 +232,18 @@ class Formulas:
                 parts = [self._of(arg, known, positive=positive) for arg in args]
                 together = (operator == "_&&_") == positive
                 return self.all(parts) if together else self.any(parts)
-        if positive:
-            return self._atom(node, known)
-        return self._is_false(node, known)
+        if isinstance(node, Call) and node.function == "_!=_":
+            node, positive = Call("_==_", None, node.args), not positive
+        return self._atom(node, known) if positive else self._is_false(node, known)
 
     def _is_false(self, node: Node, known: _Known) -> Formula:
         """Where a node is false, and not just without a value."""
-        match node:
-            case Call("_==_", None, args):
-                return self._atom(Call("_!=_", None, args), known)
-            case Call("_!=_", None, args):
-                return self._atom(Call("_==_", None, args), known)
         atom = self._atom(node, known)
         if atom.always_has_data:
             return self.negation(atom)
+        match node:
+            case Call("_==_", None, args):
+                return self._atom(Call("_!=_", None, args), known)
         return self._atom(Call("_==_", None, (node, Const(value=False))), known)
 
     def _atom(self, node: Node, known: _Known) -> Atom:

@@ -87,9 +87,9 @@ class Outcome:
                 return f"{last.place} {'allows' if last.allows else 'denies'}"
         if not possible:
             return "no rule allows it"
-        named = [_possibly(hit) for hit in possible[:_MAX_NAMED]]
-        if len(possible) > _MAX_NAMED:
-            named.append(f"{len(possible) - _MAX_NAMED} more rules may decide")
+        named = list(dict.fromkeys(map(_possibly, possible)))
+        if len(named) > _MAX_NAMED:
+            named[_MAX_NAMED:] = [f"{len(named) - _MAX_NAMED} more rules may decide"]
         if certain:
             last = self._hits[-1].rule
             named.append(f"else {last.place} {'allows' if last.allows else 'denies'}")

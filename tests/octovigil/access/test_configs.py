@@ -34,7 +34,7 @@ def fails(*rules: dict[str, Any]) -> str:
         ([{"condition": GET, "configName": "gone"}], 'ctx.request.http.method == "GET"'),
         ([{"condition": GET, "configName": "one"},
           {"condition": {"matchAny": True}, "configName": "gone"}],
-         '!(ctx.request.http.method == "GET")'),
+         'ctx.request.http.method != "GET"'),
         ([{"condition": {"match": "1/0 == 1"}, "configName": "one"}], "true"),
         ([{"condition": {"matchAny": True}, "eval": "{'upstream': {'url': ctx.user.x}}"}], "true"),
         ([{"condition": {"matchAny": True}, "eval": "{'upstream': {'url': 'http://a.b'}}"}],
