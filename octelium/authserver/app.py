@@ -9,8 +9,21 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from octelium.authserver import ceremony
 from octelium.authserver.approval import Approval
-from octelium.authserver.browsers import Browsers
+from octelium.authserver.authenticator_login import (
+    AUTHENTICATE_FINISH_PATH,
+    PASSKEY_FINISH_PATH,
+    PASSKEY_PATH,
+    AuthenticatorLogin,
+)
+from octelium.authserver.authenticator_pages import (
+    DELETE_PATH,
+    FINISH_PATH,
+    LIST_PATH,
+    AuthenticatorPages,
+)
+from octelium.authserver.browsers import AUTHENTICATE_PATH, REGISTER_PATH, Browsers
 from octelium.authserver.denied import WHY_PATH, DeniedPages
 from octelium.authserver.device_codes import DeviceCodes
 from octelium.authserver.device_grant import AUTHORIZATION_PATH, GRANT, PAGE_PATH, DeviceGrant
@@ -19,7 +32,7 @@ from octelium.authserver.flow import APPROVAL_PATH, BEGIN_PATH, CALLBACK_PATH, S
 from octelium.authserver.login import LOGOUT_PATH, LoginPages
 from octelium.authserver.logins import Logins
 from octelium.authserver.oauth2 import METADATA_PATH, TOKEN_PATH, OAuth2
-from octelium.authserver.pages import Pages
+from octelium.authserver.pages import SCRIPT_PATH, Pages
 from octelium.authserver.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -31,6 +44,7 @@ if TYPE_CHECKING:
     from octelium.authserver.site import Site
     from octelium.authserver.workloads import Workloads
     from octelium.identity.authentication import Authentication
+    from octelium.identity.authenticators.authenticators import Authenticators
     from octelium.identity.client_logins import ClientLogins
     from octelium.store.resources import Resources
 
@@ -46,6 +60,7 @@ def create_app(
     protocols: Protocols,
     client_logins: ClientLogins,
     workloads: Workloads,
+    authenticators: Authenticators,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application behind the Service `default.default`."""
@@ -53,7 +68,11 @@ def create_app(
     logins = Logins(resources, authentication, protocols, publish)
     browsers, waiting = Browsers(authentication, clock), Waiting()
     flow = Flow(site, pages, logins, browsers, waiting)
-    login = LoginPages(site, pages, logins, browsers, waiting, flow)
+    login = LoginPages(
+        site, pages, logins, browsers, waiting, flow, lambda: authenticators.offers_passkeys
+    )
+    own = AuthenticatorPages(site, pages, browsers, authenticators, publish)
+    proving = AuthenticatorLogin(site, pages, browsers, waiting, authenticators, publish)
     approval = Approval(site, pages, logins, browsers, waiting, client_logins)
     denied = DeniedPages(site, pages, reasons)
     codes = DeviceCodes()
@@ -76,6 +95,15 @@ def create_app(
             Route(CALLBACK_PATH, flow.callback, methods=["GET", "POST"]),
             Route(SUCCESS_PATH, flow.success),
             Route(APPROVAL_PATH, approval.page, methods=["GET", "POST"]),
+            Route(LIST_PATH, own.list),
+            Route(REGISTER_PATH, own.register, methods=["GET", "POST"]),
+            Route(FINISH_PATH, own.finish, methods=["POST"]),
+            Route(DELETE_PATH, own.delete, methods=["POST"]),
+            Route(AUTHENTICATE_PATH, proving.authenticate, methods=["GET", "POST"]),
+            Route(AUTHENTICATE_FINISH_PATH, proving.finish, methods=["POST"]),
+            Route(PASSKEY_PATH, proving.passkey, methods=["POST"]),
+            Route(PASSKEY_FINISH_PATH, proving.passkey_finish, methods=["POST"]),
+            Route(SCRIPT_PATH, ceremony.script),
             Route("/denied", denied.denied),
             Route(WHY_PATH, denied.why),
             Route(TOKEN_PATH, oauth2.token, methods=_METHODS),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from octelium.authserver import offers
+from octelium.authserver.authenticator_login import PASSKEY_PATH
 from octelium.authserver.browsers import (
     AUTHENTICATE_PATH,
     began_with_authenticator,
@@ -34,7 +35,7 @@ from octelium.authserver.targets import Target, TargetError, target_of
 from octelium.identity.errors import AuthenticationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
 
@@ -74,6 +75,7 @@ class LoginPages:
         browsers: Browsers,
         waiting: Waiting,
         flow: Flow,
+        offers_passkeys: Callable[[], bool],
     ) -> None:
         self._site = site
         self._pages = pages
@@ -81,6 +83,7 @@ class LoginPages:
         self._browsers = browsers
         self._waiting = waiting
         self._flow = flow
+        self._offers_passkeys = offers_passkeys
 
     async def sign_in(self, request: Request) -> Response:
         """The login page, or the way on."""
@@ -166,13 +169,14 @@ class LoginPages:
         self, request: Request, target: Target, error: str, *, keep: bool = False
     ) -> Response:
         providers = offers.offered(self._logins.resources)
-        blocks = self._choice(providers, target) if providers else self._without_providers()
+        offered = bool(providers) or self._offers_passkeys()
+        blocks = self._choice(providers, target) if offered else self._without_providers()
         told: list[Markup] = []
         if error in _WORDS:
             told.append(notice(_WORDS[error], bad=True))
         elif only(request, "done") == "signed-out":
             told.append(notice("You are signed out."))
-        forms = ("'self'",) if providers else ()
+        forms = ("'self'",) if offered else ()
         response = self._pages.page("Sign in", *told, *blocks, forms=forms)
         if not keep and has_cookies(request.cookies):
             clear_cookies(self._site, response)
@@ -185,15 +189,18 @@ class LoginPages:
         elif target.redirect:
             host = urlsplit(target.redirect).hostname or ""
             about = [paragraph("You go on to ", strong(host), " afterwards.")]
-        ways = buttons(
+        ways = [
             button(
                 BEGIN_PATH,
                 f"Continue with {offers.label(provider)}",
                 {"uid": provider.metadata.uid, "query": target.query},
             )
             for provider in providers
-        )
-        return [*about, ways]
+        ]
+        if self._offers_passkeys():
+            fields = {"query": target.query}
+            ways.append(button(PASSKEY_PATH, "Sign in with a passkey", fields, quiet=True))
+        return [*about, buttons(ways)]
 
     def _without_providers(self) -> list[Markup]:
         return [

@@ -1,4 +1,5 @@
-"""HTML pages: made whole on the server, without scripts, under a policy that allows none.
+"""HTML pages: made whole on the server, under a policy that allows no scripts but the one that
+pages for security keys need.
 
 `markup` makes the pieces.
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from octelium.store.resources import Resources
 
 
+SCRIPT_PATH = "/assets/webauthn.js"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -52,15 +54,17 @@ class Pages:
         status: int = 200,
         forms: Sequence[str] = (),
         menu: Sequence[tuple[str, str]] = (),
+        script: bool = False,
     ) -> HTMLResponse:
         """A page that says which Cluster it is of.
 
         `forms` are the origins that its forms may go to, `'self'` among them; `menu` are addresses
-        of the pages beside it and their labels, the empty address for the page itself.
+        of the pages beside it and their labels, the empty address for the page itself. `script`: it
+        asks for a security key.
         """
         return _page(
             self._site,
-            _Content(heading, blocks, self._cluster_name(), tuple(forms), tuple(menu)),
+            _Content(heading, blocks, self._cluster_name(), tuple(forms), tuple(menu), script),
             status,
         )
 
@@ -97,11 +101,13 @@ class _Content:
     cluster: str
     forms: tuple[str, ...]
     menu: tuple[tuple[str, str], ...]
+    script: bool
 
 
 def _page(site: Site, content: _Content, status: int) -> HTMLResponse:
     nonce = secrets.token_urlsafe(18)
     cluster = content.cluster
+    scripts = [f'<script src="{SCRIPT_PATH}" nonce="{nonce}"></script>'] if content.script else []
     html = _template().substitute(
         title=escape(f"{content.heading} · {cluster}"),
         nonce=nonce,
@@ -110,13 +116,15 @@ def _page(site: Site, content: _Content, status: int) -> HTMLResponse:
         domain="" if cluster == site.domain else escape(site.domain),
         menu=_menu(content.menu),
         heading=escape(content.heading),
-        body="\n".join(content.blocks),
+        body="\n".join([*content.blocks, *scripts]),
     )
     forms = " ".join(content.forms) or "'none'"
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; "
         f"form-action {forms}; frame-ancestors 'none'"
     )
+    if content.script:
+        policy += f"; script-src 'nonce-{nonce}'"
     response = HTMLResponse(html, status, {**_HEADERS, "Content-Security-Policy": policy})
     response.set_cookie(
         "octelium_domain", site.domain, domain=site.domain, secure=True, samesite="none"

@@ -25,6 +25,7 @@ async def test_what_there_is(host: Host) -> None:
         host.provider,
         host.client_logins,
         host.workloads,
+        host.authenticators,
     )
     assert {route.path for route in app.routes if isinstance(route, Route)} == {
         "/",
@@ -34,6 +35,15 @@ async def test_what_there_is(host: Host) -> None:
         "/callback",
         "/callback/success",
         "/callback/success/approval",
+        "/assets/webauthn.js",
+        "/authenticators",
+        "/authenticators/authenticate",
+        "/authenticators/authenticate/finish",
+        "/authenticators/delete",
+        "/authenticators/passkey",
+        "/authenticators/passkey/finish",
+        "/authenticators/register",
+        "/authenticators/register/finish",
         "/denied",
         "/denied/why",
         "/device",
@@ -58,4 +68,4 @@ def test_the_pages_come_with_the_package() -> None:
         "print(json.dumps([f.name for f in r.files('octelium.authserver').iterdir()]))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    assert {"page.html", "style.css"} <= set(json.loads(done.stdout))
+    assert {"page.html", "style.css", "webauthn.js"} <= set(json.loads(done.stdout))

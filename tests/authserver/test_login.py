@@ -37,7 +37,7 @@ async def test_nothing_of_the_query_is_repeated(host: Host) -> None:
     ("path", "location"),
     [
         ("/login/", "/login"),
-        ("/authenticators?x=1", "/login?x=1"),
+        ("/authenticator?x=1", "/login?x=1"),
         ("/begin?a=b&c=d%20e", "/login?a=b&c=d%20e"),
         ("/logout?a=b", "/login?a=b"),
         ("//evil.test/", "/login"),

@@ -1,0 +1,289 @@
+"""A person's own Authenticators: what there is, how one is registered, how one is removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import ClientDisconnect
+
+from octelium.authserver.body import BodyError, read_form
+from octelium.authserver.browsers import REGISTER_PATH, required_path
+from octelium.authserver.ceremony import password_form, qr_code, security_key
+from octelium.authserver.cookies import REFRESH, cookie
+from octelium.authserver.flow import SUCCESS_PATH, redirect
+from octelium.authserver.markup import (
+    Markup,
+    aside,
+    button,
+    buttons,
+    command,
+    entries,
+    link,
+    notice,
+    onward,
+    paragraph,
+)
+from octelium.authserver.origins import comes_from
+from octelium.authserver.requests import only
+from octelium.identity.authenticators.authenticators import Asking
+from octelium.identity.authenticators.errors import WrongResponseError
+from octelium.identity.authenticators.registration import Response as Answer
+from octelium.identity.errors import AuthenticationError
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from octelium.authserver.browsers import Browsers
+    from octelium.authserver.oauth2 import Publish
+    from octelium.authserver.pages import Pages
+    from octelium.authserver.site import Site
+    from octelium.identity.authenticators.authenticators import Authenticators
+    from octelium.identity.authenticators.registration import Challenge
+
+LIST_PATH: Final = "/authenticators"
+FINISH_PATH: Final = "/authenticators/register/finish"
+DELETE_PATH: Final = "/authenticators/delete"
+MAX_FORM: Final = 100 << 10
+"""A response of WebAuthn has 30,000 characters at most, each of three bytes in a form."""
+_TYPES: Final = core.AuthenticatorStatusType__
+_ACTIONS: Final = core.SessionStatusAuthenticatorAction__
+_ASKED: Final = (_ACTIONS.REGISTRATION_REQUIRED, _ACTIONS.REGISTRATION_RECOMMENDED)
+_WORDS: Final = {
+    "registered": "It is registered.",
+    "removed": "It is removed.",
+}
+_CHOICE: Final = {"totp": _TYPES.TOTP, "fido": _TYPES.FIDO}
+
+
+class AuthenticatorPages:
+    """The pages below `/authenticators` where a person manages them."""
+
+    def __init__(
+        self,
+        site: Site,
+        pages: Pages,
+        browsers: Browsers,
+        authenticators: Authenticators,
+        publish: Publish,
+    ) -> None:
+        self._site = site
+        self._pages = pages
+        self._browsers = browsers
+        self._authenticators = authenticators
+        self._publish = publish
+
+    async def list(self, request: Request) -> Response:
+        """What there is."""
+        session = self._browsers.session(request)
+        if session is None:
+            return redirect(f"{self._site.origin}/login")
+        if path := required_path(session):
+            return redirect(self._site.origin + path)
+        return await self._list(request, _WORDS.get(only(request, "done"), ""))
+
+    async def register(self, request: Request) -> Response:
+        """Which kind to register, and then how."""
+        session = self._browsers.session(request)
+        if session is None:
+            return redirect(f"{self._site.origin}/login")
+        if request.method != "POST":
+            return self._choice(session)
+        form = await self._form(request)
+        kind = _CHOICE.get((form or {}).get("type", ""))
+        if form is None or kind is None:
+            return self._choice(session, "That did not work. Please try again.")
+        asking = _asking(request)
+        try:
+            ref = await self._unregistered(asking, kind)
+            challenge = await self._authenticators.register_begin(asking, ref)
+        except AuthenticationError as error:
+            return self._choice(session, error.answer)
+        return self._steps(challenge)
+
+    async def finish(self, request: Request) -> Response:
+        """Take what the new Authenticator answers."""
+        session = self._browsers.session(request)
+        if session is None:
+            return redirect(f"{self._site.origin}/login")
+        form = await self._form(request)
+        kind = _CHOICE.get((form or {}).get("type", ""))
+        if form is None or kind is None:
+            return self._choice(session, "That did not work. Please try again.")
+        asked = session.status.authenticator_action in _ASKED
+        asking, ref = _asking(request), meta.ObjectReference(uid=form.get("uid", ""))
+        try:
+            answer = Answer(kind, form.get("response", ""))
+            await self._authenticators.register_finish(asking, ref, answer)
+        except WrongResponseError as error:
+            if kind != _TYPES.TOTP:
+                return self._choice(session, f"{error.answer.capitalize()}. Please try again.")
+            return await self._again(session, asking, ref)
+        except AuthenticationError as error:
+            return self._choice(session, error.answer)
+        await self._publish()
+        path = SUCCESS_PATH if asked else f"{LIST_PATH}?done=registered"
+        url = self._site.origin + path
+        about = paragraph("It is registered.")
+        return self._pages.onward(url, "Registered", about, onward(url, "Continue"))
+
+    async def delete(self, request: Request) -> Response:
+        """Remove one."""
+        if self._browsers.session(request) is None:
+            return redirect(f"{self._site.origin}/login")
+        form = await self._form(request)
+        if form is None:
+            return await self._list(request, "That did not work. Please try again.", bad=True)
+        ref = meta.ObjectReference(uid=form.get("uid", ""))
+        try:
+            await self._authenticators.delete(_asking(request), ref)
+        except AuthenticationError as error:
+            return await self._list(request, error.answer, bad=True)
+        await self._publish()
+        return redirect(f"{self._site.origin}{LIST_PATH}?done=removed")
+
+    async def _list(self, request: Request, told: str, *, bad: bool = False) -> Response:
+        try:
+            page = await self._authenticators.list(_asking(request), meta.CommonListOptions())
+        except AuthenticationError:
+            return redirect(f"{self._site.origin}/login")
+        known = [one for one in page.items if one.status.is_registered]
+        blocks = [notice(told, bad=bad)] if told else []
+        if known:
+            blocks.append(entries(map(_entry, known)))
+        else:
+            blocks.append(
+                paragraph("You have none yet. One protects you if somebody else gets to sign in.")
+            )
+        new = button(REGISTER_PATH, "Add an authenticator app", {"type": "totp"})
+        key = button(REGISTER_PATH, "Add a security key or passkey", {"type": "fido"})
+        more = paragraph(link(self._site.portal, "To the Portal"))
+        return self._pages.page(
+            "Your Authenticators", *blocks, buttons([new, key]), more, forms=("'self'",)
+        )
+
+    def _choice(self, session: core.Session, told: str = "") -> Response:
+        blocks = [notice(told, bad=True)] if told else []
+        action = session.status.authenticator_action
+        if action == _ACTIONS.REGISTRATION_REQUIRED:
+            blocks.append(
+                paragraph("This Cluster wants a second proof that it is you. Choose what to use.")
+            )
+        else:
+            blocks.append(paragraph("It proves that it is you, besides your usual sign-in."))
+        ways = [
+            button(REGISTER_PATH, "Security key or passkey", {"type": "fido"}),
+            button(REGISTER_PATH, "Authenticator app", {"type": "totp"}),
+        ]
+        blocks.append(buttons(ways))
+        if action == _ACTIONS.REGISTRATION_RECOMMENDED:
+            blocks.append(paragraph(link(self._site.origin + SUCCESS_PATH, "Not now")))
+        status = 400 if told else 200
+        return self._pages.page(
+            "Register an Authenticator", *blocks, forms=("'self'",), status=status
+        )
+
+    def _steps(self, challenge: Challenge, told: str = "") -> Response:
+        """How the Authenticator is registered."""
+        blocks = [notice(told, bad=True)] if told else []
+        uid = challenge.authenticator.metadata.uid
+        if challenge.authenticator.status.type == _TYPES.FIDO:
+            form = security_key(
+                FINISH_PATH,
+                challenge.text,
+                {"uid": uid, "type": "fido"},
+                "Ask again",
+                create=True,
+            )
+            about = paragraph("Your browser asks for a security key, or makes a passkey.")
+            return self._pages.page(
+                "Register a security key or passkey",
+                about,
+                form,
+                forms=("'self'",),
+                script=True,
+            )
+        return self._pages.page(
+            "Register an authenticator app",
+            *blocks,
+            paragraph("Scan this picture with the app on your telephone."),
+            qr_code(challenge.text, "A QR code that holds the key that stands below as text."),
+            aside("Or type this key into the app:"),
+            command(_key(challenge.text)),
+            password_form(
+                FINISH_PATH,
+                {"uid": uid, "type": "totp"},
+                "Password that the app shows",
+                "Register",
+                "Six digits, which change every 30 seconds.",
+            ),
+            forms=("'self'",),
+            status=400 if told else 200,
+        )
+
+    async def _again(
+        self, session: core.Session, asking: Asking, ref: meta.ObjectReference
+    ) -> Response:
+        try:
+            challenge = await self._authenticators.register_begin(asking, ref)
+        except AuthenticationError as error:
+            return self._choice(session, error.answer)
+        told = "That is not the password of this moment. Is the clock of the telephone right?"
+        return self._steps(challenge, told)
+
+    async def _unregistered(self, asking: Asking, kind: int) -> meta.ObjectReference:
+        """One that was begun and not finished, or a new one."""
+        page = await self._authenticators.list(asking, meta.CommonListOptions())
+        for one in page.items:
+            if one.status.type == kind and not one.status.is_registered:
+                return meta.ObjectReference(uid=one.metadata.uid)
+        made = await self._authenticators.create(asking, kind, "")
+        return meta.ObjectReference(uid=made.metadata.uid)
+
+    async def _form(self, request: Request) -> dict[str, str] | None:
+        """The fields that a page of the login host posted; None if it was not one."""
+        return await own_form(request, self._site.origin)
+
+
+async def own_form(request: Request, origin: str) -> dict[str, str] | None:
+    """The fields of a form of the Cluster's own pages; None for anything else."""
+    try:
+        form = await read_form(request, MAX_FORM)
+    except (BodyError, ClientDisconnect):
+        return None
+    return form if comes_from(request, origin) else None
+
+
+def label(authenticator: core.Authenticator) -> str:
+    """What a person calls it."""
+    return authenticator.spec.display_name or authenticator.metadata.name
+
+
+def _asking(request: Request) -> Asking:
+    return Asking(cookie(request, REFRESH), request.url.path.removeprefix("/"))
+
+
+def _entry(one: core.Authenticator) -> tuple[str, str, Markup]:
+    states = core.AuthenticatorSpecState__
+    about = one.status.description
+    if one.spec.state == states.PENDING:
+        about += " · waits for an administrator's approval"
+    elif one.spec.state != states.ACTIVE:
+        about += " · an administrator has rejected it"
+    remove = button(
+        DELETE_PATH,
+        "Remove",
+        {"uid": one.metadata.uid},
+        quiet=True,
+        spoken=f"Remove {label(one)}",
+    )
+    return label(one), about, remove
+
+
+def _key(url: str) -> str:
+    """The secret of an `otpauth:` URL in groups of four."""
+    (secret,) = parse_qs(urlsplit(url).query)["secret"]
+    return " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))

@@ -1,0 +1,86 @@
+"""Pieces of the pages where people use Authenticators, and the one script that these need.
+
+WebAuthn exists in scripts only. So the script asks the browser, and posts what it answers with a
+form as if it had been typed in; everything else is plain HTML.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from octelium.authserver.markup import Markup, button
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+
+async def script(_request: Request) -> Response:
+    """The script."""
+    headers = {
+        "Cache-Control": "no-cache",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(_script(), media_type="text/javascript", headers=headers)
+
+
+def security_key(
+    action: str, options: str, fields: Mapping[str, str], label: str, *, create: bool = False
+) -> Markup:
+    """A form that posts `fields` and the `response` of a security key or passkey to `action`.
+
+    `options` are those of WebAuthn as JSON; with `create` a new credential is made.
+    """
+    kind = "create" if create else "get"
+    form = button(action, label, {**fields, "response": ""})
+    asked = f'<form data-ceremony="{kind}" data-options="{escape(options)}" '
+    return Markup(
+        form.replace("<form ", asked, 1)
+        + '<p id="told" role="status"></p><noscript><p class="notice bad" role="alert">'
+        "Security keys and passkeys need JavaScript. Allow it for this page, or use an "
+        "authenticator app.</p></noscript>"
+    )
+
+
+def password_form(
+    action: str, fields: Mapping[str, str], label: str, submit: str, hint: str
+) -> Markup:
+    """A form that posts `fields` and the `response` that an authenticator app shows."""
+    hidden = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+        for name, value in fields.items()
+    )
+    key = escape(f"response-{fields.get('uid', '')}")
+    return Markup(
+        f'<form method="post" action="{escape(action)}" class="question">{hidden}'
+        f'<label for="{key}">{escape(label)}</label>'
+        f'<input id="{key}" name="response" required inputmode="numeric" '
+        'autocomplete="one-time-code" spellcheck="false" maxlength="16" '
+        f'aria-describedby="{key}-hint"><span class="about" id="{key}-hint">{escape(hint)}</span>'
+        f'<button type="submit">{escape(submit)}</button></form>'
+    )
+
+
+def qr_code(text: str, described: str) -> Markup:
+    """`text` as a picture that telephones read, black on white whatever the page's colours."""
+    import segno
+
+    picture = segno.make(text, error="m", micro=False).svg_data_uri(
+        scale=5, border=4, dark="#000", light="#fff"
+    )
+    return Markup(
+        f'<p><img class="code" src="{escape(picture)}" alt="{escape(described)}" '
+        'width="240" height="240"></p>'
+    )
+
+
+@cache
+def _script() -> str:
+    return resources.files(__package__).joinpath("webauthn.js").read_text("utf-8")

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.identity.authenticators import totp
+from octelium.schema.pb import core_v1_pb2 as core
+from tests.authserver.walk import Browser, onward_url, prepare
+from tests.identity.authenticators.people import ACTIONS, TYPES
+from tests.identity.authenticators.soft_key import SoftKey
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.authserver.browser import Host
+
+REGISTER = "/authenticators/register"
+ORIGIN = "https://example.com"
+
+
+def options(response: httpx.Response) -> str:
+    """Those of WebAuthn in a page."""
+    found = re.search(r'data-options="([^"]*)"', response.text)
+    assert found is not None, response.text
+    return unescape(found[1])
+
+
+def uid_in(response: httpx.Response) -> str:
+    found = re.search(r'name="uid" value="([^"]*)"', response.text)
+    assert found is not None, response.text
+    return found[1]
+
+
+def secret_in(response: httpx.Response) -> bytes:
+    import base64
+
+    found = re.search(r"<pre>([A-Z2-7 ]+)</pre>", response.text)
+    assert found is not None, response.text
+    text = found[1].replace(" ", "")
+    return base64.b32decode(text + "=" * (-len(text) % 8))
+
+
+def registered(host: Host) -> list[core.Authenticator]:
+    found = host.cluster.resources.list(core.Authenticator)
+    return [one for one in found if one.status.is_registered]
+
+
+async def signed_in(host: Host, action: Any = ACTIONS.AUTHENTICATOR_ACTION_UNSET) -> Browser:
+    """A browser of ann, whose Session was told to use Authenticators in a way."""
+    await prepare(host)
+    host.cluster.enforcement.wanted = action
+    browser = Browser(host)
+    await browser.sign_in()
+    return browser
+
+
+async def add_totp(host: Host, browser: Browser) -> tuple[str, bytes]:
+    """An authenticator app, registered on the pages: its uid and its secret."""
+    page = await browser.post(REGISTER, {"type": "totp"})
+    secret, uid = secret_in(page), uid_in(page)
+    form = {"uid": uid, "type": "totp", "response": password(host, secret)}
+    assert (await browser.post(f"{REGISTER}/finish", form)).status_code == 200
+    host.cluster.clock.now += 60
+    return uid, secret
+
+
+async def add_fido(browser: Browser) -> tuple[str, SoftKey]:
+    """A security key, registered on the pages."""
+    key = SoftKey(ORIGIN, "example.com")
+    page = await browser.post(REGISTER, {"type": "fido"})
+    uid = uid_in(page)
+    form = {"uid": uid, "type": "fido", "response": key.create(options(page))}
+    assert (await browser.post(f"{REGISTER}/finish", form)).status_code == 200
+    return uid, key
+
+
+def password(host: Host, secret: bytes) -> str:
+    return totp.code(secret, totp.step_at(host.cluster.clock()))
+
+
+async def test_an_app(host: Host) -> None:
+    browser = await signed_in(host)
+    empty = await browser.get("/authenticators")
+    assert "You have none yet" in empty.text
+    page = await browser.post(REGISTER, {"type": "totp"})
+    assert "script-src" not in page.headers["content-security-policy"]
+    assert "data:image/svg+xml" in page.text
+    secret = secret_in(page)
+    wrong = "000000" if password(host, secret) != "000000" else "000001"
+    form = {"uid": uid_in(page), "type": "totp"}
+    again = await browser.post(f"{REGISTER}/finish", {**form, "response": wrong})
+    assert again.status_code == 400
+    assert "not the password of this moment" in again.text
+    assert secret_in(again) == secret
+    done = await browser.post(f"{REGISTER}/finish", {**form, "response": password(host, secret)})
+    assert onward_url(done) == f"{ORIGIN}/authenticators?done=registered"
+    (one,) = registered(host)
+    assert one.status.type == TYPES.TOTP
+    listed = await browser.get("/authenticators?done=registered")
+    assert "It is registered." in listed.text
+    assert one.metadata.name in listed.text
+
+
+async def test_a_security_key(host: Host) -> None:
+    browser = await signed_in(host)
+    page = await browser.post(REGISTER, {"type": "fido"})
+    policy = page.headers["content-security-policy"]
+    (nonce,) = re.findall(r"script-src 'nonce-([^']+)'", policy)
+    assert f'<script src="/assets/webauthn.js" nonce="{nonce}"></script>' in page.text
+    assert json.loads(options(page))["rp"]["id"] == "example.com"
+    key = SoftKey("https://evil.test", "example.com")
+    form = {"uid": uid_in(page), "type": "fido"}
+    wrong = await browser.post(
+        f"{REGISTER}/finish", {**form, "response": key.create(options(page))}
+    )
+    assert wrong.status_code == 400
+    assert not registered(host)
+    await add_fido(browser)
+    assert len(registered(host)) == 1
+
+
+async def test_what_was_begun_is_gone_on_with(host: Host) -> None:
+    browser = await signed_in(host)
+    for _ in range(5):
+        await browser.post(REGISTER, {"type": "totp"})
+    assert host.cluster.resources.count(core.Authenticator) == 1
+
+
+async def test_removing(host: Host) -> None:
+    browser = await signed_in(host)
+    uid, _ = await add_totp(host, browser)
+    done = await browser.post("/authenticators/delete", {"uid": uid})
+    assert done.headers["location"] == f"{ORIGIN}/authenticators?done=removed"
+    assert not registered(host)
+    again = await browser.post("/authenticators/delete", {"uid": uid})
+    assert "no such Authenticator" in again.text
+
+
+async def test_a_required_registration(host: Host) -> None:
+    browser = await signed_in(host, ACTIONS.REGISTRATION_REQUIRED)
+    page = await browser.get("/authenticators")
+    assert page.headers["location"] == f"{ORIGIN}{REGISTER}"
+    choice = await browser.get(REGISTER)
+    assert "wants a second proof" in choice.text
+    assert "Not now" not in choice.text
+    page = await browser.post(REGISTER, {"type": "totp"})
+    form = {"uid": uid_in(page), "type": "totp", "response": password(host, secret_in(page))}
+    done = await browser.post(f"{REGISTER}/finish", form)
+    assert onward_url(done) == f"{ORIGIN}/callback/success"
+    session = browser.session()
+    assert session is not None
+    assert session.status.authenticator_action == ACTIONS.AUTHENTICATOR_ACTION_UNSET
+
+
+async def test_a_recommended_one_can_wait(host: Host) -> None:
+    browser = await signed_in(host, ACTIONS.REGISTRATION_RECOMMENDED)
+    choice = await browser.get(REGISTER)
+    assert f'<a href="{ORIGIN}/callback/success">Not now</a>' in choice.text
+
+
+async def test_nobody_adds_or_removes_before_the_second_factor(host: Host) -> None:
+    browser = await signed_in(host)
+    uid, _ = await add_totp(host, browser)
+    host.cluster.enforcement.wanted = ACTIONS.AUTHENTICATION_REQUIRED
+    thief = Browser(host)
+    await thief.sign_in()
+    listed = await thief.get("/authenticators")
+    assert listed.headers["location"] == f"{ORIGIN}/authenticators/authenticate"
+    assert "first" in (await thief.post(REGISTER, {"type": "fido"})).text
+    assert "first" in (await thief.post("/authenticators/delete", {"uid": uid})).text
+    assert len(registered(host)) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.test"},
+        {"origin": "null"},
+        {"origin": "https://wiki.example.com"},
+        {"sec_fetch_site": "cross-site"},
+        {"content-type": "text/plain"},
+    ],
+)
+async def test_pages_of_others(host: Host, headers: dict[str, str]) -> None:
+    browser = await signed_in(host)
+    uid, _ = await add_totp(host, browser)
+    revision = host.cluster.resources.revision
+    for path, form in (
+        (REGISTER, {"type": "fido"}),
+        (f"{REGISTER}/finish", {"type": "totp", "uid": uid, "response": "1"}),
+        ("/authenticators/delete", {"uid": uid}),
+        ("/authenticators/authenticate", {"uid": uid}),
+        ("/authenticators/authenticate/finish", {"uid": uid, "type": "totp", "response": "1"}),
+    ):
+        response = await browser.post(path, form, **headers)
+        assert "did not work" in response.text
+    assert host.cluster.resources.revision == revision
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/authenticators"),
+        ("GET", REGISTER),
+        ("POST", REGISTER),
+        ("POST", f"{REGISTER}/finish"),
+        ("POST", "/authenticators/delete"),
+        ("GET", "/authenticators/authenticate"),
+        ("POST", "/authenticators/authenticate"),
+        ("POST", "/authenticators/authenticate/finish"),
+    ],
+)
+async def test_without_a_session(host: Host, method: str, path: str) -> None:
+    browser = Browser(host)
+    response = await browser.send(method, path, {"origin": ORIGIN})
+    assert response.headers["location"] == f"{ORIGIN}/login"
