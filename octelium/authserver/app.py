@@ -33,6 +33,8 @@ from octelium.authserver.login import LOGOUT_PATH, LoginPages
 from octelium.authserver.logins import Logins
 from octelium.authserver.oauth2 import METADATA_PATH, TOKEN_PATH, OAuth2
 from octelium.authserver.pages import SCRIPT_PATH, Pages
+from octelium.authserver.saml_page import METADATA_PATH as SAML_PATH
+from octelium.authserver.saml_page import SamlPage
 from octelium.authserver.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ def create_app(
             Route(SCRIPT_PATH, ceremony.script),
             Route("/denied", denied.denied),
             Route(WHY_PATH, denied.why),
+            Route(SAML_PATH, SamlPage(site, resources).metadata),
             Route(TOKEN_PATH, oauth2.token, methods=_METHODS),
             Route(AUTHORIZATION_PATH, machines.authorize, methods=["POST"]),
             Route(PAGE_PATH, device.page, methods=["GET", "POST"]),

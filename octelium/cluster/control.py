@@ -174,7 +174,9 @@ class Control:
         fetcher = Fetcher()
         discoveries = Discoveries(fetcher)
         issuers = KeysOfIssuers(fetcher, discoveries)
-        protocols = WebProviders(site, resources, fetcher, discoveries, issuers)
+        protocols = WebProviders(
+            site, resources, fetcher, discoveries, issuers, github_url=settings.github_url
+        )
         workloads = Workloads(site, resources, authentication, issuers)
         client_logins = ClientLogins(resources, keyring)
         web = create_app(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+GITHUB = "https://github.com"
+_ORIGIN = re.compile(r"https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -72,6 +74,8 @@ class Settings:
     """Refuse requests while the access log cannot be written."""
     max_connections: int = 20_000
     """Open downstream connections per worker."""
+    github_url: str = GITHUB
+    """Where people sign in by GitHub: there, or at a GitHub Enterprise Server."""
 
     @property
     def port_suffix(self) -> str:
@@ -91,6 +95,7 @@ ENVIRONMENT = {
     "log_capacity_mb": "OCTELIUM_LOG_CAPACITY_MB",
     "refuse_when_unlogged": "OCTELIUM_REFUSE_WHEN_UNLOGGED",
     "max_connections": "OCTELIUM_MAX_CONNECTIONS",
+    "github_url": "OCTELIUM_GITHUB_URL",
 }
 """Setting → environment variable."""
 
@@ -161,6 +166,18 @@ def check_domain(domain: str, setting: str) -> str:
     return text
 
 
+def check_origin(url: str, setting: str) -> str:
+    """The origin of an https URL, in lower case and without a slash at its end.
+
+    Raises:
+        SettingsError: it is none, or more than an origin.
+    """
+    text = url.strip().rstrip("/").lower()
+    if _ORIGIN.fullmatch(text) is None:
+        raise SettingsError(f"{setting}: {url!r} is not a URL such as https://github.example.com")
+    return text
+
+
 def _read_file(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
@@ -213,6 +230,7 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
             ipaddress.ip_network(network)
         except ValueError as error:
             raise SettingsError(f"{sources.names['proxy_protocol_from']}: {error}") from error
+    github = str(sources.get("github_url", GITHUB))
     cores = len(os.sched_getaffinity(0))
     return Settings(
         domain=check_domain(str(domain), sources.names["domain"]),
@@ -226,6 +244,7 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
         log_capacity_mb=int(sources.number("log_capacity_mb", 1024, 1, 1 << 20)),
         refuse_when_unlogged=sources.flag("refuse_when_unlogged"),
         max_connections=int(sources.number("max_connections", 20_000, 1, 1 << 20)),
+        github_url=check_origin(github, sources.names["github_url"]),
     )
 
 

@@ -49,6 +49,7 @@ async def test_what_there_is(host: Host) -> None:
         "/device",
         "/oauth2/device_authorization",
         "/oauth2/token",
+        "/saml/metadata",
         "/.well-known/oauth-authorization-server",
     }
     assert not app.router.redirect_slashes

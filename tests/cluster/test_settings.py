@@ -42,6 +42,22 @@ def test_urls_carry_another_port() -> None:
     assert (settings.public_port, settings.port_suffix) == (8443, ":8443")
 
 
+def test_github_is_itself_or_an_enterprise_server() -> None:
+    assert load({"domain": "a.example"}, {}, None).github_url == "https://github.com"
+    for text in ("https://GitHub.example.com/", " https://github.example.com"):
+        settings = load({"domain": "a.example"}, {"OCTELIUM_GITHUB_URL": text}, None)
+        assert settings.github_url == "https://github.example.com"
+    for text in (
+        "http://github.example.com",
+        "github.example.com",
+        "https://github.example.com/path",
+        "https://user@github.example.com",
+        "https://",
+    ):
+        with pytest.raises(SettingsError, match="OCTELIUM_GITHUB_URL"):
+            load({"domain": "a.example"}, {"OCTELIUM_GITHUB_URL": text}, None)
+
+
 def test_settings_travel_to_a_child(tmp_path: Path) -> None:
     flags = {"domain": "a.example", "data_dir": str(tmp_path), "listen": ("[::1]:8443", ":9")}
     settings = load(flags, {"OCTELIUM_PROXY_PROTOCOL_FROM": "10.0.0.0/8, ::1/128"}, None)

@@ -37,11 +37,10 @@ class WebProviders:
         *,
         github_url: str = GITHUB,
     ) -> None:
-        self.saml = Saml(site, fetcher)
         self._protocols: dict[int, WebProvider] = {
             _TYPES.GITHUB: GitHub(site, resources, fetcher, url=github_url),
             _TYPES.OIDC: Oidc(site, resources, fetcher, discoveries, keys),
-            _TYPES.SAML: self.saml,
+            _TYPES.SAML: Saml(site, fetcher),
         }
 
     def of(self, provider: core.IdentityProvider) -> WebProvider:

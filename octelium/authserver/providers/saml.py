@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from octelium.authserver.site import Site
     from octelium.schema.pb import core_v1_pb2 as core
 
-METADATA_PATH: Final = "/saml/metadata"
 EMAIL: Final = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 """The attribute that identifies people unless another one is chosen."""
 _LIFETIME: Final = 60.0
@@ -64,9 +63,8 @@ class Saml:
         spec = login.provider.spec.saml
         found = await self._metadata(spec)
         request_id = f"_{secrets.token_hex(20)}"
-        request = _request(
-            request_id, found.sign_on_url, self._consumer, self.entity_id(spec), spec, self._clock()
-        )
+        own = entity_id(self._site, spec)
+        request = _request(request_id, found.sign_on_url, self._consumer, own, spec, self._clock())
         parameters = {"SAMLRequest": _packed(request), "RelayState": login.state}
         url = client.with_parameters(found.sign_on_url, parameters)
         return Begun(url, {"request": request_id})
@@ -81,7 +79,7 @@ class Saml:
             raise ProviderError("the browser came back without a SAML response")
         wanted = Wanted(
             await self._metadata(spec),
-            self.entity_id(spec),
+            entity_id(self._site, spec),
             self._consumer,
             private["request"],
             self._clock(),
@@ -91,14 +89,6 @@ class Saml:
         except ResponseError as error:
             raise ProviderError(str(error)) from error
         return _identity(login.provider, assertion)
-
-    def entity_id(self, spec: core.IdentityProviderSpecSaml) -> str:
-        """What the Cluster calls itself at a provider."""
-        return spec.entity_id or self._site.issuer
-
-    def own_metadata(self, spec: core.IdentityProviderSpecSaml) -> bytes:
-        """The Cluster's metadata for a provider, as XML."""
-        return service_provider_metadata(self.entity_id(spec), self._consumer)
 
     async def _metadata(self, spec: core.IdentityProviderSpecSaml) -> IdentityProviderMetadata:
         try:
@@ -115,11 +105,21 @@ class Saml:
         return answer.require_ok().body
 
 
+def entity_id(site: Site, spec: core.IdentityProviderSpecSaml) -> str:
+    """What the Cluster calls itself at a provider."""
+    return spec.entity_id or site.issuer
+
+
+def own_metadata(site: Site, spec: core.IdentityProviderSpecSaml) -> bytes:
+    """The Cluster's metadata for a provider, as XML."""
+    return service_provider_metadata(entity_id(site, spec), site.origin + CALLBACK_PATH)
+
+
 def _request(
     request_id: str,
     destination: str,
     consumer: str,
-    entity_id: str,
+    own: str,
     spec: core.IdentityProviderSpecSaml,
     now: float,
 ) -> str:
@@ -132,7 +132,7 @@ def _request(
         f'ID="{request_id}" Version="2.0" IssueInstant="{issued}"{force} '
         f'Destination={quoteattr(destination)} ProtocolBinding="{POST}" '
         f"AssertionConsumerServiceURL={quoteattr(consumer)}>"
-        f"<saml:Issuer>{escape(entity_id)}</saml:Issuer>"
+        f"<saml:Issuer>{escape(own)}</saml:Issuer>"
         "</samlp:AuthnRequest>"
     )
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from octelium.authserver.providers.interface import LoginContext, ProviderUnavailableError
-from octelium.authserver.providers.saml import EMAIL, Saml
+from octelium.authserver.providers.saml import EMAIL, Saml, own_metadata
 from octelium.authserver.providers.xml import METADATA, SAML, SAMLP, Element, parse, text_of
 from octelium.authserver.site import Site
 from octelium.schema.pb import core_v1_pb2 as core
@@ -206,9 +206,8 @@ async def test_metadata_that_cannot_be_had(
     ("entity_id", "expected"), [("", "https://example.com"), ("urn:x", "urn:x")]
 )
 def test_own_metadata(entity_id: str, expected: str) -> None:
-    saml = Saml(Site("example.com", 8443), trusting.fetcher())
     spec = core.IdentityProviderSpecSaml(entity_id=entity_id)
-    root = parse(saml.own_metadata(spec), largest=10_000)
+    root = parse(own_metadata(Site("example.com", 8443), spec), largest=10_000)
     assert root.get("entityID") == expected
     (service,) = root.iter(METADATA + "AssertionConsumerService")
     assert service.get("Location") == "https://example.com:8443/callback"
