@@ -18,8 +18,11 @@ from octelium.apiserver import auth
 from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.assertions import AssertionService
 from octelium.apiserver.auth import AuthService
+from octelium.apiserver.authenticators import AuthenticatorService
+from octelium.apiserver.cookies import BrowserPages
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
+from octelium.apiserver.devices import DeviceService
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
 from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
@@ -52,7 +55,11 @@ from octelium.cluster.signals import stop_signals
 from octelium.cluster.web import WebServer
 from octelium.http.tasks import spawn
 from octelium.identity.authentication import Authentication
+from octelium.identity.authenticators.authenticators import Authenticators
+from octelium.identity.authenticators.enforcement import AuthenticatorEnforcement
+from octelium.identity.authenticators.relying_party import RelyingParty
 from octelium.identity.client_logins import ClientLogins
+from octelium.identity.devices import Devices
 from octelium.identity.keys import Keyring
 from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
@@ -144,11 +151,13 @@ class Control:
         self._stack.callback(log_store.close)
         attempts = AttemptStore(layout.logs, retention=settings.log_retention_days * 86400)
         self._stack.callback(attempts.close)
+        rules, locate = LoginRules(resources, rego), Geolocation(resources).locate
         authentication = Authentication(
             resources,
             keyring,
-            rules=LoginRules(resources, rego),
-            locate=Geolocation(resources).locate,
+            rules=rules,
+            enforcement=AuthenticatorEnforcement(rules),
+            locate=locate,
             log=AuthenticationLog(attempts),
         )
         registry, workers = Registry(), _Workers({}, settings.workers)
@@ -179,10 +188,28 @@ class Control:
         )
         workloads = Workloads(site, resources, authentication, issuers)
         client_logins = ClientLogins(resources, keyring)
-        web = create_app(
-            site, resources, authentication, publish, reasons, protocols, client_logins, workloads
+        party = RelyingParty(site.domain, site.origin)
+        authenticators = Authenticators(
+            resources, keyring, authentication, party, rules, locate=locate
         )
-        service = auth.methods(AuthService(authentication), AssertionService(workloads))
+        web = create_app(
+            site,
+            resources,
+            authentication,
+            publish,
+            reasons,
+            protocols,
+            client_logins,
+            workloads,
+            authenticators,
+        )
+        own_pages = BrowserPages(site.domain, site.origin, site.portal)
+        service = auth.methods(
+            AuthService(authentication),
+            AssertionService(workloads),
+            AuthenticatorService(authenticators, own_pages),
+            DeviceService(Devices(resources, keyring)),
+        )
         sign_in = Binding(auth.DESCRIPTOR, service, auth.MAX_REQUEST_BYTES)
         auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)
         for server, path in ((api, layout.api), (auth_api, layout.auth_api)):

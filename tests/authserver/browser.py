@@ -14,10 +14,13 @@ from octelium.authserver.portal import create_portal_app
 from octelium.authserver.providers.discovery import Discoveries
 from octelium.authserver.site import Site
 from octelium.authserver.workloads import Workloads
+from octelium.identity.authenticators.authenticators import Authenticators
+from octelium.identity.authenticators.relying_party import RelyingParty
 from octelium.identity.client_logins import ClientLogins
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.provider import FakeProvider
 from tests.authserver.providers import trusting
+from tests.identity.authenticators.people import Rules
 from tests.identity.cluster import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -51,9 +54,7 @@ class Openable:
         self.partial: set[str] = set()
         self.broken = False
 
-    async def services(
-        self, user: core.User, session: core.Session
-    ) -> dict[str, Openness] | None:
+    async def services(self, user: core.User, session: core.Session) -> dict[str, Openness] | None:
         self.asked.append((user.metadata.name, session.metadata.uid))
         if self.broken:
             return None
@@ -80,6 +81,15 @@ class Host:
             cluster.authentication,
             KeysOfIssuers(fetcher, Discoveries(fetcher)),
         )
+        self.authenticator_rules = Rules()
+        self.authenticators = Authenticators(
+            cluster.resources,
+            cluster.keyring,
+            cluster.authentication,
+            RelyingParty(site.domain, site.origin),
+            self.authenticator_rules,
+            clock=cluster.clock,
+        )
         app = create_app(
             site,
             cluster.resources,
@@ -89,6 +99,7 @@ class Host:
             self.provider,
             self.client_logins,
             self.workloads,
+            self.authenticators,
             clock=cluster.clock,
         )
         self.client = _client(app, "https://example.com")
