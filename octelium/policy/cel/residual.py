@@ -12,7 +12,7 @@ stands; where the data is not known, the error is taken to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
@@ -26,10 +26,20 @@ from octelium.policy.cel.errors import (
 )
 from octelium.policy.cel.folds import is_bind, weight
 from octelium.policy.cel.openmap import OpenMap, looks_at_unknown
+from octelium.policy.cel.partial import (
+    Failed,
+    Known,
+    Open,
+    Result,
+    elements_of,
+    is_missing,
+    lifted,
+    literal_of,
+    with_values,
+)
 from octelium.policy.cel.paths import walk
 from octelium.policy.cel.program import new_frame
 from octelium.policy.cel.reads import analyze
-from octelium.policy.cel.times import format_duration, format_timestamp
 from octelium.policy.cel.trees import (
     FALSE,
     TRUE,
@@ -41,24 +51,17 @@ from octelium.policy.cel.trees import (
     substituted,
 )
 from octelium.policy.cel.unparse import operands
-from octelium.policy.cel.values import (
-    ABSENT,
-    NOW,
-    Duration,
-    Timestamp,
-    UInt,
-    keys,
-    no_overload,
-)
+from octelium.policy.cel.values import ABSENT, NOW, no_overload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from octelium.policy.cel.values import Timestamp
+
+_Scope = dict[str, Result]
+
 MAX_UNROLLED: Final = 64
 """Elements of a known list over which a quantifier is written out."""
-
-_MAX_LITERAL: Final = 32
-"""Elements of a known list that is written as a literal."""
 
 _MAX_WORK: Final = 5000
 """Nodes that are looked at; loops and bindings are written out, which multiplies them."""
@@ -68,7 +71,6 @@ _MAX_WEIGHT: Final = 1000
 """Weight of a residual."""
 
 _VARIABLES: Final = frozenset({"ctx", "attrs"})
-_SCALARS: Final = (type(None), bool, int, UInt, float, str, bytes)
 
 
 class Residual(NamedTuple):
@@ -110,37 +112,6 @@ class _TooLargeError(Exception):
     """The residual would take too much work."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    value: object
-    node: Node
-    """Something that results in the value."""
-
-    @property
-    def whole(self) -> bool:
-        return not isinstance(self.value, OpenMap)
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    error: CelError
-    node: Node
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    node: Node
-
-
-def _is_missing(result: _Failed) -> bool:
-    """Whether something failed for data that is not there."""
-    return isinstance(result.error, MissingDataError)
-
-
-_Result = _Known | _Failed | _Open
-_Scope = dict[str, _Result]
-
-
 class _Reducer:
     """One evaluation.
 
@@ -179,11 +150,11 @@ class _Reducer:
                     return self._chain(*unrolled, positive=positive)
         result = self.value(node, scope)
         match result:
-            case _Known(value=bool()):
+            case Known(value=bool()):
                 return TRUE if result.value else FALSE
-            case _Known():
-                result = _Failed(no_overload("condition", result.value), result.node)
-            case _Open(node=rest):
+            case Known():
+                result = Failed(no_overload("condition", result.value), result.node)
+            case Open(node=rest):
                 return rest
         return self._without(result, positive=positive)
 
@@ -198,16 +169,16 @@ class _Reducer:
         for node, scope in parts:
             if lenient and not failing:
                 value = self.value(node, scope)
-                if isinstance(value, _Failed):
+                if isinstance(value, Failed):
                     failing = True
-                    self.lenient = not _is_missing(value)
+                    self.lenient = not is_missing(value)
             results.append(self.truth(node, scope, positive=positive))
         self.lenient = lenient
         return conjunction(results) if operator == "_&&_" else disjunction(results)
 
-    def _without(self, result: _Known | _Failed, *, positive: bool) -> Node:
+    def _without(self, result: Known | Failed, *, positive: bool) -> Node:
         """What an error counts as."""
-        self.failed |= isinstance(result, _Known) or not _is_missing(result)
+        self.failed |= isinstance(result, Known) or not is_missing(result)
         return TRUE if positive == self.lenient else FALSE
 
     def _choice(
@@ -215,15 +186,15 @@ class _Reducer:
     ) -> Node:
         chosen = self.value(condition, scope)
         match chosen:
-            case _Known(value=True):
+            case Known(value=True):
                 return self.truth(yes, scope, positive=positive)
-            case _Known(value=False):
+            case Known(value=False):
                 return self.truth(no, scope, positive=positive)
-            case _Known():
+            case Known():
                 return self._without(
-                    _Failed(no_overload("_?_:_", chosen.value), chosen.node), positive=positive
+                    Failed(no_overload("_?_:_", chosen.value), chosen.node), positive=positive
                 )
-            case _Failed():
+            case Failed():
                 return self._without(chosen, positive=positive)
         then = self.truth(yes, scope, positive=positive)
         other = self.truth(no, scope, positive=positive)
@@ -233,88 +204,88 @@ class _Reducer:
             return negation(self.truth(condition, scope, positive=not positive))
         return Call("_?_:_", None, (chosen.node, then, other))
 
-    def verdict(self, result: _Result) -> Residual:
+    def verdict(self, result: Result) -> Residual:
         """What an expression comes to that was evaluated as a whole."""
         match result:
-            case _Known(value=bool()):
+            case Known(value=bool()):
                 return Residual(TRUE if result.value else FALSE, FALSE)
-            case _Failed(error=MissingDataError()):
+            case Failed(error=MissingDataError()):
                 return Residual(FALSE, FALSE)
-            case _Open(node=node):
+            case Open(node=node):
                 return Residual(node, FALSE)
         return Residual(FALSE, TRUE)
 
     # --- values
 
-    def value(self, node: Node, scope: _Scope) -> _Result:
+    def value(self, node: Node, scope: _Scope) -> Result:
         """The value of a node as far as it is known."""
         self._left -= 1
         if self._left < 0:
             raise _TooLargeError
         match node:
             case Const():
-                return _Known(node.value, node)
+                return Known(node.value, node)
             case Ident():
                 return self._variable(node, scope)
             case Select():
                 return self._select(node, scope)
             case ListNode(items=items):
                 results = [self.value(item, scope) for item in items]
-                return self._made(results, ListNode(tuple(map(_lifted, results))))
+                return self._made(results, ListNode(tuple(map(lifted, results))))
             case MapNode(entries=entries):
                 pairs = [(self.value(k, scope), self.value(v, scope)) for k, v in entries]
-                made = MapNode(tuple((_lifted(k), _lifted(v)) for k, v in pairs))
+                made = MapNode(tuple((lifted(k), lifted(v)) for k, v in pairs))
                 return self._made([result for pair in pairs for result in pair], made)
             case Call():
                 return self._call(node, scope)
             case Fold():
                 return self._fold(node, scope)
 
-    def _variable(self, node: Ident, scope: _Scope) -> _Result:
+    def _variable(self, node: Ident, scope: _Scope) -> Result:
         if node.name in scope:
             return scope[node.name]
         if node.name == "ctx":
-            return _Known(self.ctx, node)
+            return Known(self.ctx, node)
         if node.name == "attrs":
             if self.attrs is ABSENT:
-                return _Failed(MissingDataError("attrs has no value here"), node)
-            return _Known(self.attrs, node)
+                return Failed(MissingDataError("attrs has no value here"), node)
+            return Known(self.attrs, node)
         return self.opaque(node, scope)
 
-    def _select(self, node: Select, scope: _Scope) -> _Result:
+    def _select(self, node: Select, scope: _Scope) -> Result:
         if self._root(node) not in (None, *_VARIABLES, *scope):
             return self.opaque(node, scope)  # the name of a type
         base = self.value(node.operand, scope)
-        rest = replace(node, operand=_lifted(base, path=True))
+        rest = replace(node, operand=lifted(base, path=True))
         match base:
-            case _Failed():
+            case Failed():
                 return base
-            case _Open():
-                return _Open(rest)
+            case Open():
+                return Open(rest)
         if not node.test:
             return self._entry(base, node.field, rest)
         try:
             if isinstance(base.value, dict):
-                return _Known(node.field in base.value, rest)
+                return Known(node.field in base.value, rest)
             walk(base.value, (node.field,))
         except UnknownDataError:
-            return _Open(rest)
+            return Open(rest)
         except CelError as error:
-            return _Failed(error, rest)
+            return Failed(error, rest)
         raise AssertionError(base.value)  # no other value has fields
 
-    def _entry(self, base: _Known, key: str, rest: Node) -> _Result:
+    def _entry(self, base: Known, key: str, rest: Node) -> Result:
         try:
-            return _Known(walk(base.value, (key,)), rest)
+            return Known(walk(base.value, (key,)), rest)
         except UnknownDataError:
-            return _Open(rest)
+            return Open(rest)
         except CelError as error:
-            return _Failed(error, rest)
+            return Failed(error, rest)
 
-    def _call(self, node: Call, scope: _Scope) -> _Result:
+    def _call(self, node: Call, scope: _Scope) -> Result:
         name = node.function
         if name == "now" and node.target is None:
-            return _Open(node) if self.now is None else _Known(self.now, node)
+            return Open(node) if self.now is None else Known(self.now, node)
         if name in ("_&&_", "_||_") and node.target is None:
             return self._logic(node, scope)
         if name == "_?_:_":
@@ -322,11 +293,11 @@ class _Reducer:
             return self._conditional(condition, yes, no, scope)
         if node.target is None or self._is_namespace(node, scope):
             target, arguments = node.target, [self.value(arg, scope) for arg in node.args]
-            rest = Call(name, target, tuple(map(_lifted, arguments)))
+            rest = Call(name, target, tuple(map(lifted, arguments)))
         else:
             first = self.value(node.target, scope)
             others = [self.value(arg, scope) for arg in node.args]
-            rest = Call(name, _lifted(first), tuple(map(_lifted, others)))
+            rest = Call(name, lifted(first), tuple(map(lifted, others)))
             arguments = [first, *others]
         if name in ("_[_]", "@in") and node.target is None:
             looked_up = self._look_up(name, arguments, rest)
@@ -334,22 +305,22 @@ class _Reducer:
                 return looked_up
         return self._made(arguments, rest)
 
-    def _look_up(self, name: str, arguments: Sequence[_Result], rest: Node) -> _Result | None:
+    def _look_up(self, name: str, arguments: Sequence[Result], rest: Node) -> Result | None:
         """A subscript of, or `in`, a map of which only a part is known."""
         container, key = arguments if name == "_[_]" else reversed(arguments)
-        if name == "@in" and isinstance(container, _Known) and container.value in ([], {}):
-            return key if isinstance(key, _Failed) else _Known(value=False, node=FALSE)
-        if not isinstance(container, _Known) or container.whole:
+        if name == "@in" and isinstance(container, Known) and _is_empty(container.value):
+            return key if isinstance(key, Failed) else Known(value=False, node=FALSE)
+        if not isinstance(container, Known) or container.whole:
             return None
         assert isinstance(container.value, OpenMap)
-        if not isinstance(key, _Known) or type(key.value) is not str:
-            return key if isinstance(key, _Failed) else _Open(rest)
+        if not isinstance(key, Known) or type(key.value) is not str:
+            return key if isinstance(key, Failed) else Open(rest)
         if name == "_[_]":
             return self._entry(container, key.value, rest)
         try:
-            return _Known(key.value in container.value, rest)
+            return Known(key.value in container.value, rest)
         except UnknownDataError:
-            return _Open(rest)
+            return Open(rest)
 
     def _is_namespace(self, node: Call, scope: _Scope) -> bool:
         """Whether `math.ceil(x)` and its like only look like a member call."""
@@ -362,77 +333,77 @@ class _Reducer:
             node = node.operand
         return node.name if isinstance(node, Ident) else None
 
-    def _logic(self, node: Call, scope: _Scope) -> _Result:
+    def _logic(self, node: Call, scope: _Scope) -> Result:
         """`&&` and `||` whose value is used in another way than as a condition."""
         decisive = node.function == "_||_"
         results = [self.value(arg, scope) for arg in node.args]
-        rest = Call(node.function, None, tuple(map(_lifted, results)))
-        if any(isinstance(r, _Known) and r.value is decisive for r in results):
-            return _Known(decisive, Const(decisive))
-        if any(isinstance(r, _Open) for r in results):
-            return _Open(rest)
+        rest = Call(node.function, None, tuple(map(lifted, results)))
+        if any(isinstance(r, Known) and r.value is decisive for r in results):
+            return Known(decisive, Const(decisive))
+        if any(isinstance(r, Open) for r in results):
+            return Open(rest)
         return self._made(results, rest, strict=False)
 
-    def _conditional(self, condition: Node, yes: Node, no: Node, scope: _Scope) -> _Result:
+    def _conditional(self, condition: Node, yes: Node, no: Node, scope: _Scope) -> Result:
         chosen = self.value(condition, scope)
         match chosen:
-            case _Known(value=bool()):
+            case Known(value=bool()):
                 return self.value(yes if chosen.value else no, scope)
-            case _Known():
-                return _Failed(no_overload("_?_:_", chosen.value), chosen.node)
-            case _Failed():
+            case Known():
+                return Failed(no_overload("_?_:_", chosen.value), chosen.node)
+            case Failed():
                 return chosen
         then, other = self.value(yes, scope), self.value(no, scope)
-        return _Open(Call("_?_:_", None, (chosen.node, _lifted(then), _lifted(other))))
+        return Open(Call("_?_:_", None, (chosen.node, lifted(then), lifted(other))))
 
-    def _made(self, parts: Sequence[_Result], rest: Node, *, strict: bool = True) -> _Result:
+    def _made(self, parts: Sequence[Result], rest: Node, *, strict: bool = True) -> Result:
         """The result of an operation on `parts`, which stands in `rest` with its operands."""
         if strict:
             for part in parts:
-                if isinstance(part, _Failed):
+                if isinstance(part, Failed):
                     return part
-        if any(isinstance(part, _Open) or (isinstance(part, _Known) and not part.whole)
+        if any(isinstance(part, Open) or (isinstance(part, Known) and not part.whole)
                for part in parts):  # fmt: skip
-            return _Open(rest)
-        return self._run(_with_values(rest, parts), rest)
+            return Open(rest)
+        return self._run(with_values(rest, parts), rest)
 
-    def _run(self, node: Node, rest: Node) -> _Result:
+    def _run(self, node: Node, rest: Node) -> Result:
         try:
             value = compile_node(node)(self.frame)
         except UnknownDataError:
-            return _Open(rest)
+            return Open(rest)
         except CelError as error:
-            return _Failed(error, rest)
+            return Failed(error, rest)
         except CompileError as error:
-            return _Failed(CelError(str(error)), rest)
+            return Failed(CelError(str(error)), rest)
         if value is ABSENT:
-            return _Failed(MissingDataError("no such key"), rest)
-        return _Known(value, rest)
+            return Failed(MissingDataError("no such key"), rest)
+        return Known(value, rest)
 
     # --- loops
 
-    def _fold(self, node: Fold, scope: _Scope) -> _Result:
+    def _fold(self, node: Fold, scope: _Scope) -> Result:
         if is_bind(node):
             inner = {**scope, node.accumulator: self._bound(node, scope)}
             return self.value(node.result, inner)
         items = self.value(node.range, scope)
-        if isinstance(items, _Failed):
+        if isinstance(items, Failed):
             return items
         return self.opaque(node, scope)
 
-    def _bound(self, node: Fold, scope: _Scope) -> _Result:
+    def _bound(self, node: Fold, scope: _Scope) -> Result:
         """The value of the variable of a binding, which is written where the variable stands."""
         result = self.value(node.init, scope)
-        if not isinstance(result, _Known) and weight(result.node) > _MAX_INLINED:
+        if not isinstance(result, Known) and weight(result.node) > _MAX_INLINED:
             raise _TooLargeError
         return result
 
-    def opaque(self, node: Node, scope: _Scope) -> _Result:
+    def opaque(self, node: Node, scope: _Scope) -> Result:
         """A node that is either known as a whole or not at all."""
-        filled = substituted(node, {name: _literal(result) for name, result in scope.items()})
-        rest = substituted(node, {name: _lifted(result) for name, result in scope.items()})
+        filled = substituted(node, {name: literal_of(result) for name, result in scope.items()})
+        rest = substituted(node, {name: lifted(result) for name, result in scope.items()})
         if looks_at_unknown(analyze(filled).paths, self.ctx):
-            return _Open(rest)
+            return Open(rest)
         return self._run(filled, rest)
 
     def _unrolled(self, node: Fold, scope: _Scope) -> tuple[str, list[tuple[Node, _Scope]]] | None:
@@ -441,65 +412,15 @@ class _Reducer:
         match node.step:
             case Call("_&&_" | "_||_" as operator, None, (left, predicate)) if left == accumulator:
                 items = self.value(node.range, scope)
-                if not isinstance(items, _Known) or not items.whole:
+                if not isinstance(items, Known) or not items.whole:
                     return None
-                elements = _elements(items)
+                elements = elements_of(items)
                 if elements is None or len(elements) > MAX_UNROLLED:
                     return None
                 return operator, [(predicate, {**scope, node.variable: e}) for e in elements]
         return None
 
 
-def _elements(items: _Known) -> list[_Known] | None:
-    value = items.value
-    if type(value) is list:
-        if isinstance(items.node, ListNode):
-            return [_Known(v, node) for v, node in zip(value, items.node.items, strict=True)]
-        return [
-            _Known(v, Call("_[_]", None, (items.node, Const(index))))
-            for index, v in enumerate(value)
-        ]
-    if type(value) is dict:
-        return [_Known(key, Const(key)) for key in keys(value)]
-    return None
-
-
-def _literal(result: _Result) -> Node:
-    """A known value in place of a variable, whatever its type."""
-    return Const(result.value) if isinstance(result, _Known) and result.whole else result.node
-
-
-def _lifted(result: _Result, *, path: bool = False) -> Node:
-    """A result as a part of a larger tree: a literal if it is a short value.
-
-    With `path` it is what a field is selected from, which reads better by its name.
-    """
-    if not isinstance(result, _Known) or isinstance(result.node, Const) or path:
-        return result.node
-    value = result.value
-    if type(value) in _SCALARS:
-        return Const(value)
-    if type(value) is Timestamp:
-        return Call("timestamp", None, (Const(format_timestamp(value)),))
-    if type(value) is Duration:
-        return Call("duration", None, (Const(format_duration(value)),))
-    if type(value) is not list or len(value) > _MAX_LITERAL:
-        return result.node
-    if all(type(item) in _SCALARS for item in value):
-        return ListNode(tuple(map(Const, value)))
-    return result.node
-
-
-def _with_values(rest: Node, parts: Sequence[_Result]) -> Node:
-    """`rest` with the values of its operands, which are all known, in their places."""
-    values = [Const(part.value) if isinstance(part, _Known) else part.node for part in parts]
-    match rest:
-        case ListNode():
-            return ListNode(tuple(values))
-        case MapNode():
-            return MapNode(tuple(zip(values[::2], values[1::2], strict=True)))
-        case Call(target=target) if target is not None and len(values) > len(rest.args):
-            return Call(rest.function, values[0], tuple(values[1:]))
-        case Call():
-            return Call(rest.function, rest.target, tuple(values))
-    raise AssertionError(rest)
+def _is_empty(value: object) -> bool:
+    """Whether a value is a list or a map without any element."""
+    return type(value) in (list, dict) and not value
