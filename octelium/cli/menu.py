@@ -87,6 +87,31 @@ POLICY = Group(
 )
 """The commands of `octeliumctl policy`."""
 
+AUTHENTICATOR = Group(
+    "authenticator",
+    "Register a second proof of who one is, and use it.",
+    {
+        "list": Command("octelium.cli.authenticator:show", "List one's own Authenticators."),
+        "create": Command("octelium.cli.authenticator:create", "Register an authenticator app."),
+        "delete": Command("octelium.cli.authenticator:delete", "Remove an Authenticator."),
+        "authenticate": Command(
+            "octelium.cli.authenticator:authenticate", "Authenticate the Session with an app."
+        ),
+    },
+    example="octelium auth authenticator create",
+)
+"""The commands of `octelium auth authenticator`."""
+
+AUTH = Group(
+    "auth",
+    "Prove who one is.",
+    {
+        "authenticator": Command("octelium.cli.auth:authenticator", AUTHENTICATOR.summary),
+    },
+    example="octelium auth authenticator list",
+)
+"""The commands of `octelium auth`."""
+
 PROGRAMS = {
     "octelium": Program(
         "octelium",
@@ -95,6 +120,7 @@ PROGRAMS = {
             "up": Command("octelium.cluster.command:up", "Run a Cluster on this machine."),
             "status": Command("octelium.cli.status:status", "Show who one is logged in as."),
             "get": Command("octelium.cli.user_get:get", "List the Services and Namespaces to use."),
+            "auth": Command("octelium.cli.auth:auth", AUTH.summary),
             **_COMMON,
         },
         example="octelium login --domain example.com --auth-token TOKEN",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import grpc
 
     from octelium.client.api import Api, Authorized, TokenSource
+    from octelium.client.authenticators import Authenticators
     from octelium.client.resources import Resources
     from octelium.client.tokens import TokenKeeper
 
@@ -137,6 +138,17 @@ class Client:
             scopes=scopes,
             clock=self._clock,
         )
+
+    @cached_property
+    def authenticators(self) -> Authenticators:
+        """The Authenticators of who is logged in."""
+        from octelium.client.authenticators import Authenticators
+        from octelium.client.stub import Stub
+        from octelium.schema.pb import auth_v1_pb2 as auth
+
+        service = auth.DESCRIPTOR.services_by_name["MainService"]
+        stub = Stub(self.channel, service, sleep=self._sleep, domain=self.domain)
+        return Authenticators(stub, self.keeper())
 
     def remember_connection(self) -> None:
         """Keep what the flags say of this connection for later commands."""

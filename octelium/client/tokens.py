@@ -121,6 +121,10 @@ class TokenKeeper:
             self._current = None
             self._state.forget(self._domain)
 
+    def take(self, token: auth.SessionToken) -> None:
+        """Use and remember tokens that the Session was given in another way."""
+        self._remember(token)
+
     def _renew(self, old: Login) -> Login:
         with self._state.refreshing():
             stored = self._state.get(self._domain)
