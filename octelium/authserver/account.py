@@ -9,12 +9,12 @@ from starlette.requests import ClientDisconnect
 
 from octelium.authserver.agents import agent_name
 from octelium.authserver.body import BodyError, read_form
-from octelium.authserver.csrf import FormTokens
+from octelium.authserver.cookies import clear_cookies
 from octelium.authserver.flow import redirect
-from octelium.authserver.login import LOGOUT_PATH
 from octelium.authserver.markup import (
     Markup,
     badge,
+    beside,
     both,
     button,
     entries,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from octelium.authserver.csrf import FormTokens
     from octelium.authserver.oauth2 import Publish
     from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
@@ -42,10 +43,11 @@ if TYPE_CHECKING:
     from octelium.store.resources import Resources
 
 ACCOUNT_PATH: Final = "/account"
+SIGN_OUT_PATH: Final = "/sign-out"
 _OPERATION: Final = "portal/account"
 _MAX_BODY: Final = 4096
 _SHOWN: Final = 200
-"""Sessions that the page lists, the latest first."""
+"""Sessions that the page lists: the one that looks, then the latest."""
 _WORDS: Final = {
     "ended": ("The Session has ended.", False),
     "others-ended": ("All your other Sessions have ended.", False),
@@ -67,6 +69,7 @@ class Account:
         pages: Pages,
         authentication: Authentication,
         publish: Publish,
+        tokens: FormTokens,
         clock: Callable[[], float],
     ) -> None:
         self._site = site
@@ -75,7 +78,7 @@ class Account:
         self._authentication = authentication
         self._publish = publish
         self._clock = clock
-        self._tokens = FormTokens()
+        self._tokens = tokens
 
     async def page(self, request: Request, user: core.User, session: core.Session) -> Response:
         """What there is; or what becomes of a Session that is to end."""
@@ -86,9 +89,9 @@ class Account:
     def _show(self, request: Request, user: core.User, session: core.Session) -> Response:
         uid = session.metadata.uid
         token = {"token": self._tokens.of(uid)}
-        own = list(self._own_sessions(user))
+        own = list(self._own_sessions(user, session))
         blocks = [
-            paragraph("Signed in as ", strong(user.metadata.display_name or user.metadata.name)),
+            signed_in_as(user, self._tokens.of(uid)),
             heading("Sessions"),
             entries(self._session(each, each.metadata.uid == uid, token) for each in own),
         ]
@@ -104,7 +107,6 @@ class Account:
             "Sessions and devices",
             *([notice(word, bad=bad)] if word else []),
             *blocks,
-            button(self._site.origin + LOGOUT_PATH, "Sign out", {}, quiet=True),
             forms=("'self'", self._site.origin),
             menu=[(self._site.portal, "Services"), ("", "Sessions and devices")],
         )
@@ -115,9 +117,7 @@ class Account:
             form = await read_form(request, _MAX_BODY)
         except (BodyError, ClientDisconnect):
             return self._done("failed")
-        if not comes_from(request, self._site.portal):
-            return self._done("failed")
-        if not self._tokens.is_of(form.get("token", ""), uid):
+        if not self._is_own(request, form, uid):
             return self._done("failed")
         target = form.get("session", "")
         try:
@@ -134,17 +134,45 @@ class Account:
         await self._publish()
         return self._done(done)
 
+    async def sign_out(self, request: Request, _user: core.User, session: core.Session) -> Response:
+        """End the Session itself."""
+        uid = session.metadata.uid
+        try:
+            form = await read_form(request, _MAX_BODY)
+        except (BodyError, ClientDisconnect):
+            return self._done("failed")
+        if not self._is_own(request, form, uid):
+            return self._done("failed")
+        try:
+            await self._authentication.revoke_session(uid, uid, operation=_OPERATION)
+        except AuthenticationError:
+            return self._done("failed")
+        await self._publish()
+        response = redirect(f"{self._site.origin}/login?done=signed-out")
+        clear_cookies(self._site, response)
+        return response
+
+    def _is_own(self, request: Request, form: dict[str, str], uid: str) -> bool:
+        """Whether a form is one that the Portal showed to the Session."""
+        token = form.get("token", "")
+        return comes_from(request, self._site.portal) and self._tokens.is_of(token, uid)
+
     def _done(self, word: str) -> Response:
         return redirect(f"{self._site.portal}{ACCOUNT_PATH}?done={word}")
 
-    def _own_sessions(self, user: core.User) -> list[core.Session]:
+    def _own_sessions(self, user: core.User, session: core.Session) -> list[core.Session]:
         by = {"status.userRef": user.metadata.uid}
         found = [
             each
             for each in self._resources.peek_all(core.Session, by=by)
             if not sessions.is_over(each, self._clock())
         ]
-        found.sort(key=lambda each: -each.status.authentication.set_at.seconds)
+        found.sort(
+            key=lambda each: (
+                each.metadata.uid != session.metadata.uid,
+                -each.status.authentication.set_at.seconds,
+            )
+        )
         return found[:_SHOWN]
 
     @staticmethod
@@ -186,6 +214,13 @@ class Account:
             if session.status.device_ref.uid == device.metadata.uid:
                 name = both(name, badge("this one"))
             yield name, " · ".join(about), Markup("")
+
+
+def signed_in_as(user: core.User, token: str) -> Markup:
+    """Who is signed in, and the way out."""
+    name = user.metadata.display_name or user.metadata.name
+    out = button(SIGN_OUT_PATH, "Sign out", {"token": token}, quiet=True)
+    return beside(paragraph("Signed in as ", strong(name), "."), out)
 
 
 def _kind(session: core.Session) -> str:

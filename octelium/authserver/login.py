@@ -103,7 +103,7 @@ class LoginPages:
 
     async def log_out(self, request: Request) -> Response:
         """End the Session of the browser."""
-        if not comes_from(request, self._site.origin, self._site.portal):
+        if not comes_from(request, self._site.origin):
             return redirect(f"{self._site.origin}/login?error=again")
         try:
             await self._logins.authentication.log_out(
@@ -188,7 +188,7 @@ class LoginPages:
             about = [paragraph("The command line on this computer asks you to sign in.")]
         elif target.redirect:
             host = urlsplit(target.redirect).hostname or ""
-            about = [paragraph("You go on to ", strong(host), " afterwards.")]
+            about = [paragraph("Sign in to open ", strong(host), ".")]
         ways = [
             button(
                 BEGIN_PATH,

@@ -104,6 +104,11 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
     return Markup(f"<dl>{shown}</dl>")
 
 
+def beside(text: Markup, deed: Markup) -> Markup:
+    """A text, and at its side what can be done about it."""
+    return Markup(f'<div class="beside">{text}{deed}</div>')
+
+
 def badge(text: str) -> Markup:
     """A word that tells one thing of a list from the others."""
     return Markup(f'<span class="badge">{escape(text)}</span>')

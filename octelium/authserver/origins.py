@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-def comes_from(request: Request, own: str, *others: str) -> bool:
-    """Whether a page of the origin `own`, or of one of the `others`, sent the request.
+def comes_from(request: Request, own: str) -> bool:
+    """Whether a page of the origin `own` sent the request to itself.
 
-    `others` are on the same site. What says neither header is no browser of today.
+    What says neither header is no browser of today.
     """
     origins = request.headers.getlist("origin")
     distances = request.headers.getlist("sec-fetch-site")
@@ -24,6 +24,4 @@ def comes_from(request: Request, own: str, *others: str) -> bool:
         return False
     if not origins:
         return distances == ["same-origin"]
-    if origins[0] == own:
-        return distances in ([], ["same-origin"])
-    return origins[0] in others and distances in ([], ["same-site"])
+    return origins[0] == own and distances in ([], ["same-origin"])

@@ -12,19 +12,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from octelium.authserver.account import ACCOUNT_PATH, Account
+from octelium.authserver.account import ACCOUNT_PATH, SIGN_OUT_PATH, Account, signed_in_as
+from octelium.authserver.csrf import FormTokens
 from octelium.authserver.flow import redirect
-from octelium.authserver.login import LOGOUT_PATH
 from octelium.authserver.markup import (
     Markup,
     badge,
     both,
-    button,
     entries,
     link,
     notice,
     paragraph,
-    strong,
 )
 from octelium.authserver.openable import Openness
 from octelium.authserver.pages import Pages
@@ -59,11 +57,13 @@ def create_portal_app(
 ) -> Starlette:
     """The application behind the Service `portal.default`."""
     pages = Pages(site, resources)
-    portal = Portal(site, resources, pages, openable)
-    account = Account(site, resources, pages, authentication, publish, clock)
+    tokens = FormTokens()
+    portal = Portal(site, resources, pages, openable, tokens)
+    account = Account(site, resources, pages, authentication, publish, tokens, clock)
     return Starlette(
         routes=[
             Route(ACCOUNT_PATH, portal.with_session(account.page), methods=["GET", "POST"]),
+            Route(SIGN_OUT_PATH, portal.with_session(account.sign_out), methods=["POST"]),
             Route("/{path:path}", portal.with_session(portal.services)),
         ],
         exception_handlers={HTTPException: pages.not_offered, Exception: pages.failed},
@@ -73,11 +73,19 @@ def create_portal_app(
 class Portal:
     """Pages for a person who is signed in."""
 
-    def __init__(self, site: Site, resources: Resources, pages: Pages, openable: Openable) -> None:
+    def __init__(
+        self,
+        site: Site,
+        resources: Resources,
+        pages: Pages,
+        openable: Openable,
+        tokens: FormTokens,
+    ) -> None:
         self._site = site
         self._resources = resources
         self._pages = pages
         self._openable = openable
+        self._tokens = tokens
 
     def with_session(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         """`page` for the Session that the proxy names; whoever has none is to sign in."""
@@ -109,14 +117,12 @@ class Portal:
             shown = paragraph(
                 "No Service is open to you yet. An administrator decides that by Policies."
             )
-        name = user.metadata.display_name or user.metadata.name
         return self._pages.page(
             "Services",
-            paragraph("Signed in as ", strong(name), "."),
+            signed_in_as(user, self._tokens.of(session.metadata.uid)),
             *told,
             shown,
-            button(self._site.origin + LOGOUT_PATH, "Sign out", {}, quiet=True),
-            forms=(self._site.origin,),
+            forms=("'self'", self._site.origin),
             menu=[("", "Services"), (self._site.portal + ACCOUNT_PATH, "Sessions and devices")],
         )
 

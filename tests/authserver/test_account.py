@@ -7,6 +7,7 @@ import pytest
 
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.metadata import reference
+from tests.authserver.provider import set_cookies
 from tests.authserver.test_pages import ESCAPED, EVIL, check_headers
 from tests.identity.cluster import CLI, SDK
 
@@ -36,10 +37,10 @@ async def show(host: Host, session: core.Session, query: str = "") -> httpx.Resp
 
 
 async def change(
-    host: Host, session: core.Session, form: dict[str, str], **headers: str
+    host: Host, session: core.Session, form: dict[str, str], path: str = "/account", **headers: str
 ) -> httpx.Response:
     sent = {"x-octelium-session-uid": session.metadata.uid, "origin": PORTAL, **headers}
-    return await host.portal.post("/account", data=form, headers=sent)
+    return await host.portal.post(path, data=form, headers=sent)
 
 
 def token(text: str) -> str:
@@ -130,7 +131,8 @@ async def test_no_other_site_ends_any(host: Host, headers: dict[str, str]) -> No
     mine, _ = await begin(host), await begin(host)
     secret = token((await show(host, mine)).text)
     form = {"token": secret, "what": "others"}
-    assert done(await change(host, mine, form, **headers)) == "failed"
+    for path in ("/account", "/sign-out"):
+        assert done(await change(host, mine, form, path, **headers)) == "failed"
     assert len(host.cluster.sessions()) == 2
 
 
@@ -182,3 +184,20 @@ async def test_words_that_are_unknown_say_nothing(host: Host) -> None:
         text = (await show(host, mine, query)).text
         assert "role=" not in text
         assert "<b>" not in text
+
+
+async def test_signing_out(host: Host) -> None:
+    mine, other = await begin(host), await begin(host)
+    secret = token((await show(host, mine)).text)
+    for wrong in ("", "x", token((await show(host, other)).text)):
+        assert done(await change(host, mine, {"token": wrong}, "/sign-out")) == "failed"
+    published = host.published
+    response = await change(host, mine, {"token": secret}, "/sign-out")
+    assert response.status_code == 303
+    assert response.headers["location"] == "https://example.com/login?done=signed-out"
+    cleared = set_cookies(response)
+    assert {"octelium_auth", "octelium_rt"} <= cleared.keys()
+    assert all(each["Max-Age"] == "0" for each in cleared.values())
+    assert [each.metadata.uid for each in host.cluster.sessions()] == [other.metadata.uid]
+    assert host.published == published + 1
+    assert (await host.portal.get("/sign-out")).status_code == 303

@@ -336,7 +336,10 @@ async def test_signing_out(host: Host) -> None:
     assert host.published == 2
 
 
-@pytest.mark.parametrize("origin", ["https://evil.test", "https://wiki.example.com", "null", ""])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.test", "https://wiki.example.com", "https://portal.example.com", "null", ""],
+)
 async def test_no_other_site_signs_anybody_out(host: Host, origin: str) -> None:
     await prepare(host)
     browser = Browser(host)
@@ -346,5 +349,3 @@ async def test_no_other_site_signs_anybody_out(host: Host, origin: str) -> None:
     assert browser.session() is not None
     assert location(await browser.get("/logout")) == "/login"
     assert browser.session() is not None
-    await browser.post("/logout", origin="https://portal.example.com")
-    assert browser.session() is None

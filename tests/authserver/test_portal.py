@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tests.authserver.browser import Host
 
 MODES = core.ServiceSpecMode__
-LOGIN = "https://example.com"
-"""Where the form that signs out goes."""
+LOGIN = "'self' https://example.com"
+"""Where the form that signs out goes, and leads to."""
 
 
 def add_service(
@@ -134,5 +134,5 @@ async def test_what_cannot_be_found_out_is_said(host: Host) -> None:
 
 async def test_the_way_out(host: Host) -> None:
     html = (await host.portal.get("/", headers=await signed_in(host))).text
-    assert '<form method="post" action="https://example.com/logout">' in html
+    assert '<form method="post" action="/sign-out">' in html
     assert '<a href="https://portal.example.com/account">' in html
