@@ -7,7 +7,10 @@ https://chromedevtools.github.io/devtools-protocol/tot/WebAuthn/
 from __future__ import annotations
 
 import base64
+import json
 import re
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -206,3 +209,44 @@ def test_a_key_whose_owner_is_not_there(world: World) -> None:
         page.get_by_role("status").filter(has_text="You can try again").wait_for()
         world.album.take(page, "passkey-cancelled")
         assert not is_signed_in(page)
+
+
+def test_an_app_on_a_terminal(world: World) -> None:
+    cluster = world.cluster
+    cluster.ctl("create", "credential", "ann-cli", "--user", "ann", "--session-type", "client")
+    token = json.loads(cluster.ctl("create", "credential", "ann-cli", "--rotate", "-o", "json"))[
+        "authenticationToken"
+    ]["authenticationToken"]
+    environment = {**cluster.base_environment(), "OCTELIUM_HOME": str(world.folder / "home")}
+    program = [sys.executable, "-m", "octelium"]
+    where = ["--endpoint", f"127.0.0.1:{cluster.port}", "--ca-file", str(cluster.data / "ca.pem")]
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [*program, *words], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout + done.stderr
+
+    run("login", *where, "--auth-token", token)
+    with subprocess.Popen(
+        [*program, "auth", "authenticator", "create", "--name", "Pocket"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as creating:
+        assert creating.stdout is not None
+        assert creating.stdin is not None
+        key = next(line for line in creating.stdout if line.startswith("Key: ")).split()[1]
+        secret = base64.b32decode(key + "=" * (-len(key) % 8))
+        step = totp.step_at(time.time())
+        creating.stdin.write(totp.code(secret, step) + "\n")
+        creating.stdin.close()
+    assert creating.returncode == 0
+    assert "Pocket" in run("auth", "authenticator", "list")
+    name = run("auth", "authenticator", "list", "-o", "name").split()[-1]
+    code = totp.code(secret, step + 1)
+    assert "Authenticated" in run("auth", "authenticator", "authenticate", name, "--code", code)
+    with pytest.raises(subprocess.CalledProcessError):
+        run("auth", "authenticator", "authenticate", name, "--code", code)
+    assert "name: ann" in run("status")
