@@ -116,6 +116,16 @@ def test_assertions_for_others_or_other_times(changes: dict[str, Any], why: str)
     assert why in refused(made.signed(said(**changes), pair()))
 
 
+def test_every_restriction_of_the_audience_counts() -> None:
+    """SAML Core 2.5.1.4: several restrictions must all be met; of one, any audience will do."""
+    end, begin = "</saml:Audience>", "<saml:Audience>"
+    other = "https://other.example"
+    either = f"{other}{end}{begin}{ENTITY}"
+    assert verify(made.posted(made.signed(said(audience=either), pair())), wanted())
+    both = f"{ENTITY}{end}</saml:AudienceRestriction><saml:AudienceRestriction>{begin}{other}"
+    assert "another audience" in refused(made.signed(said(audience=both), pair()))
+
+
 def test_a_response_of_another_request() -> None:
     response = made.signed(said(), pair())
     assert verify(made.posted(response), wanted())

@@ -172,6 +172,15 @@ def test_two_assertions() -> None:
     assert "0 assertions" in refused(said().response("<saml:Advice/>"))
 
 
+def test_an_assertion_in_another_place() -> None:
+    """Genuine and alone, but where no reader looks for it."""
+    response = genuine()
+    original = assertion_of(response)
+    response.remove(original)
+    made.element_in(response, SAMLP + "Extensions").append(original)
+    assert "not in its place" in refused(response)
+
+
 def test_an_id_that_stands_twice() -> None:
     for name in ("ID", "Id", "id", "{http://www.w3.org/XML/1998/namespace}id"):
         response = genuine()
