@@ -42,8 +42,9 @@ def security_key(
     form = button(action, label, {**fields, "response": ""})
     asked = f'<form data-ceremony="{kind}" data-options="{escape(options)}" '
     return Markup(
-        form.replace("<form ", asked, 1)
-        + '<p id="told" role="status"></p><noscript><p class="notice bad" role="alert">'
+        '<p id="told" role="status"></p>'
+        + form.replace("<form ", asked, 1)
+        + '<noscript><p class="notice bad" role="alert">'
         "Security keys and passkeys need JavaScript. Allow it for this page, or use an "
         "authenticator app.</p></noscript>"
     )
