@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import ssl
+from collections import OrderedDict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 DEADLINE: Final = 5.0
 """Seconds from the look-up of the name to the last byte."""
 _CONNECT: Final = 2.0
+_PATIENCE: Final = 15.0
+"""Seconds that a fetch waits for those before it."""
+_AT_ONCE: Final = 16
+_MOST_ORIGINS: Final = 256
 _MOST_ADDRESSES: Final = 4
 _MOST_REDIRECTS: Final = 3
 _LONGEST_URL: Final = 4096
@@ -116,6 +121,7 @@ class Fetcher:
     ) -> None:
         self._resolve = resolver
         self._context = context
+        self._slots: OrderedDict[str, asyncio.Semaphore] = OrderedDict()
 
     async def get(
         self,
@@ -129,7 +135,7 @@ class Fetcher:
         """What a GET answers; redirects are followed within the origin. Raises FetchError."""
         target = _target(url)
         loopback = is_loopback_host(_target(configured).host)
-        async with _within(target, deadline):
+        async with self._slot(target), _within(target, deadline):
             for _ in range(_MOST_REDIRECTS + 1):
                 answer, location = await self._send(
                     "GET", target, headers or {}, None, limit, loopback
@@ -152,11 +158,29 @@ class Fetcher:
         """What a form posted to `url` is answered with. Raises FetchError."""
         target = _target(url)
         loopback = is_loopback_host(_target(configured).host)
-        async with _within(target, deadline):
+        async with self._slot(target), _within(target, deadline):
             answer, _ = await self._send("POST", target, headers or {}, form, limit, loopback)
         if answer.status in _REDIRECTS:
             raise FetchError(f"{answer.place} redirects a POST")
         return answer
+
+    @asynccontextmanager
+    async def _slot(self, target: httpx.URL) -> AsyncIterator[None]:
+        """One of a few places at an origin: a rush of logins waits instead of running late."""
+        origin = target.netloc.decode("ascii")
+        slots = self._slots.setdefault(origin, asyncio.Semaphore(_AT_ONCE))
+        self._slots.move_to_end(origin)
+        if len(self._slots) > _MOST_ORIGINS:
+            self._slots.popitem(last=False)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await slots.acquire()
+        except TimeoutError as error:
+            raise FetchError(f"{_place(target)} is asked by too many at once") from error
+        try:
+            yield
+        finally:
+            slots.release()
 
     async def _send(
         self,

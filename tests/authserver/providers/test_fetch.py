@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import ssl
 import threading
+import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from octelium.authserver.providers import fetch
 from octelium.authserver.providers.fetch import Fetched, Fetcher, FetchError
+from octelium.http.tasks import spawn
 from tests.authserver.providers import trusting
 from tests.http import certs
 from tests.peers.https import HttpsServer, Request, Response, https_server
@@ -255,10 +257,49 @@ async def test_a_broken_answer(server: HttpsServer) -> None:
         await get(server, "/a")
 
 
-async def test_many_at_once(server: HttpsServer) -> None:
-    serve(server, "/a", lambda _: Response(b"{}"))
-    answers = await asyncio.gather(*(get(server, "/a") for _ in range(8)))
+async def test_a_rush_waits_instead_of_running_late(server: HttpsServer) -> None:
+    lock, running, most = threading.Lock(), 0, 0
+
+    def count(_request: Request) -> Response:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)  # so that they would overlap
+        with lock:
+            running -= 1
+        return Response(b"{}")
+
+    serve(server, "/a", count)
+    client = trusting.fetcher()
+    asked = (client.get(server.origin + "/a", configured=server.origin, limit=9) for _ in range(40))
+    answers = await asyncio.gather(*asked)
     assert all(answer.status == 200 for answer in answers)
+    assert 1 < most <= 16
+
+
+async def test_whoever_waits_too_long_gives_up(
+    server: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_AT_ONCE", 1)
+    monkeypatch.setattr(fetch, "_PATIENCE", 0.05)
+    go_on = threading.Event()
+
+    def wait(_request: Request) -> Response:
+        go_on.wait(20)
+        return Response(b"{}")
+
+    serve(server, "/a", wait)
+    client = trusting.fetcher()
+    first, second = (
+        spawn(client.get(server.origin + "/a", configured=server.origin, limit=9), name="fetch")
+        for _ in range(2)
+    )
+    with pytest.raises(FetchError, match="too many at once"):
+        await second
+    go_on.set()
+    assert (await first).status == 200
+    assert (await client.get(server.origin + "/a", configured=server.origin, limit=9)).status == 200
 
 
 def test_the_file_that_ssl_cert_file_names_is_trusted_beside_the_systems(
