@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from octelium.authserver.agents import agent_name
 from octelium.authserver.body import BodyError, read_form
-from octelium.authserver.cookies import clear_cookies
+from octelium.authserver.cookies import clear_cookies, clear_login_state
 from octelium.authserver.flow import redirect
 from octelium.authserver.markup import (
     Markup,
@@ -150,6 +150,7 @@ class Account:
         await self._publish()
         response = redirect(f"{self._site.origin}/login?done=signed-out")
         clear_cookies(self._site, response)
+        clear_login_state(self._site, response)
         return response
 
     def _is_own(self, request: Request, form: dict[str, str], uid: str) -> bool:

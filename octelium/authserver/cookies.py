@@ -21,7 +21,7 @@ ACCESS: Final = "octelium_auth"
 REFRESH: Final = "octelium_rt"
 LOGIN_STATE: Final = "octelium_login_state"
 _LOGIN_STATE_SECONDS: Final = 15 * 60
-_ALL: Final = (ACCESS, REFRESH, LOGIN_STATE)
+_TOKENS: Final = (ACCESS, REFRESH)
 
 
 def cookie(request: Request, name: str) -> str:
@@ -42,8 +42,11 @@ def set_login_state(site: Site, response: Response, state: str) -> None:
 
 
 def clear_cookies(site: Site, response: Response) -> None:
-    """Have the browser forget the Session that it may have had."""
-    for name in _ALL:
+    """Have the browser forget the Session that it may have had.
+
+    A login that has begun goes on: it may be another tab's.
+    """
+    for name in _TOKENS:
         _set(site, response, name, "", 0)
 
 
@@ -54,7 +57,7 @@ def clear_login_state(site: Site, response: Response) -> None:
 
 def has_cookies(names: Iterable[str]) -> bool:
     """Whether a browser that sent cookies of these names believes to have a Session."""
-    return not set(_ALL).isdisjoint(names)
+    return not set(_TOKENS).isdisjoint(names)
 
 
 def _set(site: Site, response: Response, name: str, value: str, seconds: int) -> None:

@@ -16,7 +16,13 @@ from octelium.authserver.browsers import (
     is_pending,
     required_path,
 )
-from octelium.authserver.cookies import REFRESH, clear_cookies, cookie, has_cookies
+from octelium.authserver.cookies import (
+    REFRESH,
+    clear_cookies,
+    clear_login_state,
+    cookie,
+    has_cookies,
+)
 from octelium.authserver.flow import BEGIN_PATH, SUCCESS_PATH, redirect
 from octelium.authserver.markup import (
     Markup,
@@ -117,6 +123,7 @@ class LoginPages:
             await self._logins.publish()
         response = redirect(f"{self._site.origin}/login?done=signed-out")
         clear_cookies(self._site, response)
+        clear_login_state(self._site, response)
         return response
 
     async def elsewhere(self, request: Request, error: Exception) -> Response:
