@@ -107,6 +107,19 @@ async def test_a_challenge_is_answered_once(people: People) -> None:
         await people.answer(done, made, response)
 
 
+async def test_a_wrong_response_uses_up_the_challenge(people: People) -> None:
+    session = await people.session()
+    made, key = await people.add_fido(session)
+    challenge = await people.authenticators.authenticate_begin(asking(session), ref(made))
+    right = key.get(challenge.text)
+    with pytest.raises(WrongResponseError):
+        await people.answer(session, made, "{}")
+    with pytest.raises(WrongResponseError) as caught:
+        await people.answer(session, made, right)
+    assert "already" in caught.value.detail
+    assert people.get(made).status.failed_authentications == 2
+
+
 async def test_nothing_without_a_challenge(people: People) -> None:
     session = await people.session()
     made, secret = await people.add_totp(session)
