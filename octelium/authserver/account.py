@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 ACCOUNT_PATH: Final = "/account"
 SIGN_OUT_PATH: Final = "/sign-out"
+_AUTHENTICATORS: Final = "/authenticators"
 _OPERATION: Final = "portal/account"
 _MAX_BODY: Final = 4096
 _SHOWN: Final = 200
@@ -108,7 +109,7 @@ class Account:
             *([notice(word, bad=bad)] if word else []),
             *blocks,
             forms=("'self'", self._site.origin),
-            menu=[(self._site.portal, "Services"), ("", "Sessions and devices")],
+            menu=menu(self._site, ACCOUNT_PATH),
         )
 
     async def _change(self, request: Request, session: core.Session) -> Response:
@@ -217,6 +218,16 @@ class Account:
             yield name, " · ".join(about), Markup("")
 
 
+def menu(site: Site, here: str) -> list[tuple[str, str]]:
+    """The pages of a person; `here` is the path of the one that shows it."""
+    items = [
+        ("/", site.portal, "Services"),
+        (ACCOUNT_PATH, site.portal + ACCOUNT_PATH, "Sessions and devices"),
+        (_AUTHENTICATORS, site.origin + _AUTHENTICATORS, "Authenticators"),
+    ]
+    return [("" if path == here else url, label) for path, url, label in items]
+
+
 def signed_in_as(user: core.User, token: str) -> Markup:
     """Who is signed in, and the way out."""
     name = user.metadata.display_name or user.metadata.name
@@ -231,4 +242,8 @@ def _kind(session: core.Session) -> str:
 
 
 def _when(moment: int) -> str:
-    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        dt.datetime.fromtimestamp(moment, dt.UTC)
+        .strftime("%d %b %Y %H:%M UTC")
+        .replace(" ", "\u00a0")
+    )

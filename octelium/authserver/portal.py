@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from octelium.authserver.account import ACCOUNT_PATH, SIGN_OUT_PATH, Account, signed_in_as
+from octelium.authserver.account import ACCOUNT_PATH, SIGN_OUT_PATH, Account, menu, signed_in_as
 from octelium.authserver.csrf import FormTokens
 from octelium.authserver.flow import redirect
 from octelium.authserver.markup import (
@@ -123,7 +123,7 @@ class Portal:
             *told,
             shown,
             forms=("'self'", self._site.origin),
-            menu=[("", "Services"), (self._site.portal + ACCOUNT_PATH, "Sessions and devices")],
+            menu=menu(self._site, "/"),
         )
 
     def _items(
