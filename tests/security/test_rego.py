@@ -403,3 +403,12 @@ async def test_others_are_answered_while_a_module_hangs(evaluator: Evaluator) ->
         assert (await hanging).status == 500
         times.sort()
         assert times[len(times) * 9 // 10] < 0.05
+
+
+@pytest.mark.parametrize("call", ["time.now_ns()", 'time["now_ns"]()', 'time["now\\u005fns"]()'])
+async def test_what_a_long_module_allows_for_a_while_ends(call: str) -> None:
+    rules = f"match if {call} < {(int(START) + 60) * 10**9}\n#" + "x" * 4000
+    world = opened(opa(rules))
+    assert world.ask().outcome is Outcome.ALLOWED
+    world.now += 3000
+    assert world.ask().outcome is Outcome.DENIED

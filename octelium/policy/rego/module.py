@@ -28,7 +28,7 @@ from octelium.policy.rego.needed import (
     RegoNeeded,
     RegoResults,
 )
-from octelium.policy.rego.tokens import RegoSyntaxError, input_paths, tokens_of
+from octelium.policy.rego.tokens import RegoSyntaxError, input_paths, tokens_of, words
 from octelium.policy.rego.values import MAX_STEPS, Meter
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ MAX_INLINE: Final = 3000
 """Steps of all modules in one decision that are made at once: some 3 ms of a slow core."""
 LARGE: Final = 2500
 """Characters from which on even compiling a module takes too long for an event loop."""
+_VOLATILE_WORDS: Final = frozenset(name.rpartition(".")[2] for name in VOLATILE)
 _MAX_WHOLE: Final = 2**53
 _PATIENCE: Final = 32
 """Evaluations for which a module that took too long is not tried at once again."""
@@ -158,16 +159,20 @@ def compile_module(text: str, purpose: Purpose) -> RegoModule:
         RegoSyntaxError: it cannot be used; the error says where and why.
     """
     if len(text) > LARGE:
-        tokens = tokens_of(text)
-        words = {token.text for token in tokens}
-        volatile = any(name.rpartition(".")[2] in words for name in VOLATILE)
-        return RegoModule(text, purpose, _below_ctx(input_paths(tokens)), volatile, None)
+        return RegoModule(text, purpose, *_facts(text), None)
     # Only those who have modules need what compiles them.
     from octelium.policy.rego.program import Program
 
     program = Program(text, *purpose)
-    volatile = not VOLATILE.isdisjoint(program.calls)
-    return RegoModule(text, purpose, _below_ctx(program.input_paths), volatile, program)
+    reads = _below_ctx(program.input_paths)
+    return RegoModule(text, purpose, reads, _is_volatile(program), program)
+
+
+def _facts(text: str) -> tuple[frozenset[Path], bool]:
+    """`reads` and `volatile` of a module, and rather too much, from its tokens."""
+    tokens = tokens_of(text)
+    volatile = not _VOLATILE_WORDS.isdisjoint(words(tokens))
+    return _below_ctx(input_paths(tokens)), volatile
 
 
 def evaluate(text: str, purpose: Purpose, document: object, now_ns: int | None = None) -> object:
@@ -205,9 +210,20 @@ def _program(text: str, purpose: Purpose) -> Program | str:
     from octelium.policy.rego.program import Program
 
     try:
-        return Program(text, *purpose)
+        program = Program(text, *purpose)
     except RegoSyntaxError as error:
         return str(error)
+    if len(text) > LARGE:
+        reads, volatile = _facts(text)
+        paths = _below_ctx(program.input_paths)
+        if minimal({*reads, *paths}) != reads or (_is_volatile(program) and not volatile):
+            # A decision would be remembered for longer than it holds.
+            return "what the module depends on cannot be told from its text"
+    return program
+
+
+def _is_volatile(program: Program) -> bool:
+    return not VOLATILE.isdisjoint(program.calls)
 
 
 @lru_cache(maxsize=1024)

@@ -318,6 +318,8 @@ class Resolver:
             _check_count(name, wanted, args, line)
             return tree.FunctionCall(names, args, line)
         problem = refusal(name)
+        if any("." in part for part in names):
+            problem = f"{name} may not be called: a part of its name has a dot in it"
         if problem is not None:
             raise RegoSyntaxError(line, problem)
         self.called.add(name)

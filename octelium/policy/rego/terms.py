@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Final, Literal
 
 from octelium.policy.rego import ast
-from octelium.policy.rego.tokens import RegoSyntaxError
+from octelium.policy.rego.tokens import RegoSyntaxError, string_value
 from octelium.policy.rego.values import FALSE, MAX_INT, TRUE, number
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ class TermParser:
         """Take a string."""
         if self.token.kind not in ("string", "raw"):
             raise self.unexpected("a string")
-        token = self.next()
-        return token.text[1:-1] if token.kind == "raw" else _unquoted(token)
+        return string_value(self.next())
 
     def error(self, problem: str) -> RegoSyntaxError:
         """An error at the next token."""
@@ -390,13 +389,3 @@ def _call_name(head: ast.Var, path: list[ast.Term]) -> tuple[str, ...] | None:
             return None
         parts.append(step.value)
     return tuple(parts)
-
-
-def _unquoted(token: Token) -> str:
-    try:
-        value = json.loads(token.text)
-        value.encode()
-    except ValueError:
-        raise RegoSyntaxError(token.line, f"{token.text[:40]} is no string") from None
-    assert isinstance(value, str)
-    return value

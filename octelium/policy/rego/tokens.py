@@ -6,6 +6,7 @@ strings between backquotes, numbers and operators, with `#` comments to the end 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final, NamedTuple
 
@@ -85,6 +86,40 @@ def _unreadable(text: str, position: int) -> str:
     if character in '"`':
         return "a string does not end"
     return f"unexpected character {character!r}"
+
+
+def string_value(token: Token) -> str:
+    """What a token of kind `string` or `raw` stands for.
+
+    Raises:
+        RegoSyntaxError: it has escapes that JSON does not know, or half of a surrogate pair.
+    """
+    if token.kind == "raw":
+        return token.text[1:-1]
+    try:
+        value = json.loads(token.text)
+        value.encode()
+    except ValueError:
+        raise RegoSyntaxError(token.line, f"{token.text[:40]} is no string") from None
+    assert isinstance(value, str)
+    return value
+
+
+def words(tokens: list[Token]) -> frozenset[str]:
+    """Every name in a module, and what lies between the dots of its strings.
+
+    Names of functions are made of nothing else, since `time["now_ns"]` is `time.now_ns`.
+
+    Raises:
+        RegoSyntaxError: a string stands for nothing.
+    """
+    found: set[str] = set()
+    for token in tokens:
+        if token.kind == "name":
+            found.add(token.text)
+        elif token.kind in ("string", "raw"):
+            found.update(string_value(token).split("."))
+    return frozenset(found)
 
 
 def input_paths(tokens: list[Token]) -> frozenset[tuple[str, ...]]:

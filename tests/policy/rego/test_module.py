@@ -3,12 +3,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from octelium.policy.cel.errors import UnknownDataError
 from octelium.policy.cel.program import new_frame
+from octelium.policy.cel.reads import minimal
 from octelium.policy.cel.values import ATTRS, NOW, REGO
 from octelium.policy.context import Context
 from octelium.policy.rego import module as modules
+from octelium.policy.rego.builtins import OFFERED, VOLATILE
+from octelium.policy.rego.functions import FUNCTIONS
 from octelium.policy.rego.module import (
     CONDITION,
     CONFIGURATION,
@@ -197,6 +202,73 @@ def test_volatile_modules() -> None:
         large("match if time.now_ns() == 1500000000000000000").test(frame({}, now=1.5e9))
     resolve(caught.value)
     assert list(caught.value.results.known.values()) == [True]
+
+
+ODD_SPELLINGS = (
+    'time["now_ns"]()',
+    "time[`now_ns`]()",
+    'time["now\\u005fns"]()',
+    'time[ "now_ns" ]()',
+    'rand["intn"]("a", 2)',
+    'uuid["\\u0072fc4122"]("a")',
+    'io["jwt"]["decode_verify"]("a", {})',
+    "io.jwt[`decode_verify`](`a`, {})",
+)
+
+
+@pytest.mark.parametrize("call", ODD_SPELLINGS)
+def test_the_clock_and_chance_are_found_in_every_spelling(call: str) -> None:
+    rules = f"match if {call} != 5"
+    assert condition(rules).volatile
+    assert large(rules).volatile
+    assert large(f"f(x) := [y | y := {call}]\nmatch if count(f(1)) > 0").volatile
+
+
+def test_a_dot_within_a_part_of_a_functions_name() -> None:
+    rules = 'match if io["jwt.decode_verify"]("a", {})'
+    assert "dot" in check_module(PACKAGE + rules, CONDITION)
+    assert large(rules).volatile
+
+
+@given(st.data())
+def test_of_a_large_module_rather_too_much_is_known(data: st.DataObject) -> None:
+    parts = {part for name in OFFERED for part in name.split(".")}
+
+    def spelled(part: str) -> str:
+        form = data.draw(st.sampled_from([".a", '["a"]', "[`a`]", '[ "a" ]', "escaped"]))
+        if form == "escaped":
+            return '["' + "".join(f"\\u{ord(letter):04x}" for letter in part) + '"]'
+        return form.replace("a", part)
+
+    name = data.draw(st.sampled_from(sorted(VOLATILE) + sorted(OFFERED)))
+    head, *rest = name.split(".")
+    path = data.draw(st.lists(st.sampled_from(["ctx", "user", "now_ns", "input", "a"]), max_size=4))
+    reading = "input" + "".join(map(spelled, path))
+    count = FUNCTIONS[name][1]
+    arguments = ", ".join([reading] * count)
+    alias = data.draw(st.sampled_from(["", "import input.ctx as c\n", "import input as c\n"]))
+    rules = f"{alias}match if {head}{''.join(map(spelled, rest))}({arguments}) == "
+    rules += data.draw(st.sampled_from(["1", "c" if alias else "2", "c.user" if alias else "3"]))
+    assert set(rest) <= parts
+    small, padded = condition(rules), large(rules)
+    assert padded.volatile or not small.volatile
+    assert minimal({*small.reads, *padded.reads}) == padded.reads
+    assert check_module(padded.text, CONDITION) == ""
+
+
+def test_what_is_known_of_a_large_module_is_checked_where_it_is_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = large("match if time.now_ns() > 7")
+    monkeypatch.setattr(modules, "_facts", lambda _text: (frozenset(), False))
+    modules._program.cache_clear()
+    with pytest.raises(RegoError, match="depends on"):
+        evaluate(made.text, CONDITION, {}, 8)
+    modules._program.cache_clear()
+    made = large("match if input.ctx.user.a")
+    with pytest.raises(RegoError, match="depends on"):
+        evaluate(made.text, CONDITION, {}, 8)
+    modules._program.cache_clear()
 
 
 def test_configurations() -> None:

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.policy.rego.tokens import MAX_TEXT, RegoSyntaxError, input_paths, tokens_of
+from octelium.policy.rego.tokens import (
+    MAX_TEXT,
+    RegoSyntaxError,
+    input_paths,
+    string_value,
+    tokens_of,
+    words,
+)
 
 
 def test_tokens() -> None:
@@ -74,3 +81,15 @@ def test_paths_of_the_input() -> None:
     assert paths("f(input)") == {()}
     assert paths("import input.ctx as c") == {("ctx",)}
     assert paths('"input.a" # input.b') == set()
+
+
+def test_values_of_strings_and_words() -> None:
+    tokens = tokens_of(r'a.b["c\u0064.e"](`f\g`) # h' + "\n1")
+    assert words(tokens) == {"a", "b", "cd", "e", r"f\g"}
+    assert [string_value(token) for token in tokens if token.kind in ("string", "raw")] == [
+        "cd.e",
+        r"f\g",
+    ]
+    for wrong in (r'"\x"', r'"\ud800"', '"\t"'):
+        with pytest.raises(RegoSyntaxError, match="no string"):
+            words(tokens_of(wrong))
