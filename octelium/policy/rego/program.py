@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.rego import tree
 from octelium.policy.rego.compiler import Compiler
+from octelium.policy.rego.members import Members
 from octelium.policy.rego.needed import UNDEFINED, RegoBudgetError, RegoError
 from octelium.policy.rego.parser import parse
 from octelium.policy.rego.resolver import Resolver
@@ -199,7 +200,7 @@ class _Rule:
             for clauses in self.definitions:
                 evaluation.meter.charge(clauses[0].cost)
                 clauses[0].run(clauses[0].frame(evaluation, found))
-            return found
+            return found.root if type(found) is Members else found
         for clauses in self.definitions:
             found = self._first(clauses, evaluation, None, found)
         if found is UNDEFINED and self.default:
@@ -239,7 +240,7 @@ def _undefined() -> Any:
     return UNDEFINED
 
 
-_STARTS: Final[dict[str, Callable[[], Any]]] = {"set": Set, "object": Object}
+_STARTS: Final[dict[str, Callable[[], Any]]] = {"set": Set, "object": Members}
 
 
 def _keep_value(name: str, clause: tree.Clause) -> _Keeper:
@@ -283,15 +284,7 @@ def _keep_member(name: str, clause: tree.Clause) -> _Keeper:
             found = value(frame)
             if found is UNDEFINED or any(key is UNDEFINED for key in path):
                 return False
-            target = frame[FOUND]
-            for key in path[:-1]:
-                target = target.setdefault(key, Object())
-                if type(target) is not Object:
-                    raise RegoError(f"rule {name} gives one key different values")
-            known = target.setdefault(path[-1], Set() if is_element else found)
-            if is_element and type(known) is Set:
-                known.add(found)
-            elif is_element or known != found:
+            if not frame[FOUND].put(path, found, is_element=is_element):
                 raise RegoError(f"rule {name} gives one key different values")
             return False
 
