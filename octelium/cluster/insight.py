@@ -80,11 +80,17 @@ class Insight:
         return await self._explain(inquiry, find_change, asker)
 
     async def explain_logged(
-        self, logged: LoggedRequest, *, at: float | None, find_change: bool, asker: str
+        self,
+        logged: LoggedRequest,
+        *,
+        at: float | None,
+        private: bool,
+        find_change: bool,
+        asker: str,
     ) -> ext.Explanation:
         """See `Engine`."""
         try:
-            inquiry, notes = inquiry_of(self._replica, logged, at)
+            inquiry, notes = inquiry_of(self._replica, logged, at, private=private)
         except InquiryError as error:
             raise Invalid("", str(error)) from error
         explanation = await self._explain(inquiry, find_change, asker)

@@ -1,7 +1,13 @@
-"""Logged requests as inquiries: what the log remembers of a request, and what it does not."""
+"""Logged requests as inquiries: what the log remembers of a request, and what it does not.
+
+The log keeps queries and the addresses of referring pages whole, and shows them nobody but their
+sender: they may hold secrets. Whoever else thinks about a request thinks about one of which these
+are not known. What was never there cannot be told by a value, an error, a change or a verdict.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.message import MessageError
@@ -9,6 +15,7 @@ from octelium.http.target import normalise, parse_query
 from octelium.octovigil.inquiry import Inquiry, InquiryError
 from octelium.schema.names import split_service_name
 from octelium.vigil.context import is_ambiguous
+from octelium.visibility.entry import without_query, without_secrets
 
 if TYPE_CHECKING:
     from octelium.octovigil.access.logged import LoggedRequest as Remembered
@@ -18,15 +25,21 @@ if TYPE_CHECKING:
 
 _HTTP: Final = frozenset({"HTTP", "WEB"})
 _GRPC: Final = "GRPC"
+_PRIVATE: Final = re.compile(rb"[?#]")
+"""Where that begins which entries of the log leave out of a target."""
 
 
 class Recalled:
-    """`ctx.request` of a logged request, with what is not known of it."""
+    """`ctx.request` of a logged request, with what is not known of it.
 
-    __slots__ = ("repeated", "request", "unknown")
+    With `private`, what only its sender may see is as unknown as what the log does not keep.
+    """
 
-    def __init__(self, logged: LoggedRequest, host: str) -> None:
+    __slots__ = ("_private", "repeated", "request", "unknown")
+
+    def __init__(self, logged: LoggedRequest, host: str, *, private: bool) -> None:
         """`host` is the name by which policies know the Service."""
+        self._private = private
         self.request: dict[str, Any] | None = None
         self.unknown: frozenset[Path] = frozenset()
         self.repeated: frozenset[Path] = frozenset()
@@ -61,7 +74,7 @@ class Recalled:
             "uri": _text(logged.target),
             "host": host,
             "scheme": "https",
-            "headers": {"host": logged.host, **logged.headers()},
+            "headers": {"host": logged.host, **self._headers(logged)},
         }
         if logged.row.request_bytes:
             unknown.add(("size",))
@@ -70,7 +83,10 @@ class Recalled:
         if logged.cut:
             unknown.add(("uri",))
             unknown.add(("queryParams",) if mark else ("path",))
-        if mark and not logged.cut:
+        if self._private and _PRIVATE.search(logged.target):
+            del http["uri"]
+            unknown |= {("uri",), ("queryParams",)}
+        elif mark and not logged.cut:
             parameters, again, clean = _parameters(query)
             if parameters:
                 http["queryParams"] = parameters
@@ -81,13 +97,20 @@ class Recalled:
         self.repeated = frozenset((*prefix, *path) for path in repeated)
         return http
 
+    def _headers(self, logged: LoggedRequest) -> dict[str, str]:
+        headers = logged.headers()
+        referer = headers.get("referer", "")
+        if self._private and referer != without_secrets(referer.encode()):
+            del headers["referer"]
+        return headers
+
 
 def inquiry_of(
-    replica: Replica, logged: LoggedRequest, at: float | None = None
+    replica: Replica, logged: LoggedRequest, at: float | None = None, *, private: bool
 ) -> tuple[Inquiry, list[str]]:
     """The inquiry that asks a logged request again, and notes on how it differs.
 
-    `at` are Unix seconds, the time of the request by default.
+    `at` are Unix seconds, the time of the request by default; `private` is as with `Recalled`.
 
     Raises:
         InquiryError: Its Service, or its Session and User, are gone.
@@ -106,7 +129,7 @@ def inquiry_of(
                 raise InquiryError(f"the Session {name} and its User are gone")
             session, user = "", owner.name
             notes.append(f"The Session {name} is gone; a new one of the same User is supposed.")
-    recalled = Recalled(logged, canonical_host(replica, service.name))
+    recalled = Recalled(logged, canonical_host(replica, service.name), private=private)
     inquiry = Inquiry(
         service=service.name,
         session=session,
@@ -121,12 +144,12 @@ def inquiry_of(
 
 
 def remembered(replica: Replica, logged: LoggedRequest) -> Remembered:
-    """A logged request as a preview decides it again."""
+    """A logged request as a preview decides it again, which nobody's own expressions may search."""
     from octelium.octovigil.access.logged import LoggedRequest as Remembered  # for errands only
 
     service = logged.reference("service")
     name = str(service.get("name", ""))
-    recalled = Recalled(logged, canonical_host(replica, name))
+    recalled = Recalled(logged, canonical_host(replica, name), private=True)
     return Remembered(
         id=logged.id,
         at=logged.at,
@@ -134,7 +157,7 @@ def remembered(replica: Replica, logged: LoggedRequest) -> Remembered:
         session=str(logged.reference("session").get("uid", "")),
         user=str(logged.reference("user").get("uid", "")),
         method=logged.method,
-        path=_text(logged.target.partition(b"?")[0]),
+        path=without_query(logged.target),
         request=recalled.request,
         unknown=recalled.unknown,
         repeated=recalled.repeated,

@@ -108,7 +108,7 @@ def _steps(explanation: ext.Explanation) -> Iterator[Line]:
 def _policies(explanation: ext.Explanation) -> Iterator[Line]:
     for policy in explanation.policies:
         if policy.hidden:
-            yield Line(1, f"a Policy {_HIDDEN}", Tone.DIM)
+            yield Line(1, f"Policies {_HIDDEN}", Tone.DIM)
             continue
         where = ""
         if policy.policy.name:

@@ -127,7 +127,7 @@ class Thinker:
     def __init__(self) -> None:
         self.explanation = ext.Explanation()
         self.questions: list[Question] = []
-        self.recalled: list[tuple[str, float | None]] = []
+        self.recalled: list[tuple[str, float | None, bool]] = []
         self.changes_sought: list[bool] = []
         self.failure: Exception | None = None
         self.listed: list[tuple[str, str, str]] = []
@@ -154,9 +154,15 @@ class Thinker:
         return self._answer(find_change, asker)
 
     async def explain_logged(
-        self, logged: LoggedRequest, *, at: float | None, find_change: bool, asker: str
+        self,
+        logged: LoggedRequest,
+        *,
+        at: float | None,
+        private: bool,
+        find_change: bool,
+        asker: str,
     ) -> ext.Explanation:
-        self.recalled.append((logged.id, at))
+        self.recalled.append((logged.id, at, private))
         return self._answer(find_change, asker)
 
     def _answer(self, find_change: bool, asker: str) -> ext.Explanation:
@@ -199,7 +205,7 @@ class Harness:
         verbs = Verbs(Checker())
         self.applier = Applier(resources, verbs, self._authorize)
         self.thinker = Thinker()
-        self.explainer = Explainer(resources, self.thinker, self.log, self._authorize)
+        self.explainer = Explainer(resources, self.thinker, self.log, self._authorize, clock)
         access = AccessLister(resources, self.thinker, self.applier, self._authorize)
         ext_service = ExtService(self.applier, self.log, self.explainer, access, self.attempts)
         self.server = ApiServer(

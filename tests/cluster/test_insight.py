@@ -85,7 +85,7 @@ async def test_what_cannot_be_asked(insight: Insight, fields: dict[str, Any]) ->
         await insight.explain(question(**fields), find_change=False, asker="s")
 
 
-def logged(world: World, target: bytes) -> LoggedRequest:
+def logged(world: World, target: bytes, referer: bytes = b"") -> LoggedRequest:
     replica = world.replica
     subject = AuditSubject(
         "HTTP",
@@ -97,14 +97,14 @@ def logged(world: World, target: bytes) -> LoggedRequest:
         user=reference(replica.users_by_name["ann"]),
     )
     made = record(1, subject)
-    made.target, made.started = target, START + 5
+    made.target, made.started, made.referer = target, START + 5, referer
     batch = decode(encode("abcdefgh", [made]))
     return LoggedRequest(batch, batch.rows[0])
 
 
 async def test_a_logged_request_is_asked_again(insight: Insight, world: World) -> None:
     told = await insight.explain_logged(
-        logged(world, b"/elsewhere"), at=None, find_change=False, asker="s"
+        logged(world, b"/elsewhere"), at=None, private=False, find_change=False, asker="s"
     )
     assert (told.outcome, told.reason) == ("DENIED", "NO_POLICY_MATCH")
     assert told.at.ToSeconds() == START + 5
@@ -113,7 +113,7 @@ async def test_a_logged_request_is_asked_again(insight: Insight, world: World) -
 
 async def test_headers_that_nobody_knows_may_decide(insight: Insight, world: World) -> None:
     told = await insight.explain_logged(
-        logged(world, b"/docs/a"), at=None, find_change=False, asker="s"
+        logged(world, b"/docs/a"), at=None, private=False, find_change=False, asker="s"
     )
     assert told.outcome == "DEPENDS"
 
@@ -125,7 +125,7 @@ async def test_the_headers_that_the_log_keeps_are_known(insight: Insight, world:
         allow('ctx.request.http.headers["user-agent"] == "curl"', name="curl"),
     )
     told = await insight.explain_logged(
-        logged(world, b"/docs/a"), at=None, find_change=False, asker="s"
+        logged(world, b"/docs/a"), at=None, private=False, find_change=False, asker="s"
     )
     assert told.outcome == "ALLOWED"
     (decided,) = [rule for rule in told.rules if rule.decided]
@@ -139,7 +139,7 @@ async def test_what_is_gone_cannot_be_asked_again(insight: Insight, world: World
     request = logged(world, b"/docs/a")
     world.remove("Service", "wiki.default")
     with pytest.raises(Invalid, match=r"the Service wiki\.default is gone"):
-        await insight.explain_logged(request, at=None, find_change=False, asker="s")
+        await insight.explain_logged(request, at=None, private=False, find_change=False, asker="s")
 
 
 async def test_rego_is_explained_with_its_result(world: World, tmp_path: Path) -> None:
@@ -231,3 +231,41 @@ def web(name: str, namespace: core.Namespace) -> Any:
     )
     made.status.namespace_ref.CopyFrom(reference_to(namespace))
     return made
+
+
+SECRET = "s3cr3t"
+PROBES = [
+    'ctx.request.http.queryParams.token == "abc"',
+    "has(ctx.request.http.queryParams.token)",
+    f'ctx.request.http.queryParams.token.startsWith("{SECRET[:1]}")',
+    'ctx.request.http.uri.startsWith("/q")',
+    "ctx.request.http.path == ctx.request.http.queryParams.token",
+    "ctx.request.http.path.matches(ctx.request.http.queryParams.re)",
+    "now().getHours(ctx.request.http.queryParams.token) > 3",
+    f'ctx.request.http.queryParams.exists(attrs, attrs.contains("{SECRET[:1]}"))',
+    'cel.bind(attrs, ctx.request.http.queryParams.token, attrs == "1")',
+    'cel.bind(string, ctx.request.http.queryParams.token, string == "1")',
+    'ctx.user.metadata.name == ctx.request.http.headers["referer"]',
+]
+
+
+@pytest.mark.parametrize("probe", [*PROBES, "opa"])
+async def test_what_only_the_sender_sees_is_unknown_to_others(
+    insight: Insight, world: World, probe: str
+) -> None:
+    rule = allow(probe)
+    if probe == "opa":
+        body = 'match if net.cidr_contains("10.0.0.0/8", input.ctx.request.http.queryParams.token)'
+        rule["condition"] = {"opa": {"inline": f"package octelium.condition\n\n{body}"}}
+    world.policy("docs", rule)
+    target = f"/docs/a?token={SECRET}&token=b&re=({SECRET}&{SECRET}=1".encode()
+    referer = f"https://example.com/?{SECRET}".encode()
+    request = logged(world, target, referer)
+    told = await insight.explain_logged(request, at=None, private=True, find_change=True, asker="s")
+    assert SECRET not in str(told)
+    # The verdict tells nothing either.
+    assert told.outcome == "DEPENDS"
+    told = await insight.explain_logged(
+        request, at=None, private=False, find_change=True, asker="s"
+    )
+    assert told.outcome != "DEPENDS"

@@ -30,17 +30,18 @@ def logged(
     mode: str = "HTTP",
     refs: dict[str, Any] | None = None,
     size: int = 0,
+    referer: bytes = b"",
 ) -> LoggedRequest:
     subject = AuditSubject(mode, False, True, {}, **(refs or {}))
     made = record(1, subject)
-    made.target, made.request_bytes = target, size
+    made.target, made.request_bytes, made.referer = target, size, referer
     made.host, made.client_address = b"wiki.example.com", "192.0.2.7"
     batch = decode(encode("abcdefgh", [made]))
     return LoggedRequest(batch, batch.rows[0])
 
 
 def test_what_is_recalled_of_a_request() -> None:
-    recalled = Recalled(logged(b"/a%20b?x=1&y=2&x=3", size=5), HOST)
+    recalled = Recalled(logged(b"/a%20b?x=1&y=2&x=3", size=5), HOST, private=False)
     assert recalled.request == {
         "ip": "192.0.2.7",
         "http": {
@@ -58,7 +59,7 @@ def test_what_is_recalled_of_a_request() -> None:
 
 
 def test_what_is_recalled_of_a_call() -> None:
-    recalled = Recalled(logged(b"/a.b.C/Get", mode="GRPC"), HOST)
+    recalled = Recalled(logged(b"/a.b.C/Get", mode="GRPC"), HOST, private=False)
     assert recalled.request is not None
     grpc = dict(recalled.request["grpc"])
     assert grpc.pop("http")["path"] == "/a.b.C/Get"
@@ -73,7 +74,7 @@ def test_what_is_recalled_of_a_call() -> None:
 
 @pytest.mark.parametrize("mode", ["TCP", "SSH", "", "POSTGRES"])
 def test_other_modes_have_no_request(mode: str) -> None:
-    recalled = Recalled(logged(mode=mode), HOST)
+    recalled = Recalled(logged(mode=mode), HOST, private=False)
     assert recalled.request is None
     assert recalled.unknown == recalled.repeated == frozenset()
 
@@ -87,8 +88,43 @@ def test_other_modes_have_no_request(mode: str) -> None:
     ],
 )
 def test_what_was_cut_off_is_not_known(target: bytes, unknown: set[tuple[str, str]]) -> None:
-    recalled = Recalled(logged(target), HOST)
+    recalled = Recalled(logged(target), HOST, private=False)
     assert recalled.unknown == {("http", "headers"), *unknown}
+
+
+@pytest.mark.parametrize("prefix", [("http",), ("grpc", "http")])
+def test_what_only_the_sender_may_see_is_not_known(prefix: tuple[str, ...]) -> None:
+    mode = "HTTP" if len(prefix) == 1 else "GRPC"
+    request = logged(b"/a.B/c?token=secret&token=b&x=%zz", mode=mode)
+    recalled = Recalled(request, HOST, private=True)
+    assert "secret" not in str(recalled.request)
+    assert {(*prefix, "uri"), (*prefix, "queryParams")} <= recalled.unknown
+    assert not recalled.repeated
+    # Without a query nothing is private.
+    bare = logged(b"/a.B/c", mode=mode)
+    known, whole = (Recalled(bare, HOST, private=private) for private in (True, False))
+    assert (known.request, known.unknown) == (whole.request, whole.unknown)
+
+
+@pytest.mark.parametrize(
+    ("referer", "private"),
+    [
+        (b"https://a.example/b", False),
+        (b"https://a.example/b?c=secret", True),
+        (b"https://a.example/b#secret", True),
+        (b"https://secret@a.example/b", True),
+    ],
+)
+def test_referring_pages_are_known_as_far_as_entries_show_them(
+    referer: bytes, private: bool
+) -> None:
+    request = logged(b"/a", referer=referer)
+    recalled = Recalled(request, HOST, private=True).request
+    assert recalled is not None
+    assert ("referer" in recalled["http"]["headers"]) is not private
+    whole = Recalled(request, HOST, private=False).request
+    assert whole is not None
+    assert whole["http"]["headers"]["referer"] == referer.decode()
 
 
 @given(
@@ -104,7 +140,7 @@ def test_a_request_is_recalled_as_it_was(path: str, query: str | None) -> None:
     except MessageError:
         return
     asked = HttpRequest(head, parsed, None, "192.0.2.7", HOST)
-    recalled = Recalled(logged(parsed.wire), HOST)
+    recalled = Recalled(logged(parsed.wire), HOST, private=False)
     expected = asked.context()
     expected["http"]["headers"] = dict(expected["http"]["headers"])
     assert recalled.request == expected
@@ -115,7 +151,7 @@ def test_a_request_is_recalled_as_it_was(path: str, query: str | None) -> None:
 
 @given(target=st.binary(max_size=30))
 def test_any_target_is_recalled(target: bytes) -> None:
-    assert Recalled(logged(target), HOST).request is not None
+    assert Recalled(logged(target), HOST, private=False).request is not None
 
 
 # Who asked for what.
@@ -132,18 +168,20 @@ def refs(world: World) -> dict[str, Any]:
 
 def test_an_inquiry() -> None:
     world = World()
-    inquiry, notes = inquiry_of(world.replica, logged(refs=refs(world)))
+    inquiry, notes = inquiry_of(world.replica, logged(refs=refs(world)), private=False)
     assert (inquiry.service, inquiry.session) == ("wiki.default", uid_of("Session", "ann-1"))
     assert (inquiry.user, inquiry.at, inquiry.address) == ("", 100.0, "192.0.2.7")
     assert inquiry.request is not None
     assert inquiry.request["http"]["host"] == HOST
     assert notes == []
-    assert inquiry_of(world.replica, logged(refs=refs(world)), at=5.0)[0].at == 5.0
+    assert inquiry_of(world.replica, logged(refs=refs(world)), at=5.0, private=False)[0].at == 5.0
 
 
 def test_a_request_of_nobody() -> None:
     world = World()
-    inquiry, _ = inquiry_of(world.replica, logged(refs={"service": refs(world)["service"]}))
+    inquiry, _ = inquiry_of(
+        world.replica, logged(refs={"service": refs(world)["service"]}), private=False
+    )
     assert (inquiry.session, inquiry.user) == ("", "")
 
 
@@ -151,19 +189,19 @@ def test_a_renamed_service_is_found_by_its_uid() -> None:
     world = World()
     known = refs(world)
     known["service"] = {**known["service"], "name": "other.default"}
-    assert inquiry_of(world.replica, logged(refs=known))[0].service == "wiki.default"
+    assert inquiry_of(world.replica, logged(refs=known), private=False)[0].service == "wiki.default"
 
 
 def test_a_session_that_is_gone() -> None:
     world = World()
     known = refs(world)
     world.remove("Session", "ann-1")
-    inquiry, notes = inquiry_of(world.replica, logged(refs=known))
+    inquiry, notes = inquiry_of(world.replica, logged(refs=known), private=False)
     assert (inquiry.session, inquiry.user) == ("", "ann")
     assert notes == ["The Session ann-1 is gone; a new one of the same User is supposed."]
     world.remove("User", "ann")
     with pytest.raises(InquiryError, match="the Session ann-1 and its User are gone"):
-        inquiry_of(world.replica, logged(refs=known))
+        inquiry_of(world.replica, logged(refs=known), private=False)
 
 
 def test_a_service_that_is_gone() -> None:
@@ -171,7 +209,7 @@ def test_a_service_that_is_gone() -> None:
     known = refs(world)
     world.remove("Service", "wiki.default")
     with pytest.raises(InquiryError, match=r"the Service wiki\.default is gone"):
-        inquiry_of(world.replica, logged(refs=known))
+        inquiry_of(world.replica, logged(refs=known), private=False)
 
 
 def test_what_a_preview_gets() -> None:
@@ -183,8 +221,9 @@ def test_what_a_preview_gets() -> None:
     assert (request.session, request.user) == (known["session"]["uid"], known["user"]["uid"])
     assert (request.method, request.path, request.address) == ("GET", "/a", "192.0.2.7")
     assert request.request is not None
-    assert request.request["http"]["queryParams"] == {"secret": "1"}
-    assert request.unknown == {("http", "headers")}
+    # Whoever makes a preview brings expressions along that could search in what is private.
+    assert "secret" not in str(request)
+    assert request.unknown == {("http", "headers"), ("http", "uri"), ("http", "queryParams")}
     nobody = remembered(Replica(), logged())
     assert (nobody.service, nobody.session, nobody.user) == ("", "", "")
 

@@ -100,7 +100,7 @@ Policies, in the order of collection
     enforcement rule 1, IGNORE: does not hold
       {matchAny: false}
   inline policy 0 of User ann, does not apply: it is disabled
-  a Policy that you may not read
+  Policies that you may not read
 
 Rules, in the order in which they are tried
   1. ALLOW, priority -1, rule a of Policy hr: does not hold

@@ -45,9 +45,18 @@ class Engine(Protocol):
         """Why a request is decided as it is."""
 
     async def explain_logged(
-        self, logged: LoggedRequest, *, at: float | None, find_change: bool, asker: str
+        self,
+        logged: LoggedRequest,
+        *,
+        at: float | None,
+        private: bool,
+        find_change: bool,
+        asker: str,
     ) -> ext.Explanation:
-        """Why a logged request would be decided as it would be; notes say what is not known."""
+        """Why a logged request would be decided as it would be; notes say what is not known.
+
+        With `private`, that includes what of a request only its sender may see.
+        """
 
 
 class Hypothesis(Protocol):

@@ -5,13 +5,17 @@ the caller could not get by an official method; and to the Session whose request
 request that is only supposed is a question that can be asked again and again with other values, so
 its outcome alone would tell what the resources hold: it takes the right to get all kinds that
 decisions are made of. Fields of a Session or Device that attach Policies, which may hold
-expressions of the caller's, take the right to update that kind as well.
+expressions of the caller's, take the right to update that kind as well. To suppose that a logged
+request came at another time, the past or to come, takes the rights of a supposed request.
+
+What of a logged request only its sender may see is not known to explanations for others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.apiserver.core.rules import all_rules
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from octelium.apiserver.apply.applier import Authorize
     from octelium.apiserver.insight.engine import Engine, Question
     from octelium.apiserver.rpc import Call
-    from octelium.policy.cel.reads import Path
     from octelium.schema.pb import ext_v1_pb2 as ext
     from octelium.schema.pb import meta_v1_pb2 as meta
     from octelium.store.resources import Resources
@@ -41,16 +44,10 @@ _LOG = logging.getLogger(__name__)
 _WAITS: Final = (0.0, 0.15, 0.3, 0.5)
 """Seconds between looks into the log: workers hand their records on a few times a second."""
 
-_PRIVATE: Final[frozenset[Path]] = frozenset(
-    path
-    for prefix in (("request",), ("request", "grpc"))
-    for path in (
-        (*prefix, "http", "uri"),
-        (*prefix, "http", "queryParams"),
-        (*prefix, "http", "headers", "referer"),
-    )
-)
-"""What of a logged request only its sender sees: a query may hold secrets, no entry shows it."""
+_SAME: Final = 1.0
+"""Seconds by which a time may differ from that of a request and still mean it."""
+_PRESENT: Final = 60.0
+"""Seconds by which a client's clock may differ and its time still mean the present."""
 
 
 def _any(_logged: LoggedRequest) -> bool:
@@ -72,11 +69,17 @@ class Explainer:
     """Answers questions about single decisions."""
 
     def __init__(
-        self, resources: Resources, engine: Engine, log: LogFinder, authorize: Authorize
+        self,
+        resources: Resources,
+        engine: Engine,
+        log: LogFinder,
+        authorize: Authorize,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._resources = resources
         self._engine = engine
         self._log = log
+        self._clock = clock
         self._authorize = authorize
         self._waiting: set[str] = set()
 
@@ -173,7 +176,8 @@ class Explainer:
         kinds = await rights.readable()
         explanation = await self._engine.explain_logged(
             logged,
-            at=at,
+            at=await self._moment(at, logged, rights),
+            private=not own,
             # A change is only looked for if it may be shown.
             find_change=find_change and kinds >= frozenset(SHOWN),
             asker=call.session_uid,
@@ -181,7 +185,6 @@ class Explainer:
         view = View(
             kinds,
             self._belongs_to_cluster,
-            private=frozenset() if own else _PRIVATE,
             told_reason=str(logged.subject["reason"].get("type", "TYPE_UNKNOWN_REASON")),
             own=own,
         )
@@ -192,6 +195,26 @@ class Explainer:
             names = ", ".join(method.rpartition("/")[2] for method in missing)
             shown.notes.append(f"Seeing all of it takes {names}.")
         return shown
+
+    async def _moment(
+        self, at: float | None, logged: LoggedRequest, rights: Rights
+    ) -> float | None:
+        """The time to suppose; None is that of the request.
+
+        Trying one time after the other tells from when to when Policies let something pass.
+        Besides the time of the request and the present, which can be tried without asking, it takes
+        what a supposed request takes.
+
+        Raises:
+            ApiError: The caller has no right to suppose that.
+        """
+        if at is None or abs(at - logged.at) < _SAME:
+            return None
+        now = self._clock()
+        if abs(at - now) <= _PRESENT:
+            return now
+        await rights.require([core_method("Get", kind) for kind in SHOWN])
+        return at
 
     def _history(self, logged: LoggedRequest, shown: ext.Explanation) -> Iterator[str]:
         """How it was decided then, and what of that which is shown has changed since."""

@@ -6,19 +6,15 @@ stays away from readers who lack any right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from octelium.apiserver.insight.rights import SHOWN
-from octelium.policy.cel.environment import check
-from octelium.policy.cel.errors import CompileError
-from octelium.policy.cel.reads import analyze
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from octelium.policy.cel.reads import Path
     from octelium.schema.pb import meta_v1_pb2 as meta
 
 NOT_SHOWN: Final = "not shown"
@@ -73,8 +69,6 @@ class View:
     """The kinds whose resources it may get."""
     belongs_to_cluster: Callable[[meta.ObjectReference], bool] = no_resource
     """Whether a resource is the Cluster's own, which no caller may get."""
-    private: frozenset[Path] = field(default_factory=frozenset)
-    """Paths below `ctx` whose values stay hidden although the request is the reader's to see."""
     told_reason: str = ""
     """The reason that the reader knows already, from the log or from having been refused."""
     own: bool = False
@@ -99,7 +93,9 @@ class _Redaction:
         self._unreadable = (_ALL - view.kinds) | own
         self._hidden = False
         self._unauthorized = bool(self._unreadable)
-        """Whether anything is hidden that a right would show; private values never are shown."""
+        """Whether anything is hidden."""
+        self._places: dict[int, int] = {}
+        """Where Policies that are shown stand among those, by where they stood."""
 
     def result(self) -> ext.Explanation:
         given = self._given
@@ -107,8 +103,7 @@ class _Redaction:
         for name in ("service", "session", "user", "device", "at"):
             if given.HasField(name):
                 getattr(shown, name).CopyFrom(getattr(given, name))
-        policies = [self._policy(policy) for policy in given.policies]
-        shown.policies.extend(policies)
+        self._add_policies(shown)
         shown.rules.extend(filter(None, map(self._rule, given.rules)))
         shown.steps.extend(self._step(step) for step in given.steps)
         self._tell(shown)
@@ -155,10 +150,26 @@ class _Redaction:
             shown.verdict = step.verdict
         return shown
 
-    def _policy(self, policy: ext.ExplainedPolicy) -> ext.ExplainedPolicy:
-        if not self._may_see_policy(policy):
+    def _add_policies(self, shown: ext.Explanation) -> None:
+        """What may be seen, and one entry behind that for all the rest.
+
+        How many others there are, and which of them decides, would tell what is attached to whom.
+        """
+        readable = [
+            index
+            for index, policy in enumerate(self._given.policies)
+            if self._may_see_policy(policy)
+        ]
+        self._places = {index: place for place, index in enumerate(readable)}
+        shown.policies.extend(
+            self._policy(self._given.policies[index], place)
+            for index, place in self._places.items()
+        )
+        if len(readable) < len(self._given.policies):
             self._withhold()
-            return ext.ExplainedPolicy(hidden=True)
+            shown.policies.add(hidden=True)
+
+    def _policy(self, policy: ext.ExplainedPolicy, place: int) -> ext.ExplainedPolicy:
         shown = ext.ExplainedPolicy()
         shown.CopyFrom(policy)
         if policy.owner.kind and not self._view.may_see(policy.owner):
@@ -168,7 +179,7 @@ class _Redaction:
                 shown.ClearField(name)
             shown.place = f"Policy {policy.policy.name}"
         del shown.enforcement[:]
-        shown.enforcement.extend(self._readable_rule(rule) for rule in policy.enforcement)
+        shown.enforcement.extend(self._readable_rule(rule, place) for rule in policy.enforcement)
         return shown
 
     def _may_see_policy(self, policy: ext.ExplainedPolicy) -> bool:
@@ -178,43 +189,44 @@ class _Redaction:
         return self._view.may_see(ref)
 
     def _rule(self, rule: ext.ExplainedRule) -> ext.ExplainedRule | None:
-        policies = self._given.policies
-        if rule.policy < len(policies) and self._may_see_policy(policies[rule.policy]):
-            return self._readable_rule(rule)
+        if rule.policy in self._places:
+            return self._readable_rule(rule, self._places[rule.policy])
         self._withhold()
         if not rule.decided:
             return None
         # That there is such a rule follows from the outcome.
         return ext.ExplainedRule(
-            policy=rule.policy, hidden=True, decided=True, effect=rule.effect, verdict=rule.verdict
+            policy=len(self._places),
+            hidden=True,
+            decided=True,
+            effect=rule.effect,
+            verdict=rule.verdict,
         )
 
-    def _readable_rule(self, rule: ext.ExplainedRule) -> ext.ExplainedRule:
+    def _readable_rule(self, rule: ext.ExplainedRule, place: int) -> ext.ExplainedRule:
         """A rule of a Policy that the reader may read; values come of other resources too."""
         shown = ext.ExplainedRule()
         shown.CopyFrom(rule)
+        shown.policy = place
         for part in shown.parts:
-            if (part.value or part.error) and not self._may_see_value(part.text):
+            if (part.value or part.error) and not self._may_see_value(part.reads):
                 self._hidden = True
                 part.ClearField("value")
                 part.error = NOT_SHOWN
+            part.ClearField("reads")
         if shown.error and self._unreadable:
             self._withhold()
             shown.error = NOT_SHOWN
         return shown
 
-    def _may_see_value(self, text: str) -> bool:
-        if not self._unreadable and not self._view.private:
+    def _may_see_value(self, reads: Iterable[str]) -> bool:
+        """Whether all may be seen that a value may come of."""
+        if not self._unreadable:
             return True
-        return all(self._may_see_path(path) for path in _reads(text))
-
-    def _may_see_path(self, path: Path) -> bool:
-        if not path:
-            return False
-        if path[0] == "request":
-            return not any(_overlap(path, private) for private in self._view.private)
-        kind = _KINDS.get(path[0])
-        return kind is not None and kind not in self._unreadable
+        return all(
+            name == "request" or _KINDS.get(name, "") in self._view.kinds - self._unreadable
+            for name in reads
+        )
 
 
 def _summary(outcome: str, reason: str) -> str:
@@ -228,16 +240,3 @@ def _summary(outcome: str, reason: str) -> str:
         case "POLICY_MATCH":
             return "Refused: a policy denies it."
     return f"Refused: {reason.replace('_', ' ').lower()}."
-
-
-def _reads(text: str) -> Iterable[Path]:
-    """The paths below `ctx` that the value of a text may come of; the whole of it if in doubt."""
-    try:
-        return analyze(check(text).root).paths
-    except CompileError:
-        return ((),)
-
-
-def _overlap(path: Path, other: Path) -> bool:
-    length = min(len(path), len(other))
-    return path[:length] == other[:length]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -183,7 +183,7 @@ class Evaluator:
             reads = analyze(check(part.text).root).paths
         except CompileError:  # it has names of its own
             return part
-        return Part(part.text, "", UNKNOWN_TEXT, part.depth) if self.hides(reads) else part
+        return replace(part, value="", error=UNKNOWN_TEXT) if self.hides(reads) else part
 
     def _children(
         self,
@@ -200,10 +200,10 @@ class Evaluator:
                 return
             text = flow(child)
             if decided:
-                found.append(Part(text, "", _NOT_TRIED_TEXT, depth))
+                found.append(Part(text, "", _NOT_TRIED_TEXT, depth, _reads(child)))
                 continue
             result = self.result(child, attrs)
-            found.append(_as_part(text, result, depth))
+            found.append(_as_part(text, result, depth, _reads(child)))
             self._parts(child, attrs, depth + 1, found)
             decided = result.verdict == ERROR or result.verdict == (TRUE if decisive else FALSE)
 
@@ -216,15 +216,24 @@ def _has_module(condition: core.Condition) -> bool:
     return form == "opa"
 
 
-def _as_part(text: str, result: Result, depth: int) -> Part:
+def _reads(condition: core.Condition) -> frozenset[str]:
+    """The members of `ctx` that a condition looks at; an empty name means all of them."""
+    try:
+        paths = compile_condition(condition).reads
+    except CompileError:
+        return frozenset()  # what does not compile tells nothing but itself
+    return frozenset(path[0] if path else "" for path in paths)
+
+
+def _as_part(text: str, result: Result, depth: int, reads: frozenset[str]) -> Part:
     match result.verdict:
         case ext.Verdict__.TRUE:
-            return Part(text, "true", "", depth)
+            return Part(text, "true", "", depth, reads)
         case ext.Verdict__.FALSE:
-            return Part(text, "false", "", depth)
+            return Part(text, "false", "", depth, reads)
         case ext.Verdict__.VERDICT_UNKNOWN:
-            return Part(text, "", UNKNOWN_TEXT, depth)
-    return Part(text, "", escaped(result.error), depth)
+            return Part(text, "", UNKNOWN_TEXT, depth, reads)
+    return Part(text, "", escaped(result.error), depth, reads)
 
 
 def flow(condition: core.Condition) -> str:

@@ -157,7 +157,13 @@ def _rule(tried: RuleTried, policy: int) -> ext.ExplainedRule:
 
 def _parts(parts: Iterable[Part]) -> list[ext.ExplainedPart]:
     return [
-        ext.ExplainedPart(text=part.text, value=part.value, error=part.error, depth=part.depth)
+        ext.ExplainedPart(
+            text=part.text,
+            value=part.value,
+            error=part.error,
+            depth=part.depth,
+            reads=sorted(part.reads),
+        )
         for part in parts
     ]
 

@@ -21,6 +21,7 @@ from octelium.policy.cel.errors import (
     UnknownDataError,
 )
 from octelium.policy.cel.folds import is_bind
+from octelium.policy.cel.reads import roots
 from octelium.policy.cel.unparse import escaped, operands, pieces, quoted, unparse
 from octelium.policy.cel.values import BUDGET, Frame, keys
 
@@ -46,13 +47,15 @@ _LOGIC: Final = ("_&&_", "_||_")
 class Part:
     """A piece of an expression and its value in CEL's notation, or why it has none.
 
-    `depth` tells how far within other pieces it stands.
+    `depth` tells how far within other pieces it stands, `reads` of which members of `ctx` the value
+    may come; an empty name means all of them.
     """
 
     text: str
     value: str
     error: str
     depth: int
+    reads: frozenset[str]
 
 
 def parts(root: Node, frame: Frame, depth: int = 0) -> list[Part]:
@@ -109,6 +112,7 @@ class _Looking:
         self.frame = frame
         self.found: list[Part] = []
         self._known: set[str] = set()
+        self._locals: dict[Scope, dict[str, frozenset[str]]] = {POLICY_SCOPE: {}}
         self.frame[BUDGET] = MAX_STEPS
 
     # --- which parts there are
@@ -128,7 +132,7 @@ class _Looking:
                 return
             if scope is POLICY_SCOPE:
                 self._known.add(text)
-        self._add(text, *self._value(node, scope), depth)
+        self._add(text, *self._value(node, scope), depth, self._reads(node, scope))
         self.below(node, depth + 1, scope)
 
     def below(self, node: Node, depth: int, scope: Scope) -> None:
@@ -183,6 +187,7 @@ class _Looking:
         if is_bind(node):
             self.show(node.init, depth, scope)
             inner, slot = scope.bind(node.accumulator, lazy=True)
+            self._enter(scope, inner, node.accumulator, self._reads(node.init, scope))
             try:
                 self.frame[slot.index] = compile_node(node.init, scope)(self.frame)
             except EvaluationError as error:
@@ -202,11 +207,14 @@ class _Looking:
         if problem or not isinstance(items, list | dict):
             return
         inner, slot = scope.bind(node.variable)
+        # Which element it is, the predicate tells: it comes of what that reads too.
+        reads = self._reads(node, scope)
+        self._enter(scope, inner, node.variable, reads)
         for element in items if isinstance(items, list) else keys(items):
             self.frame[slot.index] = element
             result, problem = self._evaluate(predicate, inner)
             if not problem and result is decisive:
-                self._add(node.variable, shown(element), "", depth)
+                self._add(node.variable, shown(element), "", depth, reads)
                 self.below(predicate, depth + 1, inner)
                 return
             if self._spent():
@@ -214,9 +222,15 @@ class _Looking:
 
     # --- their values
 
-    def _add(self, text: str, value: str, error: str, depth: int) -> None:
+    def _add(self, text: str, value: str, error: str, depth: int, reads: frozenset[str]) -> None:
         if len(self.found) < MAX_PARTS:
-            self.found.append(Part(text, value, error, depth))
+            self.found.append(Part(text, value, error, depth, reads))
+
+    def _reads(self, node: Node, scope: Scope) -> frozenset[str]:
+        return roots(node, self._locals[scope])
+
+    def _enter(self, outer: Scope, inner: Scope, name: str, reads: frozenset[str]) -> None:
+        self._locals[inner] = {**self._locals[outer], name: reads}
 
     def _value(self, node: Node, scope: Scope) -> tuple[str, str]:
         value, problem = self._evaluate(node, scope)

@@ -8,9 +8,13 @@ that ends in nothing counts as read too, since its absence shows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
 from octelium.policy.cel.folds import is_bind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Path = tuple[str, ...]
 
@@ -34,6 +38,17 @@ def analyze(root: Node) -> Reads:
     return Reads(minimal(walk.paths), walk.volatile)
 
 
+def roots(root: Node, locals_: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The members of `ctx` that the value of `root` may come of; an empty name means all of them.
+
+    `locals_` are the variables around `root` with what their values may come of; they come before
+    `ctx` if one has its name.
+    """
+    walk = _Walk(outer=locals_)
+    walk.use(root, {} if "ctx" in locals_ else {"ctx": frozenset({()})})
+    return frozenset(path[0] if path else "" for path in walk.paths) | walk.met
+
+
 def minimal(paths: set[Path] | frozenset[Path]) -> frozenset[Path]:
     """The same reads without paths that lie below others."""
     if len(paths) < 2:
@@ -52,6 +67,9 @@ _NOTHING: _Aliases = frozenset()
 class _Walk:
     paths: set[Path] = field(default_factory=set)
     volatile: bool = False
+    outer: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    met: frozenset[str] = frozenset()
+    """What the variables of `outer` come of that are looked into."""
 
     def use(self, node: Node, scope: _Scope) -> None:
         """The value of `node` is looked into: all that it may be a part of `ctx` is read."""
@@ -63,6 +81,8 @@ class _Walk:
             case Const():
                 return _NOTHING
             case Ident(name=name):
+                if name not in scope:
+                    self.met |= self.outer.get(name, frozenset())
                 return scope.get(name, _NOTHING)
             case Select(operand=operand, field=name):
                 return frozenset((*path, name) for path in self.follow(operand, scope))

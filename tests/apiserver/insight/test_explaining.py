@@ -20,7 +20,7 @@ from octelium.store.metadata import reference
 from octelium.visibility.batch import decode, encode
 from octelium.visibility.logged import LoggedRequest
 from octelium.visibility.record import AuditSubject
-from tests.apiserver.harness import resource
+from tests.apiserver.harness import START, resource
 from tests.visibility.samples import record
 
 if TYPE_CHECKING:
@@ -150,13 +150,12 @@ async def test_a_logged_request(api: Harness) -> None:
     told(api, session)
     entry = log(api, session)
     reply = await api.ext("Explain", ext.ExplainRequest(log_id=entry, find_change=True))
-    assert api.thinker.recalled == [(entry, None)]
+    # The log does not show queries, so its explanation is not made of them either.
+    assert api.thinker.recalled == [(entry, None, True)]
     assert reply.summary == "a secret summary"
     assert reply.change.edits[0].text == "a secret edit"
     assert reply.notes[0] == "When it was made, the request was refused, NO_POLICY_MATCH."
-    # The log does not show queries, so its explanation does not either.
-    assert reply.rules[0].parts[0].value == ""
-    assert reply.hidden
+    assert not reply.hidden
 
 
 @pytest.mark.parametrize("right", GETS)
@@ -214,7 +213,39 @@ async def test_ones_own_query_is_ones_own(api: Harness) -> None:
     told(api, session)
     request = ext.ExplainRequest(log_id=log(api, session))
     reply = await api.ext("Explain", request, session=session)
+    assert api.thinker.recalled == [(request.log_id, None, False)]
     assert reply.rules[0].parts[0].value == "a secret value"
+
+
+@pytest.mark.parametrize(
+    ("at", "supposed"), [(100.4, None), (START - 30, START), (START + 30, START)]
+)
+async def test_times_that_can_be_tried_take_no_right(
+    api: Harness, at: float, supposed: float | None
+) -> None:
+    session = await somebody(api)
+    entry = log(api, session)
+    api.denied = NONE
+    request = ext.ExplainRequest(log_id=entry)
+    request.at.FromMilliseconds(int(at * 1000))
+    await api.ext("Explain", request, session=session)
+    assert api.thinker.recalled == [(entry, supposed, False)]
+
+
+@pytest.mark.parametrize("at", [START + 61, START - 61, 98.0, 102.0, START + 86400.0])
+@pytest.mark.parametrize("right", GETS)
+async def test_other_times_are_suppositions(api: Harness, at: float, right: str) -> None:
+    session = await somebody(api)
+    entry = log(api, session)
+    api.denied = {right, "ListAccessLog"}
+    request = ext.ExplainRequest(log_id=entry)
+    request.at.FromSeconds(int(at))
+    code, text = await api.ext_refused("Explain", request, session=session)
+    assert (code, text.rpartition(" ")[2]) == ("PERMISSION_DENIED", right)
+    assert api.thinker.recalled == []
+    api.denied = {"ListAccessLog"}
+    await api.ext("Explain", request, session=session)
+    assert api.thinker.recalled == [(entry, int(at), False)]
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -279,7 +310,7 @@ async def test_an_entry_that_comes_late_is_waited_for(
     assert not asking.done()
     api.log.requests[entry] = logged
     await asking
-    assert api.thinker.recalled == [(entry, None)]
+    assert api.thinker.recalled == [(entry, None, False)]
     assert not api.explainer._waiting
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 
 from octelium.policy.cel.environment import check
@@ -166,3 +167,22 @@ def test_parts_are_what_evaluations_find(text: str) -> None:
                 assert part.error
             else:
                 assert part.value == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "reads"),
+    [
+        ("ctx.user.spec.email == ctx.request.http.path", "ctx.user.spec.email", {"user"}),
+        ('cel.bind(attrs, ctx.user.spec.email, attrs == "1")', "attrs", {"user"}),
+        ('cel.bind(string, ctx.user.spec.email, string == "1")', "string", {"user"}),
+        ('cel.bind(ctx, ctx.user, ctx.request == "1")', "ctx.request", {"user"}),
+        ('["b", "a"].exists(int, int == ctx.user.metadata.name)', "int", {"user"}),
+        ('[{"request": ctx}].exists(ctx, ctx.request.user.spec.email == "a")', "ctx", {""}),
+        ('attrs.x == "1"', "attrs.x", set()),
+    ],
+)
+def test_what_values_come_of(expression: str, text: str, reads: set[str]) -> None:
+    user = {"metadata": {"name": "a"}, "spec": {"email": "a"}, "request": "r"}
+    frame: Frame = new_frame({"user": user, "request": {"http": {"path": "/"}}}, {"x": "1"})
+    found = {part.text: part.reads for part in parts(check(expression).root, frame)}
+    assert found[text] == reads
