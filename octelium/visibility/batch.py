@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from octelium.visibility.permutation import HALF, permuted, restored
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,9 @@ LONGEST_TEXT = 1024
 LONGEST_TARGET = 2048
 """Bytes that are kept of a text, and of a request's target: logging must not multiply what an
 unauthenticated client sends."""
+_NAME = 8
+_KEY = 26
+"""Characters of a name and a key; the latter has some 134 bits."""
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -68,7 +73,8 @@ class Header(msgspec.Struct, array_like=True):
 
     format: int
     prefix: str
-    """Eight characters that name the worker process; first half of every id."""
+    """Eight characters that name the worker process, first half of every id; behind them the secret
+    key by which it gives out ids. Without a key ids count."""
     span: Span | None
     """None without rows."""
 
@@ -91,27 +97,36 @@ _HEADER_DECODER = msgspec.msgpack.Decoder(Header)
 
 
 def new_prefix() -> str:
-    """A random name for a worker process, used in the ids of its entries."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    """A random name for a worker process, used in the ids of its entries, and a key for these."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_NAME + _KEY))
+
+
+def name_of(prefix: str) -> str:
+    """What of a prefix may be shown."""
+    return prefix[:_NAME]
 
 
 def entry_id(prefix: str, number: int) -> str:
     """The id of an entry, in the official shape `xxxx-xxxx-24-xxxx-xxxx`.
 
+    It tells whoever does not have the key in `prefix` nothing of how many there were before.
+
     Raises:
         ValueError: `number` does not fit into eight base-36 digits.
     """
+    if number >= HALF * HALF:
+        raise ValueError("more entries than ids in one worker process")
+    key = prefix[_NAME:].encode()
+    place = permuted(number, key) if key else number
     digits = ""
     for _ in range(8):
-        number, digit = divmod(number, 36)
+        place, digit = divmod(place, 36)
         digits = _ALPHABET[digit] + digits
-    if number:
-        raise ValueError("more entries than ids in one worker process")
-    return f"{prefix[:4]}-{prefix[4:]}-24-{digits[:4]}-{digits[4:]}"
+    return f"{prefix[:4]}-{prefix[4:_NAME]}-24-{digits[:4]}-{digits[4:]}"
 
 
 def split_id(entry: str) -> tuple[str, int]:
-    """Prefix and number of an id; the reverse of `entry_id`.
+    """The worker's name in an id, and what `number_at` finds the number by.
 
     Raises:
         ValueError: `entry` is not an id.
@@ -122,6 +137,12 @@ def split_id(entry: str) -> tuple[str, int]:
     if not all(set(part) <= set(_ALPHABET) for part in parts):
         raise ValueError(f"{entry!r} is not the id of a log entry")
     return parts[0] + parts[1], int(parts[3] + parts[4], 36)
+
+
+def number_at(prefix: str, place: int) -> int:
+    """The number of the entry with the second half of an id, of the worker `prefix`."""
+    key = prefix[_NAME:].encode()
+    return restored(place, key) if key else place
 
 
 def encode(prefix: str, records: Sequence[AccessRecord]) -> bytes:

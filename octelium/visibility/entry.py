@@ -8,7 +8,7 @@ from google.protobuf import json_format
 
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
-from octelium.visibility.batch import entry_id
+from octelium.visibility.batch import entry_id, name_of
 
 if TYPE_CHECKING:
     from octelium.visibility.batch import Batch, Row
@@ -97,7 +97,7 @@ def make_entry(batch: Batch, row: Row) -> core.AccessLog:
     info = {"grpc": _grpc(batch, row)} if subject["mode"] == "GRPC" else {"http": _http(batch, row)}
     log = core.AccessLog(api_version="core/v1", kind="AccessLog")
     log.metadata.id = entry_id(batch.prefix, row.number)
-    common = _common(subject, f"{batch.prefix}-{row.connection:x}")
+    common = _common(subject, f"{name_of(batch.prefix)}-{row.connection:x}")
     json_format.ParseDict({"common": common, "info": info}, log.entry)
     ended = round((row.started + row.duration) * 1e6)
     log.entry.common.started_at.FromMicroseconds(round(row.started * 1e6))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.store.errors import InvalidArgument
-from octelium.visibility.batch import split_id
+from octelium.visibility.batch import number_at, split_id
 from octelium.visibility.entry import make_detail, make_entry
 from octelium.visibility.logged import LoggedRequest
 
@@ -145,13 +145,17 @@ class RequestFinder:
 
     def _locate(self, entry: str) -> tuple[Batch, Row] | None:
         try:
-            prefix, number = split_id(entry)
+            name, place = split_id(entry)
         except ValueError as error:
             raise InvalidArgument(f"id: {error}") from error
-        batch = self._log.find(prefix, number)
-        if batch is None:
-            return None
-        return next(((batch, row) for row in batch.rows if row.number == number), None)
+        for prefix in self._log.prefixes(name):
+            number = number_at(prefix, place)
+            batch = self._log.find(prefix, number)
+            for row in () if batch is None else batch.rows:
+                if row.number == number:
+                    assert batch is not None
+                    return batch, row
+        return None
 
 
 class AccessLogReader(RequestFinder):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 RESERVE = 64 << 20
 """Bytes of the disk that the log leaves free: without them no revocation could be stored."""
+_BEHIND = "{"
+"""Sorts behind every character of a prefix."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -69,6 +71,21 @@ class LogFile:
             )
             for started_max, data in cursor:
                 yield started_max, decode(data)
+
+    def prefixes(self, name: str) -> list[str]:
+        """The prefixes of the worker processes of a name: there is one, unless chance has it."""
+        found: list[str] = []
+        with contextlib.closing(self._reader()) as reader:
+            last = ""
+            while True:
+                row = reader.execute(
+                    "SELECT min(prefix) FROM block WHERE prefix >= ? AND prefix < ? AND prefix > ?",
+                    (name, name + _BEHIND, last),
+                ).fetchone()
+                if row[0] is None:
+                    return found
+                last = row[0]
+                found.append(last)
 
     def find(self, prefix: str, number: int) -> Batch | None:
         """The block that holds one record, if it is still kept."""

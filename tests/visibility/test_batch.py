@@ -12,7 +12,9 @@ from octelium.visibility.batch import (
     decode_header,
     encode,
     entry_id,
+    name_of,
     new_prefix,
+    number_at,
     split_id,
 )
 from octelium.visibility.record import AuditSubject
@@ -45,7 +47,19 @@ def test_ids_have_the_official_shape_and_can_be_split(number: int) -> None:
     prefix = new_prefix()
     entry = entry_id(prefix, number)
     assert [len(part) for part in entry.split("-")] == [4, 4, 2, 4, 4]
-    assert split_id(entry) == (prefix, number)
+    name, place = split_id(entry)
+    assert name == name_of(prefix) == prefix[:8]
+    assert number_at(prefix, place) == number
+
+
+def test_ids_do_not_count() -> None:
+    prefix = new_prefix()
+    places = [split_id(entry_id(prefix, number))[1] for number in range(1, 101)]
+    assert len(set(places)) == 100
+    assert places != sorted(places)
+    # Nor do they show the key.
+    assert prefix[8:] not in "".join(entry_id(prefix, number) for number in range(100))
+    assert split_id(entry_id("abcdefgh", 7)) == ("abcdefgh", 7)
 
 
 @given(st.text(max_size=30))
@@ -60,6 +74,8 @@ def test_other_texts_are_no_ids(text: str) -> None:
 def test_an_id_has_an_end() -> None:
     with pytest.raises(ValueError, match="more entries"):
         entry_id("abcdefgh", 36**8)
+    with pytest.raises(ValueError, match="more entries"):
+        entry_id(new_prefix(), 36**8)
 
 
 @given(st.binary(max_size=200))

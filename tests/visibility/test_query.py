@@ -44,7 +44,8 @@ def reader(tmp_path: Path) -> AccessLogReader:
     """300 records of three workers, whose blocks overlap in time."""
     store = LogStore(tmp_path / "log.db")
     shuffled = random.Random(1)
-    for worker in ("aaaaaaaa", "bbbbbbbb", "cccccccc"):
+    # One whose ids count, and two that have the same name by chance.
+    for worker in ("aaaaaaaa", "bbbbbbbb" + "key" * 9, "bbbbbbbb" + "yek" * 9):
         for block in range(10):
             records = []
             for position in range(10):
@@ -142,6 +143,16 @@ async def test_following_shows_what_is_written(tmp_path: Path) -> None:
     assert ids(await waiting) == ["aaaa-aaaa-24-0000-0002"]
     await follower.aclose()
     assert store._listeners == []
+
+
+def test_every_entry_is_found_by_its_id(reader: AccessLogReader) -> None:
+    everything = ids(reader.query(ext.ListAccessLogRequest(limit=300)))
+    assert len(set(everything)) == 300
+    for wanted in everything:
+        found = reader.find(wanted)
+        assert found is not None
+        assert found.id == wanted
+    assert "key" * 9 not in str(reader.query(ext.ListAccessLogRequest(limit=300)))
 
 
 def test_one_request_by_id(reader: AccessLogReader) -> None:

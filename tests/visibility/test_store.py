@@ -41,6 +41,15 @@ def test_a_record_is_found_by_its_id(store: LogStore) -> None:
     assert store.find("cccccccc", 1) is None
 
 
+def test_workers_are_found_by_their_names(store: LogStore) -> None:
+    for prefix in ("aaaaaaaa", "aaaaaaaaxyz", "aaaaaaaazzz", "aaaaaaab", "aaaaaaa0key"):
+        store.append(batch(prefix, 1, 2))
+        store.append(batch(prefix, 3))
+    assert store.prefixes("aaaaaaaa") == ["aaaaaaaa", "aaaaaaaaxyz", "aaaaaaaazzz"]
+    assert store.prefixes("aaaaaaa0") == ["aaaaaaa0key"]
+    assert store.prefixes("none") == []
+
+
 def test_what_is_too_old_or_too_much_is_forgotten(tmp_path: Path) -> None:
     store = LogStore(tmp_path / "l.db", retention=50, capacity=10_000, clock=lambda: 200.0)
     store.append(batch("aaaaaaaa", 1, at=100.0))
