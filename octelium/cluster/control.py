@@ -281,7 +281,7 @@ class Control:
         octovigil = Octovigil(replica, Verifier({}), rego=rego)
         authorize = OperationAuthorizer(replica, octovigil)
         verbs = Verbs(Checker())
-        core_service = CoreService(resources, verbs, authentication.generate_token)
+        core_service = CoreService(resources, verbs, authentication.generate_token, authorize)
         log, authentications = logs
         insight = Insight(replica, self._layout.logs, rego)
         self._stack.callback(insight.close)

@@ -211,7 +211,8 @@ class Harness:
         self.server = ApiServer(
             [
                 Binding(
-                    core_service.DESCRIPTOR, CoreService(resources, verbs, self._generate).methods()
+                    core_service.DESCRIPTOR,
+                    CoreService(resources, verbs, self._generate, self._authorize).methods(),
                 ),
                 Binding(EXT, ext_service, MAX_REQUEST_BYTES),
             ],

@@ -11,9 +11,10 @@ from octelium.apiserver.apply.comparison import changed_fields, declared, differ
 from octelium.apiserver.apply.plan import Plan, make_plan, method_of
 from octelium.apiserver.apply.refusals import Refusals
 from octelium.apiserver.apply.steps import Step, read_prunes, read_steps
-from octelium.apiserver.apply.warnings import find_warnings, names_policies
+from octelium.apiserver.apply.warnings import find_warnings, has_policies, names_policies
 from octelium.apiserver.core.caller import Caller
 from octelium.apiserver.core.rules import all_rules
+from octelium.apiserver.core.warnings import may_see_attachments
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -72,6 +73,7 @@ class Applier:
             call, _READ_POLICY
         ):
             allowed.add(_READ_POLICY)
+        visible = any(map(has_policies, steps)) and await may_see_attachments(self._authorize, call)
         for _ in range(_ATTEMPTS):
             # Decisions may take a while, so they are asked for before the store is held. If it
             # changed meanwhile and the plan with it, the new plan is decided too.
@@ -82,7 +84,9 @@ class Applier:
                 if not all(method in allowed for method, _ in plan.methods()):
                     continue
                 await self._write(tx, plan, caller, call)
-                warnings = await find_warnings(tx, plan.steps, named=_READ_POLICY in allowed)
+                warnings = await find_warnings(
+                    tx, plan.steps, named=_READ_POLICY in allowed, visible=visible
+                )
                 if request.strict:
                     warnings.refuse(call)
                 if look is not None:

@@ -47,13 +47,16 @@ class Warnings:
         refusals.settle(call)
 
 
-async def find_warnings(reader: Reader, steps: Sequence[Step], *, named: bool) -> Warnings:
+async def find_warnings(
+    reader: Reader, steps: Sequence[Step], *, named: bool, visible: bool
+) -> Warnings:
     """Look through the resources of an apply as they stand at its end.
 
-    With `named`, Services are looked at together with the Policies that they name.
+    With `named`, Services are looked at together with the Policies that they name. With `visible`,
+    Policies are looked at where they are attached.
     """
     reviewed = {step.name for step in steps if step.rules.name == "Policy"}
-    attachments = StoredAttachments(reader, reviewed=reviewed, named=named)
+    attachments = StoredAttachments(reader, reviewed=reviewed, named=named, visible=visible)
     found: list[tuple[Step, Finding]] = []
     for count, step in enumerate(steps, 1):
         message: Any = step.new or step.old
@@ -61,6 +64,11 @@ async def find_warnings(reader: Reader, steps: Sequence[Step], *, named: bool) -
         if count % _BREATH == 0:
             await asyncio.sleep(0)
     return Warnings(found)
+
+
+def has_policies(step: Step) -> bool:
+    """Whether a step is about a Policy, or a Service that names some."""
+    return step.rules.name == "Policy" or names_policies(step)
 
 
 def names_policies(step: Step) -> bool:

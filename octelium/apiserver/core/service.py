@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from octelium.apiserver.core.caller import Caller
 from octelium.apiserver.core.rules import Rules, all_rules
 from octelium.apiserver.core.verbs import Verbs, get
-from octelium.apiserver.core.warnings import warn
+from octelium.apiserver.core.warnings import may_see_attachments, warn
 from octelium.apiserver.rpc import method_name
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -15,6 +15,7 @@ from octelium.schema.pb import meta_v1_pb2 as meta
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from octelium.apiserver.apply.applier import Authorize
     from octelium.apiserver.rpc import Call
     from octelium.store.reading import Reader
     from octelium.store.resources import Resources
@@ -37,7 +38,14 @@ class TokenGenerator(Protocol):
 class CoreService:
     """The resources of the Cluster."""
 
-    def __init__(self, resources: Resources, verbs: Verbs, generate_token: TokenGenerator) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        verbs: Verbs,
+        generate_token: TokenGenerator,
+        authorize: Authorize,
+    ) -> None:
+        self._authorize = authorize
         self._resources = resources
         self._verbs = verbs
         self._generate_token = generate_token
@@ -67,13 +75,18 @@ class CoreService:
             reference = request.credential_ref
             return self._generate_token(tx, _referred(tx, "Credential", reference))
 
+    async def _may_see_attachments(self, rules: Rules, call: Call) -> bool:
+        """Decided before the store is held; only Policies are looked at where they are attached."""
+        return rules.name == "Policy" and await may_see_attachments(self._authorize, call)
+
     def _create(self, rules: Rules) -> Method:
         async def create(request: Any, call: Call) -> Any:
             caller = Caller.of(call)
+            visible = await self._may_see_attachments(rules, call)
             async with self._resources.transaction(caller.actor) as tx:
                 caller.check(tx)
                 message = self._verbs.create(tx, rules, request)
-                warn(call, rules, message, tx)
+                warn(call, rules, message, tx, visible=visible)
             return rules.shown(message)
 
         return create
@@ -81,10 +94,11 @@ class CoreService:
     def _update(self, rules: Rules) -> Method:
         async def update(request: Any, call: Call) -> Any:
             caller = Caller.of(call)
+            visible = await self._may_see_attachments(rules, call)
             async with self._resources.transaction(caller.actor) as tx:
                 caller.check(tx)
                 message = self._verbs.update(tx, rules, request, caller)
-                warn(call, rules, message, tx)
+                warn(call, rules, message, tx, visible=visible)
             return rules.shown(message)
 
         return update

@@ -15,15 +15,16 @@ from octelium.apiserver.rpc import ApiError
 from octelium.policy.lint import Attachments, Finding, attachment_of, review
 from octelium.schema.errors import sentence
 from octelium.schema.names import parent_policy_name
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
+    from octelium.apiserver.apply.applier import Authorize
     from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.rpc import Call
     from octelium.policy.shape.contexts import Attachment
-    from octelium.schema.pb import core_v1_pb2 as core
     from octelium.store.reading import Reader
 
 TRAILER: Final = "octelium-warnings-bin"
@@ -34,8 +35,25 @@ STRICT: Final = "octelium-strict"
 """Metadata of a request; with any value but the empty one, warnings refuse."""
 
 _TRAILER_BYTES = 4_000
+_SERVICE: Final = core.DESCRIPTOR.services_by_name["MainService"].full_name
 _HOLDERS: Final = ("Namespace", "User", "Group", "Credential", "Device", "Session", "ClusterConfig")
 """Kinds other than Service whose spec attaches Policies."""
+_READING: Final = (
+    *(f"List{kind}" for kind in ("Service", *_HOLDERS) if kind != "ClusterConfig"),
+    "GetClusterConfig",
+)
+"""What says officially where Policies are attached."""
+
+
+async def may_see_attachments(authorize: Authorize, call: Call) -> bool:
+    """Whether the caller may read all that tells where Policies are attached.
+
+    Whether a warning comes depends on all of it.
+    """
+    for method in _READING:
+        if not await authorize(call, f"/{_SERVICE}/{method}"):
+            return False
+    return True
 
 
 class StoredAttachments:
@@ -43,22 +61,29 @@ class StoredAttachments:
 
     `reviewed` are Policies that are looked at by themselves. Without `named`, Services are not told
     about the Policies that they name: whoever may write a Service may not be one to read those.
+    Without `visible`, Policies are told about no attachments: see `may_see_attachments`.
     """
 
     def __init__(
-        self, reader: Reader, *, reviewed: Container[str] = (), named: bool = False
+        self,
+        reader: Reader,
+        *,
+        visible: bool,
+        reviewed: Container[str] = (),
+        named: bool = False,
     ) -> None:
         self._reader = reader
+        self._visible = visible
         self._reviewed = reviewed
         self._named = named
 
     def services(self, policy: str) -> frozenset[Attachment]:
         """The Services to which a Policy, or one below it, is attached by name."""
-        return self._by_services.get(policy, frozenset())
+        return self._by_services.get(policy, frozenset()) if self._visible else frozenset()
 
     def elsewhere(self, policy: str) -> bool:
         """Whether it is attached to anything else too."""
-        return policy in self._by_others
+        return self._visible and policy in self._by_others
 
     def policy(self, name: str) -> core.Policy | None:
         """The Policy of a name, if Services are told about it."""
@@ -96,13 +121,15 @@ def with_ancestors(names: Iterable[str]) -> Iterator[str]:
             following = parent_policy_name(following)
 
 
-def warn(call: Call, rules: Rules, message: Any, reader: Reader) -> None:
+def warn(call: Call, rules: Rules, message: Any, reader: Reader, *, visible: bool) -> None:
     """Warn the caller of what is likely wrong with a resource that has been written.
+
+    `visible` is what `may_see_attachments` says of the caller.
 
     Raises:
         ApiError: there is something, and the caller wants to be refused then.
     """
-    attachments: Attachments = StoredAttachments(reader)
+    attachments: Attachments = StoredAttachments(reader, visible=visible)
     findings = review(message, attachments)
     if not findings:
         return

@@ -2,8 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from octelium.apiserver.apply.steps import Step
-from octelium.apiserver.apply.warnings import MOST, Warnings, find_warnings, names_policies
+from octelium.apiserver.apply.warnings import (
+    MOST,
+    Warnings,
+    find_warnings,
+    has_policies,
+    names_policies,
+)
 from octelium.apiserver.core.rules import all_rules
 from octelium.apiserver.core.warnings import ERRORS_TRAILER
 from octelium.policy.lint import Finding
@@ -11,8 +19,6 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.apiserver.harness import codes, resource, trailer
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.apiserver.harness import Harness
 
 RULES = all_rules()
@@ -97,6 +103,31 @@ async def test_nobody_learns_of_policies_that_they_may_not_read(api: Harness) ->
     assert len((await api.apply(SHELL)).warnings) == 1
 
 
+@pytest.mark.parametrize("right", ["ListService", "ListUser", "ListSession", "GetClusterConfig"])
+@pytest.mark.parametrize("holder", ["Service", "User"])
+async def test_nobody_learns_of_attachments_that_they_may_not_read(
+    api: Harness, right: str, holder: str
+) -> None:
+    probes = [
+        policy("web", text)
+        for text in (
+            "ctx.request.http.path == '/'",
+            "ctx.request.ssh.connect.user == 'a'",
+            "ctx.user.spec.email == 'a'",
+        )
+    ]
+    await api.apply(WEB)
+    api.denied = {right}
+    unattached = [(await api.apply(probe, dry_run=True)).warnings for probe in probes]
+    api.denied.clear()
+    user = {"type": "HUMAN", "authorization": {"policies": ["web"]}}
+    await api.apply(SHELL if holder == "Service" else resource("User", "ann", spec=user))
+    assert bool((await api.apply(probes[0], dry_run=True)).warnings) is (holder == "Service")
+    api.denied = {right}
+    assert [(await api.apply(probe, dry_run=True)).warnings for probe in probes] == unattached
+    assert not (await api.apply(SHELL, dry_run=True)).warnings
+
+
 async def test_prunes_are_not_looked_at(api: Harness) -> None:
     await api.apply(TYPO)
     response = await api.apply(prune=True, prune_kinds=["Policy"])
@@ -112,7 +143,7 @@ async def test_other_calls_get_their_turn(api: Harness, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("octelium.apiserver.apply.warnings.asyncio.sleep", pause)
     step = Step(RULES["Policy"], "staff", 0, TYPO, new=TYPO)
-    found = await find_warnings(api.resources, [step] * 120, named=False)
+    found = await find_warnings(api.resources, [step] * 120, named=False, visible=False)
     assert len(list(found.sent())) == 120
     assert paused == [0, 0]
 
@@ -130,3 +161,6 @@ def test_services_that_name_policies() -> None:
     assert names_policies(Step(RULES["Service"], "shell", 0, SHELL))
     assert not names_policies(Step(RULES["Service"], "shell", 0, resource("Service", "shell")))
     assert not names_policies(Step(RULES["Policy"], "web", 0, WEB))
+    assert has_policies(Step(RULES["Service"], "shell", 0, SHELL))
+    assert has_policies(Step(RULES["Policy"], "web", 0, WEB))
+    assert not has_policies(Step(RULES["Group"], "ops", 0, GROUP))

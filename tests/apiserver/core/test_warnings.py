@@ -109,7 +109,7 @@ async def test_where_policies_are_attached(api: Harness) -> None:
         spec={"mode": "SSH", "config": CONFIG, "authorization": {"policies": ["eu.base"]}},
     )
     await api.core("CreateService", shell)
-    known = StoredAttachments(api.resources)
+    known = StoredAttachments(api.resources, visible=True)
     ssh = frozenset({Attachment(MODE.SSH)})
     assert [known.services(name) for name in ("eu.base", "base", "lonely")] == [ssh, ssh, set()]
     assert not known.elsewhere("base")
@@ -117,10 +117,13 @@ async def test_where_policies_are_attached(api: Harness) -> None:
 
     user = {"type": "HUMAN", "authorization": {"policies": ["eu.base"]}}
     await api.core("CreateUser", resource("User", "ann", spec=user))
-    known = StoredAttachments(api.resources, reviewed={"base"}, named=True)
+    known = StoredAttachments(api.resources, visible=True, reviewed={"base"}, named=True)
     assert known.elsewhere("base")
     assert known.elsewhere("eu.base")
     assert not known.elsewhere("lonely")
+    hidden = StoredAttachments(api.resources, visible=False)
+    assert not hidden.services("base")
+    assert not hidden.elsewhere("base")
     assert known.policy("base") is None
     assert known.policy("gone") is None
     named = known.policy("eu.base")
@@ -140,6 +143,25 @@ async def test_a_policy_that_a_service_of_another_mode_names(api: Harness) -> No
     page = {"mode": "HTTP", "config": config, "authorization": {"policies": ["web"]}}
     await api.core("CreateService", resource("Service", "page", spec=page))
     assert await written(api, "UpdatePolicy", WEB) == []
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        *(f"List{kind}" for kind in ("Service", "Namespace", "User", "Group", "Credential")),
+        *("ListDevice", "ListSession", "GetClusterConfig"),
+    ],
+)
+async def test_warnings_tell_nothing_of_hidden_attachments(api: Harness, right: str) -> None:
+    shell = {"mode": "SSH", "config": CONFIG, "authorization": {"policies": ["web"]}}
+    await api.core("CreatePolicy", WEB)
+    await api.core("CreateService", resource("Service", "shell", spec=shell))
+    assert len(await written(api, "UpdatePolicy", WEB)) == 1
+    api.denied = {right}
+    assert await written(api, "UpdatePolicy", WEB) == []
+    # What the text itself shows is told all the same.
+    [found] = await written(api, "UpdatePolicy", policy("web", "ctx.user.spec.emial == 'a'"))
+    assert found.remedy == "did you mean email?"
 
 
 def test_what_contributes_along() -> None:
