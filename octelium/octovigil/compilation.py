@@ -1,24 +1,41 @@
 """Compiling without holding up the event loop.
 
-An expression takes a fifth of a millisecond to compile, a long one up to a tenth of a second. What
-a decision needs is compiled at once while it is little. Otherwise the decision waits until a thread
-has done it, and is then made on the resources of that moment.
+An expression takes a fifth of a millisecond to compile, a long one up to a tenth of a second, and a
+regular expression of a few characters as long as its automaton is large. What a decision needs is
+compiled at once while it is little. Otherwise the decision waits until a thread has done it, and is
+then made on the resources of that moment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
 AT_ONCE: Final = 4096
-"""Bytes of resources that are compiled at once: some 40 expressions, or 10 ms."""
+"""The cost up to which resources are compiled at once: some 40 expressions, or 10 ms."""
 
-Work = tuple[int, int, "Callable[[], object]"]
-"""Version and size of an entry with something to compile, and what compiles and keeps it."""
+_REGULAR: Final = re.compile(rb"matches|regex|glob")
+"""What stands before every regular expression: `matches`, `regex.match`, `glob.match`, …"""
+_LARGE_AUTOMATON: Final = re.compile(rb"\{|\\[pPuUxX0-9]")
+"""What makes the automaton of a short one large: counted repetitions and classes of characters, and
+escapes that may hide those (https://github.com/google/re2/wiki/Syntax)."""
+_REGULAR_COST: Final = 256
+"""Of a regular expression with a small automaton."""
+_LOOP: Final = re.compile(
+    rb"\.\s*(?:all|exists|exists_one|existsOne|map|filter|bind|transform\w*)\s*\("
+)
+_LOOP_COST: Final = 48
+_ELEMENT_COST: Final = 2
+"""Of the elements of lists and maps, which are short."""
+
+Work = tuple["Hashable", int, "Callable[[], object]"]
+"""What tells it apart from all other work, its cost, and what compiles and keeps it."""
 
 
 class CompilationNeeded(Exception):  # noqa: N818 - a demand, not a failure
@@ -29,14 +46,23 @@ class CompilationNeeded(Exception):  # noqa: N818 - a demand, not a failure
         self.work = work
 
     @property
-    def key(self) -> tuple[int, ...]:
+    def key(self) -> tuple[Hashable, ...]:
         """The same for the same work."""
-        return tuple(version for version, _size, _compile in self.work)
+        return tuple(key for key, _cost, _compile in self.work)
 
-    def run(self) -> None:
-        """Do all of it."""
-        for _version, _size, compile_entry in self.work:
-            compile_entry()
+
+@lru_cache(maxsize=64)
+def cost(data: bytes) -> int:
+    """About what it takes to compile the expressions in a resource, in bytes of plain ones.
+
+    It is told by the bytes alone, whatever they are, and rather too high.
+    """
+    patterns = len(_REGULAR.findall(data))
+    if patterns and _LARGE_AUTOMATON.search(data):
+        return len(data) + AT_ONCE
+    loops = len(_LOOP.findall(data))
+    elements = data.count(b",")
+    return len(data) + _REGULAR_COST * patterns + _LOOP_COST * loops + _ELEMENT_COST * elements
 
 
 def demand(work: Sequence[Work]) -> None:
@@ -45,17 +71,17 @@ def demand(work: Sequence[Work]) -> None:
     Raises:
         CompilationNeeded: it does.
     """
-    if sum(size for _version, size, _compile in work) > AT_ONCE:
+    if sum(cost for _key, cost, _compile in work) > AT_ONCE:
         raise CompilationNeeded(work)
 
 
 class Compilations:
-    """What a thread compiles, one piece of work after the other and each once."""
+    """What a thread compiles, one resource after the other and each once."""
 
     __slots__ = ("_executor", "_running")
 
     def __init__(self) -> None:
-        self._running: dict[tuple[int, ...], asyncio.Future[None]] = {}
+        self._running: dict[Hashable, asyncio.Future[object]] = {}
         self._executor = ThreadPoolExecutor(1, "compilation")  # begins its thread with the work
 
     def close(self) -> None:
@@ -64,12 +90,21 @@ class Compilations:
 
     async def finish(self, needed: CompilationNeeded) -> None:
         """Return when it is compiled. Raises whatever made that impossible."""
-        key = needed.key
+        running = [self._begin(key, compile_entry) for key, _cost, compile_entry in needed.work]
+        # Several may wait for it: it goes on when one of them is cancelled.
+        await asyncio.wait(running)
+        for done in running:
+            done.result()
+
+    def _begin(self, key: Hashable, compile_entry: Callable[[], object]) -> asyncio.Future[object]:
         running = self._running.get(key)
         if running is None:
-            running = asyncio.get_running_loop().run_in_executor(self._executor, needed.run)
+            running = asyncio.get_running_loop().run_in_executor(self._executor, compile_entry)
             self._running[key] = running
-            running.add_done_callback(lambda _done: self._running.pop(key))
-        # Several may wait for it: it goes on when one of them is cancelled.
-        await asyncio.wait([running])
-        running.result()
+            running.add_done_callback(lambda done: self._ended(key, done))
+        return running
+
+    def _ended(self, key: Hashable, done: asyncio.Future[object]) -> None:
+        del self._running[key]
+        if not done.cancelled():
+            done.exception()  # whoever waited tells of it, if they still do

@@ -19,7 +19,7 @@ from octelium.octovigil.compilation import CompilationNeeded, Compilations
 from octelium.octovigil.memo import DEFAULT_LIMIT, Memo
 from octelium.octovigil.planner import Planner
 from octelium.octovigil.rego.rounds import MAX_ROUNDS, obtain
-from octelium.octovigil.watch import Watcher
+from octelium.octovigil.watch import Later, Watcher
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
 from octelium.policy.rego.module import MAX_INLINE, resolve
 from octelium.policy.rego.needed import RegoError, RegoNeeded, RegoResults
@@ -95,7 +95,7 @@ class Octovigil:
         self._plans = self.memo.plans
         self._rego = rego
         self._compilations = Compilations()
-        self._watcher = Watcher(self._decide_again, clock)
+        self._watcher = Watcher(self._decide_again, self._failed, self._compilations, clock)
         verifier.replace_keys(replica.verification_keys)
         replica.listeners.append(self._changed)
 
@@ -112,12 +112,13 @@ class Octovigil:
         arrival: Arrival,
         *,
         rego: RegoResults | None = None,
+        at_once: bool = False,
     ) -> Decision | Awaitable[Decision]:
         """Decide on one request. Never raises: what fails comes out as `Outcome.ERROR`.
 
         The decision has to be awaited if a Rego module, or compiling the Policies, takes long. When
         that is done, everything is decided anew: the resources may have changed meanwhile. `rego`
-        is for that.
+        is for that. With `at_once` everything is compiled that has to be.
         """
         try:
             replica = self._replica
@@ -137,15 +138,16 @@ class Octovigil:
                 or plan.parties.session is not session
                 or now >= plan.deadline
             ):
-                plan = self._plan(current, session, now, at_once=rego is not None)
+                plan = self._plan(current, session, now, at_once=at_once)
             return plan.decide(request, now, rego)
         except CompilationNeeded as needed:
+            if rego is not None:
+                raise
             return self._compiled(service, needed, partial(self.decide, service, request, arrival))
         except RegoNeeded as needed:
             if rego is not None:
                 raise
-            attempt = partial(self.decide, service, request, arrival)
-            return self._later(service, needed, lambda results: _made(attempt(rego=results)))
+            return self._later(service, needed, partial(self.decide, service, request, arrival))
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             _LOG.exception("a decision on Service %s failed", service.name)
             return self._failed(service, f"unexpected {type(error).__name__}, see the log")
@@ -162,7 +164,7 @@ class Octovigil:
         try:
             for _ in range(MAX_ROUNDS):
                 try:
-                    return _made(self.decide(service, request, arrival, rego=results))
+                    return _made(self.decide(service, request, arrival, rego=results, at_once=True))
                 except RegoNeeded as needed:
                     resolver(needed)
                     results = needed.results
@@ -179,9 +181,20 @@ class Octovigil:
         callback: Callable[[Decision], None],
     ) -> StreamWatch:
         """Tell an open stream when it must end; see `Decider.watch`. Needs a running event loop."""
+        if self._revision != self._replica.revision:
+            self._forget_everything()
         session = decision.session
         uid = "" if session is None else session.uid
-        return self._watcher.watch(service, uid, request, callback)
+        plan = self._plans.get((service.uid, uid))
+        holds = decision.allowed and plan is not None and plan.stands_by(decision)
+        return self._watcher.watch(
+            service,
+            uid,
+            request,
+            callback,
+            asker=request.client_address if session is None else session.user_uid,
+            decided=(decision, plan) if holds else None,
+        )
 
     # --- identity
 
@@ -240,19 +253,20 @@ class Octovigil:
 
     def _decide_again(
         self, service: ServiceEntry, session_uid: str, request: Request
-    ) -> Decided | Awaitable[Decided]:
-        """The decision on an open stream, and the plan that it comes from if that is current."""
+    ) -> Decided | Later:
+        """The decision on an open stream, and the plan that it comes from if that is current.
 
-        def attempt(rego: RegoResults | None) -> Decided:
-            return self._attempt_again(service, session_uid, request, rego)
-
+        Raises:
+            CompilationNeeded: so much is to be compiled first that it should not be done at once.
+        """
+        attempt = partial(self._attempt_again, service, session_uid, request)
         try:
             return attempt(None)
-        except CompilationNeeded as needed:
-            again = partial(self._decide_again, service, session_uid, request)
-            return self._compiled_again(service, needed, again)
         except RegoNeeded as needed:
-            return self._later_again(service, needed, attempt)
+            current = self._replica.services.get(service.uid)
+            anonymous = current is not None and current.is_anonymous
+            plan = self._plans.get((service.uid, "" if anonymous else session_uid))
+            return Later(plan, partial(self._later_again, service, needed, attempt))
 
     def _attempt_again(
         self,
@@ -271,7 +285,7 @@ class Octovigil:
             session = None
             if session_uid and not current.is_anonymous:
                 session = self._replica.sessions.get(session_uid)
-            plan = self._plan(current, session, now, at_once=rego is not None)
+            plan = self._plan(current, session, now, at_once=False)
             return plan.decide(request, now, rego), plan
         except (CompilationNeeded, RegoNeeded):
             raise
@@ -296,38 +310,28 @@ class Octovigil:
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             return self._failed_later(service, error)
 
-    async def _compiled_again(
-        self,
-        service: ServiceEntry,
-        needed: CompilationNeeded,
-        attempt: Callable[[], Decided | Awaitable[Decided]],
-    ) -> Decided:
-        """As `_compiled`, for an open stream."""
-        try:
-            await self._compilations.finish(needed)
-            made = attempt()
-            return made if isinstance(made, tuple) else await made
-        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
-            return self._failed_later(service, error), None
-
     async def _later(
         self,
         service: ServiceEntry,
         needed: RegoNeeded,
-        attempt: Callable[[RegoResults], Decision],
+        attempt: Callable[..., Decision | Awaitable[Decision]],
     ) -> Decision:
         """The decision once the results are there that it asks for."""
         try:
-            return await obtain(self._rego, needed, attempt)
+            return await obtain(self._rego, needed, lambda results: _made(attempt(rego=results)))
+        except CompilationNeeded as compilation:
+            return await self._compiled(service, compilation, attempt)
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             return self._failed_later(service, error)
 
     async def _later_again(
         self, service: ServiceEntry, needed: RegoNeeded, attempt: Callable[[RegoResults], Decided]
     ) -> Decided:
-        """As `_later`, for an open stream."""
+        """As `_later`, for an open stream. Raises CompilationNeeded."""
         try:
             return await obtain(self._rego, needed, attempt)
+        except CompilationNeeded:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             return self._failed_later(service, error), None
 
@@ -344,13 +348,13 @@ class Octovigil:
             self._planner.forget(kind, uid)
             if kind == "VerificationKey":
                 self._verifier.replace_keys(self._replica.verification_keys)
-        self._watcher.dropped(self.memo.invalidate(changed))
+        self._watcher.changed(self.memo.invalidate(changed))
 
     def _forget_everything(self) -> None:
         """The replica went on without telling: nothing that was made of it can be trusted."""
         self._revision = self._replica.revision
         self._verifier.replace_keys(self._replica.verification_keys)
-        self._watcher.dropped(self.memo.clear())
+        self._watcher.changed(self.memo.clear())
 
     def _failed(self, service: ServiceEntry, problem: str) -> Decision:
         reason = Reason(ReasonType.TYPE_UNKNOWN_REASON)

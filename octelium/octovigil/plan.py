@@ -151,6 +151,10 @@ class Plan:
         freed, self.remembered_bytes = self.remembered_bytes, 0
         return freed
 
+    def stands_by(self, decision: Decision) -> bool:
+        """Whether the plan made a decision, and would not need to make it again."""
+        return decision is self.constant or any(made is decision for made in self._made.values())
+
     # --- evaluation
 
     def _evaluate(self, request: Request, now: float, rego: RegoResults | None) -> Decision:

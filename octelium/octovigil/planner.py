@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from octelium.octovigil import checks, scoping
 from octelium.octovigil.attachments import ANY, Attachments, Collector
-from octelium.octovigil.compilation import demand
+from octelium.octovigil.compilation import cost, demand
 from octelium.octovigil.configs import ServiceConfigs
 from octelium.octovigil.errors import DecisionError
 from octelium.octovigil.plan import DEPENDENCY_BYTES, Plan
@@ -261,12 +261,16 @@ class Planner:
         """What there is to compile beside Policies."""
         known = self._configs.get(service.uid)
         if known is None or known[0] is not service:
-            yield service.version, len(service.data), partial(self._service_configs, service)
+            yield (
+                ("configurations", service.version),
+                cost(service.data),
+                partial(self._service_configs, service),
+            )
         if self._triggers[0] is not self._replica.triggers:
             sources = {trigger.source for trigger in self._replica.triggers}
-            size = sum(len(source.data) for source in sources)
+            total = sum(cost(source.data) for source in sources)
             version = max((source.version for source in sources), default=0)
-            yield version, size, self._compiled_triggers
+            yield ("triggers", version), total, self._compiled_triggers
 
 
 def _failed(plan: Plan, problem: str) -> Plan:

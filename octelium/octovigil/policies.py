@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from octelium.octovigil.compilation import cost
 from octelium.octovigil.references import reference
 from octelium.policy.cel.errors import CompileError, EvaluationError
 from octelium.policy.cel.reads import Path
@@ -178,7 +179,7 @@ class Policies:
         """What there is to compile for `named`."""
         known = self._named.get(entry.uid)
         if known is None or known[0] is not entry:
-            yield entry.version, len(entry.data), partial(self.named, entry)
+            yield ("Policy", entry.version), cost(entry.data), partial(self.named, entry)
 
     def inline_work(
         self, owner: Entry[Any], policies: Sequence[core.InlinePolicy]
@@ -186,7 +187,11 @@ class Policies:
         """What there is to compile for `inline`."""
         known = self._inline.get((owner.kind, owner.uid))
         if policies and (known is None or known[0] is not owner):
-            yield owner.version, len(owner.data), partial(self.inline, owner, policies)
+            yield (
+                ("inline", owner.version),
+                cost(owner.data),
+                partial(self.inline, owner, policies),
+            )
 
     def forget(self, kind: str, uid: str) -> None:
         """Drop what was made of a resource that changed or went."""

@@ -7,6 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from octelium.http.tasks import spawn
 from octelium.octovigil import configs, policies, triggers
@@ -14,16 +16,20 @@ from octelium.octovigil.compilation import (
     AT_ONCE,
     CompilationNeeded,
     Compilations,
+    cost,
     demand,
 )
 from octelium.policy.condition import compile_condition
 from octelium.policy.decision import Decision, Outcome
+from octelium.policy.rego.module import LARGE
 from octelium.policy.request import DictRequest
 from octelium.replica.arrival import FrontDoor
 from tests.octovigil.world import HTTP, World, allow, deny, inline
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+    from octelium.policy.rego.needed import RegoNeeded
 
 
 @pytest.fixture
@@ -217,8 +223,6 @@ def test_demand() -> None:
         demand([*small, (3, 1, lambda: done.append(3))])
     assert caught.value.key == (1, 2, 3)
     assert not done
-    caught.value.run()
-    assert done == [1, 2, 3]
 
 
 async def test_nothing_is_begun_after_the_end() -> None:
@@ -226,3 +230,111 @@ async def test_nothing_is_begun_after_the_end() -> None:
     compilations.close()
     with pytest.raises(RuntimeError):
         await compilations.finish(CompilationNeeded([(1, 1, lambda: None)]))
+
+
+async def test_a_resource_is_compiled_once_for_all_who_need_it() -> None:
+    compilations = Compilations()
+    done: list[str] = []
+    going = threading.Event()
+
+    def work(name: str) -> tuple[str, int, Callable[[], object]]:
+        def compile_entry() -> None:
+            assert going.wait(30)
+            done.append(name)
+
+        return name, AT_ONCE, compile_entry
+
+    needs = [CompilationNeeded([work("shared"), work(f"own-{index}")]) for index in range(20)]
+    waiting = [spawn(compilations.finish(needed), name="compiling") for needed in needs]
+    await asyncio.sleep(0)
+    going.set()
+    await asyncio.gather(*waiting)
+    assert sorted(done) == sorted(["shared", *(f"own-{index}" for index in range(20))])
+    compilations.close()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "ctx.a.matches('(.{1,100}){1,8}')",
+        "ctx.a.matches('(.\\x7b1,100})')",
+        "ctx.a.matches('(.\\1731,100})')",
+        "ctx.a.matches('(.\\u007b1,100})')",
+        r"ctx.a.matches(r'\pL')",
+        r"regex.match(`\PN{9}`, input.ctx.a)",
+        r"glob.match(`{a,b}`, [], input.ctx.a)",
+    ],
+)
+def test_large_automata_are_not_compiled_at_once(expression: str) -> None:
+    assert cost(expression.encode()) > AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("cheap", "dear"),
+    [
+        ("ctx.a.contains('^/api')", "ctx.a.matches('^/api/')"),
+        ("ctx.list.size(a, a > 00)", "ctx.list.all(a, a > 00)"),
+        ("ctx.list .size(a,a > 00)", "ctx.list.\n map (a,a>00)"),
+        ("ctx.abc in ['a a a a a']", "ctx.abc in ['a','a','a']"),
+    ],
+)
+def test_what_takes_longer_costs_more(cheap: str, dear: str) -> None:
+    assert len(cheap.encode()) <= cost(cheap.encode()) < cost(dear.encode()) < AT_ONCE
+
+
+@given(data=st.binary(max_size=200))
+def test_every_byte_costs(data: bytes) -> None:
+    assert len(data) <= cost(data) <= cost(data + b",")
+
+
+async def test_regular_expressions_are_compiled_in_a_thread(
+    world: World, threads: list[int]
+) -> None:
+    pattern = "ctx.request.http.path.matches('(.{{1,100}}){{1,8}}{}')"
+    world.user(authorization=inline(*(allow(pattern.format(index)) for index in range(5))))
+    assert not (await awaited(decide(world))).allowed
+    assert threading.get_ident() not in threads
+
+
+def test_modules_without_patterns_are_not_taken_for_such() -> None:
+    module = b'package octelium.condition\nmatch if { input.ctx.user.metadata.name == "ann" }'
+    assert cost(module) == len(module)
+
+
+async def test_few_small_regular_expressions_are_compiled_at_once(world: World) -> None:
+    world.user(authorization=inline(allow("ctx.request.http.path.matches('^/api/[a-z]+$')")))
+    assert isinstance(decide(world), Decision)
+
+
+class Answering:
+    """An evaluator whose results come when `going` is set."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.going = asyncio.Event()
+
+    async def evaluate(self, _needed: RegoNeeded, _deadline: float) -> object:
+        self.asked.set()
+        await self.going.wait()
+        return True
+
+
+async def test_what_a_decision_needs_after_a_module_is_compiled_in_a_thread(
+    threads: list[int],
+) -> None:
+    rego = Answering()
+    world = World(rego=rego)
+    module = f"package octelium.condition\nmatch if true\n#{'x' * LARGE}"
+    rule = {"effect": "ALLOW", "condition": {"opa": {"inline": module}}}
+    world.policy("p", rule)
+    world.user(authorization={"policies": ["p"]})
+    waiting = spawn(awaited(decide(world)), name="decision")
+    await rego.asked.wait()
+    del threads[:]
+    world.policy("many", *many())
+    world.user(authorization={"policies": ["p", "many"]})
+    rego.going.set()
+    assert (await waiting).allowed
+    assert len(threads) == AT_ONCE // 20
+    assert threading.get_ident() not in threads
+    world.octovigil.close()

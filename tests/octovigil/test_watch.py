@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from octelium.octovigil import watch
+import pytest
+
+from octelium.octovigil import policies, watch
+from octelium.octovigil.compilation import AT_ONCE, Compilations
+from octelium.policy.condition import compile_condition
 from octelium.policy.decision import Decision, Outcome, ReasonType
+from octelium.policy.rego.module import LARGE
 from octelium.policy.request import DictRequest
 from octelium.replica.arrival import FrontDoor
 from tests.octovigil.world import HTTP, World, allow, deny, inline, stamp
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
     from octelium.octovigil.watch import StreamWatch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+    from octelium.policy.rego.needed import RegoNeeded
 
 
 class Stream:
@@ -237,3 +240,272 @@ async def test_watched_plans_are_not_dropped_for_room() -> None:
         assert world.ask(session=f"s{index}").allowed
     world.remove("Session", "ann-1")
     assert (await stream.end()).outcome is Outcome.UNAUTHENTICATED
+
+
+# --- decisions that have to wait
+
+
+class Evaluator:
+    """Evaluates modules when it is told to; `asked` are the paths of the requests."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.running = self.most = 0
+        self.answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    async def evaluate(self, needed: RegoNeeded, _deadline: float) -> object:
+        document = needed.document.decode()
+        self.asked.append(document.partition('"path":"')[2].partition('"')[0])
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            return await asyncio.shield(self.answer)
+        finally:
+            self.running -= 1
+
+
+def slow_rule(version: int = 0) -> dict[str, Any]:
+    """A Policy whose decisions have to be obtained elsewhere, each anew."""
+    module = f"""package octelium.condition
+    match if {{ time.now_ns() > {version}; input.ctx.request.http.path != "" }}
+    #{"x" * LARGE}"""
+    return {"effect": "ALLOW", "condition": {"opa": {"inline": module}}}
+
+
+def long(rule: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rules that a thread has to compile."""
+    count = AT_ONCE // 20
+    rules = [deny(f"ctx.request.http.path == '/no-{index}'", priority=-1) for index in range(count)]
+    return [rule, *rules]
+
+
+class Slow:
+    """Streams of `eve` wait for modules; those of `ann` never do."""
+
+    def __init__(self, streams: int) -> None:
+        self.evaluator = Evaluator()
+        self.world = world = World(rego=self.evaluator)
+        world.policy("fast", *long(allow()))
+        world.policy("slow", slow_rule())
+        world.user("ann", authorization={"policies": ["fast"]})
+        world.user("eve", authorization={"policies": ["slow"]})
+        world.session("eve-1", "eve")
+        self.ended: list[str] = []
+        self.ann = [self.open("ann", index) for index in range(streams)]
+        self.eve = [self.open("eve", index) for index in range(streams)]
+
+    def open(self, who: str, index: int) -> Stream:
+        """A stream that notes when it ends."""
+        stream = Stream(self.world, f"/{who}-{index}", f"{who}-1")
+        refused = stream.refused
+
+        def note(decision: Decision) -> None:
+            self.ended.append(who)
+            refused(decision)
+
+        stream.handle.callback = note
+        return stream
+
+    @staticmethod
+    def _is_undecided(stream: Stream) -> bool:
+        handle = stream.handle
+        return handle.limit is None or handle.compiling is not None
+
+    async def stall(self) -> None:
+        """Change Eve's Policy, so that all her streams wait for the evaluator."""
+        self.world.policy("slow", slow_rule(1))
+        async with asyncio.timeout(30):
+            while any(self._is_undecided(stream) for stream in self.eve):
+                await asyncio.sleep(0)
+        await settle()
+        assert self.evaluator.running
+        assert not self.ended
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let streams wait for as long as a test takes."""
+    monkeypatch.setattr(watch, "PATIENCE", 600.0)
+    monkeypatch.setattr(watch, "CLOCK_PATIENCE", 600.0)
+    monkeypatch.setattr(watch, "VOLATILE_PERIOD", 600.0)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("streams", [250])
+async def test_the_slow_keep_nobody_waiting(streams: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def compile_counted(condition: Any, *rest: Any) -> Any:
+        compiled.append(condition.match)
+        return compile_condition(condition, *rest)
+
+    slow = Slow(streams)
+    await slow.stall()
+    monkeypatch.setattr(policies, "compile_condition", compile_counted)
+    # Ann's Policy takes compiling, which is done once for all her streams.
+    slow.world.policy("fast", *long(deny()))
+    for stream in slow.ann:
+        assert (await stream.end()).reason.type is ReasonType.POLICY_MATCH
+    assert slow.ended == ["ann"] * streams
+    assert len(compiled) == AT_ONCE // 20 + 1
+    assert slow.evaluator.most <= watch.MAX_WAITED_FOR_EACH
+    # What needs no module is decided at once on those who wait for one.
+    asked = len(slow.evaluator.asked)
+    slow.world.remove("Session", "eve-1")
+    for stream in slow.eve:
+        assert (await stream.end()).outcome is Outcome.UNAUTHENTICATED
+    await settle()
+    assert len(slow.evaluator.asked) == asked
+    assert not slow.evaluator.running
+    assert not slow.evaluator.answer.done()
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda world: world.user("eve", isDisabled=True, authorization={"policies": ["slow"]}),
+        lambda world: world.session("eve-1", "eve", state="REJECTED"),
+        lambda world: world.policy("slow", deny()),
+        lambda world: world.policy("slow", slow_rule(2), deny(priority=-1)),
+        lambda world: world.service("wiki.default", isDisabled=True),
+    ],
+)
+async def test_changes_reach_those_who_wait(change: Callable[[World], None]) -> None:
+    slow = Slow(3)
+    await slow.stall()
+    change(slow.world)
+    for stream in slow.eve:
+        assert not (await stream.end()).allowed
+    assert not slow.evaluator.answer.done()
+
+
+@pytest.mark.usefixtures("patient")
+async def test_changes_reach_those_who_wait_for_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = open_world()
+    stream = Stream(world)
+    going: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def finish(*_args: object) -> None:
+        await going
+
+    monkeypatch.setattr(Compilations, "finish", finish)
+    world.user(authorization=inline(*long(allow())))
+    await settle()
+    assert not stream.refusals
+    world.session("ann-1", "ann", state="REJECTED")
+    assert not (await stream.end()).allowed
+    assert not going.done()
+    going.set_result(None)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_is_obtained_is_decided_on_the_resources_of_that_moment() -> None:
+    slow = Slow(3)
+    await slow.stall()
+    slow.world.policy("slow", allow())
+    await settle()
+    assert not slow.ended
+    assert all(stream.handle.plan is not None for stream in slow.eve)
+    slow.world.policy("slow", slow_rule(3))
+    await settle()
+    slow.evaluator.answer.set_result(False)
+    for stream in slow.eve:
+        assert (await stream.end()).reason.type is ReasonType.NO_POLICY_MATCH
+    assert len(slow.ended) == 3
+
+
+@pytest.mark.usefixtures("patient")
+async def test_who_goes_on_waits_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(5)
+    await slow.stall()
+    slow.evaluator.answer.set_result(True)
+    async with asyncio.timeout(30):
+        while any(stream.handle.limit is not None for stream in slow.eve):
+            await asyncio.sleep(0)
+    assert not slow.ended
+    assert sorted(slow.evaluator.asked) == sorted(f"/eve-{index}" for index in range(5))
+    monkeypatch.undo()
+    slow.world.remove("Session", "eve-1")
+    for stream in slow.eve:
+        await stream.end()
+
+
+@pytest.mark.usefixtures("patient")
+async def test_everybody_has_a_turn() -> None:
+    slow = Slow(50)
+    for name in ("bob", "joe"):
+        slow.world.user(name, authorization={"policies": ["slow"]})
+        slow.world.session(f"{name}-1", name)
+        slow.open(name, 0)
+    await slow.stall()
+    assert {"/bob-0", "/joe-0"} <= set(slow.evaluator.asked[:4])
+    assert slow.evaluator.most == 2 + watch.MAX_WAITED_FOR_EACH
+
+
+async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "PATIENCE", 0.05)
+    slow = Slow(4)
+    slow.world.policy("slow", slow_rule(1))
+    for stream in slow.eve:
+        refusal = await stream.end()
+        assert refusal.outcome is Outcome.ERROR
+        assert "too long" in refusal.error
+        assert refusal.audit is not None
+    await settle()
+    assert not slow.evaluator.running
+    assert not any(stream.refusals for stream in slow.ann)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_the_clock_gives_more_time_than_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "PATIENCE", 60.0)
+    slow = Slow(1)
+    (stream,) = slow.eve
+    now = asyncio.get_running_loop().time()
+    assert stream.handle.timer is not None
+    stream.handle.timer._run()
+    await settle()
+    assert stream.handle.limit is not None
+    assert stream.handle.limit.when() > now + 500
+    slow.world.policy("slow", slow_rule(1))
+    await settle()
+    assert stream.handle.limit is not None
+    assert now + 30 < stream.handle.limit.when() < now + 120
+    assert slow.evaluator.asked == ["/eve-0"]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_cancelled_watches_leave_their_turns_to_others() -> None:
+    slow = Slow(6)
+    await slow.stall()
+    for stream in slow.eve[:-1]:
+        stream.handle.cancel()
+    await settle()
+    assert slow.evaluator.asked[-1] == "/eve-5"
+    assert slow.evaluator.running == 1
+    slow.eve[-1].handle.cancel()
+    await settle()
+    assert not slow.evaluator.running
+    assert not slow.ended
+
+
+async def test_what_cannot_be_compiled_ends_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = open_world()
+    stream = Stream(world)
+
+    def fail(*_args: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(policies, "compile_condition", fail)
+    world.user(authorization=inline(*long(allow())))
+    refusal = await stream.end()
+    assert refusal.outcome is Outcome.ERROR
+    assert "MemoryError" in refusal.error
+
+
+async def test_a_decision_that_still_holds_is_not_made_twice() -> None:
+    slow = Slow(2)
+    await settle()
+    assert not slow.evaluator.asked
+    assert all(stream.handle.plan is not None for stream in (*slow.ann, *slow.eve))
