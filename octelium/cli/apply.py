@@ -102,8 +102,8 @@ def apply(
 
     --preview-access shows, before anything is done, which Users could open which Services, and
     which of the newest logged requests would be decided otherwise; then it asks whether to go on.
-    Where nobody can answer, --yes is needed. It does not ask if access stays as it is, nor with
-    --dry-run.
+    It does not ask if access stays as it is, nor with --dry-run; where it would have to ask and
+    nobody can answer, --yes is needed.
     """
     from octelium.cli.applying import carry_out, require_complete
 
@@ -128,11 +128,19 @@ def _preview(
     *,
     asks: bool,
 ) -> None:
-    """Show what changes for whom, and ask. Raises Failed if that is not wanted."""
-    from octelium.cli.policy.preview import ask, can_ask, fetch_preview, preview_lines, show_preview
+    """Show what changes for whom, and ask.
 
-    if asks and not can_ask():
-        raise click.UsageError("Nobody can be asked here: add --yes to apply after the preview.")
+    Raises Failed if that is not wanted, UsageError if nobody can be asked.
+    """
+    from octelium.cli.policy.preview import (
+        ask,
+        can_ask,
+        changes_access,
+        fetch_preview,
+        preview_lines,
+        show_preview,
+    )
+
     response = fetch_preview(invocation, documents, pruned, logged)
     terminal = invocation.terminal
     if output == "table":
@@ -140,6 +148,8 @@ def _preview(
         terminal.show("")
     else:
         terminal.note("\n".join(preview_lines(response, lambda text, *_: text, None)))
+    if asks and changes_access(response) and not can_ask():
+        raise click.UsageError("Nobody can be asked here: add --yes to apply after the preview.")
     if asks and not ask(response):
         terminal.note("Nothing was applied.")
         raise Failed

@@ -71,8 +71,8 @@ def fetch_preview(
 
 
 def changes_access(response: ext.PreviewAccessResponse) -> bool:
-    """Whether anybody could do anything else afterwards."""
-    return bool(response.changes or response.logged)
+    """Whether anybody could, or might, do anything else afterwards."""
+    return bool(response.changes or response.logged or response.undecided)
 
 
 def show_preview(terminal: Terminal, response: ext.PreviewAccessResponse) -> None:

@@ -7,6 +7,7 @@ be known. The parts of `all`, `any` and `none` are tried in order, and one that 
 from __future__ import annotations
 
 from functools import reduce
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from octelium.octovigil.access.formula import FALSE, TRUE
@@ -20,9 +21,12 @@ from octelium.policy.cel.residual import residual
 from octelium.policy.cel.values import ABSENT
 from octelium.policy.cel.values import NOW as NOW_SLOT
 from octelium.policy.condition import MAX_DEPTH
+from octelium.policy.rego.module import CONDITION, MAX_INLINE, compile_module, plain
+from octelium.policy.rego.needed import UNDEFINED, RegoBudgetError
+from octelium.policy.rego.values import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from octelium.octovigil.access.formula import Formula, Formulas
     from octelium.octovigil.access.parties import Part, Party, Place, Subject
@@ -37,6 +41,11 @@ class Judgement(NamedTuple):
     holds: Formula
     fails: Formula
 
+
+_MAX_STEPS: Final = 1_000_000
+"""Of all evaluations of one module: some second of a slow core."""
+_CHANCE: Final = frozenset({"rand.intn", "uuid.rfc4122"})
+"""Functions of Rego that come out otherwise each time."""
 
 ALWAYS: Final = Judgement(TRUE, FALSE)
 NEVER: Final = Judgement(FALSE, FALSE)
@@ -126,19 +135,106 @@ class Expression:
         return Judgement(holds, fails)
 
 
-class Named:
-    """What cannot be told here: a Rego module, which shows as `rego("PLACE")`."""
+class Module:
+    """A Rego module. It is evaluated where all that it reads is known; else it shows as a name.
 
-    __slots__ = ("_function", "_place")
-    reads: frozenset[Path] = frozenset()
+    The name is `rego("PLACE")`. Two of one Policy are equal if text, inputs and the `attrs` that
+    are read are.
+    """
 
-    def __init__(self, function: str, place: str) -> None:
-        self._function = function
+    __slots__ = ("_attrs", "_left", "_module", "_owner", "_place", "_says", "reads")
+
+    def __init__(self, text: str, attrs: object, place: str) -> None:
+        """Raises CompileError for what is no module."""
+        self._module = module = compile_module(text, CONDITION)
+        self._attrs = attrs
         self._place = place
+        # A rule that moves up or down in its Policy says the same there.
+        self._owner = place.rpartition(", rule ")[0] or place
+        self._left = _MAX_STEPS
+        program = module.program
+        looks = program is None or any(path[:1] in ((), ("attrs",)) for path in program.input_paths)
+        self._says = _digest(text, attrs if looks else None)
+        self.reads = module.reads | ({NOW} if module.volatile else frozenset())
 
     def judge(self, known: Known) -> Judgement:
-        """It holds or not."""
-        return Judgement(known.formulas.named(self._function, self._place), FALSE)
+        """Whether it holds, if that can be told in a few steps."""
+        judgement = self._evaluated(known)
+        if judgement is not None:
+            return judgement
+        seen = [look(path, known.ctx) for path in sorted(self._module.reads)]
+        identity = (self._owner, self._says, _digest(seen, known.now))
+        atom = known.formulas.named("rego", self._place, identity, self._says)
+        return Judgement(atom, FALSE)
+
+    def _evaluated(self, known: Known) -> Judgement | None:
+        program = self._module.program
+        if program is None or self._left <= 0 or not _CHANCE.isdisjoint(program.calls):
+            return None
+        if self._module.volatile and known.now is None:
+            return None
+        ctx = known_at(self._module.reads, known.ctx)
+        if ctx is None:
+            return None
+        document = {"ctx": plain(ctx)}
+        if self._attrs is not ABSENT:
+            document["attrs"] = plain(self._attrs)
+        budget = min(MAX_INLINE, self._left)
+        meter = Meter(budget, None if known.now is None else known.now.ns)
+        try:
+            value = program.evaluate(document, meter)
+        except RegoBudgetError:
+            return None
+        except EvaluationError:
+            return FAILS
+        finally:
+            self._left -= budget - max(meter.left, 0)
+        if value is True:
+            return ALWAYS
+        return NEVER if value is False or value is UNDEFINED else FAILS
+
+
+def known_at(paths: Iterable[Path], root: dict[str, Any]) -> dict[str, Any] | None:
+    """What stands at `paths`, in maps of which all is known; None if something is not known.
+
+    No path may lead below another.
+    """
+    found: dict[str, Any] = {}
+    for path in paths:
+        if not path:
+            return None if isinstance(root, OpenMap) else root
+        source, target = root, found
+        for index, key in enumerate(path):
+            if not dict.__contains__(source, key):
+                if isinstance(source, OpenMap) and source.may_have(key):
+                    return None
+                break
+            value = source[key]
+            if index == len(path) - 1 or not isinstance(value, dict):
+                if isinstance(value, OpenMap):
+                    return None
+                target[key] = value
+                break
+            source, target = value, target.setdefault(key, {})
+    return found
+
+
+def look(path: Path, root: dict[str, Any]) -> object:
+    """All that is known of what stands at a path; equal where that is equal."""
+    value: Any = root
+    for index, key in enumerate(path):
+        if not isinstance(value, dict):
+            break
+        if not dict.__contains__(value, key):
+            if not isinstance(value, OpenMap) or not value.may_have(key):
+                return index
+            return index, value.present.get(key), value.maybe.get(key)
+        value = value[key]
+    return [value]
+
+
+def _digest(*values: object) -> bytes:
+    return blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Several:
@@ -230,7 +326,10 @@ def _compile(condition: core.Condition, place: str, attrs: object, depth: int) -
             ]
             return Several(form, parts) if parts else Constant(NEVER)
         case "opa":
-            return Named("rego", place)
+            try:
+                return Module(condition.opa.inline, attrs, place)
+            except CompileError:
+                return Constant(FAILS)
     return Constant(NEVER)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from octelium.octovigil.access.conditions import Judgement, OpenCondition, open_condition
+from octelium.octovigil.access.conditions import Judgement, OpenCondition, known_at, open_condition
 from octelium.octovigil.access.formula import FALSE, TRUE
 from octelium.octovigil.configs import ServiceConfigs
 from octelium.octovigil.errors import DecisionError
@@ -57,7 +57,10 @@ def _fails(rule: ConfigRule, known: Known) -> bool:
     """Whether a rule that holds surely selects nothing; what depends on the request may not."""
     if rule.value is not None and looks_at_unknown(rule.value.program.reads, known.ctx):
         return False
-    frame = new_frame(known.ctx)
+    ctx = known.ctx if rule.module is None else known_at(rule.module.reads, known.ctx)
+    if ctx is None:
+        return False
+    frame = new_frame(ctx)
     frame[NOW] = known.now
     try:
         rule.select(frame)

@@ -52,15 +52,23 @@ class Atom(Formula):
     """A residual expression that is no combination itself.
 
     `expected` tells for each path below `ctx` at which it reads what may stand there; None if it
-    cannot be told by these alone whether it is true.
+    cannot be told by these alone whether it is true. `says` tells stand-ins apart by what they
+    stand for; None for an expression.
     """
 
-    __slots__ = ("atoms_", "expected", "node_", "text")
+    __slots__ = ("atoms_", "expected", "node_", "says", "text")
 
-    def __init__(self, node: Node, text: str, expected: Mapping[Path, Expected] | None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        text: str,
+        expected: Mapping[Path, Expected] | None,
+        says: object = None,
+    ) -> None:
         self.node_ = node
         self.text = text
         self.expected = expected
+        self.says = says
         self.atoms_ = frozenset((self,))
 
     @property
@@ -266,13 +274,18 @@ class Formulas:
             atom = self._atoms[key] = Atom(node, text, expected or None)
         return atom
 
-    def named(self, function: str, argument: str) -> Atom:
-        """A stand-in for what no expression says, written as a call: `rego("…")`."""
-        node = Call(function, None, (Const(argument),))
-        text = unparse(node)
-        atom = self._atoms.get((text,))
+    def named(
+        self, function: str, argument: str, identity: object = None, says: object = b""
+    ) -> Atom:
+        """A stand-in for what no expression says, written as a call: `rego("…")`.
+
+        There is one for each `identity`, by default the text; `says` is what it stands for.
+        """
+        key = (function, argument if identity is None else identity)
+        atom = self._atoms.get(key)
         if atom is None:
-            atom = self._atoms[text,] = Atom(node, text, None)
+            node = Call(function, None, (Const(argument),))
+            atom = self._atoms[key] = Atom(node, unparse(node), None, says)
         return atom
 
     # --- combinations

@@ -143,7 +143,19 @@ class Pairs:
             change.before.CopyFrom(access(user, service, before, session))
         if after is not self._missing:
             change.after.CopyFrom(access(user, service, after, session))
+            for text in _other_modules(before, after):
+                change.after.why += f"; {text}"
         return change
+
+
+def _other_modules(before: Outcome, after: Outcome) -> Iterator[str]:
+    """What is different about Rego modules that both outcomes depend on under one name."""
+    old = {atom.text: atom for atom in before.allowed.atoms if atom.says is not None}
+    for atom in sorted(after.allowed.atoms, key=lambda each: each.text):
+        was = old.get(atom.text)
+        if was is not None and atom.says is not None and was is not atom:
+            what = "the Rego" if was.says != atom.says else "what is known to the Rego"
+            yield f"{what} of {atom.text} changed"
 
 
 def _new(world: World, user: UserEntry | None, *, client: bool = False) -> Asker | None:

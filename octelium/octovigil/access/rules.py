@@ -24,9 +24,10 @@ _IGNORE: Final = core.PolicySpecEnforcementRuleEffect__.IGNORE
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule of a Policy. `place` is for people: `Policy ops, rule 0 (admins)`."""
+    """One rule of a Policy. `place` is for people: `Policy ops, rule 1 (admins)`."""
 
     place: str
+    """Rules are counted from 1 there."""
     allows: bool
     priority: int
     check: Check
@@ -53,13 +54,13 @@ class AccessPolicy:
                 rule.priority,
                 Check(open_condition(rule.condition, where, attrs)),
             )
-            for index, rule in enumerate(spec.rules)
+            for index, rule in enumerate(spec.rules, 1)
             if (where := f"{place}, rule {index}" + (f" ({rule.name})" if rule.name else ""))
         ]
         enforcement = [
             (open_condition(rule.condition, f"{place}, enforcement rule {index}", attrs),
              rule.effect == _ENFORCE)
-            for index, rule in enumerate(spec.enforcement_rules)
+            for index, rule in enumerate(spec.enforcement_rules, 1)
             if rule.effect in (_ENFORCE, _IGNORE)
         ]  # fmt: skip
         self.enforcement = Check(Enforcement(enforcement)) if enforcement else None

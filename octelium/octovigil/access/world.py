@@ -82,7 +82,7 @@ class Workshop:
             where = f"of {owner.kind} {owner.name}"
             made = self._policies[owner] = tuple(
                 AccessPolicy(policy.spec, f"inline policy {policy.name or index} {where}")
-                for index, policy in enumerate(policies)
+                for index, policy in enumerate(policies, 1)
             )
         return made
 

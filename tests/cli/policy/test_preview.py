@@ -157,9 +157,10 @@ def test_apply_to_programs(cluster: StandIn, terminal: Runner, file: str) -> Non
 
 
 def test_where_nobody_can_answer(cluster: StandIn, terminal: Runner, file: str) -> None:
-    cluster.insight["PreviewAccess"] = NONE
+    cluster.insight["PreviewAccess"] = CHANGES
     result = terminal.ctl("apply", "--preview-access", file)
-    assert (result.code, result.out) == (exits.USAGE, "")
+    assert result.code == exits.USAGE
+    assert result.out.startswith("Access that changes")
     assert "--yes" in result.err
     assert not applied(cluster)
     assert "(dry run)" in terminal.works("apply", "--preview-access", "--dry-run", file)
@@ -182,6 +183,20 @@ def test_the_question(
     assert applied(cluster) is expected
     assert result.code == (exits.OK if expected else exits.FAILED)
     assert ("Nothing was applied." in result.err) is not expected
+
+
+def test_nobody_is_needed_if_access_stays_as_it_is(
+    cluster: StandIn, terminal: Runner, file: str
+) -> None:
+    cluster.insight["PreviewAccess"] = NONE
+    assert "Created" in terminal.works("apply", "--preview-access", file)
+    assert applied(cluster)
+
+
+def test_what_may_change_is_asked_about(cluster: StandIn, terminal: Runner, file: str) -> None:
+    cluster.insight["PreviewAccess"] = ext.PreviewAccessResponse(pairs=1, undecided=1)
+    assert terminal.ctl("apply", "--preview-access", file).code == exits.USAGE
+    assert not applied(cluster)
 
 
 def test_no_question_if_access_stays_as_it_is(

@@ -19,6 +19,7 @@ from octelium.octovigil.access.conditions import (
     Judgement,
     Known,
     OpenCondition,
+    known_at,
     open_condition,
 )
 from octelium.octovigil.access.formula import FALSE, TRUE, Atom, Formulas
@@ -40,7 +41,11 @@ def known(formulas: Formulas | None = None, **ctx: Any) -> Known:
 
 
 def made(form: dict[str, Any], attrs: Any = None) -> OpenCondition:
-    return open_condition(from_json(core.Condition, form), "Policy p, rule 0", attrs or {})
+    return open_condition(from_json(core.Condition, form), "Policy p, rule 1", attrs or {})
+
+
+def opa(rule: str) -> dict[str, Any]:
+    return {"opa": {"inline": f"package octelium.condition\n\n{rule}\n"}}
 
 
 def words(judgement: Judgement) -> tuple[str, str]:
@@ -71,12 +76,23 @@ def words(judgement: Judgement) -> tuple[str, str]:
          "false", 'ctx.request.a != "x"'),
         ({"none": {"of": [{"match": "ctx.request.a == 'x'"}, {"match": "ctx.user.z == 2"}]}},
          'ctx.request.a != "x"', "false"),
-        ({"opa": {"inline": "package octelium.condition"}}, 'rego("Policy p, rule 0")', "false"),
+        (opa("match if input.ctx.user.x == input.attrs.y"), "true", "false"),
+        (opa('match if input.ctx.user.x == "z"'), "false", "false"),
+        (opa("match := input.ctx.user.x"), "false", "true"),
+        (opa("match if 1 / input.ctx.user.zero > 0"), "false", "true"),
+        (opa("match if input.ctx.user.d.e"), "false", "false"),
+        (opa('match if input.ctx.request.a == "x"'), 'rego("Policy p, rule 1")', "false"),
+        (opa("match if count(input.ctx.request) > 0"), 'rego("Policy p, rule 1")', "false"),
+        (opa("match if count(input.ctx) > 0"), 'rego("Policy p, rule 1")', "false"),
+        (opa("match if time.now_ns() > 0"), 'rego("Policy p, rule 1")', "false"),
+        (opa("match if count([n | some n in numbers.range(1, 9000)]) > 1"),
+         'rego("Policy p, rule 1")', "false"),
+        (opa("match if input.ctx.user.x ==="), "false", "true"),
     ],
 )  # fmt: skip
 def test_judgements(form: dict[str, Any], holds: str, fails: str) -> None:
-    given_ = known(user={"x": "y"})
-    assert words(made(form, {"t": "ops"}).judge(given_)) == (holds, fails)
+    given_ = known(user={"x": "y", "zero": 0.0})
+    assert words(made(form, {"t": "ops", "y": "y"}).judge(given_)) == (holds, fails)
 
 
 def test_conditions_nested_too_deeply_fail() -> None:
@@ -181,3 +197,41 @@ def test_judgements_agree_with_evaluations(form: dict[str, Any]) -> None:
 def _holds(atom: Atom, request: dict[str, str]) -> bool:
     condition = core.Condition(match=atom.text)
     return compile_condition(condition).evaluate({"request": request})
+
+
+# --- Rego
+
+
+def named(rule: str, place: str = "Policy p, rule 1", attrs: Any = None, **ctx: Any) -> Any:
+    condition = open_condition(from_json(core.Condition, opa(rule)), place, attrs or {})
+    return condition.judge(known(FORMULAS, **ctx)).holds
+
+
+FORMULAS = Formulas()
+READS = 'match if [input.ctx.user.x, input.attrs.t, input.ctx.request.a] == ["x"]'
+WITHOUT = 'match if [input.ctx.user.x, input.ctx.request.a] == ["x"]'
+
+
+def test_modules_are_equal_if_text_and_inputs_are() -> None:
+    first = named(READS, attrs={"t": "a"}, user={"x": "y"})
+    assert first is named(READS, attrs={"t": "a"}, user={"x": "y", "other": 1})
+    assert first is named(READS, "Policy p, rule 2", {"t": "a"}, user={"x": "y"})
+    assert first is not named(READS, "Policy q, rule 1", {"t": "a"}, user={"x": "y"})
+    assert first is not named(f"{READS} # other", attrs={"t": "a"}, user={"x": "y"})
+    assert first is not named(READS, attrs={"t": "b"}, user={"x": "y"})
+    assert first is not named(READS, attrs={"t": "a"}, user={"x": "z"})
+    assert named(WITHOUT, attrs={"t": "a"}) is named(WITHOUT, attrs={"t": "b"})
+
+
+def test_what_is_known_at_some_paths() -> None:
+    user = {"a": {"b": 1, "c": 2}, "d": OpenMap({"e": 3}, maybe={"f": ()}, open=False)}
+    root: dict[str, Any] = OpenMap({"user": user, "list": [1]}, open=False)
+    assert known_at([("user", "a", "b"), ("list", "x")], root) == {
+        "user": {"a": {"b": 1}}, "list": [1],
+    }  # fmt: skip
+    assert known_at([("user", "d", "e"), ("user", "d", "g")], root) == {"user": {"d": {"e": 3}}}
+    assert known_at([("gone", "x")], root) == {}
+    assert known_at([("user", "d")], root) is None
+    assert known_at([("user", "d", "f", "x")], root) is None
+    assert known_at([()], root) is None
+    assert known_at([()], user) is user

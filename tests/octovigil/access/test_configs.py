@@ -14,6 +14,11 @@ from tests.octovigil.world import World
 GET = {"match": "ctx.request.http.method == 'GET'"}
 
 
+def computed(path: str) -> str:
+    """A module that makes a configuration of an upstream that it finds in its input."""
+    return f'package octelium.eval\n\nresult := {{"upstream": {{"url": input.{path}}}}}'
+
+
 def fails(*rules: dict[str, Any]) -> str:
     world = World()
     configs = [{"name": "one", "upstream": {"url": "http://127.0.0.1:1"}}]
@@ -41,6 +46,8 @@ def fails(*rules: dict[str, Any]) -> str:
          "false"),
         ([{"condition": {"matchAny": True},
            "eval": "{'upstream': {'url': ctx.request.http.path}}"}], "false"),
+        ([{"condition": {"matchAny": True}, "opa": computed("ctx.user.x")}], "true"),
+        ([{"condition": {"matchAny": True}, "opa": computed("ctx.request.http.path")}], "false"),
         ([{"condition": {"matchAny": True}, "eval": "json.parse(json.marshal(ctx))"}], "false"),
     ],
 )  # fmt: skip

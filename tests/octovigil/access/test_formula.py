@@ -135,9 +135,11 @@ def test_long_texts_are_cut_off() -> None:
 
 def test_named() -> None:
     formulas = Formulas()
-    atom = formulas.named("rego", 'Policy "a", rule 0')
-    assert atom is formulas.named("rego", 'Policy "a", rule 0')
-    assert unparse(atom.node) == 'rego("Policy \\"a\\", rule 0")'
+    atom = formulas.named("rego", 'Policy "a", rule 1', 7, "text")
+    assert atom is formulas.named("rego", 'Policy "a", rule 2', 7, "text")
+    assert atom is not formulas.named("rego", 'Policy "a", rule 1', 8, "text")
+    assert unparse(atom.node) == 'rego("Policy \\"a\\", rule 1")'
+    assert atom.says == "text"
 
 
 # --- the property: whatever is simplified stays true where it was

@@ -131,7 +131,7 @@ def test_a_rule_that_always_holds_allows() -> None:
     world.user(authorization={"policies": ["all"]})
     access = only(world)
     assert access.verdict == VERDICT.ALLOWED
-    assert access.why == "Policy all, rule 0 (everybody) allows"
+    assert access.why == "Policy all, rule 1 (everybody) allows"
 
 
 def test_what_remains_to_be_known() -> None:
@@ -149,7 +149,7 @@ def test_what_remains_to_be_known() -> None:
         'ctx.request.http.method == "GET"',
     ]
     assert access.why == (
-        "inline policy 0 of User ann, rule 1 may deny, inline policy 0 of User ann, rule 0 may "
+        "inline policy 1 of User ann, rule 2 may deny, inline policy 1 of User ann, rule 1 may "
         "allow, else no rule allows it"
     )
 
@@ -180,13 +180,25 @@ def test_conditions_on_the_same_value(rules: list[dict[str, Any]], verdict: int)
     assert only(world).verdict == verdict
 
 
-def test_rego_is_not_known() -> None:
+def test_rego_that_reads_the_request_is_not_known() -> None:
     world = World()
     module = 'package octelium.condition\n\nmatch if input.ctx.request.http.method == "GET"\n'
     world.user(authorization=inline({"effect": "ALLOW", "condition": {"opa": {"inline": module}}}))
     access = only(world)
     assert access.verdict == VERDICT.DEPENDS
-    assert list(access.depends_on) == ['rego("inline policy 0 of User ann, rule 0")']
+    assert list(access.depends_on) == ['rego("inline policy 1 of User ann, rule 1")']
+
+
+def test_rego_that_reads_what_is_known_is_evaluated() -> None:
+    world = World()
+    world.user("bob")
+    module = 'package octelium.condition\n\nmatch if input.ctx.user.metadata.name == "ann"\n'
+    opa = {"effect": "ALLOW", "condition": {"opa": {"inline": module}}}
+    world.service("wiki.default", authorization=inline(opa))
+    ann, bob = list_access(world.replica, clock=world.clock)
+    assert (ann.user, ann.verdict, list(ann.depends_on)) == ("ann", VERDICT.ALLOWED, [])
+    assert ann.why == "inline policy 1 of Service wiki.default, rule 1 allows"
+    assert (bob.user, bob.verdict) == ("bob", VERDICT.REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +258,7 @@ def test_a_session_with_policies_of_its_own_is_told() -> None:
     special = listed(world)["ann", "wiki.default", "ann-1"]
     assert special.verdict == VERDICT.ALLOWED
     assert special.why == (
-        "Session ann-1 has policies of its own: inline policy 0 of Session ann-1, rule 0 allows"
+        "Session ann-1 has policies of its own: inline policy 1 of Session ann-1, rule 1 allows"
     )
     world.user(authorization=inline(allow()))
     assert len(listed(world)) == 1, "they make no difference any more"

@@ -29,16 +29,16 @@ def why(*rules: dict[str, object], **spec: object) -> str:
     ("rules", "expected"),
     [
         ([], "no rule allows it"),
-        ([allow()], "Policy p, rule 0 allows"),
-        ([deny(), allow()], "Policy p, rule 0 denies"),
-        ([allow(OPEN)], "Policy p, rule 0 may allow, else no rule allows it"),
-        ([deny(OPEN), allow()], "Policy p, rule 0 may deny, else Policy p, rule 1 allows"),
-        ([deny(OPEN, priority=-1), deny()], "Policy p, rule 1 denies"),
-        ([allow(OPEN, priority=-1), allow()], "Policy p, rule 1 allows"),
+        ([allow()], "Policy p, rule 1 allows"),
+        ([deny(), allow()], "Policy p, rule 1 denies"),
+        ([allow(OPEN)], "Policy p, rule 1 may allow, else no rule allows it"),
+        ([deny(OPEN), allow()], "Policy p, rule 1 may deny, else Policy p, rule 2 allows"),
+        ([deny(OPEN, priority=-1), deny()], "Policy p, rule 2 denies"),
+        ([allow(OPEN, priority=-1), allow()], "Policy p, rule 2 allows"),
         ([allow("ctx.user.spec.email + 1 == 2"), allow(priority=1)],
-         "Policy p, rule 0 fails, else no rule allows it"),
+         "Policy p, rule 1 fails, else no rule allows it"),
         ([allow(f"{OPEN} && ctx.request.http.path == '/{n}'") for n in range(7)],
-         ", ".join(f"Policy p, rule {n} may allow" for n in range(5))
+         ", ".join(f"Policy p, rule {n} may allow" for n in range(1, 6))
          + ", 2 more rules may decide, else no rule allows it"),
     ],
 )  # fmt: skip

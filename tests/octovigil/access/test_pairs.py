@@ -54,7 +54,7 @@ def test_what_applies_to_everybody_reaches_all() -> None:
     pairs = Pairs(Seen(before, workshop), Seen(world.replica, workshop))
     assert not pairs.alike
     (changed,) = pairs.changes()
-    assert changed.after.why == "Policy one, rule 0 allows"
+    assert changed.after.why == "Policy one, rule 1 allows"
 
 
 def test_a_user_without_changes_in_a_service_that_becomes_public() -> None:

@@ -137,8 +137,8 @@ def test_a_change_names_both_sides() -> None:
     world.policy("all", allow(), deny("ctx.request.http.path.startsWith('/admin')"))
     (changed,) = preview(before, world.replica, clock=world.clock).changes
     assert (changed.before.verdict, changed.after.verdict) == (VERDICT.ALLOWED, VERDICT.DEPENDS)
-    assert changed.before.why == "Policy all, rule 0 allows"
-    assert changed.after.why == "Policy all, rule 1 may deny, else Policy all, rule 0 allows"
+    assert changed.before.why == "Policy all, rule 1 allows"
+    assert changed.after.why == "Policy all, rule 2 may deny, else Policy all, rule 1 allows"
 
 
 def test_new_and_deleted_resources() -> None:
@@ -167,6 +167,63 @@ def test_sessions_with_policies_of_their_own() -> None:
     (changed,) = preview(before, world.replica, clock=world.clock).changes
     assert changed.after.session == changed.before.session == "ann-1"
     assert (changed.before.verdict, changed.after.verdict) == (VERDICT.DEPENDS, VERDICT.ALLOWED)
+
+
+# --- Rego
+
+
+def rego(rule: str, **rest: Any) -> dict[str, Any]:
+    text = f"package octelium.condition\n\n{rule}\n"
+    return {"effect": "ALLOW", "condition": {"opa": {"inline": text}}, **rest}
+
+
+GET = 'match if input.ctx.request.http.path == "/export"'
+
+
+def test_another_text_of_rego_is_a_change() -> None:
+    world = World()
+    world.policy("p", rego(GET, name="out"))
+    world.user(authorization={"policies": ["p"]})
+    before = world.replica.fork()
+    world.policy("p", rego(GET.replace("export", "exports"), name="out"))
+    (changed,) = preview(before, world.replica, clock=world.clock).changes
+    assert changed.before.verdict == changed.after.verdict == VERDICT.DEPENDS
+    name = 'rego("Policy p, rule 1 (out)")'
+    assert list(changed.before.depends_on) == list(changed.after.depends_on) == [name]
+    assert changed.after.why.endswith(f"; the Rego of {name} changed")
+    world.policy("p", allow("1 == 2"), rego(GET, name="out"))
+    assert not preview(before, world.replica, clock=world.clock).changes
+
+
+def test_other_inputs_of_rego_are_a_change() -> None:
+    world = World()
+    both = "match if input.ctx.request.http.method == input.attrs.method\n"
+    world.policy("p", rego(both), attrs={"method": "GET"})
+    reads = "match if input.ctx.request.http.path == input.ctx.user.spec.email"
+    world.policy("q", rego(reads))
+    world.user(authorization={"policies": ["p", "q"]})
+    before = world.replica.fork()
+    world.policy("p", rego(both), attrs={"method": "PUT"})
+    world.user(authorization={"policies": ["p", "q"]}, email="other@example.com")
+    (changed,) = preview(before, world.replica, clock=world.clock).changes
+    assert changed.after.why.endswith(
+        '; the Rego of rego("Policy p, rule 1") changed'
+        '; what is known to the Rego of rego("Policy q, rule 1") changed'
+    )
+
+
+def test_logged_requests_are_decided_by_rego() -> None:
+    world = World()
+    module = GET + '\nmatch if "ops" in input.ctx.user.spec.groups'
+    world.user(authorization=inline(rego(module)))
+    before = world.replica.fork()
+    world.user(authorization=inline(rego(module.replace("export", "exports"))))
+    http = {"method": "GET", "path": "/export", "headers": {}}
+    asked = one(path="/export", request={"http": http})
+    (changed,), undecided = replayed(before, world, asked, one())
+    assert (changed.path, changed.allowed_after, undecided) == ("/export", False, 0)
+    lacking = one(unknown=frozenset({("http", "path")}))
+    assert replayed(before, world, lacking) == ([], 1)
 
 
 # --- logged requests
@@ -210,7 +267,7 @@ def test_alike_requests_are_counted() -> None:
         path="/",
         allowed_before=False,
         allowed_after=True,
-        why="Policy all, rule 0 allows",
+        why="Policy all, rule 1 allows",
     )
 
 

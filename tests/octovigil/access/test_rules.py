@@ -21,23 +21,23 @@ def test_rules_are_tried_by_priority_then_those_that_deny() -> None:
     made = policy(
         allow(priority=4), allow(name="b"), deny(), allow(), deny(priority=-4), deny(name="f")
     )
-    expected = ["rule 4", "rule 2", "rule 5 (f)", "rule 1 (b)", "rule 3", "rule 0"]
+    expected = ["rule 5", "rule 3", "rule 6 (f)", "rule 2 (b)", "rule 4", "rule 1"]
     assert names(PolicyList([Attached(made)])) == expected
 
 
 def test_lists_keep_the_order_of_collection() -> None:
     one, two = policy(allow(name="x"), deny(name="x")), policy(allow(name="y"), deny(name="y"))
     assert names(PolicyList([Attached(one), Attached(two)])) == [
+        "rule 2 (x)",
+        "rule 2 (y)",
         "rule 1 (x)",
         "rule 1 (y)",
-        "rule 0 (x)",
-        "rule 0 (y)",
     ]
 
 
 def test_priorities_out_of_bounds_keep_their_order() -> None:
     made = policy(allow(priority=2000), allow(priority=1000), deny(priority=-1000))
-    assert names(PolicyList([Attached(made)])) == ["rule 2", "rule 1", "rule 0"]
+    assert names(PolicyList([Attached(made)])) == ["rule 3", "rule 2", "rule 1"]
 
 
 def test_disabled_policies_have_no_rules() -> None:

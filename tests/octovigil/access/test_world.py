@@ -34,7 +34,7 @@ def test_ancestors_and_repetitions() -> None:
     seen = Seen(world.replica, Workshop(world.now))
     policies = seen.asker(world.replica.users_by_name["ann"]).policies
     places = [unit.rule.place for slot in policies.slots for unit in slot]
-    assert places == ["Policy b.a, rule 0", "Policy a, rule 0"]
+    assert places == ["Policy b.a, rule 1", "Policy a, rule 1"]
 
 
 def test_a_missing_ancestor_refuses() -> None:
@@ -83,7 +83,7 @@ def test_existing_sessions_are_checked() -> None:
         asker = seen.asker(replica.users_by_name["ann"], session=session)
         return seen.outcome(asker, seen.offer(world.entry())).why
 
-    allowed = "inline policy 0 of User ann, rule 0 allows"
+    allowed = "inline policy 1 of User ann, rule 1 allows"
     world.session("ann-1", "ann", device="laptop")
     assert why() == why(public=False) == allowed
     world.session("ann-1", "ann", kind="CLIENTLESS")
@@ -106,4 +106,4 @@ def test_policies_of_the_device_count() -> None:
     session = world.replica.sessions[uid_of("Session", "ann-1")]
     asker = seen.asker(world.replica.users_by_name["ann"], session=session)
     outcome = seen.outcome(asker, seen.offer(world.entry()))
-    assert outcome.why == "inline policy 0 of Device laptop, rule 0 allows"
+    assert outcome.why == "inline policy 1 of Device laptop, rule 1 allows"
