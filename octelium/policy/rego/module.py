@@ -39,6 +39,8 @@ MAX_INLINE: Final = 3000
 LARGE: Final = 2500
 """Characters from which on even compiling a module takes too long for an event loop."""
 _VOLATILE_WORDS: Final = frozenset(name.rpartition(".")[2] for name in VOLATILE)
+_COMPILING: Final = 10_000
+"""Steps for the patterns of a module that is compiled at once."""
 _MAX_WHOLE: Final = 2**53
 _PATIENCE: Final = 32
 """Evaluations for which a module that took too long is not tried at once again."""
@@ -163,7 +165,10 @@ def compile_module(text: str, purpose: Purpose) -> RegoModule:
     # Only those who have modules need what compiles them.
     from octelium.policy.rego.program import Program
 
-    program = Program(text, *purpose)
+    try:
+        program = Program(text, *purpose, Meter(_COMPILING))
+    except RegoBudgetError:
+        return RegoModule(text, purpose, *_facts(text), None)
     reads = _below_ctx(program.input_paths)
     return RegoModule(text, purpose, reads, _is_volatile(program), program)
 
@@ -211,14 +216,13 @@ def _program(text: str, purpose: Purpose) -> Program | str:
 
     try:
         program = Program(text, *purpose)
-    except RegoSyntaxError as error:
+    except (RegoSyntaxError, RegoBudgetError) as error:
         return str(error)
-    if len(text) > LARGE:
-        reads, volatile = _facts(text)
-        paths = _below_ctx(program.input_paths)
-        if minimal({*reads, *paths}) != reads or (_is_volatile(program) and not volatile):
-            # A decision would be remembered for longer than it holds.
-            return "what the module depends on cannot be told from its text"
+    reads, volatile = _facts(text)
+    paths = _below_ctx(program.input_paths)
+    if minimal({*reads, *paths}) != reads or (_is_volatile(program) and not volatile):
+        # A decision would be remembered for longer than it holds.
+        return "what the module depends on cannot be told from its text"
     return program
 
 

@@ -35,15 +35,16 @@ _CALL: Final = 2
 class Program:
     """A module of one package and the rule that its result is taken from."""
 
-    def __init__(self, text: str, package: str, rule: str) -> None:
-        """Compile.
+    def __init__(self, text: str, package: str, rule: str, meter: Meter | None = None) -> None:
+        """Compile. `meter` is charged for the patterns that stand in the text.
 
         Raises:
             RegoSyntaxError: the text cannot be used; the error says where and why.
+            RegoBudgetError: the patterns take more than `meter` allows.
         """
         try:
             module = parse(text, tuple(package.split(".")))
-            resolver = Resolver(module)
+            resolver = Resolver(module, meter)
             groups = resolver.groups()
             self._rules = {path: _Rule(group) for path, group in groups.items()}
         except RecursionError:

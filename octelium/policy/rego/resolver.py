@@ -14,9 +14,10 @@ from octelium.policy.rego.builtins import refusal
 from octelium.policy.rego.functions import FUNCTIONS
 from octelium.policy.rego.functions.regexes import PATTERN_ARGUMENT, pattern
 from octelium.policy.rego.names import declared, direct_names, pattern_names, slots_of
-from octelium.policy.rego.needed import RegoError
+from octelium.policy.rego.needed import RegoBudgetError, RegoError
 from octelium.policy.rego.rulebook import Rulebook, refuse_cycles
 from octelium.policy.rego.tokens import RegoSyntaxError
+from octelium.policy.rego.values import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,8 +73,10 @@ class _Scope:
 class Resolver:
     """Resolves one module."""
 
-    def __init__(self, module: ast.Module) -> None:
+    def __init__(self, module: ast.Module, meter: Meter | None = None) -> None:
+        """`meter` is charged for the patterns that stand in the module."""
         self._module = module
+        self._meter = Meter() if meter is None else meter
         self.book = Rulebook(module.rules)
         self.reads: set[Path] = set()
         """Where the module looks below `input`."""
@@ -89,6 +92,7 @@ class Resolver:
 
         Raises:
             RegoSyntaxError: a name means nothing, or a rule depends on itself.
+            RegoBudgetError: the patterns take more than may be charged.
         """
         groups = {path: self._group(path, rules) for path, rules in self.book.rules.items()}
         lines = {path: rules[0].line for path, rules in self.book.rules.items()}
@@ -328,15 +332,16 @@ class Resolver:
         self._check_pattern(name, args, line)
         return tree.BuiltinCall(name, function, args, line)
 
-    @staticmethod
-    def _check_pattern(name: str, args: tuple[tree.Term, ...], line: int) -> None:
+    def _check_pattern(self, name: str, args: tuple[tree.Term, ...], line: int) -> None:
         index = PATTERN_ARGUMENT.get(name)
         if index is None:
             return
         given = args[index]
         if isinstance(given, tree.Const) and type(given.value) is str:
             try:
-                pattern(given.value)
+                pattern(given.value, self._meter)
+            except RegoBudgetError:
+                raise
             except RegoError as error:
                 raise RegoSyntaxError(line, f"{name}: {error}") from None
 

@@ -21,20 +21,25 @@ if TYPE_CHECKING:
 _META: Final = frozenset("\\*?[]{}")
 _ALTERNATIVES: Final = 8
 """Braces within braces."""
+_LONGEST: Final = 2000
+_DELIMITERS: Final = 64
 
 
 def _match(meter: Meter, pattern: Any, delimiters: Any, value: Any) -> Boolean:
     given: tuple[str, ...] = ()
     if delimiters is not None:
         given = tuple(text(each, 2) for each in array(delimiters, 2)) or (".",)
-    meter.charge(1 + (len(text(pattern)) >> 2) + (len(text(value, 3)) >> 4))
-    compiled = _compiled(pattern, given)
-    meter.charge(compiled.programsize >> 5)
-    return boolean(compiled.search(value))
+    if len(text(pattern)) > _LONGEST:
+        raise RegoError(f"a pattern has more than {_LONGEST} characters")
+    if len(given) > _DELIMITERS:
+        raise RegoError(f"there are more than {_DELIMITERS} delimiters")
+    meter.charge(1 + len(pattern) + len(given) + (len(text(value, 3)) >> 6))
+    compiled = regexes.pattern(_expression(pattern, given), meter)
+    return boolean(regexes.charge_search(meter, compiled, value).search(value))
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str, delimiters: tuple[str, ...]) -> Any:
+def _expression(pattern: str, delimiters: tuple[str, ...]) -> str:
     if any(len(each) != 1 for each in delimiters):
         raise RegoError("a delimiter must be one character")
     excluded = "".join(f"\\x{{{ord(each):x}}}" for each in delimiters)
@@ -42,7 +47,7 @@ def _compiled(pattern: str, delimiters: tuple[str, ...]) -> Any:
     translated, rest = _translated(pattern, 0, one, 0)
     if rest != len(pattern):
         raise RegoError(f"{pattern[:60]!r} is no glob")
-    return regexes.pattern(f"(?s)\\A(?:{translated})\\z")
+    return f"(?s)\\A(?:{translated})\\z"
 
 
 def _translated(pattern: str, at: int, one: str, depth: int) -> tuple[str, int]:
@@ -105,6 +110,8 @@ def _class(pattern: str, at: int) -> tuple[str, int]:
 
 
 def _escaped(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
     return f"\\x{{{ord(character):x}}}" if character else ""
 
 

@@ -1,24 +1,36 @@
 """Regular expressions of RE2, which search in time linear in the text.
 
-https://github.com/google/re2/wiki/Syntax; OPA's are the same language.
+https://github.com/google/re2/wiki/Syntax; OPA's are the same language. Each character may cost as
+much as the automaton has states (https://swtch.com/~rsc/regexp/regexp3.html), so a search is
+charged for both.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 import re2
 
 from octelium.policy.rego.functions.arguments import MAX_ITEMS, integer, made, text
-from octelium.policy.rego.needed import RegoError
+from octelium.policy.rego.needed import RegoBudgetError, RegoError
 from octelium.policy.rego.values import Array, Boolean, Meter, boolean
 
 if TYPE_CHECKING:
     from octelium.policy.rego.functions.arguments import Functions
 
-_MAX_MEMORY: Final = 4 * 1024 * 1024
 _MAX_PATTERN: Final = 10_000
+_SHORT: Final = 512
+"""Characters of a pattern that is made in a few milliseconds."""
+_SMALL: Final = 256 * 1024
+"""Bytes of an automaton that is made in a millisecond or two."""
+_LARGE: Final = 4 * 1024 * 1024
+"""Bytes of any other; it may take a twentieth of a second, so none is made in an event loop."""
+_LARGE_STEPS: Final = 50_000
+_FAILED: Final = 1500
+"""Steps for a pattern that was not made; it may have taken as long as another one."""
+_MAX_CACHED: Final = 32 * 1024 * 1024
+"""Bytes that remembered automata may take, with what searches add to them."""
 
 PATTERN_ARGUMENT: Final = {
     "regex.find_all_string_submatch_n": 0,
@@ -30,32 +42,104 @@ PATTERN_ARGUMENT: Final = {
 """Which argument of a function is a pattern, counted from 0."""
 
 
-@lru_cache(maxsize=256)
-def pattern(expression: str) -> Any:
-    """A compiled expression.
+class _Cache:
+    """Compiled expressions, those used last; bounded by the memory that each may take."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[str, bool], tuple[Any, int]] = OrderedDict()
+        self.size = 0
+        """Bytes that they may take."""
+
+    def get(self, expression: str, captures: bool) -> Any:
+        """A compiled expression, or None."""
+        key = expression, captures
+        known = self._found.get(key)
+        if known is None:
+            return None
+        self._found.move_to_end(key)
+        return known[0]
+
+    def put(self, expression: str, captures: bool, compiled: Any, size: int) -> None:
+        """Keep one; others go if there is no room."""
+        self._found[expression, captures] = compiled, size
+        self.size += size
+        while self.size > _MAX_CACHED:
+            _, (_, freed) = self._found.popitem(last=False)
+            self.size -= freed
+
+
+_CACHE: Final = _Cache()
+
+
+def pattern(expression: str, meter: Meter, *, captures: bool = False) -> Any:
+    """A compiled expression, charged if it is not remembered.
+
+    Only one that `captures` tells about the groups of a match; the others search faster.
 
     Raises:
+        RegoBudgetError: making it takes more than `meter` allows.
         RegoError: it is none, or takes too much memory.
     """
     if len(expression) > _MAX_PATTERN:
         raise RegoError(f"a pattern has more than {_MAX_PATTERN} characters")
+    compiled = _CACHE.get(expression, captures)
+    if compiled is not None:
+        return compiled
+    meter.charge(16 + 4 * len(expression))
+    try:
+        compiled, size = _made(expression, meter, captures=captures)
+    except RegoBudgetError:
+        raise
+    except RegoError:
+        meter.charge(_FAILED)
+        raise
+    meter.charge(compiled.programsize >> 2)
+    _CACHE.put(expression, captures, compiled, size)
+    return compiled
+
+
+def _made(expression: str, meter: Meter, *, captures: bool) -> tuple[Any, int]:
+    """An expression, and the bytes that it may take."""
+    if len(expression) <= _SHORT:
+        compiled = _compiled(expression, _SMALL, captures=captures)
+        if compiled is not None:
+            return compiled, _SMALL
+        meter.charge(_FAILED)
+    meter.charge(_LARGE_STEPS)
+    compiled = _compiled(expression, _LARGE, captures=captures)
+    if compiled is None:
+        raise RegoError(f"{expression[:60]!r} takes too much memory")
+    return compiled, _LARGE
+
+
+def _compiled(expression: str, memory: int, *, captures: bool) -> Any:
+    """None if `memory` bytes do not suffice."""
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = _MAX_MEMORY
+    options.never_capture = not captures
+    options.max_mem = memory
     try:
         return re2.compile(expression, options)
     except (re2.error, ValueError) as error:
         reason = error.args[0] if error.args else error
-        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        if reason.startswith("pattern too large"):
+            return None
         raise RegoError(f"{expression[:60]!r} is no regular expression of RE2: {reason}") from None
 
 
-def _charge(meter: Meter, expression: Any, value: Any, position: int = 2) -> Any:
-    """The compiled pattern, after both were charged."""
-    meter.charge(1 + (len(text(expression)) >> 3) + (len(text(value, position)) >> 4))
-    compiled = pattern(expression)
-    meter.charge(compiled.programsize >> 5)
+def charge_search(meter: Meter, compiled: Any, value: str) -> Any:
+    """Charge for one search through all of `value`, or for all that do not overlap."""
+    meter.charge(1 + (len(value) >> 6) + (len(value) * compiled.programsize >> 8))
     return compiled
+
+
+def _charge(
+    meter: Meter, expression: Any, value: Any, position: int = 2, *, captures: bool = False
+) -> Any:
+    """The compiled pattern, after both were charged."""
+    meter.charge(1 + (len(text(expression)) >> 3) + (len(text(value, position)) >> 6))
+    return charge_search(meter, pattern(expression, meter, captures=captures), value)
 
 
 def _match(meter: Meter, expression: Any, value: Any) -> Boolean:
@@ -67,7 +151,9 @@ def _is_valid(meter: Meter, expression: Any) -> Boolean:
         return boolean(0)
     meter.charge(1 + (len(expression) >> 3))
     try:
-        pattern(expression)
+        pattern(expression, meter)
+    except RegoBudgetError:
+        raise
     except RegoError:
         return boolean(0)
     return boolean(1)
@@ -100,7 +186,7 @@ def _find_n(meter: Meter, expression: Any, value: Any, count: Any) -> Array:
 
 def _find_submatches(meter: Meter, expression: Any, value: Any, count: Any) -> Array:
     limit = integer(count, 3)
-    compiled = _charge(meter, expression, value)
+    compiled = _charge(meter, expression, value, captures=True)
     found = _matches(meter, compiled, value, limit)
     meter.charge(len(found) * compiled.groups)
     return Array(
@@ -126,7 +212,7 @@ def _split(meter: Meter, expression: Any, value: Any) -> Array:
 
 def _replace(meter: Meter, value: Any, expression: Any, new: Any) -> str:
     """`$1` and `${name}` in `new` stand for groups, `$$` for a dollar sign."""
-    compiled = _charge(meter, expression, value, 1)
+    compiled = _charge(meter, expression, value, 1, captures=True)
     template = text(new, 3)
     out: list[str] = []
     at = 0

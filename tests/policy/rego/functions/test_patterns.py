@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from octelium.policy.rego.needed import RegoError
+from tests.policy.rego.evaluation import result
 from tests.policy.rego.functions.cases import check, refuse
 
 
@@ -58,3 +62,24 @@ def test_results(expression: str, expected: object) -> None:
 )
 def test_errors(expression: str, problem: str) -> None:
     refuse(expression, problem)
+
+
+def test_globs_are_charged_by_text_and_automaton() -> None:
+    text = "ab" * 20_000
+    for pattern in ("*a" * 100, "{" + "*a*," * 200 + "b}", "{a,b}" * 300, "?" * 1900):
+        started = time.process_time()
+        try:
+            result(
+                'match if glob.match(input.p, ["."], input.v)',
+                {"p": pattern, "v": text},
+                steps=3000,
+            )
+        except RegoError:
+            continue
+        finally:
+            taken = time.process_time() - started
+            assert taken < 0.05
+    with pytest.raises(RegoError, match="more than 2000 characters"):
+        result('match if glob.match(input.p, ["."], "a")', {"p": "a" * 2001})
+    with pytest.raises(RegoError, match="more than 64 delimiters"):
+        result('match if glob.match("a", input.d, "a")', {"d": ["x"] * 65})

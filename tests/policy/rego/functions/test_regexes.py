@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from octelium.policy.rego.functions import regexes
+from octelium.policy.rego.needed import RegoBudgetError, RegoError
+from tests.policy.rego.evaluation import result
 from tests.policy.rego.functions.cases import check, refuse
 
 
@@ -63,3 +68,51 @@ def test_results(expression: str, expected: object) -> None:
 )
 def test_errors(expression: str, problem: str) -> None:
     refuse(expression, problem)
+
+
+HEAVY = ["(.{1,100}){1,8}b", "(?i)(a?){500}a{500}b", "[ab]*a[ab]{300}c", "(\\pL{1,100}){1,9}1"]
+CALLS = {
+    "match": "regex.match(input.p, input.v)",
+    "find": "count(regex.find_n(input.p, input.v, -1)) > 0",
+    "submatches": "count(regex.find_all_string_submatch_n(input.p, input.v, -1)) > 0",
+    "split": "count(regex.split(input.p, input.v)) > 9",
+    "replace": 'regex.replace(input.v, input.p, "") == ""',
+    "template": 'regex.template_match(sprintf("{%s}", [input.p]), input.v, "{", "}")',
+    "valid": "regex.is_valid(input.p)",
+}
+
+
+@pytest.mark.parametrize("call", sorted(CALLS))
+@pytest.mark.parametrize("expression", HEAVY)
+def test_searches_are_charged_by_text_and_automaton(call: str, expression: str) -> None:
+    """With what may be spent in an event loop, no call takes long."""
+    started = time.process_time()
+    for text in ("a" * 40_000, "é" * 20_000, "ab" * 20_000):
+        try:
+            result(f"match if {CALLS[call]}", {"p": expression, "v": text}, steps=3000)
+        except RegoError:
+            continue
+    assert time.process_time() - started < 0.15
+
+
+def test_a_literal_that_is_expensive_on_a_long_text_is_refused_at_once() -> None:
+    rules = "match if regex.match(`(.{1,100}){1,8}b`, input.v)"
+    with pytest.raises(RegoBudgetError):
+        result(rules, {"v": "a" * 30_000}, steps=3000)
+    assert result("match if regex.match(`^a+$`, input.v)", {"v": "a" * 30_000}, steps=3000)
+
+
+def test_patterns_made_of_data_take_bounded_memory() -> None:
+    for number in range(300):
+        expression = f"(?i)(.{{1,100}}){{1,6}}{number}"
+        result("match if regex.match(input.p, input.v)", {"p": expression, "v": ""})
+    assert 0 < regexes._CACHE.size <= regexes._MAX_CACHED
+    assert len(regexes._CACHE._found) <= regexes._MAX_CACHED // regexes._SMALL
+
+
+def test_what_needs_a_large_automaton_is_made_where_there_is_time() -> None:
+    document = {"p": f"(.{{1,100}}){{1,8}}({'|'.join(map(str, range(200)))})", "v": "abc 17"}
+    rules = "match if regex.match(input.p, input.v)"
+    with pytest.raises(RegoBudgetError):
+        result(rules, document, steps=3000)
+    assert result(rules, document) is True
