@@ -19,6 +19,7 @@ from octelium.cluster.lane import Lane
 from octelium.cluster.logged import inquiry_of
 from octelium.octovigil.explain.explanation import explain
 from octelium.octovigil.inquiry import Inquiry, InquiryError
+from octelium.octovigil.received import as_received
 from octelium.replica.supposed import supposed_changes
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -77,6 +78,10 @@ class Insight:
             at=question.at,
             address=question.address,
         )
+        try:
+            inquiry = as_received(self._replica, inquiry)
+        except InquiryError as error:
+            raise Invalid("", str(error)) from error
         return await self._explain(inquiry, find_change, asker)
 
     async def explain_logged(

@@ -11,10 +11,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.message import MessageError
-from octelium.http.target import normalise, parse_query
+from octelium.http.target import is_ambiguous, normalise, parse_query
 from octelium.octovigil.inquiry import Inquiry, InquiryError
-from octelium.schema.names import split_service_name
-from octelium.vigil.context import is_ambiguous
+from octelium.octovigil.received import canonical_host
 from octelium.visibility.entry import without_query, without_secrets
 
 if TYPE_CHECKING:
@@ -163,13 +162,6 @@ def remembered(replica: Replica, logged: LoggedRequest) -> Remembered:
         repeated=recalled.repeated,
         address=logged.client_address,
     )
-
-
-def canonical_host(replica: Replica, service: str) -> str:
-    """The one name by which policies know a Service."""
-    config = replica.cluster_config
-    name, namespace = split_service_name(service)
-    return f"{name}.{namespace}.{'' if config is None else config.domain}"
 
 
 def _path(raw: bytes) -> str:

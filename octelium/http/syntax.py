@@ -7,6 +7,7 @@ other scripts; `bytes.strip()` takes VT and FF), so nothing here relies on them.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from octelium.http.message import MessageError
@@ -37,6 +38,8 @@ _USUAL_OPTIONS: Final = {
     b"Keep-Alive": (b"keep-alive",),
     b"Close": (b"close",),
 }
+
+_not_alphanumeric = re.compile(rb"[^a-z0-9]")
 
 OWS: Final = b" \t"
 """Optional white space (RFC 9110, section 5.6.3)."""
@@ -72,6 +75,12 @@ def parse_host(value: bytes) -> bytes:
 def elements(value: bytes) -> list[bytes]:
     """The non-empty elements of a comma-separated list, lower-case (RFC 9110, section 5.6.1)."""
     return [item for part in value.split(b",") if (item := part.strip(OWS).lower())]
+
+
+@lru_cache(maxsize=2048)
+def fold(name: bytes) -> bytes:
+    """The name as a CGI-like interface cannot tell it apart from others; `name` is lower-case."""
+    return _not_alphanumeric.sub(b"-", name)
 
 
 def connection_options(block: HeaderBlock) -> Collection[bytes]:

@@ -19,6 +19,7 @@ _bad_escape = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 _escape = re.compile(rb"%[0-9A-Fa-f]{2}")
 _separator = re.compile(rb"%2[Ff]|%5[Cc]|\\")
 _dot_parameter = re.compile(rb"/\.{1,2};").search
+_escaped_separator = re.compile(rb"%(?:25)*(?:2[Ff]|5[Cc])").search
 _control = re.compile(rb"[\x00-\x1f\x7f]").search
 _REMEMBERED: Final = 512
 """Bytes of the longest target that is worth remembering."""
@@ -125,6 +126,21 @@ def _fully_decoded(path: bytes) -> bytes:
             return path.replace(b"\\", b"/")
         path = again
     raise MessageError("path is escaped too many times")
+
+
+def is_ambiguous(path: bytes) -> bool:
+    """Whether servers disagree about the segments of a normalised path.
+
+    Many merge repeated slashes, some take an escaped separator or a backslash for a slash (also
+    after decoding twice), some cut parameters off segments (RFC 3986, section 3.3). Parameters of
+    the last segment alone leave those before it as they are.
+    """
+    return (
+        b"//" in path
+        or b"\\" in path
+        or (b"%" in path and _escaped_separator(path) is not None)
+        or (b";" in path and b"/" in path[path.index(b";") :])
+    )
 
 
 def parse_query(query: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:

@@ -28,7 +28,8 @@ class Inquiry:
 
     `unknown` are paths below `ctx.request` at which nobody knows what stood there, as for the
     headers of a logged request. `repeated` are those at which something was given twice, or in a
-    form that servers read in different ways.
+    form that servers read in different ways. `refusal` is why nothing is decided on the request:
+    no server of this Cluster takes it.
     """
 
     service: str
@@ -41,3 +42,4 @@ class Inquiry:
     address: str = ""
     unknown: frozenset[Path] = frozenset()
     repeated: frozenset[Path] = frozenset()
+    refusal: str = ""

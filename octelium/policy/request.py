@@ -91,8 +91,10 @@ class DictRequest:
         return value
 
     def repeated(self, path: Path) -> bool:
-        """Whether one of the repeated paths stands at or below `path`."""
-        return any(known[: len(path)] == path for known in self._repeated)
+        """Whether one of the repeated paths stands at, below or above `path`."""
+        return any(
+            known[: len(path)] == path or path[: len(known)] == known for known in self._repeated
+        )
 
 
 class NoRequest:

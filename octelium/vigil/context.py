@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.http.target import parse_query
+from octelium.http.syntax import fold
+from octelium.http.target import is_ambiguous, parse_query
 from octelium.policy.request import MISSING
-from octelium.vigil.fields import fold
 
 if TYPE_CHECKING:
     from octelium.http.message import HeaderBlock, RequestHead
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 _HEADERS: Final = object()
 _REPEATED: Final = object()
-_escaped_separator = re.compile(rb"%(?:25)*(?:2[Ff]|5[Cc])").search
 
 
 def _text(value: bytes) -> str:
@@ -44,21 +42,6 @@ def _repeated(block: HeaderBlock) -> frozenset[bytes]:
         known = frozenset(name for name, count in counts.items() if count > 1)
         block.remember(_REPEATED, known)
     return known
-
-
-def is_ambiguous(path: bytes) -> bool:
-    """Whether servers disagree about the segments of a normalised path.
-
-    Many merge repeated slashes, some take an escaped separator or a backslash for a slash (also
-    after decoding twice), some cut parameters off segments (RFC 3986, section 3.3). Parameters of
-    the last segment alone leave those before it as they are.
-    """
-    return (
-        b"//" in path
-        or b"\\" in path
-        or (b"%" in path and _escaped_separator(path) is not None)
-        or (b";" in path and b"/" in path[path.index(b";") :])
-    )
 
 
 class HttpRequest:

@@ -7,10 +7,11 @@ letters and digits turned into hyphens.
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from functools import lru_cache
 from typing import Final
+
+from octelium.http.syntax import fold
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -58,9 +59,6 @@ _FORWARDING: Final = frozenset(
 )
 _FORWARDING_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-original-", b"x-rewrite-")
 
-_not_alphanumeric = re.compile(rb"[^a-z0-9]")
-
-
 _NOT_IN_TRAILERS: Final = HOP_BY_HOP | {
     b"age",
     b"authorization",
@@ -97,12 +95,6 @@ class Kind(Enum):
     AUTHORIZATION = "credentials of the client"
     OWN = "Octelium's own credentials, for its own Services only"
     FORWARDING = "claims about the client and the original request"
-
-
-@lru_cache(maxsize=2048)
-def fold(name: bytes) -> bytes:
-    """The name as a CGI-like interface cannot tell it apart from others; `name` is lower-case."""
-    return _not_alphanumeric.sub(b"-", name)
 
 
 @lru_cache(maxsize=2048)

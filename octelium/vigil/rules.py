@@ -13,14 +13,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.message import Field, FieldBlock, Fields
-from octelium.http.syntax import connection_options, elements, is_token, is_value
+from octelium.http.syntax import connection_options, elements, fold, is_token, is_value
 from octelium.vigil.credentials import (
     is_own_authorization,
     sets_own_cookie,
     without_own_cookies,
 )
 from octelium.vigil.errors import Unserviceable
-from octelium.vigil.fields import HOP_BY_HOP, Kind, classify, fold, may_trail
+from octelium.vigil.fields import HOP_BY_HOP, Kind, classify, may_trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence

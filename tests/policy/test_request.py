@@ -20,13 +20,14 @@ def test_what_is_not_there_is_missing() -> None:
     assert repr(MISSING) == "MISSING"
 
 
-def test_repetition_counts_at_and_below_a_path() -> None:
+def test_repetition_counts_at_below_and_above_a_path() -> None:
     request = DictRequest(FORM, repeated=[("http", "headers", "a")])
     assert request.repeated(("http", "headers", "a"))
     assert request.repeated(("http",))
     assert request.repeated(())
     assert not request.repeated(("http", "headers", "b"))
-    assert not request.repeated(("http", "headers", "a", "b"))
+    assert request.repeated(("http", "headers", "a", "b"))
+    assert not request.repeated(("ip",))
 
 
 def test_identity_stands_beside_the_object() -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from octelium.vigil.fields import Kind, classify, fold, may_trail
+from octelium.http.syntax import fold
+from octelium.vigil.fields import Kind, classify, may_trail
 
 
 @pytest.mark.parametrize(

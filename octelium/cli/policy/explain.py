@@ -69,7 +69,7 @@ def _pairs(mark: str, form: str) -> Callable[..., Pairs]:
     callback=_pairs("=", "NAME=VALUE"),
     help="A query parameter; repeatable.",
 )
-@click.option("--host", metavar="HOST", help="The host that is asked for.")
+@click.option("--host", metavar="HOST", help="The value of the header Host.")
 @click.option(
     "--json-request",
     "request_file",
@@ -137,8 +137,8 @@ def explain(
     short = {
         "method": method,
         "path": target,
-        "headers": dict(headers),
-        "query": dict(query),
+        "headers": _several(headers),
+        "query": _several(query),
         "host": host,
     }
     request = _request({key: value for key, value in short.items() if value}, request_file)
@@ -200,6 +200,14 @@ def _request(short: Mapping[str, Any], file: str | None) -> dict[str, Any] | Non
         place = render_path(steps)
         raise Invalid(f"{file}: {place}" if file else f"--{place}", problem, remedy)
     return request
+
+
+def _several(pairs: Pairs) -> dict[str, str | list[str]]:
+    """Values by name; a list of those that are given several times."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def _fields(pairs: Pairs) -> dict[str, Any]:

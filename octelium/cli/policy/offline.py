@@ -8,6 +8,7 @@ from octelium.cli.policy.requests import fitting_request
 from octelium.cli.policy.subjects import subject
 from octelium.octovigil.explain.explanation import explain
 from octelium.octovigil.inquiry import Inquiry, InquiryError
+from octelium.octovigil.received import as_received
 from octelium.schema.errors import Invalid
 from octelium.schema.names import full_service_name
 
@@ -47,6 +48,7 @@ class Offline:
             at=self._at if case.at is None else case.at,
         )
         try:
+            inquiry = as_received(self._replica, inquiry)
             return explain(self._replica, inquiry, clock=lambda: self._at)
         except InquiryError as error:
             raise Invalid("", str(error)) from None

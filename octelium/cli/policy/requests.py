@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from octelium.schema import json_reader
 from octelium.schema.json_reader import Problem
@@ -35,6 +35,7 @@ _FIELDS: Final = (
     *_HTTP_FIELDS,
     *(field.json_name for field in core.RequestContextRequest.DESCRIPTOR.fields),
 )
+_AS_IS: Final = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
 _FORM: Final = "write METHOD PATH, or an object such as {method: GET, path: /}"
 
 
@@ -74,29 +75,26 @@ def http_request(
     method: str,
     target: str,
     *,
-    headers: Mapping[str, str] | None = None,
-    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, Any] | None = None,
+    query: Mapping[str, Any] | None = None,
     host: str = "",
     body: Any = None,
 ) -> dict[str, Any]:
-    """The HTTP part of a request: of a repeated header or parameter the first, as in `ctx`."""
-    path, _, search = target.partition("?")
-    parameters = dict(query or {})
-    for key, text in parse_qsl(search, keep_blank_values=True):
-        parameters.setdefault(key, text)
+    """The HTTP part of a request as it is sent, for `as_received`.
+
+    What a target cannot hold is escaped, as browsers do it. A header's name may have a list of
+    values, and so may that of a parameter.
+    """
+    path, mark, search = quote(target, safe=_AS_IS).partition("?")
     if query:
-        search = "&".join(part for part in (search, urlencode(query)) if part)
-    http: dict[str, Any] = {"method": method.upper(), "path": unquote(path)}
-    http["uri"] = f"{path}?{search}" if search else path
+        search = "&".join(part for part in (search, urlencode(query, doseq=True)) if part)
+    http: dict[str, Any] = {"method": method.upper()}
+    http["uri"] = f"{path}?{search}" if search or mark else path
     named = {name.lower(): text for name, text in (headers or {}).items()}
     if host:
         named.setdefault("host", host)
-    if named.get("host"):
-        http["host"] = named["host"]
     if named:
         http["headers"] = named
-    if parameters:
-        http["queryParams"] = parameters
     if body is not None:
         content = (body if isinstance(body, str) else json.dumps(body)).encode()
         http |= {"body": b64encode(content).decode(), "size": str(len(content))}
@@ -144,9 +142,14 @@ def _check_short(short: Mapping[str, Any]) -> list[Problem]:
         problems += [
             Problem((key, str(name)), "expected a text", "put it in quotes")
             for name, text in entries.items()
-            if not isinstance(text, str)
+            if not isinstance(text, str) and not _are_texts(text)
         ]
     return problems
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether it is a list of what is sent several times."""
+    return isinstance(value, list) and bool(value) and all(isinstance(it, str) for it in value)
 
 
 def _add_short(request: dict[str, Any], short: Mapping[str, Any]) -> list[Problem]:

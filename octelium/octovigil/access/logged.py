@@ -110,7 +110,9 @@ class Deciding:
             reads |= configuration.reads
         below = tuple(path[1:] for path in split(reads)[2] if path[:1] in ((), ("request",)))
         for path in ambiguous(sorted(below)):
-            if any(each[: len(path)] == path for each in logged.repeated):
+            if any(
+                each[: len(path)] == path or path[: len(each)] == each for each in logged.repeated
+            ):
                 where = ".".join(("ctx", "request", *path))
                 return f"a condition reads {where}, which is open to two readings"
         return ""

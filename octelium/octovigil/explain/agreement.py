@@ -31,7 +31,9 @@ def check_agreement(told: Trace) -> None:
     if decision.outcome is Outcome.BAD_REQUEST:
         told.steps.append(checks.Step(checks.READING, FALSE, decision.error))
         told.outcome, told.error = Outcome.BAD_REQUEST, decision.error
-        told.reason = ReasonType.TYPE_UNKNOWN_REASON
+        told.reason, told.config = ReasonType.TYPE_UNKNOWN_REASON, ""
+        for rule in told.rules:
+            rule.decided = False
         return
     if (told.outcome, told.reason) == (decision.outcome, decision.reason.type):
         _check_details(told, decision)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from octelium.octovigil.explain import checks
 from octelium.octovigil.explain.agreement import check_agreement
 from octelium.octovigil.explain.change import find_change as search
-from octelium.octovigil.explain.evaluation import flow
+from octelium.octovigil.explain.evaluation import FALSE, flow
 from octelium.octovigil.explain.summary import summary
 from octelium.octovigil.explain.supposing import suppose
-from octelium.octovigil.explain.trace import trace
+from octelium.octovigil.explain.trace import Trace, trace
 from octelium.policy.cel.unparse import escaped
+from octelium.policy.decision import Outcome
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from octelium.octovigil.explain.collection import Attached, EnforcementTried, RuleTried
     from octelium.octovigil.explain.supposition import Supposition
-    from octelium.octovigil.explain.trace import Trace
     from octelium.octovigil.inquiry import Inquiry
     from octelium.policy.cel.parts import Part
     from octelium.policy.rego.needed import Resolver
@@ -49,6 +50,8 @@ def explain(
         ExplanationError: the story does not agree with the decision; it must not be told.
     """
     supposition = suppose(replica, inquiry, clock(), rego)
+    if inquiry.refusal:
+        return _assembled(_unread(supposition, inquiry.refusal))
     return explain_supposition(supposition, find_change=find_change)
 
 
@@ -60,6 +63,13 @@ def explain_supposition(supposition: Supposition, *, find_change: bool = False) 
     if find_change:
         _add_change(explanation, told)
     return explanation
+
+
+def _unread(supposition: Supposition, problem: str) -> Trace:
+    """The story of a request that is refused before anything is decided."""
+    parties = trace(supposition, with_parts=False).parties
+    step = checks.Step(checks.READING, FALSE, problem)
+    return Trace(supposition, parties, Outcome.BAD_REQUEST, error=problem, steps=[step])
 
 
 def _add_change(explanation: ext.Explanation, told: Trace) -> None:

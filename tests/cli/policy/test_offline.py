@@ -124,6 +124,26 @@ def test_the_configuration(offline: Offline) -> None:
     assert told(offline, at=NOON).config == "default"
 
 
+@pytest.mark.parametrize(
+    ("request_", "outcome"),
+    [
+        ("GET /x/../blue", "ALLOWED"),
+        ("GET //blue", "BAD_REQUEST"),
+        ("GET /a%2fb", "BAD_REQUEST"),
+        ("GET /a/..%2fb", "BAD_REQUEST"),
+        ({"path": "/", "headers": {"a": ["1", "2"]}}, "ALLOWED"),
+    ],
+)
+def test_requests_are_read_as_the_proxy_reads_them(
+    offline: Offline, request_: Any, outcome: str
+) -> None:
+    explanation = told(offline, request=request_, at=NOON)
+    assert explanation.outcome == outcome
+    assert explanation.config == {"GET /x/../blue": "blue"}.get(
+        str(request_), "default" if outcome == "ALLOWED" else ""
+    )
+
+
 def test_requests_are_those_of_the_mode(offline: Offline) -> None:
     assert told(offline, request=None, at=NOON).outcome == "ALLOWED"
     assert told(offline, request=None, service="db").outcome == "ALLOWED"

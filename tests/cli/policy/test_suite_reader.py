@@ -60,7 +60,7 @@ def test_a_whole_file() -> None:
         "default",
     )
     assert first.at == 1769860800
-    assert first.request == {"http": {"method": "GET", "path": "/", "uri": "/"}}
+    assert first.request == {"http": {"method": "GET", "uri": "/"}}
     assert (first.who.user, first.who.session, first.who.device) == ("ann", {}, {})
     assert (second.line, second.service, second.at) == (11, "files.prod", 1769904000)
     assert (second.who.user, second.who.credential, second.request) == ("", "", None)
