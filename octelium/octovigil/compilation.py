@@ -31,8 +31,9 @@ _LOOP: Final = re.compile(
     rb"\.\s*(?:all|exists|exists_one|existsOne|map|filter|bind|transform\w*)\s*\("
 )
 _LOOP_COST: Final = 48
-_ELEMENT_COST: Final = 2
-"""Of the elements of lists and maps, which are short."""
+_SEPARATORS: Final = (b",", b"|", b"&")
+_ELEMENT_COST: Final = 3
+"""Of what may be short: elements of lists and maps, and parts of `||` and `&&`."""
 
 Work = tuple["Hashable", int, "Callable[[], object]"]
 """What tells it apart from all other work, its cost, and what compiles and keeps it."""
@@ -61,7 +62,7 @@ def cost(data: bytes) -> int:
     if patterns and _LARGE_AUTOMATON.search(data):
         return len(data) + AT_ONCE
     loops = len(_LOOP.findall(data))
-    elements = data.count(b",")
+    elements = sum(map(data.count, _SEPARATORS))
     return len(data) + _REGULAR_COST * patterns + _LOOP_COST * loops + _ELEMENT_COST * elements
 
 

@@ -509,3 +509,39 @@ async def test_a_decision_that_still_holds_is_not_made_twice() -> None:
     await settle()
     assert not slow.evaluator.asked
     assert all(stream.handle.plan is not None for stream in (*slow.ann, *slow.eve))
+
+
+async def test_who_has_many_streams_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_SLICE", -1.0)  # one decision each time round
+    world = World()
+    ended: list[str] = []
+    for name in ("eve", "ann"):
+        world.user(name, authorization=inline(allow()))
+        world.session(f"{name}-1", name)
+    for name, count in (("eve", 500), ("ann", 2)):
+        for _ in range(count):
+            stream = Stream(world, "/", f"{name}-1")
+            stream.handle.callback = lambda _decision, name=name: ended.append(name)
+    world.user("eve")
+    world.remove("Session", "ann-1")
+    async with asyncio.timeout(30):
+        while len(ended) < 502:
+            await asyncio.sleep(0)
+    assert [index for index, name in enumerate(ended) if name == "ann"] == [1, 3]
+
+
+async def test_nothing_stops_when_a_decision_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = open_world()
+    streams = [Stream(world, "/bad"), Stream(world, "/good")]
+    decide = streams[0].handle.watcher._decide
+
+    def failing(service: Any, uid: str, request: Any) -> Any:
+        if request is streams[0].request:
+            raise ZeroDivisionError
+        return decide(service, uid, request)
+
+    monkeypatch.setattr(streams[0].handle.watcher, "_decide", failing)
+    world.session("ann-1", "ann")
+    assert (await streams[0].end()).outcome is Outcome.ERROR
+    world.remove("Session", "ann-1")
+    assert (await streams[1].end()).outcome is Outcome.UNAUTHENTICATED
