@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from octelium.policy.rego.values import Object, Set
+from octelium.policy.rego.values import Object, Set, charge, forget_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,7 @@ class Members:
         False if something else is there; then the object is of no use any more.
         """
         target = self.root
+        forget_size(target)
         for key in path[:-1]:
             inner = self._own(target, key, Object)
             if inner is None:
@@ -46,10 +47,12 @@ class Members:
 
     def _own(self, target: Object, key: Any, kind: type[Any]) -> Any:
         """The collection at a key, made or copied if need be; None if it is of another kind."""
-        known = target.get(key)
+        known: Any = target.get(key)
         if key in target and type(known) is not kind:
             return None
         if id(known) not in self._owned:
+            charge(0 if known is None else len(known) >> 3)
             known = target[key] = kind() if known is None else kind(known)
             self._owned.add(id(known))
+        forget_size(known)
         return known

@@ -16,7 +16,7 @@ from octelium.policy.rego.parser import parse
 from octelium.policy.rego.resolver import Resolver
 from octelium.policy.rego.steps import EVALUATION, FOUND, chain
 from octelium.policy.rego.tokens import RegoSyntaxError
-from octelium.policy.rego.values import Meter, Object, Set, from_json, to_json
+from octelium.policy.rego.values import Meter, Object, Set, from_json, sized, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +70,9 @@ class Program:
             RegoError: the evaluation failed.
         """
         try:
-            value = _Evaluation(self, from_json(document, meter), meter).rule(self._decision)
-            return value if value is UNDEFINED else to_json(value)
+            with meter:
+                value = _Evaluation(self, from_json(document, meter), meter).rule(self._decision)
+                return value if value is UNDEFINED else to_json(value)
         except RegoError:
             raise
         except RecursionError:
@@ -92,7 +93,7 @@ class Program:
             value = evaluation.rule(each) if each != path else self._rules[path].value(evaluation)
             if value is not UNDEFINED:
                 result = _merged(result, _nested(each[len(path) :], value), each)
-        return Object() if result is UNDEFINED else result
+        return Object() if result is UNDEFINED else sized(result)
 
     def call(self, evaluation: _Evaluation, path: RulePath, args: list[Any]) -> Any:
         """What a function results in."""
@@ -122,7 +123,7 @@ class _Evaluation:
         return self._program.call(self, path, args)
 
     def replaced(self, path: tuple[str, ...], value: Any) -> _Evaluation:
-        document = _put(self.document, path, value)
+        document = sized(_put(self.document, path, value))
         return _Evaluation(self._program, document, self.meter)
 
 
@@ -201,7 +202,7 @@ class _Rule:
             for clauses in self.definitions:
                 evaluation.meter.charge(clauses[0].cost)
                 clauses[0].run(clauses[0].frame(evaluation, found))
-            return found.root if type(found) is Members else found
+            return sized(found.root if type(found) is Members else found)
         for clauses in self.definitions:
             found = self._first(clauses, evaluation, None, found)
         if found is UNDEFINED and self.default:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from octelium.policy.rego.functions.objects import lookup
 from octelium.policy.rego.needed import UNDEFINED, RegoBudgetError, RegoError
-from octelium.policy.rego.values import FALSE, Array, Meter, Object, Set, ordered
+from octelium.policy.rego.values import FALSE, Array, Meter, Object, Set, ordered, sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -309,7 +309,7 @@ def calling_builtin(term: tree.BuiltinCall, args: list[Getter]) -> Getter:
                 return UNDEFINED
             values.append(value)
         try:
-            return function(meter, *values)
+            return sized(function(meter, *values))
         except RegoBudgetError:
             raise
         except RegoError as error:
@@ -336,7 +336,7 @@ def calling_own(path: RulePath, args: list[Getter]) -> Getter:
 def _array(_: list[Getter], items: list[Getter]) -> Getter:
     def make(frame: Frame) -> Any:
         made = Array([item(frame) for item in items])
-        return UNDEFINED if any(item is UNDEFINED for item in made) else made
+        return UNDEFINED if any(item is UNDEFINED for item in made) else sized(made)
 
     return make
 
@@ -344,7 +344,7 @@ def _array(_: list[Getter], items: list[Getter]) -> Getter:
 def _set(_: list[Getter], items: list[Getter]) -> Getter:
     def make(frame: Frame) -> Any:
         made = [item(frame) for item in items]
-        return UNDEFINED if any(item is UNDEFINED for item in made) else Set(made)
+        return UNDEFINED if any(item is UNDEFINED for item in made) else sized(Set(made))
 
     return make
 
@@ -355,7 +355,7 @@ def _object(keys: list[Getter], items: list[Getter]) -> Getter:
         values = [item(frame) for item in items]
         if any(each is UNDEFINED for each in (*names, *values)):
             return UNDEFINED
-        return Object(zip(names, values, strict=True))
+        return sized(Object(zip(names, values, strict=True)))
 
     return make
 
@@ -372,7 +372,7 @@ def collected(body: Run, slot: int, kind: type) -> Getter:
     def collect(frame: Frame) -> Any:
         frame[slot] = kind()
         body(frame)
-        return frame[slot]
+        return sized(frame[slot])
 
     return collect
 
@@ -422,11 +422,11 @@ def collected_object(body: Run, slot: int, line: int) -> Getter:
         frame[slot] = Object()
         try:
             body(frame)
+            return sized(frame[slot])
         except RegoBudgetError:
             raise
         except RegoError as error:
             text = str(error)
             raise RegoError(text if text.startswith("line") else f"line {line}: {text}") from None
-        return frame[slot]
 
     return collect

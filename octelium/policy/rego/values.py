@@ -6,7 +6,12 @@
 | boolean | `TRUE`, `FALSE`: Python's own would equal 1 and 0 |
 | array, object, set | `Array`, `Object`, `Set` |
 
-Collections are changed while they are built and never again, so they can be hashed. The order of
+Collections are changed while they are built and never again, so they can be hashed. A value may be
+in another one many times without taking any memory for it, so work on a collection is charged by
+all that is in it, and there is a limit to that. Comparing, hashing and ordering happen within
+Python's own collections too; they are charged to the meter of the evaluation that the thread makes.
+
+The order of
 values of any two types is that of https://www.openpolicyagent.org/docs/policy-reference#comparison:
 null, booleans, numbers, strings, arrays, objects, sets.
 """
@@ -15,19 +20,27 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from functools import cmp_to_key
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.rego.needed import RegoBudgetError, RegoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import TracebackType
 
 MAX_STEPS: Final = 2_000_000
 """Iterations, calls and work on large values in one evaluation: about a second."""
 MAX_DEPTH: Final = 64
 """Collections within collections."""
+MAX_NESTING: Final = 2 * MAX_DEPTH
+"""The same for what is made of a document, and put in another."""
+MAX_WEIGHT: Final = 1 << 19
+"""Elements of an array with all that is in them, texts counted once more per 32 characters; what
+else it takes to compare elements of sets and members of objects is in `_WEIGHTS`."""
 MAX_INT: Final = 1 << 1024
 """Whole numbers beyond this are refused."""
 LONG: Final = 256
@@ -56,40 +69,116 @@ FALSE: Final = Boolean(value=False)
 class Array(list[Any]):
     """An array."""
 
-    __slots__ = ()
+    __slots__ = ("digest", "size")
+    digest: int
+    size: tuple[int, int]
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is Array:
+            if len(self) != len(other):
+                return False
+            _charge_comparison(self, other)
+        return list.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:  # type: ignore[override]  # nothing changes it any more
-        return hash(tuple(self))
+        try:
+            return self.digest
+        except AttributeError:
+            charge(len(self) >> 4)
+            self.digest = hash(tuple(self))
+            return self.digest
 
 
 class Object(dict[Any, Any]):
     """An object, whose keys may be any values."""
 
-    __slots__ = ()
+    __slots__ = ("digest", "size")
+    digest: int
+    size: tuple[int, int]
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is Object:
+            if len(self) != len(other):
+                return False
+            _charge_comparison(self, other)
+        return dict.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:  # type: ignore[override]  # nothing changes it any more
-        return hash(frozenset(self.items()))
+        try:
+            return self.digest
+        except AttributeError:
+            charge(len(self) >> 3)
+            self.digest = hash(frozenset(self.items()))
+            return self.digest
 
 
 class Set(set[Any]):
     """A set."""
 
-    __slots__ = ()
+    __slots__ = ("digest", "size")
+    digest: int
+    size: tuple[int, int]
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is Set:
+            if len(self) != len(other):
+                return False
+            _charge_comparison(self, other)
+        return set.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:  # type: ignore[override]  # nothing changes it any more
-        return hash(frozenset(self))
+        try:
+            return self.digest
+        except AttributeError:
+            charge(len(self) >> 4)
+            self.digest = hash(frozenset(self))
+            return self.digest
+
+
+_WEIGHTS: Final[dict[type[Any], int]] = {Array: 1, Object: 5, Set: 4}
+COLLECTIONS: Final = frozenset(_WEIGHTS)
 
 
 class Meter:
-    """What an evaluation may still do, and what it has found out that must stay the same."""
+    """What an evaluation may still do, and what it has found out that must stay the same.
 
-    __slots__ = ("chances", "left", "now_ns")
+    As a context it is the meter that `charge` charges in this thread.
+    """
+
+    __slots__ = ("_former", "chances", "left", "now_ns")
 
     def __init__(self, steps: int = MAX_STEPS, now_ns: int | None = None) -> None:
         self.left = steps
         self.now_ns = time.time_ns() if now_ns is None else now_ns
         """Nanoseconds since 1970."""
         self.chances: dict[Any, Any] = {}
+        self._former: Meter | None = None
+
+    def __enter__(self) -> None:
+        self._former, _CURRENT.meter = _CURRENT.meter, self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        _CURRENT.meter, self._former = self._former, None
 
     def charge(self, steps: int) -> None:
         """Take `steps` from it.
@@ -106,6 +195,74 @@ class Meter:
         size = len(value)
         if size > LONG:
             self.charge(size >> 5 if type(value) is str else size)
+
+
+class _Current(threading.local):
+    meter: Meter | None = None
+
+
+_CURRENT: Final = _Current()
+
+
+def charge(steps: int) -> None:
+    """Charge the evaluation that this thread makes, if it makes one.
+
+    Raises:
+        RegoBudgetError: nothing is left.
+    """
+    meter = _CURRENT.meter
+    if meter is not None:
+        meter.charge(steps)
+
+
+def _charge_comparison(left: Array | Object | Set, right: Array | Object | Set) -> None:
+    charge(1 + (min(size_of(left)[0], size_of(right)[0]) >> 5))
+
+
+def sized(value: Any) -> Any:
+    """The value, unless it is too large or too deep with all that is in it.
+
+    Raises:
+        RegoError: it is.
+    """
+    if type(value) in COLLECTIONS:
+        size_of(value)
+    return value
+
+
+def size_of(value: Array | Object | Set) -> tuple[int, int]:
+    """Weight and depth of a collection, found once; see `MAX_WEIGHT`.
+
+    Raises:
+        RegoError: it is too large or too deep.
+    """
+    known: tuple[int, int] | None = getattr(value, "size", None)
+    if known is not None:
+        return known
+    weight, depth = 1 + _WEIGHTS[type(value)] * len(value), 0
+    members: Iterable[Any] = chain(value, value.values()) if type(value) is Object else value
+    for member in members:
+        kind = type(member)
+        if kind is str:
+            weight += len(member) >> 5
+        elif kind in COLLECTIONS:
+            size = size_of(member)
+            weight += size[0]
+            depth = max(depth, size[1])
+    if weight > MAX_WEIGHT:
+        raise RegoError("a value is too large with all that is in it")
+    if depth >= MAX_NESTING:
+        raise RegoError(f"a value is nested more than {MAX_NESTING} levels deep")
+    value.size = weight, depth + 1
+    return value.size
+
+
+def forget_size(value: Object | Set) -> None:
+    """Let a collection in the making be compared before it is complete."""
+    try:
+        del value.size
+    except AttributeError:
+        return
 
 
 def boolean(value: object) -> Boolean:
@@ -137,11 +294,13 @@ def compare(left: Any, right: Any) -> int:
     """Negative, zero or positive, as `left` stands before, at or after `right`."""
     rank = _RANKS[type(left)]
     difference = rank - _RANKS[type(right)]
-    if difference:
+    if difference or left is right:
         return difference
     if rank == 1:
         return bool(left) - bool(right)
     if rank < 4:
+        if rank == 3:
+            charge(min(len(left), len(right)) >> 10)
         return 0 if left == right else (-1 if left < right else 1)
     if rank == 5:
         return _compare_objects(left, right)
@@ -151,7 +310,9 @@ def compare(left: Any, right: Any) -> int:
 
 
 def _compare_lists(left: list[Any], right: list[Any]) -> int:
+    charge(1)
     for one, other in zip(left, right, strict=False):
+        charge(1)
         difference = compare(one, other)
         if difference:
             return difference
@@ -160,7 +321,9 @@ def _compare_lists(left: list[Any], right: list[Any]) -> int:
 
 def _compare_objects(left: Object, right: Object) -> int:
     keys, other_keys = ordered(left), ordered(right)
+    charge(1)
     for key, other in zip(keys, other_keys, strict=False):
+        charge(1)
         difference = compare(key, other) or compare(left[key], right[other])
         if difference:
             return difference
@@ -173,9 +336,14 @@ _BY_ORDER: Final[Callable[[Any], Any]] = cmp_to_key(compare)
 def ordered(values: Iterable[Any]) -> list[Any]:
     """Values in their order."""
     items = list(values)
+    charge(len(items) >> 2)
     kinds = {type(item) for item in items}
-    if kinds <= {str} or kinds <= {int, float}:
+    if kinds == {str}:
+        charge(sum(map(len, items)) >> 7)
         return sorted(items)
+    if kinds <= {int, float}:
+        return sorted(items)
+    charge(len(items))
     return sorted(items, key=_BY_ORDER)
 
 
@@ -207,12 +375,16 @@ def to_json(value: Any, depth: int = 0) -> Any:
         RegoError: it is nested too deeply.
     """
     kind = type(value)
-    if kind is str or kind is int or kind is float or value is None:
+    if kind is str:
+        charge(len(value) >> 5)
+        return value
+    if kind is int or kind is float or value is None:
         return value
     if kind is Boolean:
         return value is TRUE
     if depth >= MAX_DEPTH:
         raise RegoError(f"a value is nested more than {MAX_DEPTH} levels deep")
+    charge(1 + len(value))
     if kind is Object:
         return {key_text(key): to_json(value[key], depth + 1) for key in ordered(value)}
     items = ordered(value) if kind is Set else value

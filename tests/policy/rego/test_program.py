@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -350,3 +351,60 @@ def test_mutated_modules(data: st.DataObject) -> None:
             text[at] = data.draw(st.characters())
     with suppress(RegoError, RegoSyntaxError):
         result("".join(text), {"a": [1]}, steps=5000)
+
+
+def doubled(levels: int, body: str, head: str = "match") -> str:
+    """A rule with values of 2 ** `levels` elements that take memory for `levels`."""
+    steps = [
+        f"x{level} := [x{level - 1}, x{level - 1}]\ny{level} := [y{level - 1}, y{level - 1}]"
+        for level in range(1, levels + 1)
+    ]
+    return f"{head} if {{\nx0 := [1]\ny0 := [1]\n" + "\n".join(steps) + f"\n{body}\n}}\n"
+
+
+@pytest.mark.parametrize("levels", [15, 18, 25, 40])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "xN == yN",
+        "xN = yN",
+        "xN != yN",
+        "xN < yN",
+        "{xN} == {yN}",
+        "{xN: 1}[yN]",
+        "xN in [yN]",
+        "(0, xN in [yN])",
+        "count({1 | some z in [xN, yN]; z == yN}) == 1",
+        "count({z: 1 | some z in [xN, yN]}) == 1",
+        "count({1: z | some z in [xN, yN]}) == 1",
+        "count({z | some z in [xN, yN]}) == 1",
+        "sort([xN, yN])[0] == 1",
+        "max([xN, yN]) == 1",
+        "union({{xN}, {yN}}) == 1",
+        "intersection({{xN}, {yN}}) == 1",
+        "array.concat([xN], [yN]) == [yN, xN]",
+        "object.get({{xN}: 1}, {yN}, 2) == 2",
+        "object.subset([xN], [yN])",
+        "object.subset({xN: 1}, {yN: 1})",
+        "object.remove({xN: 1}, [yN]) == {}",
+        'json.filter({"a": {xN: 1}}, [["a", yN]]) == {}',
+        'json.patch({"a": xN}, [{"op": "test", "path": "a", "value": yN}]) == 1',
+        'json.marshal(xN) == ""',
+        'sprintf("%v", [xN]) == ""',
+        'sprintf("%d", [xN]) == ""',
+        "f(xN, yN)",
+        "p == {}",
+    ],
+)
+def test_values_that_share_are_charged_by_all_that_is_in_them(levels: int, body: str) -> None:
+    last = str(levels)
+    rules = (
+        doubled(levels, body.replace("N", last))
+        + "f(a, a) := true\n"
+        + doubled(levels, f"k := [y{last}]", f"p[k] := x{last}")
+        + doubled(levels, f"k := [x{last}]", f"p[k] := y{last}")
+    )
+    started = time.thread_time()
+    with pytest.raises(RegoError):
+        result(rules, steps=700)
+    assert time.thread_time() - started < 0.2

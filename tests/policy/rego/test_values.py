@@ -11,17 +11,22 @@ from hypothesis import strategies as st
 from octelium.policy.rego.needed import RegoBudgetError, RegoError
 from octelium.policy.rego.values import (
     FALSE,
+    MAX_NESTING,
+    MAX_WEIGHT,
     TRUE,
     Array,
     Meter,
     Object,
     Set,
     boolean,
+    charge,
     compare,
     dump,
+    forget_size,
     from_json,
     number,
     ordered,
+    sized,
     to_json,
     type_name,
 )
@@ -131,3 +136,104 @@ def test_what_is_too_deep_or_too_large() -> None:
         to_json(value)
     with pytest.raises(RegoBudgetError):
         from_json({"a": list(range(1000))}, Meter(100))
+
+
+def shared(levels: int, leaf: Any = 1) -> Array:
+    """Twice the value of the level below, which takes memory once."""
+    value = Array([leaf])
+    for _ in range(levels):
+        value = Array([value, value])
+    return value
+
+
+def test_an_evaluation_is_charged_without_its_meter_at_hand() -> None:
+    outer, inner = Meter(10), Meter(20)
+    with outer:
+        charge(1)
+        with inner:
+            charge(2)
+        charge(3)
+        with pytest.raises(RegoBudgetError):
+            charge(7)
+    charge(1)
+    assert (outer.left, inner.left) == (-1, 18)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: shared(14) == shared(14),
+        lambda: shared(14) != shared(14),
+        lambda: shared(14) in [1, shared(14)],
+        lambda: {shared(14): 1}.get(shared(14)),
+        lambda: Set([shared(14), shared(14)]),
+        lambda: Object({"a": shared(14)}) == Object({"a": shared(14)}),
+        lambda: Set([shared(14)]) == Set([shared(14)]),
+        lambda: compare(shared(14), shared(14)),
+        lambda: ordered([shared(14, 2), shared(14), shared(14)]),
+        lambda: to_json(shared(14)),
+        lambda: dump(Object({shared(14): 1})),
+    ],
+)
+def test_work_on_what_a_value_shares_is_charged(work: Any) -> None:
+    with Meter(400), pytest.raises(RegoBudgetError):
+        work()
+
+
+def test_hashing_goes_over_a_value_once() -> None:
+    value = shared(60)
+    with Meter(100):
+        assert hash(value) == hash(value)
+    assert hash(shared(5)) == hash(shared(5))
+
+
+def test_long_texts_within_values_are_charged() -> None:
+    text = "x" * 100_000
+    one, other = Array([text + "a"] * 100), Array([text[:-1] + "xa"] * 100)
+    for work in (lambda: one == other, lambda: to_json(one), lambda: compare(one, other)):
+        with Meter(2000), pytest.raises(RegoBudgetError):
+            work()
+
+
+def test_values_have_a_largest_size() -> None:
+    assert sized(shared(16)) == shared(16)
+    flat = Array(range(MAX_WEIGHT - 1))
+    assert sized(flat) is flat
+    for large in (
+        shared(20),
+        Array(range(MAX_WEIGHT)),
+        Set(range(1 + MAX_WEIGHT // 4)),
+        Object.fromkeys(range(1 + MAX_WEIGHT // 5)),
+        Array(["x" * (MAX_WEIGHT // 3)] * 100),
+    ):
+        with pytest.raises(RegoError, match="too large"):
+            sized(large)
+        assert sized(len(large)) == len(large)
+
+
+def test_values_have_a_largest_depth() -> None:
+    value: Any = Set([1])
+    for _ in range(MAX_NESTING - 1):
+        value = Array([value])
+    assert sized(value) is value
+    with pytest.raises(RegoError, match="levels deep"):
+        sized(Object({"a": value}))
+
+
+def test_what_is_in_the_making_may_be_compared() -> None:
+    made = Object({"a": 1})
+    assert made != Object({"a": Array(range(1000))})
+    forget_size(made)
+    forget_size(made)
+    made["a"] = Array(range(MAX_WEIGHT))
+    with pytest.raises(RegoError, match="too large"):
+        sized(made)
+
+
+@given(ALL, ALL)
+def test_comparing_charges_and_changes_nothing(one: Any, other: Any) -> None:
+    found = one == other, one != other, compare(one, other)
+    assert found[0] is not found[1]
+    with Meter():
+        assert (one == other, one != other, compare(one, other)) == found
+    assert (one == 7) is not (one != 7)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from octelium.policy.rego.functions.arguments import made, mapping, text
 from octelium.policy.rego.needed import RegoBudgetError, RegoError
 from octelium.policy.rego.values import (
+    COLLECTIONS,
     LONG,
     MAX_INT,
-    Array,
     Boolean,
     Meter,
-    Object,
-    Set,
     boolean,
     from_json,
     number,
+    size_of,
     to_json,
 )
 
@@ -39,7 +38,7 @@ _YAML: Final = 8
 
 
 def _marshal(meter: Meter, value: Any) -> str:
-    return made(_written(meter, value, None), meter)
+    return made(_written(value, None), meter)
 
 
 def _marshal_with_options(meter: Meter, value: Any, options: Any) -> str:
@@ -56,12 +55,14 @@ def _marshal_with_options(meter: Meter, value: Any, options: Any) -> str:
     indent, prefix = text(given.get("indent", "\t")), text(given.get("prefix", ""))
     if len(indent) + len(prefix) > LONG:
         raise RegoError("indent and prefix are too long")
-    written = _written(meter, value, indent)
+    if type(value) in COLLECTIONS:
+        weight, depth = size_of(value)
+        meter.charge(weight * (depth * len(indent) + len(prefix)) >> 5)
+    written = _written(value, indent)
     return made(written.replace("\n", f"\n{prefix}"), meter)
 
 
-def _written(meter: Meter, value: Any, indent: str | None) -> str:
-    _charge_whole(meter, value)
+def _written(value: Any, indent: str | None) -> str:
     separators = (",", ":") if indent is None else (",", ": ")
     form = to_json(value)
     try:
@@ -71,23 +72,6 @@ def _written(meter: Meter, value: Any, indent: str | None) -> str:
     except ValueError as error:
         raise RegoError(str(error)) from None
     return dumped.translate(_ESCAPES)
-
-
-def _charge_whole(meter: Meter, value: Any) -> None:
-    """Charge for everything in a value."""
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        kind = type(item)
-        if kind is str:
-            meter.charge_size(item)
-        elif kind is Object:
-            meter.charge(len(item))
-            pending.extend(item)
-            pending.extend(item.values())
-        elif kind is Array or kind is Set:
-            meter.charge(len(item))
-            pending.extend(item)
 
 
 def _number(literal: str) -> int | float:

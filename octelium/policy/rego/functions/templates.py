@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.rego.functions.arguments import array, made, text
 from octelium.policy.rego.needed import RegoError
-from octelium.policy.rego.values import Array, Boolean, Meter, Object, Set, ordered
+from octelium.policy.rego.values import Array, Boolean, Meter, Object, Set, charge, ordered
 
 if TYPE_CHECKING:
     from octelium.policy.rego.functions.arguments import Functions
@@ -32,9 +32,12 @@ def rego_text(value: Any, depth: int = 0) -> str:
         return "null"
     kind = type(value)
     if kind is str:
+        charge(len(value) >> 5)
         return json.dumps(value, ensure_ascii=False)
     if kind is Boolean:
         return repr(value)
+    if kind in (Array, Set, Object):
+        charge(1 + len(value))
     if kind is Array:
         return f"[{', '.join(rego_text(item, depth + 1) for item in value)}]"
     if kind is Set:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from octelium.policy.rego.needed import RegoBudgetError
+from tests.policy.rego.evaluation import result
 from tests.policy.rego.functions.cases import check, refuse
 
 
@@ -66,3 +68,13 @@ def test_results(expression: str, expected: object) -> None:
 )
 def test_errors(expression: str, problem: str) -> None:
     refuse(expression, problem)
+
+
+def test_indents_are_charged() -> None:
+    def indented(levels: int) -> str:
+        document = "[" * levels + "1, 2, 3, 4" + "]" * levels
+        return f'match if json.marshal_with_options({document}, {{"indent": "{" " * 200}"}}) != ""'
+
+    assert result(indented(2), steps=500) is True
+    with pytest.raises(RegoBudgetError):
+        result(indented(30), steps=500)
