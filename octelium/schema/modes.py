@@ -22,9 +22,17 @@ HTTP_MODES = frozenset(
 ANONYMOUS_MODES = frozenset({_MODE.HTTP, _MODE.WEB, _MODE.GRPC, _MODE.MCP, _MODE.LLM})
 """Modes that can be open to everyone."""
 
+SERVED_MODES = frozenset({_MODE.HTTP, _MODE.WEB, _MODE.GRPC})
+"""Modes that this version serves. A Service of another mode is stored, and answers nobody."""
+
 _NAMES = {value.number: value.name for value in _MODE.DESCRIPTOR.enum_types[0].values}
 
 
 def mode_name(mode: int) -> str:
     """The name of a mode, such as `WEB`; an unknown one is its number."""
     return _NAMES.get(mode, str(mode))
+
+
+def not_served(mode: int) -> str:
+    """What to say of a mode that is not served."""
+    return f"mode {mode_name(mode)} is stored but not served by this version"

@@ -4,9 +4,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.cli.modes import SERVED
+from octelium.schema.modes import SERVED_MODES, mode_name
+
 if TYPE_CHECKING:
     from tests.cli.runner import Runner
     from tests.client.standin import StandIn
+
+
+def test_what_is_served() -> None:
+    assert set(map(mode_name, SERVED_MODES)) == SERVED
 
 
 @pytest.mark.parametrize(

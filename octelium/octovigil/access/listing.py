@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from octelium.octovigil.access.outcome import VERDICTS
 from octelium.octovigil.access.world import Workshop, World
 from octelium.octovigil.inquiry import InquiryError
+from octelium.schema.modes import SERVED_MODES
 from octelium.schema.names import full_service_name
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.suggestion import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from octelium.octovigil.access.outcome import Outcome
     from octelium.octovigil.access.world import Asker
@@ -33,17 +34,18 @@ def list_access(
     user: str = "",
     service: str = "",
     clock: Callable[[], float] = time.time,
+    served: Container[int] = SERVED_MODES,
 ) -> list[ext.Access]:
     """What new Sessions of Users may do with Services, by User, then by Service.
 
     `user` and `service` are names, empty for all. An existing Session whose own policies make a
     difference to a pair has an item of its own, after that of a new Session. `replica` must not
-    change meanwhile.
+    change meanwhile. Services of other modes than `served` refuse everybody.
 
     Raises:
         InquiryError: there is no such User or Service.
     """
-    world = World(replica, Workshop(clock()))
+    world = World(replica, Workshop(clock(), served))
     users = chosen("User", user, replica.users_by_name)
     name = full_service_name(service) if service else ""
     services = chosen("Service", name, replica.service_by_name)

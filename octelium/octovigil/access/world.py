@@ -22,9 +22,10 @@ from octelium.octovigil.access.scopes import covered_calls
 from octelium.octovigil.access.triggers import pre_condition
 from octelium.octovigil.errors import DecisionError
 from octelium.octovigil.triggers import Parties
+from octelium.schema.modes import SERVED_MODES, not_served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from octelium.octovigil.access.formula import Formula
     from octelium.octovigil.access.outcome import Outcome
@@ -47,9 +48,13 @@ _TYPES: Final = ("CLIENT", "CLIENTLESS")
 class Workshop:
     """What is made of entries, each thing once. Belongs to one thread; dropped when done."""
 
-    def __init__(self, now: float) -> None:
-        """`now`, in Unix seconds, tells which triggers with instants apply."""
+    def __init__(self, now: float, served: Container[int] = SERVED_MODES) -> None:
+        """`now`, in Unix seconds, tells which triggers with instants apply.
+
+        Services of other modes than `served` refuse everybody.
+        """
         self.now = now
+        self.served = served
         self.formulas = Formulas()
         self.outcomes = Outcomes(self.formulas)
         self.parts = SeenParts()
@@ -272,6 +277,8 @@ class World:
         problem = ""
         if service.is_disabled:
             problem = f"Service {service.name} is disabled"
+        elif service.message.spec.mode not in self.workshop.served:
+            problem = f"{not_served(service.message.spec.mode)}: every request is refused"
         elif namespace is None and not open_to_all:
             problem = f"the Namespace of Service {service.name} does not exist"
         place = self.workshop.place(service, None if open_to_all else namespace)

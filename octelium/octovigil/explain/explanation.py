@@ -14,6 +14,7 @@ from octelium.octovigil.explain.supposing import suppose
 from octelium.octovigil.explain.trace import Trace, trace
 from octelium.policy.cel.unparse import escaped
 from octelium.policy.decision import Outcome
+from octelium.schema.modes import SERVED_MODES, not_served
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -89,7 +90,7 @@ def _assembled(told: Trace) -> ext.Explanation:
     explanation = ext.Explanation(
         outcome=DEPENDS if told.outcome is None else told.outcome.name,
         reason=told.reason.name if told.reason else "",
-        summary=escaped(summary(told)),
+        summary=escaped(summary(told)) + _but(told),
         error=escaped(told.error),
         steps=[
             ext.ExplainedStep(name=step.name, verdict=step.verdict, detail=escaped(step.detail))
@@ -178,9 +179,27 @@ def _parts(parts: Iterable[Part]) -> list[ext.ExplainedPart]:
     ]
 
 
+def _unserved(told: Trace) -> str:
+    """Why no request gets as far as a decision; empty if they do."""
+    service = told.parties.service
+    if service is None or service.message.spec.mode in SERVED_MODES:
+        return ""
+    return f"{not_served(service.message.spec.mode)}: every request is refused"
+
+
+def _but(told: Trace) -> str:
+    """What the summary has to add to an answer that is of no use."""
+    unserved = _unserved(told)
+    if not unserved or told.outcome not in (None, Outcome.ALLOWED):
+        return ""
+    return f" Yet {unserved}."
+
+
 def _notes(told: Trace) -> list[str]:
     supposition = told.supposition
     notes = []
+    if unserved := _unserved(told):
+        notes.append(f"This is what Policies say, but {unserved}.")
     for entry in (told.parties.session, told.parties.device):
         if entry is None or entry.uid not in supposition.supposed:
             continue

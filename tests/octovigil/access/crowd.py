@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from octelium.policy.decision import Decision
     from octelium.policy.request import Request
 
+ANY_MODE: Final = range(64)
+"""Modes that decisions are compared for, whether or not anything serves them."""
 METHODS: Final = ("GET", "POST", "PUT", "DELETE")
 PATHS: Final = ("/", "/admin", "/admin/keys", "/public/x")
 TEAMS: Final = (None, "ops", "dev", "other")

@@ -14,7 +14,7 @@ from octelium.policy.cel.values import normalized
 from octelium.policy.request import NoRequest
 from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.conftest import SOAK
-from tests.octovigil.access.crowd import Crowd
+from tests.octovigil.access.crowd import ANY_MODE, Crowd
 from tests.octovigil.world import World, allow, deny, inline, uid_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SIZE = (50, 20) if SOAK else (8, 8)
 def listed(world: World, **names: str) -> dict[tuple[str, str, str], ext.Access]:
     return {
         (each.user, each.service, each.session): each
-        for each in list_access(world.replica, clock=world.clock, **names)
+        for each in list_access(world.replica, clock=world.clock, served=ANY_MODE, **names)
     }
 
 
@@ -178,6 +178,17 @@ def test_conditions_on_the_same_value(rules: list[dict[str, Any]], verdict: int)
     world = World()
     world.user(authorization=inline(*rules))
     assert only(world).verdict == verdict
+
+
+def test_services_that_are_not_served_refuse() -> None:
+    world = World()
+    world.user(authorization=inline(allow()))
+    world.service("wiki.default", mode="POSTGRES", isPublic=False)
+    access = only(world)
+    assert access.verdict == VERDICT.REFUSED
+    assert access.why == (
+        "mode POSTGRES is stored but not served by this version: every request is refused"
+    )
 
 
 def test_rego_that_reads_the_request_is_not_known() -> None:

@@ -13,7 +13,7 @@ from octelium.octovigil.access.preview import preview
 from octelium.policy.request import NoRequest
 from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.conftest import SOAK
-from tests.octovigil.access.crowd import Crowd
+from tests.octovigil.access.crowd import ANY_MODE, Crowd
 from tests.octovigil.world import World, allow, deny, inline, uid_of
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_a_preview_tells_what_happens(seed: int) -> None:
     requests, keys = logged(crowd)
     change(crowd)
     after, is_ = crowd.world.replica.fork(), cases(crowd)
-    response = preview(before, after, requests, clock=crowd.world.clock)
+    response = preview(before, after, requests, clock=crowd.world.clock, served=ANY_MODE)
     assert response.pairs == SIZE[0] * SIZE[1]
     told = {(each.after.user, each.after.service) for each in response.changes}
     assert told == {pair for pair in was if was[pair] != is_[pair]}

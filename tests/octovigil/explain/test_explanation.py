@@ -42,6 +42,24 @@ def staffed() -> World:
     return world
 
 
+def test_a_service_that_is_not_served() -> None:
+    world = World()
+    refused = "mode POSTGRES is stored but not served by this version: every request is refused."
+    world.service("wiki.default", mode="POSTGRES", isPublic=False)
+    note = f"This is what Policies say, but {refused}"
+    denied = told(world, {})
+    assert denied.outcome == "DENIED"
+    assert refused not in denied.summary
+    assert note in denied.notes
+    world.user(authorization=inline(allow()))
+    explanation = told(world, {})
+    assert explanation.outcome == "ALLOWED"
+    assert explanation.summary.endswith(f" allows. Yet {refused}")
+    assert note in explanation.notes
+    world.service("wiki.default")
+    assert not any("not served" in note for note in told(world, http()).notes)
+
+
 def test_a_refusal_by_a_rule() -> None:
     explanation = told(staffed(), http(method="POST"))
     assert explanation.outcome == "DENIED"
