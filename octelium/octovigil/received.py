@@ -6,6 +6,7 @@ what the proxy refuses, or leaves open to two readings, is refused and left open
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
@@ -27,6 +28,8 @@ _HOLDERS: Final = ("grpc", "kubernetes", "mcp", "llm")
 """Members of `ctx.request` in which the HTTP part may stand."""
 _AS_IS: Final = "".join(map(chr, range(0x21, 0x7F))).translate({ord(sign): None for sign in "%?#"})
 """What may stand in the path of a target as it is."""
+_separators: Final = re.compile(r"(?:/|\\|%(?:25)*(?:2[Ff]|5[Cc]))+")
+_parameters: Final = re.compile(r";[^/]*")
 _SCHEME: Final = "https"
 
 
@@ -75,6 +78,42 @@ def target_of(path: str) -> Target:
         MessageError: no such path is taken.
     """
     return normalise(quote(path, safe=_AS_IS).encode())
+
+
+def can_be_sent(path: Path, value: object) -> bool:
+    """Whether a request may have `value` at `path` below `ctx.request`, in one reading only.
+
+    What is neither a method, a header, nor a part of a target may be anything.
+    """
+    match path[path.index("http") + 1 :] if "http" in path else ():
+        case ("method",):
+            return isinstance(value, str) and is_token(value.encode()) is not None
+        case ("headers", name):
+            if not isinstance(value, str) or is_value(value.encode()) is None:
+                return False
+            return is_token(name.encode()) is not None
+        case ("path" | "uri" as name,):
+            return isinstance(value, str) and _reads_as(value, whole=name == "uri")
+    return True
+
+
+def _reads_as(text: str, *, whole: bool) -> bool:
+    """Whether a path, or a whole target, is the form in which conditions see it."""
+    try:
+        target = normalise(text.encode()) if whole else target_of(text)
+    except MessageError:
+        return False
+    return _text(target.wire if whole else target.path) == text and not is_ambiguous(
+        target.raw_path
+    )
+
+
+def in_one_reading(text: str) -> str:
+    """A path or target that is open to several readings, as most servers take it."""
+    path, mark, query = text.partition("?")
+    path = _separators.sub("/", _parameters.sub("", path))
+    made = f"{path}{mark}{query}"
+    return made if _reads_as(made, whole=bool(mark)) else "/"
 
 
 class _Reading:

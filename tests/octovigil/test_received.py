@@ -14,7 +14,13 @@ from octelium.http.section import parse_section
 from octelium.http.target import normalise
 from octelium.octovigil.explain.explanation import explain
 from octelium.octovigil.inquiry import Inquiry, InquiryError
-from octelium.octovigil.received import as_received, canonical_host, target_of
+from octelium.octovigil.received import (
+    as_received,
+    can_be_sent,
+    canonical_host,
+    in_one_reading,
+    target_of,
+)
 from octelium.policy.request import DictRequest
 from octelium.vigil.context import HttpRequest
 from tests.octovigil.world import World, allow, deny
@@ -169,6 +175,57 @@ def test_contradictions(http: dict[str, Any], problem: str) -> None:
 )
 def test_what_the_proxy_refuses(http: dict[str, Any]) -> None:
     assert received(http).refusal
+
+
+# --- proposals
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("path", "/a b/\u00fc%", True),
+        ("path", "//a", False),
+        ("path", "/a\\b", False),
+        ("path", "/a;b/c", False),
+        ("path", "/a%2fb", False),
+        ("path", "/a/../b", False),
+        ("path", "a", False),
+        ("path", "", False),
+        ("path", 1, False),
+        ("uri", "/a%20b?x=1", True),
+        ("uri", "/a b", False),
+        ("uri", "//a", False),
+        ("method", "GET", True),
+        ("method", "G T", False),
+        ("size", 11, True),
+    ],
+)
+def test_what_a_request_may_have(name: str, value: object, expected: bool) -> None:
+    assert can_be_sent(("http", name), value) is expected
+    assert can_be_sent(("grpc", "http", name), value) is expected
+
+
+def test_headers_that_can_be_sent() -> None:
+    assert can_be_sent(("http", "headers", "x-team"), "a b")
+    assert not can_be_sent(("http", "headers", "x team"), "a")
+    assert not can_be_sent(("http", "headers", "x-team"), "a\nb")
+    assert not can_be_sent(("http", "headers", "x-team"), 7)
+    assert can_be_sent(("ip",), "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("//admin", "/admin"),
+        ("/a%252Fb\\\\c", "/a/b/c"),
+        ("/a;x/b", "/a/b"),
+        ("//a?b=//c", "/a?b=//c"),
+        ("/a//../b", "/"),
+        ("/", "/"),
+    ],
+)
+def test_one_reading_of_several(text: str, expected: str) -> None:
+    assert in_one_reading(text) == expected
 
 
 # --- against the proxy

@@ -19,6 +19,7 @@ from octelium.octovigil.explain.moves import (
     set_field,
     unset_field,
 )
+from octelium.octovigil.received import can_be_sent
 from octelium.policy.cel.parts import shown
 from octelium.policy.cel.times import format_duration, format_timestamp
 from octelium.policy.cel.values import Duration, Timestamp, UInt
@@ -72,7 +73,8 @@ class Places:
         if path == GROUPS:
             return self._only_groups(form)
         if path[:1] == ("request",):
-            return [send(path[1:], form)] if self._can_send(path[1:]) else []
+            possible = self._can_send(path[1:]) and can_be_sent(path[1:], form)
+            return [send(path[1:], form)] if possible else []
         entry, rest = self._entry(path)
         if entry is None:
             return []

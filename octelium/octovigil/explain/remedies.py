@@ -20,6 +20,7 @@ from octelium.octovigil.explain.moves import (
     stamp,
     unset_field,
 )
+from octelium.octovigil.received import in_one_reading
 from octelium.policy.decision import Outcome, ReasonType
 from octelium.schema.jsonform import to_json
 
@@ -77,7 +78,9 @@ def _single_readings(told: Trace) -> Iterator[Move]:
             value = value.get(path[depth])
             depth += 1
         where = path[:depth]
-        yield send(where, "/" if value is None and where[-1:] == ("path",) else value)
+        if where[-1:] in (("path",), ("uri",)):
+            value = in_one_reading(value) if isinstance(value, str) else "/"
+        yield send(where, value)
 
 
 def _mendings(told: Trace) -> Iterator[Move]:

@@ -130,6 +130,28 @@ def test_a_refusal_is_avoided() -> None:
     assert changed(world, http("/admin/users")) == ['send it with the path "/"']
 
 
+@pytest.mark.parametrize(
+    ("match", "text"),
+    [
+        ("ctx.request.http.path.startsWith('//admin')", LAST_RESORT),
+        ("ctx.request.http.path == 'admin'", LAST_RESORT),
+        ("ctx.request.http.path.startsWith('/x/../y')", LAST_RESORT),
+        ("ctx.request.http.path in ['/a//b', '/c']", 'send it with the path "/c"'),
+        ("ctx.request.http.method == 'no method'", LAST_RESORT),
+        ("ctx.request.http.headers['x y'] == 'a'", LAST_RESORT),
+    ],
+)
+def test_what_no_request_can_be_is_not_proposed(match: str, text: str) -> None:
+    assert changed(world_with(allow(match))) == [text]
+
+
+def test_a_path_with_two_readings_is_sent_in_one() -> None:
+    world = world_with(allow("ctx.request.http.path.startsWith('/admin')"))
+    repeated = frozenset({("http", "path"), ("http", "uri")})
+    edits = changed(world, http("//admin"), repeated=repeated)
+    assert edits == ['send it with the path "/admin"']
+
+
 def test_an_item_of_a_list_of_the_request() -> None:
     world = world_with(allow("ctx.request.llm.toolNames.exists(t, t == 'x')"))
     request = {"llm": {"toolNames": ["a"]}}
