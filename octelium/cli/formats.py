@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from octelium.cli.inert import inert_json
+from octelium.schema.unseen import escaped_yaml, has_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,14 +76,14 @@ def json_line(value: Any) -> str:
 
 
 def yaml_text(value: Any) -> str:
-    """A plain value as one YAML document."""
+    """A plain value as one YAML document, without characters that nobody sees."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
         """Shows texts of several lines as they are."""
 
     Dumper.add_representer(str, _represent_text)
-    return yaml.dump(
+    text: str = yaml.dump(
         value,
         Dumper=Dumper,
         sort_keys=False,
@@ -90,8 +91,9 @@ def yaml_text(value: Any) -> str:
         default_flow_style=False,
         width=100,
     )
+    return escaped_yaml(text)
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
-    style = "|" if "\n" in text else None
+    style = '"' if has_unseen(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

@@ -7,11 +7,11 @@ Standard Annex #9).
 
 from __future__ import annotations
 
+import json
+
+from octelium.schema.unseen import is_unseen
+
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_FORMATS = frozenset(
-    "\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"
-    "\u2060\u2066\u2067\u2068\u2069\ufeff"
-)
 
 
 def inert(text: str) -> str:
@@ -34,20 +34,17 @@ def inert_json(text: str) -> str:
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(
-        f"\\u{ord(character):04x}" if _is_active(character) and character != "\n" else character
+        json.dumps(character)[1:-1] if is_unseen(character) and character != "\n" else character
         for character in text
     )
 
 
 def _escape(character: str) -> str:
-    if not _is_active(character):
+    if not is_unseen(character):
         return character
     if character in _NAMED:
         return _NAMED[character]
     code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def _is_active(character: str) -> bool:
-    code = ord(character)
-    return code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or character in _FORMATS
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _GAP = "  "
+_WIDEST = 256
+"""Columns to which cells are filled up: one name must not multiply with the number of rows."""
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lines of columns. An empty cell is shown as `-`, so that every line has as many fields."""
     cells = [list(headers), *([inert(cell) or "-" for cell in row] for row in rows)]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    widths = [widest(column) for column in zip(*cells, strict=True)]
     return "\n".join(line(row, widths) for row in cells)
 
 
@@ -24,6 +26,11 @@ def line(row: Sequence[str], widths: Sequence[int]) -> str:
     """One row, each cell filled up to its column's width, without spaces at the end."""
     padded = (cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
     return _GAP.join(padded).rstrip()
+
+
+def widest(cells: Iterable[str]) -> int:
+    """The width of a column, bounded."""
+    return min(max(map(width, cells)), _WIDEST)
 
 
 def width(text: str) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from octelium.client.changes import wrap
 from octelium.client.errors import ApiError
+from octelium.schema.jsonform import to_json
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
@@ -18,8 +19,13 @@ _DEADLINE = 300.0
 
 
 def explain(service: Authorized, request: ext.ExplainRequest) -> ext.Explanation:
-    """Why a request is decided as it is. Raises ApiError."""
+    """Why a request is decided as it is. Raises ApiError, also for an answer that can be none."""
     explanation: ext.Explanation = _call(service, "Explain", request)
+    try:
+        to_json(explanation)
+    except ValueError as error:  # such as a time that no calendar has
+        problem = f"the Cluster's answer makes no sense: {error}"
+        raise ApiError("INTERNAL", problem, "Explain") from None
     return explanation
 
 

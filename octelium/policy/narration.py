@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.unparse import escaped
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 _MAX_NOT_TRIED: Final = 10
 """Rules after the one that decided that are listed."""
+
+_MAX_DEPTH: Final = 64
+"""Levels by which parts are indented."""
+_MAX_LINES: Final = 20_000
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999, where calendars and protobuf end."""
 
 _HIDDEN: Final = "that you may not read"
 _TRUE: Final = ext.Verdict__.TRUE
@@ -76,7 +83,9 @@ def narrate(explanation: ext.Explanation) -> list[Line]:
         ("Rules, in the order in which they are tried", _rules(explanation)),
         ("Notes", _notes(explanation)),
     ):
-        body = list(section)
+        body = list(islice(section, _MAX_LINES))
+        if len(body) == _MAX_LINES:
+            body.append(Line(1, "and more", Tone.DIM))
         if body:
             lines.append(Line(0, ""))
             if heading:
@@ -86,13 +95,19 @@ def narrate(explanation: ext.Explanation) -> list[Line]:
 
 
 def _request(explanation: ext.Explanation) -> str:
-    moment = dt.datetime.fromtimestamp(explanation.at.seconds, dt.UTC)
     user, session = explanation.user.name, explanation.session.name
     who = f"User {user}" if user else "somebody" if session else "nobody"
     if session:
         who += f" (Session {session})"
     service = f"Service {explanation.service.name}" if explanation.service.name else "a Service"
-    return f"Request of {who} to {service} at {moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"Request of {who} to {service} at {_moment(explanation.at.seconds)}"
+
+
+def _moment(seconds: int) -> str:
+    """A time of day; another Cluster's number is shown as it is if it can be none."""
+    if not 0 <= seconds <= _LAST_SECOND:
+        return f"second {seconds}"
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _steps(explanation: ext.Explanation) -> Iterator[Line]:
@@ -133,7 +148,8 @@ def _rules(explanation: ext.Explanation) -> Iterator[Line]:
         if rule.hidden:
             yield Line(1, f"{number}. a rule {_HIDDEN}{_result(rule)}", _tone(rule))
             continue
-        place = explanation.policies[rule.policy].place if explanation.policies else "a Policy"
+        known = rule.policy < len(explanation.policies)
+        place = explanation.policies[rule.policy].place if known else "a Policy"
         priority = f", priority {rule.priority}" if rule.priority else ""
         name = f"rule {rule.name or rule.index}"
         yield from _rule(rule, f"{number}. {rule.effect}{priority}, {name} of {place}", 1)
@@ -147,7 +163,7 @@ def _rule(rule: ext.ExplainedRule, title: str, indent: int) -> Iterator[Line]:
     yield Line(indent + 1, rule.condition, quiet)
     for part in rule.parts:
         value = part.value or part.error
-        yield Line(indent + 2 + part.depth, f"{part.text}  →  {value}", Tone.DIM)
+        yield Line(indent + 2 + min(part.depth, _MAX_DEPTH), f"{part.text}  →  {value}", Tone.DIM)
 
 
 def _result(rule: ext.ExplainedRule) -> str:

@@ -13,6 +13,7 @@ from octelium.schema.errors import DocumentError, InvalidDocuments, path_steps, 
 from octelium.schema.jsonform import to_json
 from octelium.schema.kinds import KINDS, Kind
 from octelium.schema.suggestion import did_you_mean
+from octelium.schema.unseen import escaped_yaml, has_unseen
 from octelium.schema.yaml_reader import Fault, Tree
 
 if TYPE_CHECKING:
@@ -108,13 +109,12 @@ class _Dumper(yaml.SafeDumper):
     """Block style, with texts of several lines shown as they are."""
 
 
-_OTHER_BREAK = re.compile("[\x85\u2028\u2029\ufeff]")
 _PLAIN_LINES = re.compile(r"(?:\S(?:[^\n]*\S)?)(?:\n|\n[^\n]*\S)*")
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = None
-    if _OTHER_BREAK.search(text):
+    if has_unseen(text):
         style = '"'
     elif "\n" in text and _PLAIN_LINES.fullmatch(text):
         style = "|"
@@ -127,8 +127,11 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def dump_yaml(messages: Iterable[Message]) -> str:
-    """The messages as YAML documents, which `parse_documents` reads back to equal ones."""
-    return yaml.dump_all(
+    """The messages as YAML documents, which `parse_documents` reads back to equal ones.
+
+    What nobody sees stands there as an escape.
+    """
+    text: str = yaml.dump_all(
         [to_json(message) for message in messages],
         Dumper=_Dumper,
         explicit_start=False,
@@ -137,3 +140,4 @@ def dump_yaml(messages: Iterable[Message]) -> str:
         default_flow_style=False,
         width=100,
     )
+    return escaped_yaml(text)

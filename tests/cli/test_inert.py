@@ -17,6 +17,7 @@ from octelium.cli.inert import inert, inert_json, inert_lines
         ("one\ntwo\r\tthree", "one\\ntwo\\r\\tthree"),
         ("\x7f\x85\x9b31m", "\\x7f\\x85\\x9b31m"),
         ("abc\u202edef", "abc\\u202edef"),
+        ("tag\U000e0041 soft\xad", "tag\\U000e0041 soft\\xad"),
         ("Größe 大 🙂", "Größe 大 🙂"),
         ("lone \ud800", "lone \\ud800"),
     ],

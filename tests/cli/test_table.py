@@ -27,3 +27,9 @@ def test_what_is_too_long_is_cut() -> None:
     assert shortened("abc", 3) == "abc"
     assert shortened("abcd", 3) == "ab…"
     assert shortened("\u4e2d\u4e2d\u4e2d", 4) == "\u4e2d…"
+
+
+def test_one_long_name_does_not_multiply_with_the_rows() -> None:
+    text = table(["NAME", "PORT"], [["x" * 100_000, "80"], *([["a", "1"]] * 1000)])
+    assert len(text) < 500_000
+    assert "x" * 100_000 + "  80" in text

@@ -65,3 +65,12 @@ def test_other_refusals_stay_as_they_are(cluster: StandIn, service: Authorized) 
     cluster.failures["Explain"] = [RefusedError("PERMISSION_DENIED", "no")]
     with pytest.raises(ApiError, match="PermissionDenied: no"):
         explain(service, ext.ExplainRequest())
+
+
+def test_an_answer_that_makes_no_sense(cluster: StandIn, service: Authorized) -> None:
+    impossible = ext.Explanation()
+    impossible.at.seconds = 10**15
+    cluster.insight = {"Explain": impossible}
+    with pytest.raises(ApiError, match="makes no sense") as caught:
+        explain(service, ext.ExplainRequest(user="ann", service="wiki.default"))
+    assert caught.value.code == "INTERNAL"

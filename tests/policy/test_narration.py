@@ -200,3 +200,18 @@ def test_every_line_is_safe_to_print(evil: str) -> None:
 
 def test_lines_are_values() -> None:
     assert Line(1, "x") == Line(1, "x", Tone.PLAIN)
+
+
+def test_what_another_server_says_is_bounded() -> None:
+    made = ext.Explanation(notes=["a"] * 50_000)
+    made.at.seconds = 10**15
+    made.rules.add(policy=4_000_000, verdict=FALSE).parts.add(text="x", depth=2**32 - 1)
+    made.policies.add(place="Policy ops")
+    made.rules.add(policy=1, verdict=FALSE)
+    shown = text(made)
+    assert "second 1000000000000000" in shown
+    assert shown.count("rule 0 of a Policy") == 2
+    assert len(shown) < 500_000
+    assert "  and more\n" in shown
+    made.at.seconds = -(2**62)
+    assert "second -" in text(made)

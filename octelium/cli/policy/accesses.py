@@ -38,7 +38,8 @@ def verdict_of(access: ext.Access) -> str:
     """One of `VERDICTS`, or `unknown`."""
     from octelium.schema.pb import ext_v1_pb2 as ext
 
-    name = ext.AccessVerdict__.AccessVerdict.Name(access.verdict).lower()
+    known = ext.AccessVerdict__.AccessVerdict.DESCRIPTOR.values_by_number.get(access.verdict)
+    name = known.name.lower() if known is not None else ""
     return name if name in VERDICTS else "unknown"
 
 
@@ -91,11 +92,11 @@ def styled_verdict(terminal: Terminal, word: str) -> str:
 
 
 def _show_table(terminal: Terminal, accesses: Sequence[ext.Access], subject: str) -> None:
-    from octelium.cli.table import line, width
+    from octelium.cli.table import line, widest, width
 
     columns = terminal.columns()
     names = [subject_of(access, subject) for access in accesses]
-    widths = [max(len(subject), *map(width, names)), max(map(len, VERDICTS))]
+    widths = [widest([subject, *names]), widest(VERDICTS)]
     margin = sum(widths) + 4
     # Long names would leave the reasons a narrow strip: then they stand below.
     stacked = columns is not None and margin > columns // 3

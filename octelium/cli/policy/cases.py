@@ -169,7 +169,7 @@ def _value(tagged: Any, path: str, depth: int) -> object:
         raise Invalid(where, "unknown type of a value", f"known: list, map, {', '.join(_SCALARS)}")
     try:
         return read(raw)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise Invalid(where, f"{str(raw)[:60]!r} is no {kind}") from None
 
 

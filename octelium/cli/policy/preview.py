@@ -10,7 +10,7 @@ import click
 from octelium.cli.inert import inert
 from octelium.cli.policy.accesses import conditions, subject_of, verdict_of
 from octelium.cli.policy.folding import folded
-from octelium.cli.table import line, width
+from octelium.cli.table import line, widest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,7 +123,7 @@ class _Page:
             self.add("none", 2)
             return
         rows = [_cells(change) for change in changes]
-        widths = [max(width(row[column]) for row in rows) for column in range(2)]
+        widths = [widest(row[column] for row in rows) for column in range(2)]
         for change, (user, service, verdicts, mark) in zip(changes, rows, strict=True):
             self.lines.append(
                 self.style(f"{mark} {line([user, service, verdicts], [*widths, 0])}", _MARKS[mark])

@@ -111,3 +111,13 @@ def test_reasons_stand_below_long_names(capsys: pytest.CaptureFixture[str]) -> N
         "    because",
         "    if ctx.a",
     ]
+
+
+def test_what_another_server_says_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    long = ext.Access(user="x" * 100_000, service="s", verdict=A.ALLOWED, why="w")
+    strange = ext.Access(user="u", service="s")
+    strange.MergeFromString(b"\x18\x7f")
+    many = [long, *([strange] * 1000)]
+    assert verdict_of(strange) == "unknown"
+    show_accesses(Terminal({}), many, "user", (), "table")
+    assert len(capsys.readouterr().out) < 500_000
