@@ -106,7 +106,7 @@ class Insight:
         replica = self._replica.fork()
         resolver = None
         if self._rego is not None:
-            resolver = self._rego.resolver(asyncio.get_running_loop())
+            resolver = self._rego.resolver(asyncio.get_running_loop(), asker)
 
         def work(_deadline: Deadline) -> ext.Explanation:
             return explain(replica, inquiry, find_change=find_change, rego=resolver)

@@ -170,7 +170,9 @@ class Plan:
             if self.scoped and not scoping.covers_call(self.parties, observed):
                 return self.refused(Reason(ReasonType.SCOPE_UNAUTHORIZED))
             return self.conclude(frame, now)
-        except RegoNeeded:
+        except RegoNeeded as needed:
+            user = self.parties.user
+            needed.results.asker = request.client_address if user is None else user.uid
             raise
         except (DecisionError, EvaluationError) as error:
             return self.failed(str(error))

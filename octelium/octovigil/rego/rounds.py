@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-BUDGET: Final = 2.0
-"""Seconds for all results of one decision."""
+BUDGET: Final = 4.0
+"""Seconds for all results of one decision, with what others take before it."""
 MAX_ROUNDS: Final = 64
 """Results of one decision."""
 

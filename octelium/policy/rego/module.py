@@ -43,7 +43,7 @@ _COMPILING: Final = 10_000
 """Steps for the patterns of a module that is compiled at once."""
 _MAX_WHOLE: Final = 2**53
 _PATIENCE: Final = 32
-"""Evaluations for which a module that took too long is not tried at once again."""
+"""Evaluations of inputs as large as one that took too long that are not tried at once."""
 
 
 class Purpose(NamedTuple):
@@ -73,6 +73,8 @@ class RegoModule:
     program: Program | None = field(compare=False)
     """None for a large module, which is compiled where it is evaluated."""
     _patience: int = field(default=0, compare=False)
+    _heavy: int = field(default=0, compare=False)
+    """Bytes of the input that took too long."""
 
     def test(self, frame: Frame) -> bool:
         """Its result as a condition: false if it is undefined.
@@ -122,21 +124,26 @@ class RegoModule:
                 raise RegoError(str(found))
             if found is not ABSENT:
                 return found
-        if self.program is not None and results.left > 0 and not self._is_heavy():
+        if self.program is not None and results.left > 0 and not self._is_heavy(document):
             meter = Meter(results.left, now_ns)
             try:
                 return self.program.evaluate(document, meter)
             except RegoBudgetError:
-                self._patience = _PATIENCE
+                encoded = encoded or _encoded(document)
+                self._patience, self._heavy = _PATIENCE, len(encoded)
             finally:
                 results.left = meter.left
         raise RegoNeeded(self, encoded or _encoded(document), results, now_ns)
 
-    def _is_heavy(self) -> bool:
-        """Whether the last attempt at once took too long; from time to time another one is due."""
-        heavy = self._patience > 0
-        self._patience -= heavy
-        return heavy
+    def _is_heavy(self, document: object) -> bool:
+        """Whether an attempt at once took too long with an input not much larger than this one.
+
+        From time to time another one is due.
+        """
+        if self._patience == 0 or 2 * len(_encoded(document)) <= self._heavy:
+            return False
+        self._patience -= 1
+        return True
 
     def _document(self, frame: Frame) -> dict[str, Any]:
         """The input document: of `ctx` no more than the members that the module reads."""

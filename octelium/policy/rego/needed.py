@@ -42,13 +42,15 @@ class RegoUnavailableError(RegoError):
 class RegoResults:
     """What one decision knows of its modules, in the slot `REGO` of its frame."""
 
-    __slots__ = ("known", "left")
+    __slots__ = ("asker", "known", "left")
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, asker: str = "") -> None:
         self.known: dict[Key, Any] = {}
         """Results that somebody else came to: JSON values, `UNDEFINED` or a `RegoError`."""
         self.left = left
         """Steps that may still be made at once."""
+        self.asker = asker
+        """Who the decision is about: a User, or an address; empty if that is not known."""
 
     @property
     def transient(self) -> bool:

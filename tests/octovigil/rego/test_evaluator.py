@@ -29,8 +29,9 @@ ENDLESS = """match if {
 }"""
 
 
-def needed(rules: str, document: bytes = b"{}") -> RegoNeeded:
-    return RegoNeeded(compile_module(PACKAGE + rules, CONDITION), document, RegoResults(0))
+def needed(rules: str, document: bytes = b"{}", asker: str = "ann") -> RegoNeeded:
+    results = RegoResults(0, asker)
+    return RegoNeeded(compile_module(PACKAGE + rules, CONDITION), document, results)
 
 
 @pytest.fixture
@@ -40,9 +41,11 @@ async def evaluator() -> AsyncIterator[Evaluator]:
     made.close()
 
 
-async def evaluate(evaluator: Evaluator, rules: str, document: bytes = b"{}") -> Any:
+async def evaluate(
+    evaluator: Evaluator, rules: str, document: bytes = b"{}", asker: str = "ann"
+) -> Any:
     # Others work on this machine, too: what is tested is the order of things.
-    return await evaluator.evaluate(needed(rules, document), time.monotonic() + 30)
+    return await evaluator.evaluate(needed(rules, document, asker), time.monotonic() + 30)
 
 
 async def test_results(evaluator: Evaluator) -> None:
@@ -112,18 +115,66 @@ async def test_a_killed_process_is_replaced(evaluator: Evaluator) -> None:
     assert evaluator.pid not in (None, first)
 
 
-async def test_the_deadline_of_a_decision_holds_in_the_queue(evaluator: Evaluator) -> None:
+async def test_nothing_is_begun_that_has_not_all_its_time(evaluator: Evaluator) -> None:
     assert await evaluate(evaluator, "match := 1") == 1
     pid = evaluator.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    first = evaluator.evaluate(needed("match := 1"), time.monotonic() + 0.2)
-    second = evaluator.evaluate(needed("match := 2"), time.monotonic() + 0.1)
-    outcomes = await asyncio.gather(first, second, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [RegoUnavailableError] * 2
-    assert all("wait for too long" in str(outcome) for outcome in outcomes)
-    # Neither was at fault.
+    for left in (0.0, 0.1, evaluators.DEADLINE - 0.05):
+        with pytest.raises(RegoUnavailableError, match="wait for too long"):
+            await evaluator.evaluate(needed("match := 1"), time.monotonic() + left)
+    # Who waits behind it is not at a loss of the process, and nobody is at fault.
     assert await evaluate(evaluator, "match := 1") == 1
+    assert evaluator.pid == pid
+
+
+async def test_a_start_outlasts_whoever_caused_it(evaluator: Evaluator) -> None:
+    with pytest.raises(RegoUnavailableError, match="wait for too long"):
+        await evaluator.evaluate(
+            needed("match := 1"), time.monotonic() + evaluators.DEADLINE + 0.01
+        )
+    pid = evaluator.pid
+    assert pid is not None
+    assert await evaluate(evaluator, "match := 1") == 1
+    assert evaluator.pid == pid
+
+
+async def test_a_penalty_is_for_who_asked(evaluator: Evaluator) -> None:
+    with pytest.raises(RegoBudgetError):
+        await evaluate(evaluator, ENDLESS, asker="eve")
+    with pytest.raises(RegoUnavailableError, match="a moment ago"):
+        await evaluate(evaluator, ENDLESS, asker="eve")
+    with pytest.raises(RegoBudgetError):  # it is tried
+        await evaluate(evaluator, ENDLESS, asker="ann")
+    assert await evaluate(evaluator, "match := 1", asker="eve") == 1
+
+
+async def test_thinking_has_no_penalties(evaluator: Evaluator) -> None:
+    resolve = evaluator.resolver(asyncio.get_running_loop(), "eve")
+    for _ in range(2):
+        demand = needed(ENDLESS, asker="eve")
+        await asyncio.to_thread(resolve, demand)
+        assert isinstance(demand.results.known[demand.key], RegoBudgetError)
+
+
+async def test_who_has_taken_less_comes_first(evaluator: Evaluator) -> None:
+    """Whoever asks for a lot keeps another waiting for one evaluation at most."""
+    order: list[str] = []
+    slow = """match if {
+        count([1 | some a in numbers.range(1, 600); some b in numbers.range(1, 600)]) > input.x
+    }"""
+
+    async def ask(asker: str, rules: str) -> None:
+        await evaluate(evaluator, rules, b'{"x":0}', asker)
+        order.append(asker)
+
+    async def ann() -> None:
+        for number in range(4):
+            await ask("ann", f"match := {number}")
+
+    await ask("eve", slow)
+    assert evaluator._recently("eve") > evaluator._recently("ann") == 0
+    await asyncio.gather(*(ask("eve", slow) for _ in range(8)), ann())
+    # Each time at most one of eve's, which had begun, comes between.
+    assert order[1:9].count("ann") >= 4 - 1
 
 
 async def test_the_queue_is_bounded(evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,14 +191,27 @@ async def test_the_queue_is_bounded(evaluator: Evaluator, monkeypatch: pytest.Mo
     assert await evaluate(evaluator, "match := 1") == 1
 
 
-async def test_modules_take_turns(evaluator: Evaluator) -> None:
-    order: list[int] = []
+async def test_askers_take_turns(evaluator: Evaluator) -> None:
+    order: list[str] = []
 
-    async def ask(number: int) -> None:
-        order.append(await evaluate(evaluator, f"match := {number}"))
+    async def ask(asker: str) -> None:
+        await evaluate(evaluator, "match := 1", asker=asker)
+        order.append(asker)
 
-    await asyncio.gather(*(ask(1) for _ in range(20)), ask(2))
-    assert order.index(2) <= 2
+    await asyncio.gather(*(ask("eve") for _ in range(20)), ask("ann"))
+    assert order.index("ann") <= 2
+
+
+async def test_one_asker_does_not_fill_the_queue(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluators, "MAX_BYTES_EACH", 50)
+    document = b'"' + b"x" * 20 + b'"'
+    asked = [evaluate(evaluator, "match := 1", document, "eve") for _ in range(9)]
+    asked.append(evaluate(evaluator, "match := 1", document, "ann"))
+    *of_eve, of_ann = await asyncio.gather(*asked, return_exceptions=True)
+    assert any(isinstance(each, RegoUnavailableError) for each in of_eve)
+    assert of_ann == 1
 
 
 async def test_whoever_leaves_is_not_served(evaluator: Evaluator) -> None:
