@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from octelium.policy.rego.functions.arguments import mapping, members
 from octelium.policy.rego.needed import RegoError
-from octelium.policy.rego.values import Array, Meter, Object, Set, type_name
+from octelium.policy.rego.values import Array, Meter, Object, Set, charge, type_name
 
 if TYPE_CHECKING:
     from octelium.policy.rego.functions.arguments import Functions
@@ -20,7 +20,8 @@ _PATH_STEPS: Final = 64
 def steps_of(path: Any) -> list[Any]:
     """The steps of a path."""
     if type(path) is str:
-        parts = path.lstrip("/").split("/")
+        charge(len(path) >> 5)
+        parts = path.lstrip("/").split("/", _PATH_STEPS)
         steps: list[Any] = [part.replace("~1", "/").replace("~0", "~") for part in parts]
     elif type(path) is Array:
         steps = list(path)

@@ -14,7 +14,7 @@ from octelium.policy.rego.functions.arguments import (
     texts,
 )
 from octelium.policy.rego.needed import RegoError
-from octelium.policy.rego.values import Array, Boolean, Meter, boolean, ordered
+from octelium.policy.rego.values import LONG, Array, Boolean, Meter, boolean, ordered
 
 if TYPE_CHECKING:
     from octelium.policy.rego.functions.arguments import Functions
@@ -47,27 +47,29 @@ def _strings(value: Any, position: int) -> tuple[str, ...]:
 
 def _any_prefix(meter: Meter, where: Any, what: Any) -> Boolean:
     found, wanted = _strings(where, 1), _strings(what, 2)
-    meter.charge(len(found) + len(wanted))
+    meter.charge(len(found) + len(wanted) + (len(found) * len(wanted) >> 3))
     return boolean(any(each.startswith(wanted) for each in found))
 
 
 def _any_suffix(meter: Meter, where: Any, what: Any) -> Boolean:
     found, wanted = _strings(where, 1), _strings(what, 2)
-    meter.charge(len(found) + len(wanted))
+    meter.charge(len(found) + len(wanted) + (len(found) * len(wanted) >> 3))
     return boolean(any(each.endswith(wanted) for each in found))
 
 
 def _concat(meter: Meter, delimiter: Any, parts: Any) -> str:
     text(delimiter)
     found = texts(parts, 2)
-    meter.charge(len(found))
+    meter.charge(len(found) + (sum(map(len, found)) + len(delimiter) * len(found) >> 5))
     if type(parts) is not Array:
         found = ordered(found)
     return made(delimiter.join(found), meter)
 
 
 def _lower(meter: Meter, value: Any) -> str:
-    lowered = value.lower() if text(value).isascii() else "".join(map(_lowered, value))
+    _charge_characters(meter, text(value))
+    meter.charge(len(text(value)) >> 3)
+    lowered = value.lower() if value.isascii() else "".join(map(_lowered, value))
     return made(lowered, meter)
 
 
@@ -77,7 +79,14 @@ def _lowered(character: str) -> str:
 
 
 def _upper(meter: Meter, value: Any) -> str:
-    return made("".join(map(_uppered, text(value))), meter)
+    _charge_characters(meter, text(value))
+    return made("".join(map(_uppered, value)), meter)
+
+
+def _charge_characters(meter: Meter, value: str) -> None:
+    """Charge for looking at each character by itself."""
+    if len(value) > LONG:
+        meter.charge(len(value) >> 3)
 
 
 def _uppered(character: str) -> str:
@@ -100,7 +109,7 @@ def _indexof_n(meter: Meter, where: Any, what: Any) -> Array:
     found: Array = Array()
     at = where.find(what)
     while at >= 0:
-        meter.charge(1)
+        meter.charge(1 + (len(what) >> 5))
         found.append(at)
         at = where.find(what, at + 1)
     return found
@@ -128,10 +137,12 @@ def _replaced(meter: Meter, value: str, old: str, new: str) -> str:
 def _replace_n(meter: Meter, patterns: Any, value: Any) -> str:
     """At each place of the text the first of the patterns, in order, counts that fits there."""
     given = mapping(patterns)
+    meter.charge(4 * len(given))
     pairs = [(text(old), text(given[old])) for old in ordered(given)]
     if any(not old for old, _ in pairs):
         raise RegoError("a pattern must not be empty")
-    meter.charge(len(text(value, 2)) * (1 + len(pairs)) >> 2)
+    longer = sum(len(old) >> 8 for old, _ in pairs)
+    meter.charge(len(text(value, 2)) * (1 + len(pairs) + longer) >> 2)
     out: list[str] = []
     at = 0
     while at < len(value):
@@ -161,16 +172,33 @@ def _split(meter: Meter, value: Any, delimiter: Any) -> Array:
     return Array(value.split(delimiter) if delimiter else list(value))
 
 
+def _cutset(meter: Meter, value: str, cutset: Any) -> str:
+    """Each character of a cutset once, charged for looking for those of `value` in it."""
+    _charge_characters(meter, value)
+    _charge_characters(meter, text(cutset, 2))
+    characters = "".join(set(cutset))
+    meter.charge(len(value) * len(characters) >> 10)
+    return characters
+
+
+def _cutset(meter: Meter, value: str, cutset: Any) -> str:
+    """Each character once; each of `value` may be compared with all of them."""
+    meter.charge(len(text(cutset, 2)) >> 4)
+    characters = "".join(dict.fromkeys(cutset))
+    meter.charge(len(value) * len(characters) >> 10)
+    return characters
+
+
 def _trim(meter: Meter, value: Any, cutset: Any) -> str:
-    return made(text(value).strip(text(cutset, 2)), meter)
+    return made(text(value).strip(_cutset(meter, value, cutset)), meter)
 
 
 def _trim_left(meter: Meter, value: Any, cutset: Any) -> str:
-    return made(text(value).lstrip(text(cutset, 2)), meter)
+    return made(text(value).lstrip(_cutset(meter, value, cutset)), meter)
 
 
 def _trim_right(meter: Meter, value: Any, cutset: Any) -> str:
-    return made(text(value).rstrip(text(cutset, 2)), meter)
+    return made(text(value).rstrip(_cutset(meter, value, cutset)), meter)
 
 
 def _trim_prefix(meter: Meter, value: Any, prefix: Any) -> str:

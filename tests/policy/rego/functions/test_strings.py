@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from octelium.policy.rego.needed import RegoBudgetError
+from tests.policy.rego.evaluation import result
 from tests.policy.rego.functions.cases import check, refuse
 
 
@@ -80,3 +84,15 @@ def test_results(expression: str, expected: object) -> None:
 )
 def test_errors(expression: str, problem: str) -> None:
     refuse(expression, problem)
+
+
+@pytest.mark.parametrize(
+    "call", ["upper(x)", "lower(x)", 'trim(x, "a")', 'trim_left("a", x)', 'trim_right(x, "a")']
+)
+def test_long_texts_are_charged_before_anything_is_done(call: str) -> None:
+    rules = f"match if {{ x := input.x; {call} != 1 }}"
+    assert result(rules, {"x": "é" * 1000}, steps=300) is True
+    started = time.thread_time()
+    with pytest.raises(RegoBudgetError):
+        result(rules, {"x": "é" * 4_000_000}, steps=3000)
+    assert time.thread_time() - started < 0.1
