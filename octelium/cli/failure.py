@@ -41,6 +41,6 @@ def report(error: Exception, terminal: Terminal, about: str = "") -> None:
 # Refusals that say nothing of their own: those of the proxy in front of the API.
 _BARE = ("", "Octelium: Unauthenticated", "Octelium: Unauthorized")
 _REMEDIES = {
-    "UNAUTHENTICATED": "log in again: octelium login --auth-token TOKEN",
+    "UNAUTHENTICATED": "log in again: octelium login",
     "PERMISSION_DENIED": "the Policies of this Session, its User or Groups do not allow the call",
 }

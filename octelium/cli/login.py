@@ -1,12 +1,12 @@
-"""`login`: a Session from an authentication token, remembered with its connection."""
+"""`login`: a Session for a person or a workload, remembered with its connection."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from octelium.cli.proving import chosen_proof
 from octelium.cli.verb import verb
 from octelium.cli.words import each
 
@@ -16,17 +16,28 @@ if TYPE_CHECKING:
     from octelium.client.state import Login
     from octelium.client.tokens import TokenKeeper
 
-_STDIN = "-"
-
 
 @verb(
     example="""
+    {program} login --domain example.com
+    {program} login --domain example.com --device
     {program} login --domain example.com --auth-token TOKEN
-    {program} login --domain lab.test --endpoint 127.0.0.1:8443 --ca-file ca.pem --auth-token TOKEN
+    {program} login --domain example.com --assertion k8s --scope service:wiki
+    {program} login --domain example.com --assertion corp:jwt:file=/run/token
+    {program} login --domain lab.test --endpoint 127.0.0.1:8443 --ca-file ca.pem
     """
 )
 @click.option(
     "--auth-token", metavar="TOKEN", help="Authentication token [OCTELIUM_AUTH_TOKEN]; `-`: stdin."
+)
+@click.option("--web", is_flag=True, help="Sign in with a browser of this computer.")
+@click.option("--device", is_flag=True, help="Sign in with a browser elsewhere, by a code.")
+@click.option(
+    "--assertion",
+    metavar="[IDP:]TYPE[:K=V,...]",
+    help="Token of a platform: k8s, kubernetes, github-actions[:audience=URL], "
+    "azure[:audience=URI], jwt:env=NAME or jwt:file=PATH; IDP names the IdentityProvider "
+    "[OCTELIUM_AUTH_ASSERTION].",
 )
 @click.option(
     "--scope",
@@ -38,31 +49,56 @@ _STDIN = "-"
 )
 @click.option("--force", is_flag=True, help="Make a new Session even if there is one.")
 def login(
-    invocation: Invocation, auth_token: str | None, scopes: tuple[str, ...], force: bool
+    invocation: Invocation,
+    auth_token: str | None,
+    web: bool,
+    device: bool,
+    assertion: str | None,
+    scopes: tuple[str, ...],
+    force: bool,
 ) -> None:
     """Log in to a Cluster and remember it.
 
+    In a terminal a person signs in with a browser: of this computer where there is one, elsewhere
+    by a code. Workloads give a token or an assertion of their platform. The environment may hold
+    these too: OCTELIUM_AUTH_TOKEN, OCTELIUM_AUTH_ASSERTION (as --assertion), OCTELIUM_ASSERTION
+    (the token itself), OCTELIUM_ASSERTION_FILE.
+
     The endpoint, the CA and the server name given here are remembered for the domain as well. A
-    Session that is still good is kept; the token is then not used, unless --force is given, which
-    ends that Session once there is another one.
+    Session that is still good is kept, unless --force is given, which ends that Session once there
+    is another one.
     """
+    given = [
+        flag
+        for flag, value in (
+            ("--auth-token", auth_token),
+            ("--web", web),
+            ("--device", device),
+            ("--assertion", assertion),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other.")
     client = invocation.client
-    token = sys.stdin.readline().strip() if auth_token == _STDIN else auth_token
-    keeper = client.keeper(token or None, scopes)
+    keeper = client.keeper(
+        chosen_proof(invocation, auth_token, assertion, web=web, device=device), scopes
+    )
     former = keeper.remembered()
-    before = None if force or former is None else keeper.access_token()
-    if before is None:
+    if force or former is None:
         keeper.authenticate()
         if former is not None:
             _end(invocation, keeper, former)
     who = _who(client.connect(keeper))
     client.remember_connection()
-    if before != keeper.access_token():
+    if keeper.is_new:
         invocation.terminal.note(f"Logged in to {client.domain}{who}.")
         return
     invocation.terminal.note(f"Already logged in to {client.domain}{who}.")
-    if token:
+    if auth_token:
         invocation.terminal.note("The token was not used; --force makes a new Session with it.")
+    elif given:
+        invocation.terminal.note("--force makes a new Session.")
 
 
 def _end(invocation: Invocation, keeper: TokenKeeper, former: Login) -> None:

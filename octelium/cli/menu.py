@@ -123,7 +123,7 @@ PROGRAMS = {
             "auth": Command("octelium.cli.auth:auth", AUTH.summary),
             **_COMMON,
         },
-        example="octelium login --domain example.com --auth-token TOKEN",
+        example="octelium login --domain example.com",
     ),
     "octeliumctl": Program(
         "octeliumctl",

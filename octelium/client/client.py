@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from octelium.client.api import Api, Authorized, TokenSource
     from octelium.client.authenticators import Authenticators
+    from octelium.client.login_host import LoginHost
     from octelium.client.resources import Resources
-    from octelium.client.tokens import TokenKeeper
+    from octelium.client.tokens import Proof, TokenKeeper
 
 
 class Client:
@@ -110,14 +111,14 @@ class Client:
 
         return Resources(self.core)
 
-    def keeper(
-        self, authentication_token: str | None = None, scopes: Sequence[str] = ()
-    ) -> TokenKeeper:
-        """The tokens of the remembered login; an authentication token makes a new one.
+    def keeper(self, proof: Proof | None = None, scopes: Sequence[str] = ()) -> TokenKeeper:
+        """The tokens of the remembered login; a proof makes a new one.
 
-        Raises SettingsError where identity comes from a socket, which logs in by itself.
+        Without one it is that of the environment, if there is one there. Raises SettingsError where
+        identity comes from a socket, which logs in by itself.
         """
         from octelium.client.exchange import AuthExchange
+        from octelium.client.proofs import environment_proof
         from octelium.client.stub import Stub
         from octelium.client.tokens import TokenKeeper
         from octelium.schema.pb import auth_v1_pb2 as auth
@@ -132,12 +133,17 @@ class Client:
             self.domain,
             self.logins,
             AuthExchange(Stub(self.channel, service, sleep=self._sleep, domain=self.domain)),
-            authentication_token=(
-                authentication_token or self._environ.get("OCTELIUM_AUTH_TOKEN") or None
-            ),
+            proof=proof or environment_proof(self._environ, self.domain),
             scopes=scopes,
             clock=self._clock,
         )
+
+    @cached_property
+    def login_host(self) -> LoginHost:
+        """The Cluster's own web pages."""
+        from octelium.client.login_host import LoginHost
+
+        return LoginHost(self.target)
 
     @cached_property
     def authenticators(self) -> Authenticators:

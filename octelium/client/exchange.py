@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from octelium.client.errors import ApiError
@@ -22,12 +23,28 @@ class AuthExchange:
     def __init__(self, stub: Stub) -> None:
         self._stub = stub
 
-    def authenticate(self, token: str, scopes: Sequence[str]) -> auth.SessionToken:
-        """Make a Session from an authentication token. Raises ApiError."""
+    def authenticate(
+        self, token: str, scopes: Sequence[str], code_verifier: bytes = b""
+    ) -> auth.SessionToken:
+        """Make a Session from an authentication token. Raises ApiError.
+
+        A token that was given out for a code challenge wants the verifier (RFC 7636).
+        """
         request = auth.AuthenticateWithAuthenticationTokenRequest(
-            authentication_token=token, scopes=scopes
+            authentication_token=token, scopes=scopes, code_verifier=code_verifier
         )
         method = "AuthenticateWithAuthenticationToken"
+        return _checked(self._stub.call(method, request, deadline=_DEADLINE), method)
+
+    def vouch(self, assertion: str, provider: str, scopes: Sequence[str]) -> auth.SessionToken:
+        """Make a Session from an assertion. Raises ApiError.
+
+        `provider` is the name or the uid of the IdentityProvider; empty for that of the issuer.
+        """
+        method = "AuthenticateWithAssertion"
+        request = auth.AuthenticateWithAssertionRequest(assertion=assertion, scopes=scopes)
+        if provider:
+            setattr(request.identity_provider_ref, "uid" if _is_uid(provider) else "name", provider)
         return _checked(self._stub.call(method, request, deadline=_DEADLINE), method)
 
     def refresh(self, refresh_token: str) -> auth.SessionToken:
@@ -46,6 +63,13 @@ class AuthExchange:
         except ApiError as error:
             if error.code != "UNAUTHENTICATED":
                 raise
+
+
+def _is_uid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 def _bound(refresh_token: str) -> tuple[tuple[str, str]]:

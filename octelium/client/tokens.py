@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 class Exchange(Protocol):
     """What is asked of `auth.v1`. Every method raises ApiError."""
 
-    def authenticate(self, token: str, scopes: Sequence[str]) -> auth.SessionToken:
-        """Make a Session from an authentication token."""
+    def authenticate(
+        self, token: str, scopes: Sequence[str], code_verifier: bytes = b""
+    ) -> auth.SessionToken:
+        """Make a Session from an authentication token; some want a verifier with it."""
+
+    def vouch(self, assertion: str, provider: str, scopes: Sequence[str]) -> auth.SessionToken:
+        """Make a Session from an assertion, for the IdentityProvider of that name, or of its."""
 
     def refresh(self, refresh_token: str) -> auth.SessionToken:
         """New tokens for the same Session."""
@@ -27,10 +32,17 @@ class Exchange(Protocol):
         """End the Session."""
 
 
+class Proof(Protocol):
+    """A way to prove who one is. What it needs is asked for only when it is used."""
+
+    def tokens(self, exchange: Exchange, scopes: Sequence[str]) -> auth.SessionToken:
+        """Make a Session. Raises ClientError."""
+
+
 class TokenKeeper:
     """Gives out the access token of one Cluster and renews it when it is time.
 
-    `authentication_token` and `scopes` are for when there is no Session (any more).
+    `proof` and `scopes` are for when there is no Session (any more).
     """
 
     def __init__(
@@ -39,17 +51,19 @@ class TokenKeeper:
         state: LoginState,
         exchange: Exchange,
         *,
-        authentication_token: str | None = None,
+        proof: Proof | None = None,
         scopes: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._domain = domain
         self._state = state
         self._exchange = exchange
-        self._authentication_token = authentication_token
+        self._proof = proof
         self._scopes = scopes
         self._clock = clock
         self._current: Login | None = None
+        self.is_new = False
+        """Whether the Session was made here."""
 
     def access_token(self) -> str:
         """The token for the next call. Raises NotLoggedIn, ApiError, StateError."""
@@ -88,28 +102,19 @@ class TokenKeeper:
         self._exchange.logout(login.token.refresh_token)
 
     def authenticate(self) -> Login:
-        """Make a new Session from the authentication token, and remember it.
+        """Make a new Session from the proof, and remember it.
 
-        Raises NotLoggedIn when there is no such token, ApiError.
+        Raises NotLoggedIn when there is none, ClientError.
         """
-        if self._authentication_token is None:
+        if self._proof is None:
             raise NotLoggedIn(
                 f"not logged in to {self._domain}",
-                f"octelium login --domain {self._domain} --auth-token TOKEN "
-                "(or set OCTELIUM_AUTH_TOKEN)",
+                f"octelium login --domain {self._domain}, in a terminal; elsewhere give "
+                "--auth-token TOKEN or set OCTELIUM_AUTH_TOKEN",
             )
-        try:
-            received = self._exchange.authenticate(self._authentication_token, self._scopes)
-        except ApiError as error:
-            if error.code != "UNAUTHENTICATED":
-                raise
-            raise ApiError(
-                error.code,
-                "this token is not valid here (expired, rotated, or another Cluster's)",
-                error.method,
-                "make another one: octeliumctl create credential NAME --rotate",
-            ) from error
-        return self._remember(received)
+        login = self._remember(self._proof.tokens(self._exchange, self._scopes))
+        self.is_new = True
+        return login
 
     def logout(self) -> None:
         """End the Session and forget it, also when the Cluster cannot be told (ApiError then)."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from octelium.client.connections import Connections
 from octelium.client.storage import DirectoryStorage
-from tests.client.standin import DOMAIN, TOKEN, RefusedError, StandIn
+from tests.client.standin import ASSERTION, DOMAIN, TOKEN, RefusedError, StandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,52 @@ def test_a_good_session_is_kept_and_that_is_said(terminal: Runner, cluster: Stan
         "The token was not used; --force makes a new Session with it.\n"
     )
     assert cluster.generation == 1
+
+
+def test_an_assertion_of_the_platform(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
+    given = flags(cluster, tmp_path)
+    offline.environ["MINE"] = ASSERTION
+    words = ["--assertion", "corp:jwt:env=MINE", "--scope", "service:wiki"]
+    result = offline("octelium", "login", *given, *words)
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "Logged in to lab.test as root (Session root-000001).\n"
+    request = cluster.calls[0].request
+    assert (request.identity_provider_ref.name, list(request.scopes)) == ("corp", ["service:wiki"])
+    assert "--force makes" in offline("octelium", "login", *given, *words).err
+    assert cluster.generation == 1
+
+
+def test_an_assertion_in_the_environment_serves_every_command(
+    cluster: StandIn, offline: Runner, tmp_path: Path
+) -> None:
+    offline.environ = cluster.environ(tmp_path, OCTELIUM_ASSERTION=ASSERTION)
+    del offline.environ["OCTELIUM_AUTH_TOKEN"]
+    assert offline("octelium", "status").code == 0
+    assert cluster.methods() == ["AuthenticateWithAssertion", "GetStatus"]
+
+
+def test_a_wrong_assertion_is_told(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
+    offline.environ["MINE"] = "a.b.c"
+    given = flags(cluster, tmp_path)
+    result = offline("octelium", "login", *given, "--assertion", "jwt:env=MINE")
+    assert result.code == 1
+    assert "does not accept this assertion" in result.err
+    assert Connections(DirectoryStorage(tmp_path / "home")).domains() == []
+    result = offline("octelium", "login", *given, "--assertion", "sorcery")
+    assert result.code == 1
+    assert "the types are k8s" in result.err
+
+
+def test_one_way_at_a_time(offline: Runner) -> None:
+    result = offline("octelium", "login", "--domain", DOMAIN, "--web", "--auth-token", "T")
+    assert result.code == 2
+    assert "--auth-token and --web exclude each other" in result.err
+
+
+def test_help_has_an_example_of_each_way(offline: Runner) -> None:
+    text = offline("octelium", "login", "--help").out
+    for example in ("--device\n", "--auth-token TOKEN\n", "--assertion k8s --scope service:wiki\n"):
+        assert f"octelium login --domain example.com {example}" in text
 
 
 def ended(cluster: StandIn) -> list[str]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DOMAIN = "lab.test"
 NOW = 1_800_000_000.0
 TOKEN = "authentication-token"
+ASSERTION = "header.claims.signature"
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,10 @@ class StandIn:
         if method == "AuthenticateWithAuthenticationToken":
             if request.authentication_token != TOKEN:
                 raise RefusedError("UNAUTHENTICATED", "invalid authentication token")
+            return self.new_session()
+        if method == "AuthenticateWithAssertion":
+            if request.assertion != ASSERTION:
+                raise RefusedError("UNAUTHENTICATED", "invalid assertion")
             return self.new_session()
         valid = metadata.get("x-octelium-refresh-token") == f"refresh-{self.generation}"
         if not valid or not self.alive:

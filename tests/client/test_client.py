@@ -9,6 +9,7 @@ import pytest
 from octelium.client.client import Client, is_foreign
 from octelium.client.connections import Remembered
 from octelium.client.errors import ApiError, SettingsError
+from octelium.client.proofs import AuthenticationToken
 from octelium.client.settings import Flags
 from octelium.client.storage import MemoryStorage
 from octelium.schema.kinds import KINDS
@@ -105,7 +106,7 @@ def test_logout_ends_the_session_and_forgets_it(cluster: StandIn, make: Make) ->
 def test_a_socket_with_an_identity_of_its_own_cannot_be_logged_in(make: Make) -> None:
     client = make(OCTELIUM_AUTH_PROXY_SOCKET="/run/none.sock")
     with pytest.raises(SettingsError, match="OCTELIUM_AUTH_PROXY_SOCKET"):
-        client.keeper(TOKEN)
+        client.keeper(AuthenticationToken(TOKEN))
 
 
 def test_what_a_foreign_cluster_answers() -> None:

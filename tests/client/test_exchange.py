@@ -10,7 +10,7 @@ from octelium.client.exchange import AuthExchange
 from octelium.client.settings import Target
 from octelium.client.stub import Stub
 from octelium.schema.pb import auth_v1_pb2 as auth
-from tests.client.standin import DOMAIN, TOKEN, RefusedError, StandIn
+from tests.client.standin import ASSERTION, DOMAIN, TOKEN, RefusedError, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,3 +53,30 @@ def test_an_empty_token_is_an_error(
     monkeypatch.setattr(cluster, "new_session", auth.SessionToken)
     with pytest.raises(ApiError, match="without a token"):
         exchange.authenticate(TOKEN, [])
+
+
+def test_a_verifier_goes_along(cluster: StandIn, exchange: AuthExchange) -> None:
+    exchange.authenticate(TOKEN, [], b"v" * 32)
+    assert cluster.calls[0].request.code_verifier == b"v" * 32
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "uid"),
+    [
+        ("", "", ""),
+        ("corp", "corp", ""),
+        ("not-a-uuid-of-any-kind", "not-a-uuid-of-any-kind", ""),
+        (
+            "00000000-0000-4000-8000-000000000001",
+            "",
+            "00000000-0000-4000-8000-000000000001",
+        ),
+    ],
+)
+def test_an_assertion_and_its_identity_provider(
+    cluster: StandIn, exchange: AuthExchange, provider: str, name: str, uid: str
+) -> None:
+    assert exchange.vouch(ASSERTION, provider, ["api:*"]).access_token == "access-1"
+    asked = cluster.calls[0].request
+    assert (asked.assertion, list(asked.scopes)) == (ASSERTION, ["api:*"])
+    assert (asked.identity_provider_ref.name, asked.identity_provider_ref.uid) == (name, uid)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.client.errors import ApiError, NotLoggedIn
+from octelium.client.proofs import AuthenticationToken
 from octelium.client.state import Login, LoginState
 from octelium.client.storage import MemoryStorage
 from octelium.client.tokens import TokenKeeper
@@ -26,8 +27,14 @@ class Exchanged:
     number: int = 0
     meanwhile: Callable[[], None] = lambda: None
 
-    def authenticate(self, token: str, scopes: Sequence[str]) -> auth.SessionToken:
+    def authenticate(
+        self, token: str, scopes: Sequence[str], code_verifier: bytes = b""
+    ) -> auth.SessionToken:
+        assert not code_verifier
         return self._next(f"authenticate {token} {','.join(scopes)}".strip())
+
+    def vouch(self, assertion: str, provider: str, scopes: Sequence[str]) -> auth.SessionToken:
+        return self._next(f"vouch {assertion} {provider} {','.join(scopes)}".strip())
 
     def refresh(self, refresh_token: str) -> auth.SessionToken:
         self.meanwhile()
@@ -64,7 +71,7 @@ class World:
             D,
             self.state,
             self.exchange,
-            authentication_token=token,
+            proof=None if token is None else AuthenticationToken(token),
             scopes=scopes,
             clock=lambda: self.now,
         )
@@ -178,11 +185,13 @@ def test_logout_forgets_even_if_the_cluster_cannot_be_told(world: World) -> None
     assert world.exchange.calls == ["logout r7"]
 
 
-def test_a_token_that_is_refused_is_explained(world: World) -> None:
-    world.exchange.errors["authenticate"] = "UNAUTHENTICATED"
-    with pytest.raises(ApiError, match="not valid here") as caught:
-        world.keeper("T").authenticate()
-    assert "--rotate" in caught.value.remedy
-    world.exchange.errors["authenticate"] = "RESOURCE_EXHAUSTED"
-    with pytest.raises(ApiError, match="ResourceExhausted"):
-        world.keeper("T").authenticate()
+def test_it_tells_a_new_session_from_a_remembered_one(world: World) -> None:
+    world.remember(7)
+    keeper = world.keeper("T")
+    world.now += 3700
+    keeper.access_token()
+    assert not keeper.is_new
+    world.exchange.errors["refresh"] = "UNAUTHENTICATED"
+    world.now += 3700
+    keeper.access_token()
+    assert keeper.is_new
