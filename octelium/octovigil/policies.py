@@ -95,14 +95,14 @@ class CompiledPolicy:
         assert isinstance(attrs, dict)
         self.attrs: dict[str, Any] = attrs
         rules = [
-            self._rule(rule, f"{place}, rule {index}") for index, rule in enumerate(spec.rules)
+            self._rule(rule, f"{place}, rule {number}") for number, rule in enumerate(spec.rules, 1)
         ]
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.order))
         enforcement = [
             EnforcementRule(rule.effect == _ENFORCE, _compiled(rule.condition), where)
-            for index, rule in enumerate(spec.enforcement_rules)
+            for number, rule in enumerate(spec.enforcement_rules, 1)
             if rule.effect in (_ENFORCE, _IGNORE)
-            and (where := f"{place}, enforcement rule {index}")
+            and (where := f"{place}, enforcement rule {number}")
         ]
         self.enforcement: tuple[EnforcementRule, ...] = tuple(
             sorted(enforcement, key=lambda rule: not rule.enforces)
@@ -204,6 +204,6 @@ def _inline(owner: Entry[Any], policy: core.InlinePolicy, index: int) -> Compile
     match: dict[str, Any] = {"resourceRef": reference(owner)}
     if policy.name:
         match["name"] = policy.name
-    name = policy.name or str(index)
+    name = policy.name or str(index + 1)
     place = f"inline policy {name} of {owner.kind} {owner.name}"
     return CompiledPolicy(policy.spec, {"inlinePolicy": match}, place)

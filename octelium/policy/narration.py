@@ -136,7 +136,7 @@ def _policies(explanation: ext.Explanation) -> Iterator[Line]:
             why = f": {policy.why_not}" if policy.why_not else ""
             yield Line(1, f"{policy.place}{where}, does not apply{why}", Tone.DIM)
         for rule in policy.enforcement:
-            yield from _rule(rule, f"enforcement rule {rule.index}, {rule.effect}", 2)
+            yield from _rule(rule, f"enforcement rule {rule.index + 1}, {rule.effect}", 2)
 
 
 def _rules(explanation: ext.Explanation) -> Iterator[Line]:
@@ -151,7 +151,7 @@ def _rules(explanation: ext.Explanation) -> Iterator[Line]:
         known = rule.policy < len(explanation.policies)
         place = explanation.policies[rule.policy].place if known else "a Policy"
         priority = f", priority {rule.priority}" if rule.priority else ""
-        name = f"rule {rule.name or rule.index}"
+        name = f"rule {rule.name or rule.index + 1}"
         yield from _rule(rule, f"{number}. {rule.effect}{priority}, {name} of {place}", 1)
     if untold:
         yield Line(1, f"and {untold} more that are not tried", Tone.DIM)

@@ -67,7 +67,7 @@ def test_a_rule_that_fails_is_reached_or_not() -> None:
     decision = at(world, path="/other")
     assert decision.outcome is Outcome.ERROR
     assert "division by zero" in decision.error
-    assert "User ann, rule 1" in decision.error
+    assert "User ann, rule 2" in decision.error
     assert at(world, path="/ok").allowed
 
 

@@ -42,7 +42,7 @@ def example() -> ext.Explanation:
                 ],
             ),
             ext.ExplainedPolicy(
-                place="inline policy 0 of User ann",
+                place="inline policy 1 of User ann",
                 owner=reference("User", "ann"),
                 why_not="it is disabled",
             ),
@@ -97,9 +97,9 @@ Steps
 
 Policies, in the order of collection
   Policy hr, attached to Group staff through Policy eu.hr
-    enforcement rule 1, IGNORE: does not hold
+    enforcement rule 2, IGNORE: does not hold
       {matchAny: false}
-  inline policy 0 of User ann, does not apply: it is disabled
+  inline policy 1 of User ann, does not apply: it is disabled
   Policies that you may not read
 
 Rules, in the order in which they are tried
@@ -110,7 +110,7 @@ Rules, in the order in which they are tried
       ctx.a  →  1.0
         ctx.b  →  absent
   3. a rule that you may not read: not tried
-  4. ALLOW, rule 2 of Policy hr: not tried
+  4. ALLOW, rule 3 of Policy hr: not tried
     {}
 
 Notes
@@ -131,7 +131,7 @@ def test_tones() -> None:
     assert found["✓ Session is active"] is Tone.PLAIN
     assert found["✗ Policies: rule no of Policy hr denies"] is Tone.BAD
     assert found["2. DENY, rule no of Policy hr: holds, and decides"] is Tone.BAD
-    assert found["4. ALLOW, rule 2 of Policy hr: not tried"] is Tone.DIM
+    assert found["4. ALLOW, rule 3 of Policy hr: not tried"] is Tone.DIM
     allowed = example()
     allowed.outcome = "ALLOWED"
     allowed.rules[1].effect = "ALLOW"
@@ -151,8 +151,8 @@ def test_failures_and_what_is_not_known() -> None:
     assert "Request of nobody to a Service at 1970-01-01 00:00:00 UTC" in lines
     assert "  ? Policies" in lines
     assert "  ! configuration: it failed" in lines
-    assert "  1. ALLOW, rule 0 of Policy p: depends on what is not known" in lines
-    assert "  2. ALLOW, rule 0 of Policy p: fails, division by zero, and decides" in lines
+    assert "  1. ALLOW, rule 1 of Policy p: depends on what is not known" in lines
+    assert "  2. ALLOW, rule 1 of Policy p: fails, division by zero, and decides" in lines
     assert tones(explanation)["It depends."] is Tone.PLAIN
 
 
@@ -170,10 +170,10 @@ def test_many_rules_that_are_not_tried() -> None:
     for _ in range(100):
         explanation.rules.add(effect="ALLOW", verdict=NOT_TRIED, condition="{}")
     lines = text(explanation).splitlines()
-    assert "  10. ALLOW, rule 0 of Policy hr: not tried" in lines
+    assert "  10. ALLOW, rule 1 of Policy hr: not tried" in lines
     assert "  and 94 more that are not tried" in lines
     explanation.rules[-1].verdict = TRUE
-    assert "  104. ALLOW, rule 0 of Policy hr: holds" in text(explanation).splitlines()
+    assert "  104. ALLOW, rule 1 of Policy hr: holds" in text(explanation).splitlines()
 
 
 def test_nothing_to_say_takes_no_room() -> None:
@@ -210,7 +210,7 @@ def test_what_another_server_says_is_bounded() -> None:
     made.rules.add(policy=1, verdict=FALSE)
     shown = text(made)
     assert "second 1000000000000000" in shown
-    assert shown.count("rule 0 of a Policy") == 2
+    assert shown.count("rule 1 of a Policy") == 2
     assert len(shown) < 500_000
     assert "  and more\n" in shown
     made.at.seconds = -(2**62)

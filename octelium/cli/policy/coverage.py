@@ -119,7 +119,7 @@ def _rules_of(message: Any) -> Iterator[tuple[Place, str, str]]:
     if "authorization" not in message.spec.DESCRIPTOR.fields_by_name:
         return
     for position, policy in enumerate(message.spec.authorization.inline_policies):
-        title = f"inline policy {policy.name or position} of {kind} {name}"
+        title = f"inline policy {policy.name or position + 1} of {kind} {name}"
         path = f"spec.authorization.inlinePolicies[{position}].spec"
         for index, rule in enumerate(policy.spec.rules):
             yield (title, index), rule.name, f"{path}.rules[{index}]"

@@ -86,5 +86,5 @@ def deciding_names(explanation: ext.Explanation) -> list[str]:
 
 
 def rule_place(policy: str, index: int, name: str = "") -> str:
-    """Where a rule stands, as decisions say it: `Policy ops, rule 0 (reads)`."""
-    return f"{policy}, rule {index} ({name})" if name else f"{policy}, rule {index}"
+    """Where a rule stands, as decisions say it: `Policy ops, rule 1 (reads)` has `index` 0."""
+    return f"{policy}, rule {index + 1}" + (f" ({name})" if name else "")

@@ -67,7 +67,7 @@ def remove_rule(tried: RuleTried) -> Iterator[Move]:
     """Moves that remove a rule from its Policy, for everybody."""
     policy = tried.policy
     item = to_json(tried.rule)
-    text = f"remove rule {tried.rule.name or tried.index} of {policy.place}"
+    text = f"remove rule {tried.rule.name or tried.index + 1} of {policy.place}"
     if policy.entry is not None:
         yield remove_item(policy.entry, ("spec", "rules"), item, text, RULE)
     else:

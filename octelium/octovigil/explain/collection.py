@@ -172,7 +172,7 @@ def _at(
     for index, policy in enumerate(inline):
         yield Attached(
             policy.spec,
-            f"inline policy {policy.name or index} of {owner.kind} {owner.name}",
+            f"inline policy {policy.name or index + 1} of {owner.kind} {owner.name}",
             owner,
             index=index,
             inline_name=policy.name,
@@ -263,18 +263,18 @@ class Collecting:
             tried.parts = self._evaluator.parts(tried.condition, attrs)
             verdict = tried.result.verdict
             if verdict == ERROR:
-                where = f"{policy.place}, enforcement rule {tried.index}"
+                where = f"{policy.place}, enforcement rule {tried.index + 1}"
                 problem = f"{where}: {tried.result.error}"
                 raise CollectingError(problem, policy, by_trigger=False)
             if verdict == UNKNOWN:
                 self.depends = True
-                policy.why_not = f"enforcement rule {tried.index} depends on what is not known"
+                policy.why_not = f"enforcement rule {tried.index + 1} depends on what is not known"
                 return
             if verdict == TRUE:
                 tried.decided = True
                 policy.applies = tried.enforces
                 if not tried.enforces:
-                    policy.why_not = f"ignored by enforcement rule {tried.index}"
+                    policy.why_not = f"ignored by enforcement rule {tried.index + 1}"
                 return
         policy.applies = True
 

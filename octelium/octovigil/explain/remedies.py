@@ -102,7 +102,8 @@ def _mendings(told: Trace) -> Iterator[Move]:
         yield from disable(policy)
     elif told.failing_config >= 0:
         rules = to_json(service.message.spec.dynamic_config)["rules"]
-        text = f"remove rule {told.failing_config} of the dynamic configuration of {named(service)}"
+        number = told.failing_config + 1
+        text = f"remove rule {number} of the dynamic configuration of {named(service)}"
         path = ("spec", "dynamicConfig", "rules")
         yield remove_item(service, path, rules[told.failing_config], text, RULE)
         yield unset_field(

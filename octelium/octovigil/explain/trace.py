@@ -322,7 +322,7 @@ class _Walk:
 
 def place(tried: RuleTried) -> str:
     """What a rule is called, where it stands."""
-    name = f"rule {tried.rule.name}" if tried.rule.name else f"rule {tried.index}"
+    name = f"rule {tried.rule.name}" if tried.rule.name else f"rule {tried.index + 1}"
     return f"{name} of {tried.policy.place}"
 
 

@@ -39,11 +39,11 @@ def resources() -> list[tuple[Any, Any]]:
 def test_rules_of_the_files() -> None:
     coverage = measure([], resources())
     assert [(rule.title, rule.where) for rule in coverage.rules] == [
-        ("Policy ops, rule 0 (reads)", "p.yaml:5"),
-        ("Policy ops, rule 1", "p.yaml:6"),
-        ("Policy ops, rule 2 (never)", "p.yaml:7"),
-        ("inline policy 0 of Credential key, rule 0", "p.yaml:15"),
-        ("inline policy second of Credential key, rule 0", "p.yaml:16"),
+        ("Policy ops, rule 1 (reads)", "p.yaml:5"),
+        ("Policy ops, rule 2", "p.yaml:6"),
+        ("Policy ops, rule 3 (never)", "p.yaml:7"),
+        ("inline policy 1 of Credential key, rule 1", "p.yaml:15"),
+        ("inline policy second of Credential key, rule 1", "p.yaml:16"),
     ]
     assert coverage.never_tried == list(coverage.rules)
     assert coverage.percent == 0
@@ -68,7 +68,7 @@ def test_a_session_has_copies_of_the_policies_of_its_credential() -> None:
     told.policies[0].owner.CopyFrom(meta.ObjectReference(kind="Session", name="ann-supposed"))
     coverage = measure([result(told, who=Who("key", credential="key"))], resources())
     assert [rule.title for rule in coverage.rules if rule.true] == [
-        "inline policy second of Credential key, rule 0"
+        "inline policy second of Credential key, rule 1"
     ]
     assert measure([result(told)], resources()).percent == 0
 
@@ -77,8 +77,8 @@ def test_without_files_the_rules_are_those_that_were_met() -> None:
     told = explanation((0, "reads", V.TRUE, True), (1, "", V.NOT_TRIED, False))
     coverage = measure([result(told)], None)
     assert [(rule.title, rule.true) for rule in coverage.rules] == [
-        ("Policy ops, rule 0 (reads)", 1),
-        ("Policy ops, rule 1", 0),
+        ("Policy ops, rule 1 (reads)", 1),
+        ("Policy ops, rule 2", 0),
     ]
     assert coverage.percent == 50
 

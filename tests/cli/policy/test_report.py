@@ -54,7 +54,7 @@ def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1:] == [
         "2 rules: 1 true in some case (50 %)",
         "Tried, never true:",
-        "  Policy ops, rule 0 (reads)",
+        "  Policy ops, rule 1 (reads)",
     ]
 
 
@@ -79,7 +79,7 @@ def test_plain_data() -> None:
         "ok": True,
         "expected": "allow",
         "got": "allow",
-        "rule": "Policy ops, rule 1",
+        "rule": "Policy ops, rule 2",
         "config": "default",
     }
     assert (form["cases"][1]["got"], form["cases"][1]["ok"]) == ("deny", False)

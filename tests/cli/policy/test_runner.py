@@ -55,7 +55,7 @@ def test_decisions(expect: str, outcome: str) -> None:
     assert mismatch(case(expect=expect), explanation(outcome="DEPENDS")).endswith("got DEPENDS")
 
 
-@pytest.mark.parametrize("rule", ["writes", "Policy ops, rule 1", "Policy ops, rule 1 (writes)"])
+@pytest.mark.parametrize("rule", ["writes", "Policy ops, rule 2", "Policy ops, rule 2 (writes)"])
 def test_the_rule_that_decided(rule: str) -> None:
     assert mismatch(case(rule=rule), ALLOWED) == ""
     assert "none did" in mismatch(case(rule=rule), explanation())
@@ -63,14 +63,14 @@ def test_the_rule_that_decided(rule: str) -> None:
 
 def test_another_rule_decided() -> None:
     assert mismatch(case(rule="reads"), ALLOWED) == (
-        "expected rule reads to decide, but Policy ops, rule 1 (writes) did"
+        "expected rule reads to decide, but Policy ops, rule 2 (writes) did"
     )
 
 
 def test_rules_without_names() -> None:
     told = explanation((2, "", V.TRUE, True))
-    assert deciding_names(told) == ["Policy ops, rule 2", "Policy ops, rule 2"]
-    assert rule_place("Policy ops", 2) == "Policy ops, rule 2"
+    assert deciding_names(told) == ["Policy ops, rule 3", "Policy ops, rule 3"]
+    assert rule_place("Policy ops", 2) == "Policy ops, rule 3"
 
 
 def test_a_rule_of_a_policy_that_is_not_told() -> None:

@@ -84,7 +84,7 @@ def test_coverage(directory: Path, offline: Runner) -> None:
     assert out.splitlines()[1:] == [
         "2 rules: 1 true in some case (50 %)",
         "Tried, never true:",
-        "  Policy staff, rule 1 (never)  cluster/policies.yaml:16",
+        "  Policy staff, rule 2 (never)  cluster/policies.yaml:16",
     ]
     result = offline.ctl("policy", "test", "cluster", "--min-coverage", "51")
     assert result.code == exits.FAILED
@@ -96,7 +96,7 @@ def test_forms_for_programs(directory: Path, tmp_path: Path, offline: Runner) ->
     out = offline.works("policy", "test", "cluster", "--junit", "out.xml", "-o", "json")
     form = json.loads(out)
     assert (form["passed"], form["failed"], form["coverage"]["percent"]) == (2, 0, 50)
-    assert form["cases"][0]["rule"] == "Policy staff, rule 0 (reads)"
+    assert form["cases"][0]["rule"] == "Policy staff, rule 1 (reads)"
     assert ET.parse(tmp_path / "out.xml").getroot().get("tests") == "2"
     assert "passed: 2\n" in offline.works("policy", "test", "cluster", "-o", "yaml")
     result = offline.ctl("policy", "test", "cluster", "--junit", "nowhere/out.xml")

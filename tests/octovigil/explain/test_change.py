@@ -301,7 +301,7 @@ def test_failures_are_mended() -> None:
     world.service(
         "wiki.default", authorization={"policies": ["p"]}, dynamicConfig={"rules": [rule]}
     )
-    assert changed(world) == ["remove rule 0 of the dynamic configuration of Service wiki.default"]
+    assert changed(world) == ["remove rule 1 of the dynamic configuration of Service wiki.default"]
     world = world_with(allow("1 / 0 > 1"))
     assert changed(world) == [f"{LAST_RESORT}, with priority -1"]
 

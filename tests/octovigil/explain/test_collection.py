@@ -38,7 +38,7 @@ def test_the_order_of_collection() -> None:
         ("Policy e", "Session ann-1", ""),
         ("Policy d", "Device d", ""),
         ("Policy c", "ClusterConfig default", ""),
-        ("inline policy 0 of ClusterConfig default", "ClusterConfig default", ""),
+        ("inline policy 1 of ClusterConfig default", "ClusterConfig default", ""),
     ]
 
 
@@ -73,7 +73,7 @@ def test_why_a_policy_does_not_apply() -> None:
     world.put("PolicyTrigger", "t", status=status)
     assert [why for _, _, why in listed(world)] == [
         "it is disabled",
-        "ignored by enforcement rule 0",
+        "ignored by enforcement rule 1",
         "the pre-condition of PolicyTrigger t does not hold",
     ]
     never = traced(world).policies[1]
@@ -102,7 +102,7 @@ def test_failures_while_collecting() -> None:
     world.policy("p", allow(), enforcementRules=rules)
     world.user("ann", authorization={"policies": ["p"]})
     told = traced(world)
-    assert told.error == "Policy p, enforcement rule 0: division by zero"
+    assert told.error == "Policy p, enforcement rule 1: division by zero"
     assert told.failing is told.policies[0]
     assert not told.failed_by_trigger
     world.user("ann")
@@ -123,7 +123,7 @@ def test_what_is_not_known_leaves_policies_open() -> None:
     told = traced(world, unknown=frozenset({("http", "headers")}))
     assert told.outcome is None
     assert [policy.why_not for policy in told.policies] == [
-        "enforcement rule 0 depends on what is not known",
+        "enforcement rule 1 depends on what is not known",
         "the pre-condition of PolicyTrigger t depends on what is not known",
     ]
 

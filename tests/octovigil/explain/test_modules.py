@@ -85,7 +85,7 @@ def test_a_change_beside_modules() -> None:
     assert edits == [
         "add to Service wiki.default an inline policy with a rule that allows User ann"
     ]
-    assert changed(world_with(opa(SHORT)), http("/x")) == ["remove inline policy 0 of User ann"]
+    assert changed(world_with(opa(SHORT)), http("/x")) == ["remove inline policy 1 of User ann"]
     assert find_change(supposed(world_with(opa(LONG)))) is not None
 
 

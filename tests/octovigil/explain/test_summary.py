@@ -22,10 +22,10 @@ def test_sentences() -> None:
         "Refused: rule no of Policy a (attached to User ann through Policy b.a) denies."
     )
     world.user("ann", authorization=inline(allow(), name="own"))
-    assert summary(traced(world)) == "Allowed: rule 0 of inline policy own of User ann allows."
+    assert summary(traced(world)) == "Allowed: rule 1 of inline policy own of User ann allows."
     world.user("ann", authorization=inline(allow("1 / 0 > 1")))
     assert summary(traced(world)) == (
-        "Refused, because the decision fails: rule 0 of inline policy 0 of User ann: "
+        "Refused, because the decision fails: rule 1 of inline policy 1 of User ann: "
         "division by zero."
     )
     world.service("wiki.default", isAnonymous=True)

@@ -46,7 +46,7 @@ def test_anonymous_services() -> None:
     told = traced(world, session="")
     assert told.outcome is Outcome.ALLOWED
     assert told.decided is not None
-    assert place(told.decided) == "rule read of inline policy 0 of Service wiki.default"
+    assert place(told.decided) == "rule read of inline policy 1 of Service wiki.default"
     world.service("wiki.default", isAnonymous=True, isDisabled=True)
     assert traced(world, session="").steps[-1].name == ENABLED
 
@@ -90,7 +90,7 @@ def test_a_rule_that_fails() -> None:
     told = traced(world)
     assert told.outcome is Outcome.ERROR
     assert told.decided is told.rules[0]
-    assert told.error == "rule 0 of inline policy 0 of User ann: division by zero"
+    assert told.error == "rule 1 of inline policy 1 of User ann: division by zero"
 
 
 def test_configurations() -> None:
