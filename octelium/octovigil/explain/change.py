@@ -1,15 +1,17 @@
 """The search for a sufficient change: what would turn a decision round.
 
 Moves are made up from the step that failed and from the conditions of rules, and tried in the order
-of the number of their edits, then of their costs. Each is tried by really deciding in a world where
-its edits are made, so whatever is named is sufficient. A rule of its own, which always helps, is
-the last resort: it says nothing about the Policies that there are.
+of the number of their edits, then of their costs, then of what else they open. Each is tried by
+really deciding in a world where its edits are made, so whatever is named is sufficient. A rule of
+its own, which always helps, is the last resort: it says nothing about the Policies that there are.
+What opens the Cluster's API, or about everything, is named only if even that does not help.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from octelium.octovigil.explain.agreement import check_agreement
@@ -21,7 +23,8 @@ from octelium.octovigil.explain.attachment import (
     disable,
     remove_rule,
 )
-from octelium.octovigil.explain.edits import EditError, make
+from octelium.octovigil.explain.breadth import NOTHING_ELSE, Breadth, Opened
+from octelium.octovigil.explain.edits import EditError, apply_edits, make
 from octelium.octovigil.explain.evaluation import ERROR, FALSE
 from octelium.octovigil.explain.moves import OTHERS, Move, named, set_field
 from octelium.octovigil.explain.remedies import remedies
@@ -45,6 +48,8 @@ GRACE: Final = 3.0
 _MAX_ROUNDS: Final = 12
 _MAX_BRANCHES: Final = 8
 """Moves that change something, though not enough, from which the search goes on."""
+_MAX_COMPARED: Final = 8
+"""Sufficient moves of one rank that are compared by what else they open."""
 _MAX_SECOND: Final = 12
 """Moves that are tried after each of those."""
 
@@ -54,9 +59,12 @@ _BY_RULES: Final = frozenset({ReasonType.POLICY_MATCH, ReasonType.NO_POLICY_MATC
 class Found:
     """A sufficient change, and the decision with it."""
 
-    def __init__(self, edits: Sequence[Edit], decision: Decision) -> None:
+    def __init__(
+        self, edits: Sequence[Edit], decision: Decision, opened: Opened = NOTHING_ELSE
+    ) -> None:
         self.edits = edits
         self.decision = decision
+        self.opened = opened
 
 
 def find_change(supposition: Supposition, *, seconds: float = MAX_SECONDS) -> Found | None:
@@ -70,8 +78,19 @@ class _Search:
         self._wants_allow = not self._world.decide().allowed
         self._end = time.monotonic() + seconds
         self._tries = 0
+        self._breadth: Breadth | None = None
+        self._wide: Found | None = None
+        """The first change that turns the decision round, though it opens too much."""
 
     def run(self) -> Found | None:
+        """The narrowest of the smallest; one that opens too much only if there is no other."""
+        found = self._run() or self._wide
+        if found is None:
+            return None
+        found = self._reduced(found)
+        return Found(found.edits, found.decision, self._opened(found.edits))
+
+    def _run(self) -> Found | None:
         base: tuple[Edit, ...] = ()
         for _ in range(_MAX_ROUNDS):
             with self._applied(base) as told:
@@ -83,11 +102,11 @@ class _Search:
             if by_rules:
                 found = self._search(base, moves)
                 if found is not None:
-                    return self._reduced(found)
+                    return found
                 moves = last
             following = self._advance(base, moves, told)
             if isinstance(following, Found):
-                return self._reduced(following)
+                return following
             if following is None:
                 return None
             base = following
@@ -143,17 +162,34 @@ class _Search:
     def _search(self, base: tuple[Edit, ...], moves: Iterable[Move]) -> Found | None:
         """One move, or two of which the second follows from what the first changes."""
         branches: list[tuple[Edit, ...]] = []
-        for move in _ranked(moves):
+        for _, group in groupby(_ranked(moves), lambda move: move.rank):
+            found = self._one_of(base, group, branches)
+            if found is not None:
+                return found
+        return self._second(branches)
+
+    def _one_of(
+        self, base: tuple[Edit, ...], moves: Iterable[Move], branches: list[tuple[Edit, ...]]
+    ) -> Found | None:
+        """The narrowest of some moves of the same rank; others become branches."""
+        turning: list[Found] = []
+        for move in moves:
             if not self._may_go_on():
-                return None
+                break
             edits = (*base, *move.edits)
             decision = self._decided(edits)
             if decision is None:
                 continue
             if self._turned(decision):
-                return Found(edits, decision)
-            if len(branches) < _MAX_BRANCHES:
+                turning.append(Found(edits, decision))
+                if not self._widens(edits) or len(turning) >= _MAX_COMPARED:
+                    break
+            elif len(branches) < _MAX_BRANCHES:
                 branches.append(edits)
+        return self._narrowest(turning)
+
+    def _second(self, branches: Iterable[tuple[Edit, ...]]) -> Found | None:
+        """The first sufficient move after one of the branches."""
         seconds: list[tuple[tuple[Edit, ...], Move]] = []
         for edits in branches:
             with self._applied(edits) as told:
@@ -168,8 +204,35 @@ class _Search:
                 return None
             decision = self._decided((*edits, *move.edits))
             if decision is not None and self._turned(decision):
-                return Found((*edits, *move.edits), decision)
+                found = self._narrowest([Found((*edits, *move.edits), decision)])
+                if found is not None:
+                    return found
         return None
+
+    def _narrowest(self, turning: Sequence[Found]) -> Found | None:
+        """The change that opens the least, the first of equals; None if all open too much."""
+        if turning and not self._widens(turning[0].edits):
+            return turning[0]
+        best: tuple[int, Found] | None = None
+        for found in turning:
+            opened = self._opened(found.edits)
+            if opened.is_too_wide:
+                self._wide = self._wide or found
+            elif best is None or len(opened.pairs) < best[0]:
+                best = len(opened.pairs), found
+        return None if best is None else best[1]
+
+    def _widens(self, edits: Sequence[Edit]) -> bool:
+        """Whether edits may let in more than the request that is asked about."""
+        return self._wants_allow and any(edit.kind and edit.path for edit in edits)
+
+    def _opened(self, edits: Sequence[Edit]) -> Opened:
+        """What else the edits open, which can be made."""
+        if not self._widens(edits):
+            return NOTHING_ELSE
+        if self._breadth is None:
+            self._breadth = Breadth(self._world)
+        return self._breadth.opened(apply_edits(self._world, edits))
 
     def _advance(
         self, base: tuple[Edit, ...], moves: Sequence[Move], told: Trace

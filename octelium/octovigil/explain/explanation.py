@@ -82,6 +82,7 @@ def _add_change(explanation: ext.Explanation, told: Trace) -> None:
         explanation.notes.append("No sufficient change was found.")
         return
     explanation.change.outcome = found.decision.outcome.name
+    explanation.change.remark = escaped(found.opened.remark())
     explanation.change.edits.extend(edit.message() for edit in found.edits)
 
 

@@ -615,12 +615,14 @@ class Explanation(_message.Message):
     HIDDEN_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
     outcome: _builtins.str
     reason: _builtins.str
     summary: _builtins.str
     error: _builtins.str
     config: _builtins.str
     hidden: _builtins.bool
+    asked: _builtins.str
     @_builtins.property
     def service(self) -> _meta_v1_pb2.ObjectReference: ...
     @_builtins.property
@@ -660,10 +662,11 @@ class Explanation(_message.Message):
         hidden: _builtins.bool = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        asked: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "change", b"change", "device", b"device", "service", b"service", "session", b"session", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "change", b"change", "config", b"config", "device", b"device", "error", b"error", "hidden", b"hidden", "notes", b"notes", "outcome", b"outcome", "policies", b"policies", "reason", b"reason", "rules", b"rules", "service", b"service", "session", b"session", "steps", b"steps", "summary", b"summary", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "at", b"at", "change", b"change", "config", b"config", "device", b"device", "error", b"error", "hidden", b"hidden", "notes", b"notes", "outcome", b"outcome", "policies", b"policies", "reason", b"reason", "rules", b"rules", "service", b"service", "session", b"session", "steps", b"steps", "summary", b"summary", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -859,7 +862,9 @@ class SufficientChange(_message.Message):
 
     EDITS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    REMARK_FIELD_NUMBER: _builtins.int
     outcome: _builtins.str
+    remark: _builtins.str
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]: ...
     def __init__(
@@ -867,10 +872,11 @@ class SufficientChange(_message.Message):
         *,
         edits: _abc.Iterable[Global___Edit] | None = ...,
         outcome: _builtins.str = ...,
+        remark: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits", b"edits", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits", b"edits", "outcome", b"outcome", "remark", b"remark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -259,6 +259,56 @@ def test_a_policy_that_exists_is_attached() -> None:
     assert changed(world) == ["attach Policy readers to User ann"]
 
 
+def remark(world: World, request: dict[str, Any] | None = None, **rest: Any) -> str:
+    explanation = explain_supposition(supposed(world, request, **rest), find_change=True)
+    return explanation.change.remark
+
+
+def with_api(world: World) -> World:
+    world.put("Namespace", "octelium-api")
+    world.service("default.octelium-api", mode="GRPC")
+    return world
+
+
+def test_what_opens_the_api_is_not_proposed() -> None:
+    world = with_api(world_with(allow("ctx.user.spec.email == 'x@example.com'")))
+    world.policy("allow-all", {"effect": "ALLOW", "condition": {"matchAny": True}})
+    assert changed(world) == [LAST_RESORT]
+    assert remark(world) == ""
+    world.policy("readers", allow("ctx.request.http.method == 'GET'"))
+    assert changed(world) == ["attach Policy readers to User ann"]
+
+
+def test_what_opens_about_everything_is_not_proposed() -> None:
+    world = world_with(allow("ctx.user.spec.email == 'x@example.com'"))
+    for number in range(4):
+        world.service(f"s{number}.default")
+    world.policy("allow-all", {"effect": "ALLOW", "condition": {"matchAny": True}})
+    assert changed(world) == [LAST_RESORT]
+    world.policy("some", allow("ctx.service.metadata.name in ['wiki.default', 's1.default']"))
+    assert changed(world) == ["attach Policy some to User ann"]
+    assert remark(world) == "This also opens Service s1.default to User ann."
+
+
+def test_the_narrowest_of_equals_is_proposed() -> None:
+    world = world_with(allow("ctx.user.spec.email == 'x@example.com'"))
+    for number in range(8):
+        world.service(f"s{number}.default")
+    names = [f"'s{number}.default'" for number in range(8)]
+    for name, opened in (("a", names[:3]), ("b", names[:1]), ("c", names[:2])):
+        listed = ", ".join(("'wiki.default'", *opened))
+        world.policy(name, allow(f"ctx.service.metadata.name in [{listed}]"))
+    assert changed(world) == ["attach Policy b to User ann"]
+
+
+def test_groups_that_open_the_api_are_not_joined() -> None:
+    world = with_api(world_with(allow("ctx.user.spec.groups.hasAny(['admins', 'readers'])")))
+    world.put("Group", "admins", {"authorization": inline(allow())})
+    assert changed(world) == [LAST_RESORT]
+    world.put("Group", "readers")
+    assert changed(world) == ["add User ann to Group readers"]
+
+
 def test_a_policy_that_refuses_is_detached() -> None:
     world = world_with(deny("true"), authorization=inline(allow()))
     assert changed(world) == ["detach Policy p from Service wiki.default"]
