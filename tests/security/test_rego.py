@@ -412,3 +412,27 @@ async def test_what_a_long_module_allows_for_a_while_ends(call: str) -> None:
     assert world.ask().outcome is Outcome.ALLOWED
     world.now += 3000
     assert world.ask().outcome is Outcome.DENIED
+
+
+@pytest.mark.parametrize(
+    "rule", ["xN == yN", "{xN} == {yN}", "xN < yN", 'sprintf("%v", [xN]) == ""', "yN in {xN}"]
+)
+@pytest.mark.parametrize("levels", [16, 30])
+def test_values_within_values_hold_nobody_up(rule: str, levels: int) -> None:
+    steps = [
+        f"{name}{level} := [{name}{level - 1}, {name}{level - 1}]"
+        for level in range(1, levels + 1)
+        for name in "xy"
+    ]
+    body = "\n".join(["x0 := [1]", "y0 := [1]", *steps, rule.replace("N", str(levels))])
+    world = opened(opa(f"match if {{\n{body}\n}}"))
+    assert ask(World()) is not None  # what is imported for the first decision does not count
+    started = time.thread_time()
+    pending = ask(world)
+    assert time.thread_time() - started < 0.2
+    if isinstance(pending, Decision):
+        assert pending.outcome is Outcome.ERROR
+    else:
+        # Somebody else's, and the rest of it as limited.
+        assert asyncio.iscoroutine(pending)
+        pending.close()

@@ -68,7 +68,6 @@ def _concat(meter: Meter, delimiter: Any, parts: Any) -> str:
 
 def _lower(meter: Meter, value: Any) -> str:
     _charge_characters(meter, text(value))
-    meter.charge(len(text(value)) >> 3)
     lowered = value.lower() if value.isascii() else "".join(map(_lowered, value))
     return made(lowered, meter)
 
@@ -170,15 +169,6 @@ def _split(meter: Meter, value: Any, delimiter: Any) -> Array:
         raise RegoError(f"there are more than {MAX_ITEMS} parts")
     meter.charge(count)
     return Array(value.split(delimiter) if delimiter else list(value))
-
-
-def _cutset(meter: Meter, value: str, cutset: Any) -> str:
-    """Each character of a cutset once, charged for looking for those of `value` in it."""
-    _charge_characters(meter, value)
-    _charge_characters(meter, text(cutset, 2))
-    characters = "".join(set(cutset))
-    meter.charge(len(value) * len(characters) >> 10)
-    return characters
 
 
 def _cutset(meter: Meter, value: str, cutset: Any) -> str:
