@@ -92,13 +92,15 @@ def _flatten(meter: Meter, values: Any) -> Array:
 
 
 def _intersection(meter: Meter, sets: Any) -> Set:
-    found = [aset(each) for each in ordered(aset(sets))]
+    meter.charge(len(aset(sets)))
+    found = [aset(each) for each in sets]
     meter.charge(sum(map(len, found)))
     return Set(set[Any](found[0]).intersection(*found)) if found else Set()
 
 
 def _union(meter: Meter, sets: Any) -> Set:
-    found = [aset(each) for each in ordered(aset(sets))]
+    meter.charge(len(aset(sets)))
+    found = [aset(each) for each in sets]
     meter.charge(sum(map(len, found)))
     return Set(set[Any]().union(*found))
 

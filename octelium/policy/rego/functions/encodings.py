@@ -100,7 +100,8 @@ def _query_encode(meter: Meter, value: Any) -> str:
 
 
 def _query_decode(meter: Meter, value: Any) -> str:
-    return made(_unescaped(text(value)), meter)
+    meter.charge(len(text(value)) >> 3)
+    return made(_unescaped(value), meter)
 
 
 def _unescaped(value: str) -> str:

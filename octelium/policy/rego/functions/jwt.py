@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from octelium.policy.rego.functions.arguments import mapping, num, text
 from octelium.policy.rego.functions.documents import parse_json
 from octelium.policy.rego.functions.encodings import base64url_bytes, decoded
-from octelium.policy.rego.needed import RegoError
+from octelium.policy.rego.needed import RegoBudgetError, RegoError
 from octelium.policy.rego.values import Array, Boolean, Meter, Object, boolean
 
 if TYPE_CHECKING:
@@ -82,14 +82,15 @@ def _signed(meter: Meter, algorithm: str, signed: bytes, signature: bytes, key: 
         meter.charge(_VERIFICATION >> 3)
         digest = hmac.new(key.encode(), signed, f"sha{algorithm[2:]}").digest()
         return hmac.compare_digest(digest, signature)
-    for each in _keys(key):
+    meter.charge(_VERIFICATION + (len(key) >> 3))
+    for each in _keys(key, meter):
         meter.charge(_VERIFICATION)
         if _fits(algorithm, each, signed, signature):
             return True
     return False
 
 
-def _keys(given: str) -> list[Any]:
+def _keys(given: str, meter: Meter) -> list[Any]:
     """The public keys that a text holds."""
     try:
         if "-----BEGIN" in given:
@@ -99,7 +100,10 @@ def _keys(given: str) -> list[Any]:
         kinds: dict[str, Any] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
         form = json.loads(given)
         forms = form.get("keys", [form]) if isinstance(form, dict) else []
+        meter.charge(_VERIFICATION * min(len(forms), _MAX_KEYS))
         found = [kinds[each["kty"]].import_key(each).public_key for each in forms[:_MAX_KEYS]]
+    except RegoBudgetError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the key is none
         raise RegoError(f"the key cannot be read: {type(error).__name__}") from None
     if not found:

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from octelium.policy.rego.functions.arguments import Functions
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_LONGEST: Final = 64
+"""Characters of an address with the bits of its network."""
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def _network(given: str) -> _Network:
+    if len(given) > _LONGEST:
+        raise RegoError(f"{given[:60]!r} is no network in CIDR notation")
     address, slash, bits = given.partition("/")
     if not slash or not bits.isdecimal() or not bits.isascii() or (bits[0] == "0" and bits != "0"):
         raise RegoError(f"{given[:60]!r} is no network in CIDR notation")
@@ -42,6 +46,8 @@ def _bare(address: str) -> str:
 
 
 def _address(given: str) -> _Address | None:
+    if len(given) > _LONGEST:
+        return None
     try:
         found = ipaddress.ip_address(_bare(given))
     except ValueError:
@@ -93,7 +99,7 @@ def _merge(meter: Meter, given: Any) -> Set:
     """The smallest set of networks that covers all of them."""
     if type(given) is not Array and type(given) is not Set:
         raise wrong(1, "array or set", given)
-    meter.charge(4 * len(given))
+    meter.charge(20 * len(given))
     found: dict[int, list[Any]] = {4: [], 6: []}
     for item in given:
         address = _address(text(item))
@@ -110,17 +116,17 @@ def _collapsed(networks: list[Any]) -> Any:
 def _contains_matches(meter: Meter, networks: Any, things: Any) -> Set:
     """Pairs of indices (or keys, or elements of sets) of networks and what they hold."""
     found = Set()
-    inner = [(key, given) for key, given in _entries(things, 2)]
-    for key, given in _entries(networks, 1):
+    inner = _entries(meter, things, 2)
+    for key, given in _entries(meter, networks, 1):
         network = _network(given)
-        meter.charge(1 + len(inner))
+        meter.charge(8 * (1 + len(inner)))
         for other, thing in inner:
             if _within(network, thing):
                 found.add(Array([key, other]))
     return found
 
 
-def _entries(value: Any, position: int) -> list[tuple[Any, str]]:
+def _entries(meter: Meter, value: Any, position: int) -> list[tuple[Any, str]]:
     """What to compare, with what it is known by; an array's first element counts."""
     if type(value) is str:
         return [(value, value)]
@@ -132,6 +138,7 @@ def _entries(value: Any, position: int) -> list[tuple[Any, str]]:
         pairs = list(value.items())
     else:
         raise wrong(position, "string, array, object or set", value)
+    meter.charge(len(pairs))
     return [(key, _first(item)) for key, item in pairs]
 
 

@@ -116,7 +116,8 @@ def _escaped(character: str) -> str:
 
 
 def _quote(meter: Meter, value: Any) -> str:
-    quoted = (f"\\{each}" if each in _META else each for each in text(value))
+    meter.charge(len(text(value)) >> 3)
+    quoted = (f"\\{each}" if each in _META else each for each in value)
     return made("".join(quoted), meter)
 
 

@@ -29,6 +29,8 @@ _LARGE: Final = 4 * 1024 * 1024
 _LARGE_STEPS: Final = 50_000
 _FAILED: Final = 1500
 """Steps for a pattern that was not made; it may have taken as long as another one."""
+_MATCH: Final = 8
+"""Steps for each match that is told."""
 _MAX_CACHED: Final = 32 * 1024 * 1024
 """Bytes that remembered automata may take, with what searches add to them."""
 
@@ -169,7 +171,7 @@ def _matches(meter: Meter, compiled: Any, value: str, limit: int) -> list[Any]:
         if match.start() == match.end() == end:
             continue
         end = match.end()
-        meter.charge(1)
+        meter.charge(_MATCH + compiled.groups)
         found.append(match)
         if len(found) == limit:
             break
@@ -188,7 +190,6 @@ def _find_submatches(meter: Meter, expression: Any, value: Any, count: Any) -> A
     limit = integer(count, 3)
     compiled = _charge(meter, expression, value, captures=True)
     found = _matches(meter, compiled, value, limit)
-    meter.charge(len(found) * compiled.groups)
     return Array(
         Array([match.group(), *(group or "" for group in match.groups())]) for match in found
     )
@@ -268,6 +269,7 @@ def _group(match: Any, name: str) -> str:
 def _template_match(meter: Meter, template: Any, value: Any, start: Any, end: Any) -> Boolean:
     """Parts between the delimiters are expressions; the rest stands for itself."""
     opening, closing = text(start, 3), text(end, 4)
+    meter.charge(len(text(template)) >> 2)
     if len(opening) != 1 or len(closing) != 1:
         raise RegoError("a delimiter must be one character")
     rest, parts = text(template), ["^"]

@@ -145,8 +145,9 @@ def _parse_rfc3339(_: Meter, value: Any) -> int:
     return _nanoseconds(*layouts.parsed(layouts.RFC3339, text(value)))
 
 
-def _parse_duration(_: Meter, value: Any) -> int:
-    rest = text(value)
+def _parse_duration(meter: Meter, value: Any) -> int:
+    meter.charge(len(text(value)) >> 1)
+    rest = value
     negative = rest.startswith("-")
     rest = rest.removeprefix("-") if negative else rest.removeprefix("+")
     if rest == "0":
