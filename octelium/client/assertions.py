@@ -55,7 +55,7 @@ class Assertion:
                 error.method,
                 "it must come from an enabled IdentityProvider for workloads, be meant for this "
                 "Cluster (its audience), still be good, and its subject must be an identity of a "
-                "WORKLOAD User; octeliumctl logs tells the administrator why",
+                "WORKLOAD User; administrators see why: octeliumctl logs auth --outcome refused",
             ) from error
 
 
