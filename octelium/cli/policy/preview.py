@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -13,7 +13,7 @@ from octelium.cli.policy.folding import folded
 from octelium.cli.table import line, widest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from octelium.cli.invocation import Invocation
     from octelium.cli.terminal import Terminal
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from octelium.schema.pb import ext_v1_pb2 as ext
 
 LOGGED: Final = 1000
+_API: Final = "default.octelium-api"
+"""The Service of the Cluster's API: with all of it one may change everything."""
 _MARKS: Final = {"+": "green", "-": "red", "~": "yellow"}
 
 
@@ -118,21 +120,33 @@ class _Page:
             self.lines.append(f"{'':{indent}}{self.style(row, *styles) if styles else row}")
 
     def pairs(self, changes: Sequence[ext.AccessChange]) -> None:
-        """Pairs of User and Service, aligned, each with why and when below."""
+        """Pairs of User and Service with why and when below; those that agree in it together."""
         if not changes:
             self.add("none", 2)
             return
-        rows = [_cells(change) for change in changes]
-        widths = [widest(row[column] for row in rows) for column in range(2)]
-        for change, (user, service, verdicts, mark) in zip(changes, rows, strict=True):
-            self.lines.append(
-                self.style(f"{mark} {line([user, service, verdicts], [*widths, 0])}", _MARKS[mark])
-            )
-            if why := (change.after.why or change.before.why):
-                self.add(why, 4)
-            for access, word in ((change.before, "before, if"), (change.after, "after, if")):
-                for text in conditions(word, access.depends_on):
-                    self.add(text, 4, "cyan")
+        rows = [_row(change) for change in changes]
+        for user in dict.fromkeys(row.user for row in rows if row.administers):
+            self.add(f"! {user} may administer the Cluster then", 0, "red", "bold")
+        groups: dict[_Reason, list[_Row]] = {}
+        # What concerns the Cluster itself must not drown in the rest.
+        for row in sorted(rows, key=lambda row: row.service != _API):
+            groups.setdefault(row.reason, []).append(row)
+        gathered = [(reason, _gathered(group)) for reason, group in groups.items()]
+        short = [cells for _, several in gathered for cells in several if _is_pair(cells)]
+        widths = [widest([cells[column] for cells in short] or [""]) for column in range(2)]
+        for reason, several in gathered:
+            colour = _MARKS[reason.mark]
+            for cells in several:
+                if _is_pair(cells):
+                    text = f"{reason.mark} {line([*cells, reason.verdicts], [*widths, 0])}"
+                    self.lines.append(self.style(text, colour))
+                else:
+                    users, services = cells
+                    self.add(f"{reason.mark} {users}  {services}  {reason.verdicts}", 0, colour)
+            if reason.why:
+                self.add(reason.why, 4)
+            for text in (*reason.before, *reason.after):
+                self.add(text, 4, "cyan")
 
     def logged(self, changes: Sequence[ext.LoggedChange]) -> None:
         """Requests of the log, equal ones together."""
@@ -148,12 +162,55 @@ class _Page:
             self.add(f"{verdict}: {change.why}" if change.why else verdict, 4)
 
 
-def _cells(change: ext.AccessChange) -> tuple[str, str, str, str]:
+class _Reason(NamedTuple):
+    """What is told of a pair beside its names."""
+
+    mark: str
+    verdicts: str
+    why: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+class _Row(NamedTuple):
+    """One pair whose access changes. The names are inert."""
+
+    user: str
+    service: str
+    reason: _Reason
+    administers: bool
+    """Whether any request to the Cluster's API is allowed that was not before."""
+
+
+def _row(change: ext.AccessChange) -> _Row:
     before = verdict_of(change.before) if change.HasField("before") else "none"
     after = verdict_of(change.after) if change.HasField("after") else "none"
     either = change.after if change.HasField("after") else change.before
-    verdicts = f"{before} → {after}"
-    return subject_of(either, "user"), inert(either.service), verdicts, _mark(before, after)
+    reason = _Reason(
+        _mark(before, after),
+        f"{before} → {after}",
+        change.after.why or change.before.why,
+        tuple(conditions("before, if", change.before.depends_on)),
+        tuple(conditions("after, if", change.after.depends_on)),
+    )
+    administers = either.service == _API and after == "allowed"
+    return _Row(subject_of(either, "user"), inert(either.service), reason, administers)
+
+
+def _gathered(rows: Iterable[_Row]) -> list[tuple[str, str]]:
+    """Users and Services of some pairs: Users with the same Services in one item."""
+    services: dict[str, list[str]] = {}
+    for row in rows:
+        services.setdefault(row.user, []).append(row.service)
+    users: dict[tuple[str, ...], list[str]] = {}
+    for user, its in services.items():
+        users.setdefault(tuple(its), []).append(user)
+    return [(", ".join(several), ", ".join(its)) for its, several in users.items()]
+
+
+def _is_pair(cells: tuple[str, str]) -> bool:
+    """Whether it is one User and one Service, which go into columns."""
+    return not any("," in cell for cell in cells)
 
 
 def _mark(before: str, after: str) -> str:

@@ -83,6 +83,55 @@ def test_what_changes() -> None:
     assert changes_access(CHANGES)
 
 
+def lines_of(*changes: ext.AccessChange, columns: int | None = None) -> list[str]:
+    return preview_lines(ext.PreviewAccessResponse(changes=changes), plain, columns)[1:]
+
+
+def test_equal_changes_stand_together() -> None:
+    def one(user: str, service: str, why: str = "Policy ops, rule 1") -> ext.AccessChange:
+        before = ext.Access(user=user, service=service, verdict=A.REFUSED, why="nothing")
+        after = ext.Access(
+            user=user, service=service, verdict=A.DEPENDS, why=why, depends_on=["ctx.a"]
+        )
+        return ext.AccessChange(before=before, after=after)
+
+    changes = [one(user, service) for user in ("ann", "bob", "eve") for service in ("db", "wiki")]
+    changes[2].after.depends_on.append("ctx.b")
+    assert lines_of(*changes) == [
+        "+ ann, eve  db, wiki  refused → depends",
+        "+ bob  wiki  refused → depends",
+        "    Policy ops, rule 1",
+        "    after, if ctx.a",
+        "+ bob  db    refused → depends",
+        "    Policy ops, rule 1",
+        "    after, if ctx.a",
+        "    and ctx.b",
+    ]
+    many = [one(f"user-{number}", "wiki") for number in range(30)]
+    told = lines_of(*many, columns=60)
+    assert max(map(len, told)) <= 60
+    assert all(f"user-{number}" in " ".join(told) for number in range(30))
+
+
+def test_who_becomes_an_administrator_stands_first() -> None:
+    def api(user: str, after: ext.AccessVerdict__.AccessVerdict.ValueType) -> ext.AccessChange:
+        service = "default.octelium-api"
+        return ext.AccessChange(
+            before=ext.Access(user=user, service=service, verdict=A.DEPENDS),
+            after=ext.Access(user=user, service=service, verdict=after),
+        )
+
+    other = ext.AccessChange(before=access("ann", A.REFUSED), after=access("ann", A.ALLOWED))
+    changes = [other, api("ann", A.ALLOWED), api("bob", A.DEPENDS), api("eve", A.REFUSED)]
+    told = lines_of(*changes)
+    assert told[:2] == [
+        "! ann may administer the Cluster then",
+        "+ ann  default.octelium-api  depends → allowed",
+    ]
+    assert told[-1] == "+ ann  wiki.default          refused → allowed"
+    assert not any(line.startswith("!") for line in told[1:])
+
+
 def test_nothing_changes() -> None:
     assert preview_lines(NONE, plain, None) == [
         "Access that changes (0 of 30 pairs)",
