@@ -100,7 +100,8 @@ def _request(explanation: ext.Explanation) -> str:
     if session:
         who += f" (Session {session})"
     service = f"Service {explanation.service.name}" if explanation.service.name else "a Service"
-    return f"Request of {who} to {service} at {_moment(explanation.at.seconds)}"
+    asked = f"Request {explanation.asked}" if explanation.asked else "Request"
+    return f"{asked} of {who} to {service} at {_moment(explanation.at.seconds)}"
 
 
 def _moment(seconds: int) -> str:
@@ -189,6 +190,8 @@ def _change(explanation: ext.Explanation) -> Iterator[Line]:
     yield Line(0, f"What would{together} {verb} it", Tone.HEADING)
     for edit in explanation.change.edits:
         yield Line(1, edit.text)
+    if explanation.change.remark:
+        yield Line(1, explanation.change.remark, Tone.DIM)
 
 
 def _notes(explanation: ext.Explanation) -> Iterator[Line]:

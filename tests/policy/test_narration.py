@@ -215,3 +215,14 @@ def test_what_another_server_says_is_bounded() -> None:
     assert "  and more\n" in shown
     made.at.seconds = -(2**62)
     assert "second -" in text(made)
+
+
+def test_what_was_asked() -> None:
+    asked = ext.Explanation(asked="GET /admin", user=reference("User", "ann"))
+    assert narrate(asked)[1].text.startswith("Request GET /admin of User ann to a Service at")
+
+
+def test_what_else_a_change_opens() -> None:
+    made = ext.Explanation(change=ext.SufficientChange(outcome="ALLOWED", remark="This also x."))
+    made.change.edits.add(text="attach it")
+    assert "What would allow it\n  attach it\n  This also x.\n" in text(made)

@@ -99,7 +99,7 @@ class _Redaction:
 
     def result(self) -> ext.Explanation:
         given = self._given
-        shown = ext.Explanation(outcome=given.outcome, notes=given.notes)
+        shown = ext.Explanation(outcome=given.outcome, notes=given.notes, asked=given.asked)
         for name in ("service", "session", "user", "device", "at"):
             if given.HasField(name):
                 getattr(shown, name).CopyFrom(getattr(given, name))

@@ -20,7 +20,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from octelium.octovigil.explain.collection import Attached, EnforcementTried, RuleTried
     from octelium.octovigil.explain.supposition import Supposition
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 DEPENDS: Final = "DEPENDS"
 """The outcome if what is not known decides."""
+
+_MAX_ASKED: Final = 200
+"""Characters of a request that are shown."""
 
 
 def explain(
@@ -98,6 +101,7 @@ def _assembled(told: Trace) -> ext.Explanation:
             for step in told.steps
         ],
         config=told.config,
+        asked=escaped(_asked(told.supposition.request)),
         notes=_notes(told),
     )
     explanation.at.FromMilliseconds(int(told.supposition.now * 1000))
@@ -111,6 +115,22 @@ def _assembled(told: Trace) -> ext.Explanation:
         explanation.policies.append(_policy(policy, index))
     explanation.rules.extend(_rule(rule, positions[id(rule.policy)]) for rule in told.rules)
     return explanation
+
+
+def _asked(request: Mapping[str, Any] | None) -> str:
+    """A request in a few words, such as `GET /admin`."""
+    kind = next((name for name in request or () if name != "ip"), "")
+    part = (request or {}).get(kind)
+    if not isinstance(part, dict):
+        return kind
+    if kind == "grpc" and part.get("serviceFullName"):
+        text = f"{part['serviceFullName']}/{part.get('method', '')}"
+    else:
+        http = part if kind == "http" else part.get("http")
+        if not isinstance(http, dict):
+            return kind
+        text = f"{http.get('method', '')} {http.get('uri') or http.get('path', '')}".strip()
+    return text if len(text) <= _MAX_ASKED else f"{text[:_MAX_ASKED]}…"
 
 
 def reference(entry: Entry[Any]) -> meta.ObjectReference:

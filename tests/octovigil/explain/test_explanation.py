@@ -7,7 +7,7 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,6 +84,26 @@ def test_a_refusal_by_a_rule() -> None:
     ]
     assert (allowing.verdict, allowing.decided, allowing.priority) == (NOT_TRIED, False, 1)
     assert not allowing.parts
+
+
+@pytest.mark.parametrize(
+    ("request_", "asked"),
+    [
+        (
+            {"http": {"method": "GET", "path": "/a", "uri": "/a?b=c"}, "ip": "192.0.2.1"},
+            "GET /a?b=c",
+        ),
+        ({"ip": "192.0.2.1", "http": {"method": "GET", "path": "/a\nb"}}, r"GET /a\nb"),
+        ({"grpc": {"serviceFullName": "a.B", "method": "C"}}, "a.B/C"),
+        ({"mcp": {"http": {"method": "POST", "path": "/m"}}}, "POST /m"),
+        ({"ssh": {"connect": {"user": "root"}}}, "ssh"),
+        ({"http": {"method": "GET", "path": "/" + 300 * "a"}}, "GET /" + 195 * "a" + "…"),
+        ({"ip": "192.0.2.1"}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_is_asked_in_few_words(request_: dict[str, Any], asked: str) -> None:
+    assert told(World(), request_).asked == asked
 
 
 def test_an_allowed_request_has_a_configuration() -> None:
