@@ -6,11 +6,12 @@ import pytest
 
 from octelium.policy.decision import Decision, Outcome, ReasonType
 from octelium.policy.request import DictRequest, NoRequest
-from octelium.replica.arrival import Tunnel
+from octelium.replica.arrival import FrontDoor, Tunnel
 from tests.octovigil.world import HTTP, World, allow, deny, inline, uid_of
 
 if TYPE_CHECKING:
     from octelium.octovigil.plan import Plan
+    from octelium.policy.rego.needed import RegoNeeded
 
 
 def only_plan(world: World) -> Plan:
@@ -218,3 +219,28 @@ def test_many_failures_are_told_and_not_all_kept() -> None:
     for index in range(500):
         assert not at(world, path=f"/{index}").allowed
     assert len(only_plan(world)._made) <= 256
+
+
+async def test_what_takes_long_is_asked_for_in_the_name_of_the_user() -> None:
+    asked: list[str] = []
+
+    class Evaluating:
+        async def evaluate(self, needed: RegoNeeded, deadline: float) -> object:
+            asked.append(needed.results.asker)
+            return True
+
+    module = """package octelium.condition
+    match if {
+        count([1 | some a in numbers.range(1, 99); some b in numbers.range(1, 99)]) > 0
+        input.ctx.request.http.path != ""
+    }"""
+    rule = {"effect": "ALLOW", "condition": {"opa": {"inline": module}}}
+    world = World(rego=Evaluating())
+    world.user(authorization=inline(rule))
+    token = world.token("ann-1")
+    decision = world.octovigil.decide(
+        world.entry(), DictRequest(HTTP, token=token), FrontDoor("192.0.2.7", 40000)
+    )
+    assert not isinstance(decision, Decision)
+    assert (await decision).allowed
+    assert asked == [uid_of("User", "ann")]
