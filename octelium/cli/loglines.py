@@ -21,6 +21,8 @@ _LEAST = (24, 12, 16, 24, 6, 8, 3)
 _MOST = (24, 40, 40, 80, 6, 8, 120)
 _REQUEST, _STATUS, _DECISION = 3, 4, 5
 _LEAST_REQUEST = 16
+_ID = 22
+"""Columns of an id."""
 
 
 class JsonLines:
@@ -44,34 +46,40 @@ class TextLines:
     On a terminal, lines are made to fit where that is possible by cutting the request.
     """
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, *, ids: bool = False) -> None:
+        """With `ids`, each line begins with the id of its entry."""
         self._terminal = terminal
+        self._ids = ids
         self._columns = terminal.columns()
         self._widths: list[int] = list(_LEAST)
 
     def first(self, entries: Sequence[Entry]) -> list[str]:
         """The header and the lines of the entries that are there."""
         rows = [cells(entry) for entry in entries]
+        ids = [_id(entry) for entry in entries]
         for column, most in enumerate(_MOST):
             longest = max((width(row[column]) for row in rows), default=0)
             self._widths[column] = min(most, max(self._widths[column], longest))
         if self._columns is not None:
             excess = width(line([" " * (size - 1) + "." for size in self._widths], self._widths))
-            excess -= self._columns
+            excess -= self._columns - (_ID + 2 if self._ids else 0)
             room = self._widths[_REQUEST] - max(excess, 0)
             self._widths[_REQUEST] = max(room, _LEAST_REQUEST)
-        head = self._terminal.style(line(HEADERS, self._widths), "bold")
-        return [head, *(self._line(row) for row in rows)] if rows else [head]
+        head = self._terminal.style(self._with_id("ID", line(HEADERS, self._widths)), "bold")
+        return [head, *map(self._line, rows, ids)]
 
     def next(self, entry: Entry) -> str:
         """The line of one entry."""
-        return self._line(cells(entry))
+        return self._line(cells(entry), _id(entry))
 
-    def _line(self, row: Sequence[str]) -> str:
+    def _with_id(self, entry: str, text: str) -> str:
+        return line((entry, text), (_ID, 0)) if self._ids else text
+
+    def _line(self, row: Sequence[str], entry: str) -> str:
         cut = list(row)
         if self._columns is not None:
             cut[_REQUEST] = shortened(row[_REQUEST], self._widths[_REQUEST])
-        text = line(cut, self._widths)
+        text = self._with_id(entry, line(cut, self._widths))
         if row[_DECISION] == "denied":
             return self._terminal.style(text, "red")
         if row[_STATUS].startswith("5"):
@@ -92,6 +100,10 @@ def cells(entry: Entry) -> tuple[str, ...]:
         why(entry),
     )
     return tuple(inert(text) or "-" for text in texts)
+
+
+def _id(entry: Entry) -> str:
+    return inert(entry.log.metadata.id)
 
 
 def why(entry: Entry) -> str:

@@ -89,13 +89,14 @@ class StatusRange(click.ParamType[tuple[int, int]]):
 )
 @click.option("--no-system", is_flag=True, help="Leave out the Cluster's own Services.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as requests come in, until Ctrl-C.")
-@output_option("table", "json", default="table")
+@output_option("table", "wide", "json", default="table")
 @click.pass_context
 def logs(ctx: click.Context, /, **options: Any) -> None:
     """Show the access log: who accessed what, and why it was allowed or refused.
 
-    Oldest first. With -o json each line is one entry in the official AccessLog form. The id of a
-    refusal is in the response's X-Octelium-Request-Id.
+    Oldest first. With -o wide each line begins with the id of its entry, with -o json it is one
+    entry in the official AccessLog form. The id of a refusal is in the response's
+    X-Octelium-Request-Id.
     """
     if ctx.invoked_subcommand is not None:
         given = click.core.ParameterSource.COMMANDLINE
@@ -145,7 +146,9 @@ def _show_accesses(
     )
     _bound(request, "from", since)
     _bound(request, "to", until)
-    lines = JsonLines(json_line) if output == "json" else TextLines(invocation.terminal)
+    lines: JsonLines | TextLines = JsonLines(json_line)
+    if output != "json":
+        lines = TextLines(invocation.terminal, ids=output == "wide")
     client = invocation.client
     count = limit or (10_000 if since is not None else 100)
     keep = _not_of(_system_services(invocation)) if no_system else everything

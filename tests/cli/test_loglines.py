@@ -132,6 +132,15 @@ def test_columns_are_as_wide_as_the_first_entries_need() -> None:
     ]  # fmt: skip
 
 
+def test_ids_stand_first() -> None:
+    lines = TextLines(Terminal({}), ids=True)
+    head, first = lines.first([entry()])
+    assert head.split()[:2] == ["ID", "TIME"]
+    assert first.split()[0] == "id-1"
+    assert head.index("TIME") == first.index("2027") == 24
+    assert lines.next(entry()) == first
+
+
 class Screen(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -153,6 +162,10 @@ def test_lines_fit_on_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "GET /a/a" in first
     assert "…  200  " in first
     assert first.endswith("policy staff, rule mail")
+    monkeypatch.setenv("COLUMNS", "160")
+    _, wide = TextLines(screen, ids=True).first([long])
+    assert len(wide) == 160
+    monkeypatch.setenv("COLUMNS", "140")
     lines = TextLines(screen)
     lines.first([])
     assert "…  200" in lines.next(long)

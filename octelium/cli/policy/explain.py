@@ -120,7 +120,7 @@ def explain(
 ) -> None:
     """Show why a request is, or would be, decided as it is.
 
-    The request is one of the access log (--log; `octeliumctl logs -o json` shows ids), or one that
+    The request is one of the access log (--log; `octeliumctl logs -o wide` shows ids), or one that
     is only thought of: of a Session, of a new Session of a User, or of nobody, to a Service. Shown
     are the checks, the Policies, every rule in the order tried with what the parts of its
     condition came to, and a change that would turn the decision round.
