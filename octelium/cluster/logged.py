@@ -34,11 +34,13 @@ class Recalled:
     With `private`, what only its sender may see is as unknown as what the log does not keep.
     """
 
-    __slots__ = ("_private", "repeated", "request", "unknown")
+    __slots__ = ("_private", "repeated", "request", "unknown", "withheld")
 
     def __init__(self, logged: LoggedRequest, host: str, *, private: bool) -> None:
         """`host` is the name by which policies know the Service."""
         self._private = private
+        self.withheld: list[str] = []
+        """What the log holds and only its sender may see, in words."""
         self.request: dict[str, Any] | None = None
         self.unknown: frozenset[Path] = frozenset()
         self.repeated: frozenset[Path] = frozenset()
@@ -84,6 +86,7 @@ class Recalled:
             unknown.add(("queryParams",) if mark else ("path",))
         if self._private and _PRIVATE.search(logged.target):
             del http["uri"]
+            self.withheld.insert(0, "query")
             unknown |= {("uri",), ("queryParams",)}
         elif mark and not logged.cut:
             parameters, again, clean = _parameters(query)
@@ -101,6 +104,7 @@ class Recalled:
         referer = headers.get("referer", "")
         if self._private and referer != without_secrets(referer.encode()):
             del headers["referer"]
+            self.withheld.append("address of the referring page")
         return headers
 
 
@@ -129,6 +133,9 @@ def inquiry_of(
             session, user = "", owner.name
             notes.append(f"The Session {name} is gone; a new one of the same User is supposed.")
     recalled = Recalled(logged, canonical_host(replica, service.name), private=private)
+    if recalled.withheld:
+        what = " and ".join(recalled.withheld)
+        notes.append(f"The {what} may hold secrets, and may be seen by the sender alone.")
     inquiry = Inquiry(
         service=service.name,
         session=session,

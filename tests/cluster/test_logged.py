@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.cluster.logged import Recalled, canonical_host, inquiry_of, remembered
+from octelium.cluster.logged import Recalled, inquiry_of, remembered
 from octelium.http.h1.requests import parse_request
 from octelium.http.message import MessageError
 from octelium.http.section import parse_section
 from octelium.http.target import normalise
 from octelium.octovigil.inquiry import InquiryError
+from octelium.octovigil.received import canonical_host
 from octelium.octovigil.references import reference
 from octelium.replica.replica import Replica
 from octelium.vigil.context import HttpRequest
@@ -175,6 +176,15 @@ def test_an_inquiry() -> None:
     assert inquiry.request["http"]["host"] == HOST
     assert notes == []
     assert inquiry_of(world.replica, logged(refs=refs(world)), at=5.0, private=False)[0].at == 5.0
+
+
+def test_what_only_the_sender_may_see_is_said() -> None:
+    world = World()
+    asked = logged(b"/a?secret=1", refs=refs(world))
+    _, notes = inquiry_of(world.replica, asked, private=True)
+    assert notes == ["The query may hold secrets, and may be seen by the sender alone."]
+    assert inquiry_of(world.replica, asked, private=False)[1] == []
+    assert inquiry_of(world.replica, logged(b"/a", refs=refs(world)), private=True)[1] == []
 
 
 def test_a_request_of_nobody() -> None:
