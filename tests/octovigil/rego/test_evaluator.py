@@ -127,11 +127,14 @@ async def test_nothing_is_begun_that_has_not_all_its_time(evaluator: Evaluator) 
 
 
 async def test_a_start_outlasts_whoever_caused_it(evaluator: Evaluator) -> None:
-    with pytest.raises(RegoUnavailableError, match="wait for too long"):
-        await evaluator.evaluate(
-            needed("match := 1"), time.monotonic() + evaluators.DEADLINE + 0.01
-        )
-    pid = evaluator.pid
+    for _ in range(50):  # a busy loop may come to it when there is no time left to start anything
+        with pytest.raises(RegoUnavailableError, match="wait for too long"):
+            await evaluator.evaluate(
+                needed("match := 1"), time.monotonic() + evaluators.DEADLINE + 0.02
+            )
+        pid = evaluator.pid
+        if pid is not None:
+            break
     assert pid is not None
     assert await evaluate(evaluator, "match := 1") == 1
     assert evaluator.pid == pid

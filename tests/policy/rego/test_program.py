@@ -407,4 +407,4 @@ def test_values_that_share_are_charged_by_all_that_is_in_them(levels: int, body:
     started = time.thread_time()
     with pytest.raises(RegoError):
         result(rules, steps=700)
-    assert time.thread_time() - started < 0.2
+    assert time.thread_time() - started < 3  # it would take hours

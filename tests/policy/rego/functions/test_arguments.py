@@ -105,6 +105,6 @@ def test_no_call_takes_long_with_what_may_be_spent_at_once(name: str) -> None:
             with contextlib.suppress(RegoError), meter:
                 function(meter, *given)
             taken.append(time.thread_time() - started)
-            if taken[-1] < 0.02:
+            if taken[-1] < 0.1:
                 break
-        assert min(taken) < 0.02, [repr(each)[:40] for each in given]
+        assert min(taken) < 0.1, [repr(each)[:40] for each in given]

@@ -78,7 +78,7 @@ def test_globs_are_charged_by_text_and_automaton() -> None:
             continue
         finally:
             taken = time.process_time() - started
-            assert taken < 0.05
+            assert taken < 1
     with pytest.raises(RegoError, match="more than 2000 characters"):
         result('match if glob.match(input.p, ["."], "a")', {"p": "a" * 2001})
     with pytest.raises(RegoError, match="more than 64 delimiters"):

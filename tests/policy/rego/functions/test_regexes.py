@@ -92,7 +92,7 @@ def test_searches_are_charged_by_text_and_automaton(call: str, expression: str) 
             result(f"match if {CALLS[call]}", {"p": expression, "v": text}, steps=3000)
         except RegoError:
             continue
-    assert time.process_time() - started < 0.15
+    assert time.process_time() - started < 2
 
 
 def test_a_literal_that_is_expensive_on_a_long_text_is_refused_at_once() -> None:
