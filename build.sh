@@ -81,8 +81,12 @@ zipapp() {
 
 test_packages() {
   # identity providers that the tests sign in at, and a browser to do it with
-  need_packages curl nginx-light nodejs npm chromium simplesamlphp micro-httpd \
-    php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3 || true
+  local wanted=(curl nginx-light chromium simplesamlphp micro-httpd
+    php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3)
+  # Node.js may come from elsewhere, with an npm that Debian's package would contradict.
+  command -v node >/dev/null || wanted+=(nodejs)
+  command -v npm >/dev/null || wanted+=(npm)
+  need_packages "${wanted[@]}" || true
 }
 
 lock() {
