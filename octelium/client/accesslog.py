@@ -7,6 +7,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from octelium.client.errors import ApiError
+from octelium.client.following import follow
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ _PAGE = 1000
 _REMEMBERED = 10_000
 _LATE = 60 * 10**9
 """Nanoseconds by which an entry may be older than one that was written before it."""
-_PAUSES = (0.5, 1.0, 2.0, 5.0)
-_PASSING = ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +93,20 @@ def follow_entries(
     elif not missed.HasField("from"):
         since.FromNanoseconds(int(now() * 1e9))
     known = dict.fromkeys(entry.id for entry in seen)
-    failures = 0
-    away = False
-    while True:
-        try:
-            stream = service.stream("WatchAccessLog", request)
-            late = last_entries(service, missed, _PAGE)
-            if away:
-                away = False
-                warn("the Cluster is back")
-            for entry in chain(late, _each(stream)):
-                failures = 0
-                if entry.id in known:
-                    continue
-                known[entry.id] = None
-                while len(known) > _REMEMBERED:
-                    del known[next(iter(known))]
-                since.FromNanoseconds(max(since.ToNanoseconds(), _started(entry) - _LATE))
-                if keep(entry):
-                    yield entry
-        except ApiError as error:
-            if error.code not in _PASSING:
-                raise
-            if not away:
-                away = True
-                warn(f"the Cluster is away ({error}); trying until it is back")
-        sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
-        failures += 1
+
+    def connect() -> Iterator[Entry]:
+        stream = service.stream("WatchAccessLog", request)
+        return chain(last_entries(service, missed, _PAGE), _each(stream))
+
+    for entry in follow(connect, sleep=sleep, warn=warn):
+        if entry.id in known:
+            continue
+        known[entry.id] = None
+        while len(known) > _REMEMBERED:
+            del known[next(iter(known))]
+        since.FromNanoseconds(max(since.ToNanoseconds(), _started(entry) - _LATE))
+        if keep(entry):
+            yield entry
 
 
 def _each(stream: Iterator[ext.ListAccessLogResponse]) -> Iterator[Entry]:

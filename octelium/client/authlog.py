@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from octelium.client.errors import ApiError
+from octelium.client.following import follow
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from octelium.client.api import Authorized
 
 _PAGE = 1000
-_PAUSES = (0.5, 1.0, 2.0, 5.0)
-_PASSING = ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED")
 
 
 def last_attempts(
@@ -56,29 +55,16 @@ def follow_attempts(
         since: Any = getattr(missed, "from")  # a keyword of Python
         since.FromNanoseconds(int(now() * 1e9))
     seen = _number(last)
-    failures = 0
-    away = False
-    while True:
-        try:
-            stream = service.stream("WatchAuthenticationLog", request)
-            late = last_attempts(service, missed, _PAGE)
-            if away:
-                away = False
-                warn("the Cluster is back")
-            for entry in chain(late, _each(stream)):
-                failures = 0
-                number = _number(entry.id)
-                if number > seen:
-                    seen = number
-                    yield entry
-        except ApiError as error:
-            if error.code not in _PASSING:
-                raise
-            if not away:
-                away = True
-                warn(f"the Cluster is away ({error}); trying until it is back")
-        sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
-        failures += 1
+
+    def connect() -> Iterator[ext.AuthenticationLogEntry]:
+        stream = service.stream("WatchAuthenticationLog", request)
+        return chain(last_attempts(service, missed, _PAGE), _each(stream))
+
+    for entry in follow(connect, sleep=sleep, warn=warn):
+        number = _number(entry.id)
+        if number > seen:
+            seen = number
+            yield entry
 
 
 def _each(

@@ -106,25 +106,7 @@ def documents(provider: OidcProvider, issuer: issuers.Issuer) -> list[dict[str, 
         return {"kind": "User", "metadata": {"name": name}, "spec": spec}
 
     return [
-        {
-            "kind": "Secret",
-            "metadata": {"name": "corp-secret"},
-            "spec": {},
-            "data": {"value": provider.client_secret},
-        },
-        {
-            "kind": "IdentityProvider",
-            "metadata": {"name": "corp"},
-            "spec": {
-                "displayName": "Example Corp",
-                "oidc": {
-                    "issuerURL": provider.issuer,
-                    "clientID": provider.client_id,
-                    "clientSecret": {"fromSecret": "corp-secret"},
-                    "identifierClaim": "sub",
-                },
-            },
-        },
+        *provider.resources(),
         {
             "kind": "IdentityProvider",
             "metadata": {"name": "platform"},

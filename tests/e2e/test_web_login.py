@@ -56,25 +56,7 @@ class World:
 def documents(provider: OidcProvider) -> list[Document]:
     """The IdentityProvider, two people, and a Service that one of them may open."""
     return [
-        {
-            "kind": "Secret",
-            "metadata": {"name": "corp-secret"},
-            "spec": {},
-            "data": {"value": provider.client_secret},
-        },
-        {
-            "kind": "IdentityProvider",
-            "metadata": {"name": "corp"},
-            "spec": {
-                "displayName": "Example Corp",
-                "oidc": {
-                    "issuerURL": provider.issuer,
-                    "clientID": provider.client_id,
-                    "clientSecret": {"fromSecret": "corp-secret"},
-                    "identifierClaim": "sub",
-                },
-            },
-        },
+        *provider.resources(),
         *(
             {
                 "kind": "User",

@@ -27,6 +27,28 @@ class OidcProvider:
     client_id: str = "octelium"
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
+    def resources(self) -> list[dict[str, Any]]:
+        """The IdentityProvider `corp`, which finds people by their subjects, and its Secret."""
+        oidc = {
+            "issuerURL": self.issuer,
+            "clientID": self.client_id,
+            "clientSecret": {"fromSecret": "corp-secret"},
+            "identifierClaim": "sub",
+        }
+        return [
+            {
+                "kind": "Secret",
+                "metadata": {"name": "corp-secret"},
+                "spec": {},
+                "data": {"value": self.client_secret},
+            },
+            {
+                "kind": "IdentityProvider",
+                "metadata": {"name": "corp"},
+                "spec": {"displayName": "Example Corp", "oidc": oidc},
+            },
+        ]
+
 
 @contextmanager
 def oidc_provider(
