@@ -1,8 +1,9 @@
 """auth.v1: a Session from an authentication token, its renewal, its end.
 
 The proxy lets every call through unauthenticated; each method authenticates its caller itself, by
-the token in the request or by the refresh token in `x-octelium-refresh-token`. Methods that are
-not here answer UNIMPLEMENTED, which the official clients take as "not offered".
+the token in the request or by the refresh token, which is in `x-octelium-refresh-token` or in the
+cookie of a page of the Cluster (`cookies.py`). Methods that are not here answer UNIMPLEMENTED,
+which the official clients take as "not offered".
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from octelium.schema.pb import auth_v1_pb2 as auth
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from octelium.apiserver.cookies import BrowserPages
     from octelium.apiserver.rpc import Call
     from octelium.identity.admission import IssuedTokens
     from octelium.identity.authentication import Authentication
@@ -40,10 +42,11 @@ def methods(*implementations: object) -> dict[str, Callable[..., object]]:
 
 
 class AuthService:
-    """The methods by which command lines, SDKs and workloads come and go."""
+    """The methods by which command lines, SDKs and workloads come and go, and browsers go."""
 
-    def __init__(self, authentication: Authentication) -> None:
+    def __init__(self, authentication: Authentication, pages: BrowserPages) -> None:
         self._authentication = authentication
+        self._pages = pages
 
     async def authenticate_with_authentication_token(
         self, request: auth.AuthenticateWithAuthenticationTokenRequest, call: Call
@@ -64,15 +67,24 @@ class AuthService:
     async def authenticate_with_refresh_token(
         self, _request: auth.AuthenticateWithRefreshTokenRequest, call: Call
     ) -> auth.SessionToken:
-        """Renew the caller's Session; ALREADY_EXISTS means that it keeps its tokens for now."""
+        """Renew the caller's Session; ALREADY_EXISTS means that it keeps its tokens for now.
+
+        Browsers are refused: their Sessions are renewed on the login page.
+        """
         issued = await self._authentication.with_refresh_token(
-            call.refresh_token, downstream=downstream_of(call), operation=call.operation
+            self._pages.refresh_token(call),
+            downstream=downstream_of(call),
+            operation=call.operation,
         )
         return session_token(issued)
 
     async def logout(self, _request: auth.LogoutRequest, call: Call) -> auth.LogoutResponse:
-        """End the caller's Session."""
-        await self._authentication.log_out(call.refresh_token, operation=call.operation)
+        """End the caller's Session; a browser is to forget its cookies."""
+        session = await self._authentication.log_out(
+            self._pages.refresh_token(call), operation=call.operation
+        )
+        if session.status.is_browser:
+            self._pages.clear_tokens(call)
         return auth.LogoutResponse()
 
 

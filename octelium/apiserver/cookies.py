@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ACCESS: Final = "octelium_auth"
 REFRESH: Final = "octelium_rt"
+LOGIN_STATE: Final = "octelium_login_state"
 _BROWSER: Final = re.compile(r"Mozilla/[ -~]{0,292}")
 
 
@@ -62,8 +63,13 @@ class BrowserPages:
         seconds = issued.refresh_token_expires_in
         call.set_cookies.append(self._cookie(REFRESH, issued.refresh_token, seconds))
 
-    def _cookie(self, name: str, value: str, seconds: int) -> str:
+    def clear_tokens(self, call: Call) -> None:
+        """Have the browser forget the Session that has ended, and a login that has begun."""
+        call.set_cookies += [self._cookie(name, "", 0) for name in (ACCESS, REFRESH)]
+        call.set_cookies.append(self._cookie(LOGIN_STATE, "", 0, same_site="None"))
+
+    def _cookie(self, name: str, value: str, seconds: int, *, same_site: str = "Lax") -> str:
         return (
             f"{name}={value}; Max-Age={seconds}; Domain={self.domain}; Path=/; Secure; HttpOnly; "
-            "SameSite=Lax"
+            f"SameSite={same_site}"
         )

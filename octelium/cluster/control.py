@@ -205,10 +205,10 @@ class Control:
         )
         own_pages = BrowserPages(site.domain, site.origin, site.portal)
         service = auth.methods(
-            AuthService(authentication),
+            AuthService(authentication, own_pages),
             AssertionService(workloads),
             AuthenticatorService(authenticators, own_pages),
-            DeviceService(Devices(resources, keyring)),
+            DeviceService(Devices(resources, keyring), own_pages),
         )
         sign_in = Binding(auth.DESCRIPTOR, service, auth.MAX_REQUEST_BYTES)
         auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)

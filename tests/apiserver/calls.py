@@ -9,6 +9,7 @@ import grpc.aio
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message_factory import GetMessageClass
 
+from octelium.apiserver.cookies import BrowserPages
 from octelium.apiserver.rpc import ApiServer, Binding, Limits
 from octelium.store.metadata import reference
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from octelium.schema.pb import core_v1_pb2 as core
+
+
+PAGES = BrowserPages("example.com", "https://example.com", "https://portal.example.com")
 
 
 class Calls:
@@ -47,6 +51,11 @@ class Calls:
 
     async def publish(self) -> None:
         self.published += 1
+
+
+def from_page(origin: str, refresh_token: str) -> list[tuple[str, str]]:
+    """What a page in a browser sends, as the proxy in front passes it on."""
+    return [("x-octelium-origin", origin), ("cookie", f"octelium_rt={refresh_token}")]
 
 
 def as_session(session: core.Session) -> list[tuple[str, str]]:

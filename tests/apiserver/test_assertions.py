@@ -20,7 +20,7 @@ from octelium.identity.tokens import TokenType
 from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.computed import complete
-from tests.apiserver.calls import Calls, serving
+from tests.apiserver.calls import PAGES, Calls, serving
 from tests.authserver.providers import trusting
 from tests.identity.cluster import Cluster, open_cluster
 from tests.identity.providers import add_person
@@ -69,7 +69,7 @@ async def calls_fixture(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Calls
         cluster.authentication,
         KeysOfIssuers(fetcher, Discoveries(fetcher)),
     )
-    service = methods(AuthService(cluster.authentication), AssertionService(workloads))
+    service = methods(AuthService(cluster.authentication, PAGES), AssertionService(workloads))
     async with serving(Binding(DESCRIPTOR, service, MAX_REQUEST_BYTES), tmp_path, LIMITS) as calls:
         yield calls
 

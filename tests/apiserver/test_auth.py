@@ -10,11 +10,13 @@ import pytest_asyncio
 from grpc.aio import AioRpcError
 
 from octelium.apiserver.auth import DESCRIPTOR, LIMITS, MAX_REQUEST_BYTES, AuthService
-from octelium.apiserver.rpc import Binding
+from octelium.apiserver.rpc import Binding, Call
+from octelium.identity.errors import AuthenticationError
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.apiserver.calls import Calls, serving
+from tests.apiserver.calls import PAGES, Calls, from_page, serving
+from tests.identity.authenticators.people import People, open_people
 from tests.identity.cluster import OAUTH2, Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ async def cluster_fixture(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 @pytest_asyncio.fixture(name="calls")
 async def calls_fixture(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Calls]:
-    binding = Binding(DESCRIPTOR, AuthService(cluster.authentication), MAX_REQUEST_BYTES)
+    binding = Binding(DESCRIPTOR, AuthService(cluster.authentication, PAGES), MAX_REQUEST_BYTES)
     async with serving(binding, tmp_path, LIMITS) as calls:
         yield calls
 
@@ -212,3 +214,65 @@ async def test_every_other_method_says_that_it_is_not_offered(calls: Calls) -> N
 async def test_large_requests_are_refused(calls: Calls) -> None:
     request = sign_in("A" * MAX_REQUEST_BYTES)
     assert await code(calls, SIGN_IN, request) is CODE.INVALID_ARGUMENT
+
+
+@pytest_asyncio.fixture(name="people")
+async def people_fixture(tmp_path: Path) -> AsyncIterator[People]:
+    async with open_people(tmp_path) as people:
+        yield people
+
+
+def from_browser(origin: str, refresh_token: str) -> Call:
+    call = Call(f"/{DESCRIPTOR.full_name}/Logout")
+    call.origin = origin
+    call.metadata = {"cookie": f"octelium_rt={refresh_token}"}
+    return call
+
+
+@pytest.mark.parametrize("origin", [PAGES.login, PAGES.portal])
+async def test_a_browser_logs_out(people: People, origin: str) -> None:
+    issued, other = await people.session(), await people.session()
+    call = from_browser(origin, issued.refresh_token)
+    await AuthService(people.cluster.authentication, PAGES).logout(auth.LogoutRequest(), call)
+    assert [one.metadata.uid for one in people.cluster.sessions()] == [other.session.metadata.uid]
+    gone = [cookie.split("; ") for cookie in call.set_cookies]
+    assert [parts[0] for parts in gone] == [
+        "octelium_auth=",
+        "octelium_rt=",
+        "octelium_login_state=",
+    ]
+    for parts in gone:
+        assert {"Max-Age=0", "Domain=example.com", "Path=/", "Secure", "HttpOnly"} < set(parts)
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "null", "https://evil.test", "https://wiki.example.com", "http://example.com"]
+)
+async def test_other_sites_log_nobody_out(people: People, origin: str) -> None:
+    issued = await people.session()
+    call = from_browser(origin, issued.refresh_token)
+    with pytest.raises(AuthenticationError):
+        await AuthService(people.cluster.authentication, PAGES).logout(auth.LogoutRequest(), call)
+    assert len(people.cluster.sessions()) == 1
+    assert call.set_cookies == []
+
+
+async def test_clients_have_no_cookies(people: People) -> None:
+    issued = await people.session(client=True)
+    call = Call(f"/{DESCRIPTOR.full_name}/Logout")
+    call.refresh_token = issued.refresh_token
+    await AuthService(people.cluster.authentication, PAGES).logout(auth.LogoutRequest(), call)
+    assert people.cluster.sessions() == []
+    assert call.set_cookies == []
+
+
+async def test_a_browser_is_not_renewed_here(people: People, tmp_path: Path) -> None:
+    issued = await people.session()
+    binding = Binding(
+        DESCRIPTOR, AuthService(people.cluster.authentication, PAGES), MAX_REQUEST_BYTES
+    )
+    async with serving(binding, tmp_path, LIMITS) as calls:
+        own = from_page(PAGES.login, issued.refresh_token)
+        assert await code(calls, REFRESH, metadata=own) is CODE.PERMISSION_DENIED
+        foreign = from_page("https://evil.test", issued.refresh_token)
+        assert await code(calls, REFRESH, metadata=foreign) is CODE.UNAUTHENTICATED

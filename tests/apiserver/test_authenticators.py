@@ -9,12 +9,11 @@ from grpc.aio import AioRpcError
 
 from octelium.apiserver.auth import DESCRIPTOR, LIMITS, MAX_REQUEST_BYTES, AuthService, methods
 from octelium.apiserver.authenticators import AuthenticatorService
-from octelium.apiserver.cookies import BrowserPages
 from octelium.apiserver.rpc import ApiError, Binding, Call
 from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
-from tests.apiserver.calls import Calls, serving
+from tests.apiserver.calls import PAGES, Calls, from_page, serving
 from tests.identity.authenticators.people import ACTIONS, PARTY, People, open_people, secret_of
 from tests.identity.authenticators.soft_key import SoftKey
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 CODE = grpc.StatusCode
 TYPES = auth.AuthenticatorStatusType__
-PAGES = BrowserPages("example.com", PARTY.origin, "https://portal.example.com")
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 
 
@@ -39,7 +37,7 @@ async def people_fixture(tmp_path: Path) -> AsyncIterator[People]:
 @pytest_asyncio.fixture(name="calls")
 async def calls_fixture(people: People, tmp_path: Path) -> AsyncIterator[Calls]:
     service = methods(
-        AuthService(people.cluster.authentication),
+        AuthService(people.cluster.authentication, PAGES),
         AuthenticatorService(people.authenticators, PAGES),
     )
     async with serving(Binding(DESCRIPTOR, service, MAX_REQUEST_BYTES), tmp_path, LIMITS) as calls:
@@ -201,6 +199,60 @@ async def test_passkeys(people: People, calls: Calls) -> None:
     long = auth.AuthenticateWithPasskeyBeginRequest(query="x" * 1001)
     with pytest.raises(ApiError, match="1000"):
         await service.authenticate_with_passkey_begin(long, call)
+
+
+@pytest.mark.parametrize("origin", [PAGES.login, PAGES.portal])
+async def test_a_page_with_cookies_alone(people: People, calls: Calls, origin: str) -> None:
+    session = await people.session()
+    own = from_page(origin, session.refresh_token)
+    request = auth.CreateAuthenticatorRequest(type=TYPES.TOTP, display_name="My phone")
+    made = await calls("CreateAuthenticator", request, own)
+    begin = auth.RegisterAuthenticatorBeginRequest(authenticator_ref=ref(made))
+    begun = await calls("RegisterAuthenticatorBegin", begin, own)
+    secret = secret_of(begun.challenge_request.totp.url)
+    finish = auth.RegisterAuthenticatorFinishRequest(authenticator_ref=ref(made))
+    finish.challenge_response.totp.response = people.password(secret)
+    await calls("RegisterAuthenticatorFinish", finish, own)
+    people.cluster.clock.now += 60
+    (shown,) = (await calls("ListAuthenticator", None, own)).items
+    found = await calls("GetAvailableAuthenticator", None, own)
+    assert list(found.available_authenticators) == [shown]
+    assert await calls("GetAuthenticator", meta.GetOptions(uid=made.metadata.uid), own) == shown
+    shown.spec.display_name = "Other phone"
+    assert await calls("UpdateAuthenticator", shown, own) == shown
+    proof = auth.AuthenticateAuthenticatorBeginRequest(authenticator_ref=ref(made))
+    await calls("AuthenticateAuthenticatorBegin", proof, own)
+    answer = auth.AuthenticateWithAuthenticatorRequest(authenticator_ref=ref(made))
+    answer.challenge_response.totp.response = people.password(secret)
+    # The tokens are in cookies, where no script reads them.
+    assert await calls("AuthenticateWithAuthenticator", answer, own) == auth.SessionToken()
+
+
+@pytest.mark.parametrize("origin", ["", "null", "https://evil.test", "https://wiki.example.com"])
+async def test_other_pages_with_the_cookies(people: People, calls: Calls, origin: str) -> None:
+    session = await people.session()
+    foreign = from_page(origin, session.refresh_token)
+    for method in (
+        "CreateAuthenticator",
+        "GetAuthenticator",
+        "ListAuthenticator",
+        "UpdateAuthenticator",
+        "DeleteAuthenticator",
+        "RegisterAuthenticatorBegin",
+        "RegisterAuthenticatorFinish",
+        "AuthenticateAuthenticatorBegin",
+        "AuthenticateWithAuthenticator",
+        "GetAvailableAuthenticator",
+    ):
+        request = None
+        if method == "CreateAuthenticator":
+            request = auth.CreateAuthenticatorRequest(type=TYPES.TOTP)
+        elif method in ("RegisterAuthenticatorFinish", "AuthenticateWithAuthenticator"):
+            name = f"{method}Request"
+            request = getattr(auth, name)()
+            request.challenge_response.totp.response = "123456"
+        assert await code(calls, method, request, foreign) is CODE.UNAUTHENTICATED
+    assert people.cluster.resources.count(core.Authenticator) == 0
 
 
 def _browser_call() -> Call:

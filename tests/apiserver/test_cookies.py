@@ -92,3 +92,14 @@ def test_tokens_as_cookies() -> None:
         f"octelium_auth=access; Max-Age=10; {rest}",
         f"octelium_rt=refresh; Max-Age=20; {rest}",
     ]
+
+
+def test_cookies_that_are_to_go() -> None:
+    asked = call()
+    PAGES.clear_tokens(asked)
+    rest = "Max-Age=0; Domain=example.com; Path=/; Secure; HttpOnly"
+    assert asked.set_cookies == [
+        f"octelium_auth=; {rest}; SameSite=Lax",
+        f"octelium_rt=; {rest}; SameSite=Lax",
+        f"octelium_login_state=; {rest}; SameSite=None",
+    ]

@@ -13,7 +13,7 @@ from octelium.apiserver.rpc import Binding
 from octelium.identity.devices import Devices
 from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.apiserver.calls import Calls, serving
+from tests.apiserver.calls import PAGES, Calls, from_page, serving
 from tests.identity.authenticators.people import People, open_people
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def people_fixture(tmp_path: Path) -> AsyncIterator[People]:
 async def calls_fixture(people: People, tmp_path: Path) -> AsyncIterator[Calls]:
     cluster = people.cluster
     devices = Devices(cluster.resources, cluster.keyring, clock=cluster.clock)
-    service = methods(DeviceService(devices))
+    service = methods(DeviceService(devices, PAGES))
     async with serving(Binding(DESCRIPTOR, service, MAX_REQUEST_BYTES), tmp_path, LIMITS) as calls:
         yield calls
 
@@ -80,6 +80,8 @@ async def test_one_step_and_codes(people: People, calls: Calls) -> None:
     request = auth.RegisterDeviceRequest(info=info())
     assert await code(calls, "RegisterDevice", request) is CODE.UNAUTHENTICATED
     assert await code(calls, "RegisterDevice", request, by(browser)) is CODE.PERMISSION_DENIED
+    cookie = from_page(PAGES.portal, browser.refresh_token)
+    assert await code(calls, "RegisterDevice", request, cookie) is CODE.PERMISSION_DENIED
     wrong = auth.RegisterDeviceRequest(info=info("A"))
     assert await code(calls, "RegisterDevice", wrong, by(session)) is CODE.INVALID_ARGUMENT
     assert people.cluster.resources.count(core.Device) == 0

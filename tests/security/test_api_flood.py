@@ -12,6 +12,7 @@ import pytest
 from octelium.apiserver.auth import DESCRIPTOR, LIMITS, MAX_REQUEST_BYTES, AuthService
 from octelium.apiserver.rpc import ApiServer, Binding
 from octelium.schema.pb import auth_v1_pb2 as auth
+from tests.apiserver.calls import PAGES
 from tests.identity.cluster import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def publish() -> None:
 
 @asynccontextmanager
 async def serving(cluster: Cluster, path: Path) -> AsyncIterator[None]:
-    binding = Binding(DESCRIPTOR, AuthService(cluster.authentication), MAX_REQUEST_BYTES)
+    binding = Binding(DESCRIPTOR, AuthService(cluster.authentication, PAGES), MAX_REQUEST_BYTES)
     server = ApiServer([binding], publish=publish, limits=LIMITS)
     server.listen(path)
     await server.start()
