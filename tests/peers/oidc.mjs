@@ -10,7 +10,44 @@ const settings = JSON.parse(readFileSync(0, 'utf8'));
 const scopes = { openid: ['sub'], email: ['email', 'email_verified'] };
 scopes.profile = ['name', 'picture', 'preferred_username', 'groups', 'hasMFA', 'amr', 'nickname'];
 
+// What the provider remembers, until its time is over. The library's own store in memory holds a
+// thousand things and forgets codes that nobody has redeemed when many people log in at a time.
+const kept = new Map();
+
+class Kept {
+  constructor(model) {
+    this.model = model;
+  }
+
+  async upsert(id, payload, seconds) {
+    kept.set(`${this.model}:${id}`, { payload, until: Date.now() + (seconds ?? Infinity) * 1000 });
+    if (this.model === 'Session') kept.set(`uid:${payload.uid}`, { id });
+  }
+
+  async find(id) {
+    const found = kept.get(`${this.model}:${id}`);
+    return found && found.until > Date.now() ? found.payload : undefined;
+  }
+
+  async findByUid(uid) {
+    return this.find(kept.get(`uid:${uid}`)?.id);
+  }
+
+  async consume(id) {
+    kept.get(`${this.model}:${id}`).payload.consumed = Math.floor(Date.now() / 1000);
+  }
+
+  async destroy(id) {
+    kept.delete(`${this.model}:${id}`);
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const [key, { payload }] of kept) if (payload?.grantId === grantId) kept.delete(key);
+  }
+}
+
 const provider = new Provider(settings.issuer, {
+  adapter: Kept,
   clients: settings.clients,
   claims: scopes,
   conformIdTokenClaims: settings.userinfo_only ?? false,

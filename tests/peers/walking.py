@@ -17,7 +17,7 @@ _MOST_STEPS = 20
 
 @dataclass
 class Form:
-    """The first form of a page."""
+    """A form of a page. Of buttons with one name the last counts."""
 
     action: str = ""
     fields: dict[str, str] = field(default_factory=dict)
@@ -34,6 +34,13 @@ class _Forms(HTMLParser):
             self.forms.append(Form(said.get("action", "")))
         elif tag in ("input", "button") and self.forms and said.get("name"):
             self.forms[-1].fields[said["name"]] = said.get("value", "")
+
+
+def forms_of(text: str) -> list[Form]:
+    """The forms of a page."""
+    page = _Forms()
+    page.feed(text)
+    return page.forms
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,10 @@ async def walk(
                     return Landing("GET", there, dict(parse_qsl(urlsplit(there).query)))
                 request = client.build_request("GET", there)
                 continue
-            page = _Forms()
-            page.feed(response.text)
-            if response.status_code != 200 or not page.forms:
+            forms = forms_of(response.text)
+            if response.status_code != 200 or not forms:
                 raise AssertionError(f"{request.url} answers {response.status_code}")
-            form = page.forms[0]
+            form = forms[0]
             there = urljoin(str(request.url), form.action)
             if there == consumer:
                 return Landing("POST", there, form.fields)
