@@ -1,7 +1,10 @@
-"""The cookies of a browser's Session.
+"""The cookies of a browser.
 
-All are for the Cluster's domain, because the Services that they open are hosts below it, and for
-encrypted connections only (RFC 6265 section 4.1.2). Octelium's pages describe their names.
+Those of its Session are for the Cluster's domain, because the Services that they open are hosts
+below it; Octelium's pages describe their names. That of a login is for the login host alone: a page
+of any Service could set one for the whole domain, and so have a browser end a login that somebody
+else began. The prefix of its name makes browsers refuse that (RFC 6265bis section 4.1.3.2). All are
+for encrypted connections only.
 """
 
 from __future__ import annotations
@@ -19,14 +22,24 @@ if TYPE_CHECKING:
 
 ACCESS: Final = "octelium_auth"
 REFRESH: Final = "octelium_rt"
-LOGIN_STATE: Final = "octelium_login_state"
+LOGIN_STATE: Final = "__Host-octelium_login_state"
 _LOGIN_STATE_SECONDS: Final = 15 * 60
 _TOKENS: Final = (ACCESS, REFRESH)
 
 
 def cookie(request: Request, name: str) -> str:
-    """What the browser sent; empty if it sent none."""
-    return request.cookies.get(name, "")
+    """What the browser sent; empty if it sent none, or several of this name.
+
+    A page of a Service can set a second one, for a narrower path, and the order in which a browser
+    sends them says little (RFC 6265 section 5.4).
+    """
+    found = [
+        value.strip(" \t")
+        for line in request.headers.getlist("cookie")
+        for given, mark, value in (part.partition("=") for part in line.split(";"))
+        if mark and given.strip(" \t") == name
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def set_tokens(site: Site, response: Response, issued: IssuedTokens) -> None:
@@ -65,7 +78,7 @@ def _set(site: Site, response: Response, name: str, value: str, seconds: int) ->
         name,
         value,
         max_age=seconds,
-        domain=site.domain,
+        domain=None if name == LOGIN_STATE else site.domain,
         secure=True,
         httponly=True,
         # SAML answers are forms that the provider's page posts here: Lax cookies stay behind.

@@ -1,8 +1,8 @@
 """The way through an IdentityProvider: `/begin`, `/callback`, `/callback/success`.
 
 Whatever goes wrong on it leads to the login page with one of a few words that say what to do; why,
-stands in the authentication log. RFC 6749 section 4.1, RFC 9700; the addresses and cookies are
-those of Octelium.
+stands in the authentication log. RFC 6749 section 4.1, RFC 9700; the addresses are those of
+Octelium.
 """
 
 from __future__ import annotations

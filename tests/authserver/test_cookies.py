@@ -33,7 +33,7 @@ def test_tokens() -> None:
     assert lines(response) == [
         f"{ACCESS}=access; {rest.format(10, 'lax')}",
         f"{REFRESH}=refresh; {rest.format(20, 'lax')}",
-        f'{LOGIN_STATE}=""; {rest.format(0, "none")}',
+        f'{LOGIN_STATE}=""; HttpOnly; Max-Age=0; Path=/; SameSite=none; Secure',
     ]
 
 
@@ -43,6 +43,12 @@ def test_the_state_of_a_login() -> None:
     clear_login_state(SITE, response)
     set_line, cleared = lines(response)
     assert set_line.startswith(f"{LOGIN_STATE}=s; ")
+    # Browsers take a cookie of this name only so: no page of a Service can set it.
+    assert LOGIN_STATE.startswith("__Host-")
+    for line in (set_line, cleared):
+        assert "Path=/" in line
+        assert "Secure" in line
+        assert "Domain" not in line
     assert "Max-Age=900" in set_line
     assert "SameSite=none" in set_line
     assert "Max-Age=0" in cleared
@@ -59,7 +65,11 @@ def test_a_session_is_forgotten_and_a_login_goes_on() -> None:
     ("header", "value"),
     [
         ("octelium_rt=a", "a"),
-        ("x=y; octelium_rt=a", "a"),
+        ("x=y;octelium_rt = a ;z", "a"),
+        ("octelium_rt=a=b", "a=b"),
+        ("octelium_rt=a; octelium_rt=b", ""),
+        ("octelium_rt=a; octelium_rt=a", ""),
+        ("octelium_rt=a; octelium_rt", "a"),
         ("octelium_rt", ""),
         ("", ""),
         ("octelium_rt=", ""),
@@ -73,4 +83,4 @@ def test_reading(header: str, value: str) -> None:
 
 def test_who_believes_to_have_a_session() -> None:
     assert has_cookies(["x", "octelium_rt"])
-    assert not has_cookies(["x", "octelium_domain", "octelium_login_state"])
+    assert not has_cookies(["x", "octelium_domain", LOGIN_STATE])

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.requests import Request
 
+from octelium.authserver.cookies import LOGIN_STATE
 from octelium.authserver.logins import LoginError, Logins
 from octelium.authserver.targets import Target
 from octelium.identity.attempts import Outcome
@@ -30,7 +31,7 @@ async def test_from_begin_to_end(host: Host) -> None:
     made = logins(host)
     url, state = await made.begin(request(), provider, Target("https://wiki.example.com/"))
     assert parse_qs(urlsplit(url).query) == {"state": [state]}
-    browser = request(octelium_login_state=state)
+    browser = request(**{LOGIN_STATE: state})
     issued, target = await made.end(browser, state, {"code": "ann"})
     assert target == Target("https://wiki.example.com/")
     assert issued.session == host.cluster.sessions()[0]
@@ -41,10 +42,10 @@ async def test_the_session_that_the_browser_had_goes_on(host: Host) -> None:
     provider = await prepare(host)
     made = logins(host)
     _, state = await made.begin(request(), provider, Target())
-    first, _ = await made.end(request(octelium_login_state=state), state, {"code": "ann"})
+    first, _ = await made.end(request(**{LOGIN_STATE: state}), state, {"code": "ann"})
     # The end comes without the cookie, as with forms that other sites send.
     _, state = await made.begin(request(octelium_rt=first.refresh_token), provider, Target())
-    second, _ = await made.end(request(octelium_login_state=state), state, {"code": "ann"})
+    second, _ = await made.end(request(**{LOGIN_STATE: state}), state, {"code": "ann"})
     assert second.session.metadata.uid == first.session.metadata.uid
     assert second.refresh_token != first.refresh_token
 

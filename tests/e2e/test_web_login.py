@@ -160,7 +160,7 @@ def test_from_a_protected_page_and_back(world: World) -> None:
         cookies = {each["name"]: each for each in page.context.cookies(cluster.url(""))}
         assert cookies["octelium_rt"]["httpOnly"]
         assert cookies["octelium_auth"]["secure"]
-        assert "octelium_login_state" not in cookies
+        assert "__Host-octelium_login_state" not in cookies
         # From here on she is known.
         page.goto(cluster.url("", "/login"))
         page.wait_for_url(re.compile(r"https://portal\."))
