@@ -86,6 +86,8 @@ def main() -> None:
         format=f"%(asctime)s {assignment.name} %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # It tells of each request with the whole URL, of which administrators write parts.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     role = importlib.import_module(f"octelium.cluster.{assignment.role}")  # one role's imports only
     sys.exit(role.run(assignment))
 

@@ -18,6 +18,7 @@ from octelium.policy import groups as taking
 from octelium.policy import rules, rules_context
 from octelium.policy.cel.program import new_frame
 from octelium.policy.cel.values import REGO
+from octelium.policy.rego.module import MAX_INLINE
 from octelium.policy.rego.needed import (
     RegoError,
     RegoNeeded,
@@ -40,11 +41,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_REGO_STEPS: Final = 30_000
-"""Steps of modules that are made at once, some 30 ms: sign-ins are rare."""
 _REGO_BUDGET: Final = 2.0
 """Seconds for a result, and seconds for which it can be used."""
-_MOST_RESULTS: Final = 64
+_MOST_RESULTS: Final = 512
 
 
 class LoginRules:
@@ -70,7 +69,9 @@ class LoginRules:
         if not configured:
             return core.SessionStatusAuthenticationInfoAal__.AAL_UNSET
         found = self._evaluate(
-            lambda frame: rules.assurance(configured, frame), _assertion(verified)
+            lambda frame: rules.assurance(configured, frame),
+            _assertion(verified),
+            _at(provider, verified.identifier),
         )
         for problem in found.problems:
             _LOG.warning("IdentityProvider %s: %s", provider.metadata.name, problem)
@@ -89,6 +90,7 @@ class LoginRules:
         admission = self._evaluate(
             lambda frame: rules.login(configured, frame),
             rules_context.of_login(user, provider, info),
+            _at(provider, info.identity_provider.identifier),
         )
         _require(admission, f"the IdentityProvider {provider.metadata.name}")
 
@@ -126,6 +128,7 @@ class LoginRules:
                 config.spec.authenticator, frame, available=bool(usable.items)
             ),
             rules_context.of_enforcement(user, provider, session, usable),
+            user.metadata.uid,
         )
         if found.problem:
             _LOG.warning("ClusterConfig: an Authenticator is required: %s", found.problem)
@@ -146,12 +149,14 @@ class LoginRules:
         admission = self._evaluate(
             lambda frame: rules.authentication(configured, frame),
             rules_context.of_authentication(authenticator, user, session, info),
+            user.metadata.uid,
         )
         _require(admission, "the Cluster")
 
-    def _evaluate(self, rule: Callable[[Frame], _T], context: dict[str, object]) -> _T:
+    def _evaluate(self, rule: Callable[[Frame], _T], context: dict[str, object], asker: str) -> _T:
+        """What a rule comes to; `asker` is whose sign-in pays for modules that take long."""
         frame = new_frame(context)
-        results = RegoResults(_REGO_STEPS)
+        results = RegoResults(MAX_INLINE, asker)
         now = self._clock()
         for key in [key for key, (until, _) in self._settled.items() if until < now]:
             del self._settled[key]
@@ -173,6 +178,11 @@ class LoginRules:
         while len(self._settled) >= _MOST_RESULTS:
             del self._settled[next(iter(self._settled))]
         self._settled[needed.key] = (self._clock() + _REGO_BUDGET, result)
+
+
+def _at(provider: core.IdentityProvider, identifier: str) -> str:
+    """Somebody, known by what an IdentityProvider calls him."""
+    return f"{identifier} at the IdentityProvider {provider.metadata.name}"
 
 
 def _assertion(verified: VerifiedIdentity) -> dict[str, object]:

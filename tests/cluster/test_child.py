@@ -61,6 +61,33 @@ def test_a_child_dies_with_its_parent() -> None:
     pytest.fail("the child outlived its parent")
 
 
+LOGGING = """
+import logging, os, types
+from octelium.cluster import child
+child.allow_files = child.die_with_parent = child.name_process = lambda *_: None
+child.importlib = types.SimpleNamespace(import_module=lambda name: types.SimpleNamespace(run=run))
+def run(assignment):
+    logging.getLogger("httpx").info("GET https://idp.test/metadata?key=sesame")
+    logging.getLogger("octelium").info("hello")
+    return 0
+child.main()
+"""
+
+
+def test_urls_of_providers_are_not_logged() -> None:
+    assignment = Assignment("control", "control", os.getpid(), {})
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING],
+        env={**os.environ, "OCTELIUM_CHILD": assignment.to_text()},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert "control INFO octelium: hello" in done.stderr
+    assert "sesame" not in done.stderr
+
+
 def test_a_child_of_a_dead_parent_leaves_at_once() -> None:
     done = subprocess.run(
         [sys.executable, "-c", CHILD, "1"], capture_output=True, timeout=20, check=False

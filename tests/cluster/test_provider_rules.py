@@ -227,7 +227,7 @@ class Elsewhere:
 async def test_modules_that_take_long(
     monkeypatch: pytest.MonkeyPatch, elsewhere: Elsewhere | None, passes: bool
 ) -> None:
-    monkeypatch.setattr(provider_rules, "_REGO_STEPS", 10)
+    monkeypatch.setattr(provider_rules, "MAX_INLINE", 10)
     rules = [
         {"condition": {"opa": {"inline": SLOW}}, "effect": "ALLOW"},
         {"condition": {"matchAny": True}, "effect": "DENY"},
@@ -252,7 +252,7 @@ async def test_modules_that_take_long(
 
 
 async def test_results_do_not_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider_rules, "_REGO_STEPS", 10)
+    monkeypatch.setattr(provider_rules, "MAX_INLINE", 10)
     monkeypatch.setattr(provider_rules, "_MOST_RESULTS", 2)
     spec = {
         "postAuthenticationRules": [{"condition": {"opa": {"inline": SLOW}}, "effect": "ALLOW"}]
@@ -271,3 +271,42 @@ async def test_results_do_not_last(monkeypatch: pytest.MonkeyPatch) -> None:
     now += 3
     with pytest.raises(PendingRulesError):  # too old
         login.post_authentication(okta, user("eve"), info)
+
+
+async def test_a_module_that_takes_long_is_paid_for_by_who_signs_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever's module hangs keeps others neither waiting nor out."""
+    monkeypatch.setattr(provider_rules, "MAX_INLINE", 0)
+    slow = {"opa": {"inline": SLOW.replace("input.ctx.user", "input.ctx")}}
+    okta = provider(
+        {
+            "aalRules": [{"condition": slow, "aal": "AAL2"}],
+            "postAuthenticationRules": [{"condition": slow, "effect": "ALLOW"}],
+        }
+    )
+    config = core.ClusterConfig()
+    config.spec.authenticator.post_authentication_rules.add().condition.opa.inline = SLOW + "\n"
+    config.spec.authenticator.authentication_enforcement_rules.add().condition.opa.inline = SLOW
+    elsewhere = Elsewhere(True)
+    login = LoginRules(lone_transaction(), elsewhere)
+    info = core.SessionStatusAuthenticationInfo()
+    info.identity_provider.identifier = "u-1"
+    ann = user()
+    ann.metadata.uid = "uid-of-ann"
+    authenticator, session = core.Authenticator(), core.Session()
+    for attempt in (
+        lambda: login.aal(okta, verified(okta, claims={"a": 1})),
+        lambda: login.post_authentication(okta, ann, info),
+        lambda: login.requirement(config, ann, okta, session, [authenticator]),
+        lambda: login.post_authenticator(config, authenticator, ann, session, info),
+    ):
+        with pytest.raises(PendingRulesError) as pending:
+            attempt()
+        await pending.value.settle()
+    assert [needed.results.asker for needed in elsewhere.asked] == [
+        "u-1 at the IdentityProvider okta",
+        "u-1 at the IdentityProvider okta",
+        "uid-of-ann",
+        "uid-of-ann",
+    ]
