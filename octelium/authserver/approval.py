@@ -64,7 +64,7 @@ class Approval:
             return redirect(f"{self._site.origin}/login")
         asked = self._waiting.asked(session.metadata.uid)
         if asked is None:
-            return redirect(self._site.portal)
+            return self._nothing()
         user = self._logins.resources.peek(core.User, uid=session.status.user_ref.uid)
         name = "" if user is None else user.metadata.display_name or user.metadata.name
         fields = {"request": asked.id}
@@ -131,6 +131,17 @@ class Approval:
             "The command line goes on",
             paragraph("You can close this page when the command line says that you are signed in."),
             onward(url, "Back to the command line"),
+        )
+
+    def _nothing(self) -> Response:
+        return self._pages.page(
+            "Nothing waits for your answer",
+            paragraph(
+                "No command line waits for you here: the question is too old, or was answered. If "
+                "a command line waits all the same, stop it and begin again there."
+            ),
+            onward(self._site.portal, "To the Portal"),
+            status=404,
         )
 
     def _denied(self, *, as_json: bool) -> Response:
