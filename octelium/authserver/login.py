@@ -137,11 +137,11 @@ class LoginPages:
         return await self._pages.not_offered(request, error)
 
     def _on(self, request: Request, session: core.Session, target: Target) -> Response:
+        if _is_foreign(self._site, request.headers.get("referer", "")):
+            target = Target()
         if path := required_path(session):
             self._waiting.keep_target(session.metadata.uid, target)
             return redirect(self._site.origin + path)
-        if _is_foreign(self._site, request.headers.get("referer", "")):
-            return redirect(self._site.portal)
         if target.client is not None:
             self._waiting.keep_target(session.metadata.uid, target)
             return redirect(self._site.origin + SUCCESS_PATH)

@@ -271,6 +271,10 @@ async def test_a_required_authenticator_comes_first(host: Host) -> None:
     await host.cluster.change(session)
     response = await browser.get(f"/login?{WIKI}")
     assert location(response) == f"{ORIGIN}/authenticators/register"
+    # A page of another site leads to the Authenticator too, and nowhere behind it.
+    client = f"/login?octelium_req={request()}"
+    foreign = await browser.get(client, referer="https://evil.test/")
+    assert location(foreign) == f"{ORIGIN}/authenticators/register"
     session.status.authenticator_action = actions.AUTHENTICATOR_ACTION_UNSET
     await host.cluster.change(session)
     assert location(await browser.get("/callback/success")) == "https://wiki.example.com/"
