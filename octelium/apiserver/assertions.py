@@ -29,6 +29,7 @@ class SignIn(Protocol):
         assertion: str,
         *,
         provider_name: str = "",
+        provider_uid: str = "",
         scopes: Sequence[str] | None = None,
         downstream: Downstream,
         operation: str,
@@ -58,6 +59,7 @@ class AssertionService:
             issued = await self._workloads.sign_in(
                 request.assertion,
                 provider_name=request.identity_provider_ref.name,
+                provider_uid=request.identity_provider_ref.uid,
                 scopes=request.scopes,
                 downstream=downstream_of(call),
                 operation=call.operation,

@@ -49,6 +49,7 @@ class Workloads:
         assertion: str,
         *,
         provider_name: str = "",
+        provider_uid: str = "",
         scopes: Sequence[str] | None = None,
         downstream: Downstream,
         operation: str,
@@ -65,7 +66,7 @@ class Workloads:
         """
         attempt = Attempt(way=Way.ASSERTION, downstream=downstream, operation=operation)
         try:
-            verified = await self.verify(assertion, provider_name, attempt)
+            verified = await self.verify(assertion, provider_name, provider_uid, attempt)
         except UnauthenticatedError as error:
             self._authentication.refuse(attempt, str(error))
             raise
@@ -78,9 +79,13 @@ class Workloads:
         )
 
     async def verify(
-        self, assertion: str, provider_name: str = "", attempt: Attempt | None = None
+        self,
+        assertion: str,
+        provider_name: str = "",
+        provider_uid: str = "",
+        attempt: Attempt | None = None,
     ) -> VerifiedIdentity:
-        """Whom an assertion is about, at the named IdentityProvider or at that of its issuer.
+        """Whom an assertion is about, at the given IdentityProvider or at that of its issuer.
 
         Raises:
             UnauthenticatedError: it proves nothing; the text is for the Cluster's log.
@@ -89,7 +94,7 @@ class Workloads:
             raise UnauthenticatedError(f"the assertion is longer than {LONGEST} characters")
         try:
             unverified = assertions.read(assertion)
-            provider = self._provider(provider_name, unverified.issuer)
+            provider = self._provider(provider_name, provider_uid, unverified.issuer)
             if attempt is not None:
                 attempt.concerns(provider=provider)
             spec = provider.spec.oidc_identity_token
@@ -102,13 +107,19 @@ class Workloads:
             raise UnauthenticatedError(str(error)) from error
         return VerifiedIdentity(provider=provider, identifier=claims["sub"], claims=claims)
 
-    def _provider(self, name: str, issuer: str) -> core.IdentityProvider:
+    def _provider(self, name: str, uid: str, issuer: str) -> core.IdentityProvider:
         """A copy of the IdentityProvider that is to vouch."""
-        if name:
-            named = self._resources.find(core.IdentityProvider, name=name)
-            if named is None or named.status.type != _TOKEN or is_provider_barred(named):
+        if name or uid:
+            given = {"name": name} if name else {"uid": uid}
+            named = self._resources.find(core.IdentityProvider, **given)
+            if (
+                named is None
+                or (uid and named.metadata.uid != uid)
+                or named.status.type != _TOKEN
+                or is_provider_barred(named)
+            ):
                 raise UnauthenticatedError(
-                    f"no IdentityProvider {name!r} of workloads exists and is enabled"
+                    f"no IdentityProvider {name or uid!r} of workloads exists and is enabled"
                 )
             return named
         known = [

@@ -157,8 +157,40 @@ async def test_who_is_known_and_may_not(
     human = issuer.token("ann", AUDIENCE)
     assert await refused(cluster, calls, human) == CODE.PERMISSION_DENIED
     cluster.rules.refused.add("app")
-    ruled_out = issuer.token(SUBJECT, AUDIENCE)
-    assert await refused(cluster, calls, ruled_out) == CODE.PERMISSION_DENIED
+    good = issuer.token(SUBJECT, AUDIENCE)
+    assert await refused(cluster, calls, good) == CODE.PERMISSION_DENIED
+    cluster.rules.refused.clear()
+    app = cluster.resources.get(core.User, name="app")
+    app.spec.session.max_per_user = 1
+    await cluster.change(app)
+    await calls(METHOD, request(good))
+    assert await refused(cluster, calls, good) == CODE.PERMISSION_DENIED
+    app.spec.is_disabled = True
+    await cluster.change(app)
+    assert await refused(cluster, calls, good) == CODE.PERMISSION_DENIED
+
+
+async def test_a_provider_by_its_uid(cluster: Cluster, calls: Calls, issuer: peers.Issuer) -> None:
+    assertion = request(issuer.token(SUBJECT, AUDIENCE))
+    (provider,) = cluster.resources.list(core.IdentityProvider)
+    for name in ("", "k8s"):
+        assertion.identity_provider_ref.name = name
+        assertion.identity_provider_ref.uid = provider.metadata.uid
+        assert await calls(METHOD, assertion)
+        assertion.identity_provider_ref.uid = cluster.robot.metadata.uid
+        with pytest.raises(AioRpcError) as caught:
+            await calls(METHOD, assertion)
+        assert caught.value.code() is CODE.UNAUTHENTICATED
+
+
+async def test_the_type_follows_from_the_client(
+    cluster: Cluster, calls: Calls, issuer: peers.Issuer
+) -> None:
+    """The client of these tests calls itself octelium-cli."""
+    await calls(METHOD, request(issuer.token(SUBJECT, AUDIENCE)))
+    (session,) = cluster.sessions()
+    assert session.status.type == core.SessionStatusType__.CLIENT
+    assert session.status.authentication.info.downstream.client_version == "0.9.0"
 
 
 async def test_a_provider_that_is_disabled(
