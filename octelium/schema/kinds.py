@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import invitation_v1_pb2 as invitation
 from octelium.schema.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -146,6 +147,18 @@ _ALL = (
         core.PolicyTrigger,
         core.PolicyTriggerList,
         apply_order=15,
+        creatable=False,
+        declarable=False,
+        internal=True,
+    ),
+    Kind(
+        "Invitation",
+        "invitations",
+        (),
+        invitation.Invitation,
+        None,
+        apply_order=16,
+        api="invitation/v1",
         creatable=False,
         declarable=False,
         internal=True,

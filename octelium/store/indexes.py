@@ -30,6 +30,7 @@ _OF_KIND: dict[str, dict[str, Callable[[Any], list[str]]]] = {
         "status.id": lambda device: [device.status.id],
         "status.serialNumber": lambda device: [device.status.serial_number],
     },
+    "Invitation": {"status.tokenHash": lambda one: [one.status.token_hash.hex()]},
     "User": {"spec.groups": lambda user: list(user.spec.groups)},
 }
 

@@ -147,6 +147,10 @@ class Reader(ABC):
         """How many are selected."""
         return len(self._select(_name(kind), by, where))
 
+    def exists(self, kind: str | type[Message], *, by: Value) -> bool:
+        """Whether an index has anything under a value; takes as long however much that is."""
+        return next(iter(self._found(_name(kind), by)), None) is not None
+
     def _item(self, kind: str, uid: str, name: str) -> Item | None:
         if name:
             return self._by_name(kind, name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import invitation_v1_pb2 as invitation
 from octelium.store.indexes import index_values
 from tests.store.samples import group, named, session
 
@@ -30,6 +31,8 @@ def test_single_kinds_have_indexes_of_their_own() -> None:
     credential = core.Credential(metadata=named("c"))
     credential.status.id = "abcd-ef12"
     assert ("status.id", "abcd-ef12") in set(index_values("Credential", credential))
+    invited = invitation.Invitation(status=invitation.InvitationStatus(token_hash=b"\x01\xff"))
+    assert set(index_values("Invitation", invited)) == {("status.tokenHash", "01ff")}
     user = core.User(metadata=named("u"))
     user.spec.groups.extend(["staff", "ops"])
     assert set(index_values("User", user)) == {("spec.groups", "staff"), ("spec.groups", "ops")}

@@ -32,7 +32,7 @@ def test_a_new_resource_of_any_kind_has_every_sub_message_on_the_wire(kind: obje
     assert wire.HasField("metadata")
     assert wire.HasField("spec")
     assert wire.HasField("status")
-    assert (wire.api_version, wire.kind) == ("core/v1", kind.name)  # type: ignore[attr-defined]  # a Kind
+    assert (wire.api_version, wire.kind) == (kind.api, kind.name)  # type: ignore[attr-defined]  # a Kind
 
 
 def test_a_new_resource_gets_identity_time_and_actor() -> None:

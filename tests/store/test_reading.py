@@ -73,6 +73,13 @@ async def test_indexes_select_and_all_of_them_must_match(resources: Resources) -
     assert names({"status.userRef": "u3"}) == []
     assert names({}) == ["s1", "s2", "s3"]
     assert resources.count(core.Session, by={"status.deviceRef": "d1"}) == 2
+    assert resources.exists(core.Session, by=("status.deviceRef", "d1"))
+    assert not resources.exists(core.Session, by=("status.deviceRef", "d9"))
+    async with resources.transaction() as tx:
+        for each in tx.peek_all(core.Session, by={"status.deviceRef": "d1"}):
+            tx.delete("Session", each.metadata.uid)
+        assert not tx.exists("Session", by=("status.deviceRef", "d1"))
+        tx.discard()
     assert [
         s.metadata.name for s in resources.peek_all(core.Session, by={"status.userRef": "u2"})
     ] == ["s3"]
