@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 ACCESS: Final = "octelium_auth"
 REFRESH: Final = "octelium_rt"
-LOGIN_STATE: Final = "octelium_login_state"
 _BROWSER: Final = re.compile(r"Mozilla/[ -~]{0,292}")
 
 
@@ -64,12 +63,11 @@ class BrowserPages:
         call.set_cookies.append(self._cookie(REFRESH, issued.refresh_token, seconds))
 
     def clear_tokens(self, call: Call) -> None:
-        """Have the browser forget the Session that has ended, and a login that has begun."""
+        """Have the browser forget the Session that has ended. A login that has begun goes on."""
         call.set_cookies += [self._cookie(name, "", 0) for name in (ACCESS, REFRESH)]
-        call.set_cookies.append(self._cookie(LOGIN_STATE, "", 0, same_site="None"))
 
-    def _cookie(self, name: str, value: str, seconds: int, *, same_site: str = "Lax") -> str:
+    def _cookie(self, name: str, value: str, seconds: int) -> str:
         return (
             f"{name}={value}; Max-Age={seconds}; Domain={self.domain}; Path=/; Secure; HttpOnly; "
-            f"SameSite={same_site}"
+            "SameSite=Lax"
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 
+from octelium.authserver import offers
 from octelium.authserver.agents import agent_name
 from octelium.authserver.body import BodyError, read_form
 from octelium.authserver.cookies import clear_cookies, clear_login_state
@@ -30,7 +31,7 @@ from octelium.identity.errors import AuthenticationError
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
     from octelium.identity.authentication import Authentication
+    from octelium.schema.pb import meta_v1_pb2 as meta
     from octelium.store.resources import Resources
 
 ACCOUNT_PATH: Final = "/account"
@@ -92,7 +94,7 @@ class Account:
         token = {"token": self._tokens.of(uid)}
         own = list(self._own_sessions(user, session))
         blocks = [
-            signed_in_as(user, self._tokens.of(uid)),
+            signed_in_as(user, SIGN_OUT_PATH, token),
             heading("Sessions"),
             entries(self._session(each, each.metadata.uid == uid, token) for each in own),
         ]
@@ -177,9 +179,8 @@ class Account:
         )
         return found[:_SHOWN]
 
-    @staticmethod
     def _session(
-        session: core.Session, is_this: bool, token: dict[str, str]
+        self, session: core.Session, is_this: bool, token: dict[str, str]
     ) -> tuple[Markup | str, str, Markup]:
         status = session.status
         info = status.authentication.info
@@ -187,19 +188,25 @@ class Account:
         name = agent_name(info.downstream.user_agent or began.downstream.user_agent)
         about = [_kind(session)]
         if began.HasField("identity_provider"):
-            about.append(f"by {began.identity_provider.identity_provider_ref.name}")
+            about.append(f"by {self._provider(began.identity_provider.identity_provider_ref)}")
         if address := info.downstream.ip_address or began.downstream.ip_address:
             about.append(address)
-        about.append(f"signed in {_when(status.authentication.set_at.seconds)}")
-        about.append(f"ends {_when(session.spec.expires_at.seconds)}")
         if session.spec.state != _STATES.ACTIVE:
             about.append(_STATES.Name(session.spec.state).lower())
+        since = _when(status.authentication.set_at.seconds)
+        until = _when(session.spec.expires_at.seconds)
+        lines = f"{' · '.join(about)}\nsigned in {since}\nends {until}"
         if is_this:
-            return both(strong(name), badge("this one")), " · ".join(about), Markup("")
+            return both(strong(name), badge("this one")), lines, Markup("")
         fields = {**token, "what": "one", "session": session.metadata.uid}
         spoken = f"End the Session {session.metadata.name}, {name}"
         end = button(ACCOUNT_PATH, "End", fields, quiet=True, spoken=spoken)
-        return strong(name), " · ".join(about), end
+        return strong(name), lines, end
+
+    def _provider(self, ref: meta.ObjectReference) -> str:
+        """What people call an IdentityProvider, which may be gone."""
+        found = self._resources.peek(core.IdentityProvider, uid=ref.uid) if ref.uid else None
+        return ref.name if found is None else offers.label(found)
 
     def _devices(
         self, user: core.User, session: core.Session
@@ -222,16 +229,16 @@ def menu(site: Site, here: str) -> list[tuple[str, str]]:
     """The pages of a person; `here` is the path of the one that shows it."""
     items = [
         ("/", site.portal, "Services"),
-        (ACCOUNT_PATH, site.portal + ACCOUNT_PATH, "Sessions and devices"),
+        (ACCOUNT_PATH, site.portal + ACCOUNT_PATH, "Sessions"),
         (_AUTHENTICATORS, site.origin + _AUTHENTICATORS, "Authenticators"),
     ]
     return [("" if path == here else url, label) for path, url, label in items]
 
 
-def signed_in_as(user: core.User, token: str) -> Markup:
-    """Who is signed in, and the way out."""
+def signed_in_as(user: core.User, action: str, fields: Mapping[str, str]) -> Markup:
+    """Who is signed in, and the way out: a form that posts `fields` to `action`."""
     name = user.metadata.display_name or user.metadata.name
-    out = button(SIGN_OUT_PATH, "Sign out", {"token": token}, quiet=True)
+    out = button(action, "Sign out", fields, quiet=True)
     return beside(paragraph("Signed in as ", strong(name), "."), out)
 
 

@@ -73,7 +73,7 @@ def create_app(
     login = LoginPages(
         site, pages, logins, browsers, waiting, flow, lambda: authenticators.offers_passkeys
     )
-    own = AuthenticatorPages(site, pages, browsers, authenticators, publish)
+    own = AuthenticatorPages(site, pages, browsers, authenticators, publish, resources)
     proving = AuthenticatorLogin(site, pages, browsers, waiting, authenticators, publish)
     approval = Approval(site, pages, logins, browsers, waiting, client_logins)
     denied = DeniedPages(site, pages, reasons)

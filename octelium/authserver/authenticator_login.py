@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from octelium.authserver.authenticator_pages import label, own_form
+from octelium.authserver.authenticator_pages import LOGOUT_PATH, label, own_form, sentence
 from octelium.authserver.browsers import AUTHENTICATE_PATH
 from octelium.authserver.ceremony import password_form, security_key
 from octelium.authserver.cookies import REFRESH, cookie, set_tokens
@@ -81,7 +81,7 @@ class AuthenticatorLogin:
         try:
             challenge = await self._authenticators.authenticate_begin(_asking(request), ref)
         except AuthenticationError as error:
-            return await self._choice(request, session, error.answer)
+            return await self._choice(request, session, sentence(error.answer))
         if challenge.authenticator.status.type != _TYPES.FIDO:
             return await self._choice(request, session)
         return self._pages.page(
@@ -162,7 +162,8 @@ class AuthenticatorLogin:
             return redirect(f"{self._site.origin}/login?error=client")
         except AuthenticationError:
             await self._publish()
-            return redirect(f"{self._site.origin}/login?error=refused")
+            query = "&".join(filter(None, ("error=passkey", target.query)))
+            return redirect(f"{self._site.origin}/login?{query}")
         return await self._signed_in(issued, target)
 
     async def _signed_in(self, issued: IssuedTokens, target: Target | None = None) -> Response:
@@ -181,10 +182,12 @@ class AuthenticatorLogin:
         except AuthenticationError:
             return redirect(f"{self._site.origin}/login")
         blocks = [notice(told, bad=True)] if told else []
+        if found.items:
+            blocks.append(paragraph("This Cluster wants to know that it is still you."))
         blocks += _ways(found)
         if session.status.authenticator_action == _RECOMMENDED:
             blocks.append(paragraph(link(self._site.origin + SUCCESS_PATH, "Not now")))
-        blocks.append(buttons([button("/logout", "Sign out", {}, quiet=True)]))
+        blocks.append(buttons([button(LOGOUT_PATH, "Sign out", {}, quiet=True)]))
         return self._pages.page(
             "Prove that it is you", *blocks, forms=("'self'",), status=400 if told else 200
         )
@@ -226,7 +229,7 @@ def _told(error: AuthenticationError, *, totp: bool) -> str:
         return "You proved that often within the last hour. You are signed in as before."
     if isinstance(error, WrongResponseError) and totp:
         return "That is not the password of this moment, or it has been used. Wait for the next."
-    return f"{error.answer[:1].upper()}{error.answer[1:]}."
+    return sentence(error.answer)
 
 
 def _operation(request: Request) -> str:

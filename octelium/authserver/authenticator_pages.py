@@ -7,18 +7,19 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import ClientDisconnect
 
+from octelium.authserver.account import menu, signed_in_as
 from octelium.authserver.body import BodyError, read_form
 from octelium.authserver.browsers import REGISTER_PATH, required_path
-from octelium.authserver.ceremony import password_form, qr_code, security_key
+from octelium.authserver.ceremony import new_authenticator, password_form, qr_code, security_key
 from octelium.authserver.cookies import REFRESH, cookie
 from octelium.authserver.flow import SUCCESS_PATH, redirect
 from octelium.authserver.markup import (
     Markup,
     aside,
     button,
-    buttons,
     command,
     entries,
+    heading,
     link,
     notice,
     onward,
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
     from octelium.authserver.site import Site
     from octelium.identity.authenticators.authenticators import Authenticators
     from octelium.identity.authenticators.registration import Challenge
+    from octelium.store.resources import Resources
 
 LIST_PATH: Final = "/authenticators"
+LOGOUT_PATH: Final = "/logout"
 FINISH_PATH: Final = "/authenticators/register/finish"
 DELETE_PATH: Final = "/authenticators/delete"
 MAX_FORM: Final = 100 << 10
@@ -56,6 +59,8 @@ _WORDS: Final = {
     "registered": "It is registered.",
     "removed": "It is removed.",
 }
+_NEW: Final = (("fido", "Add a security key or passkey"), ("totp", "Add an authenticator app"))
+_WAYS: Final = (("fido", "Security key or passkey"), ("totp", "Authenticator app"))
 _CHOICE: Final = {"totp": _TYPES.TOTP, "fido": _TYPES.FIDO}
 
 
@@ -69,12 +74,14 @@ class AuthenticatorPages:
         browsers: Browsers,
         authenticators: Authenticators,
         publish: Publish,
+        resources: Resources,
     ) -> None:
         self._site = site
         self._pages = pages
         self._browsers = browsers
         self._authenticators = authenticators
         self._publish = publish
+        self._resources = resources
 
     async def list(self, request: Request) -> Response:
         """What there is."""
@@ -83,7 +90,7 @@ class AuthenticatorPages:
             return redirect(f"{self._site.origin}/login")
         if path := required_path(session):
             return redirect(self._site.origin + path)
-        return await self._list(request, _WORDS.get(only(request, "done"), ""))
+        return await self._list(request, session, _WORDS.get(only(request, "done"), ""))
 
     async def register(self, request: Request) -> Response:
         """Which kind to register, and then how."""
@@ -98,10 +105,10 @@ class AuthenticatorPages:
             return self._choice(session, "That did not work. Please try again.")
         asking = _asking(request)
         try:
-            ref = await self._unregistered(asking, kind)
+            ref = await self._unregistered(asking, kind, form.get("name", "").strip())
             challenge = await self._authenticators.register_begin(asking, ref)
         except AuthenticationError as error:
-            return self._choice(session, error.answer)
+            return self._choice(session, sentence(error.answer))
         return self._steps(challenge)
 
     async def finish(self, request: Request) -> Response:
@@ -120,10 +127,10 @@ class AuthenticatorPages:
             await self._authenticators.register_finish(asking, ref, answer)
         except WrongResponseError as error:
             if kind != _TYPES.TOTP:
-                return self._choice(session, f"{error.answer.capitalize()}. Please try again.")
+                return self._choice(session, f"{sentence(error.answer)} Please try again.")
             return await self._again(session, asking, ref)
         except AuthenticationError as error:
-            return self._choice(session, error.answer)
+            return self._choice(session, sentence(error.answer))
         await self._publish()
         path = SUCCESS_PATH if asked else f"{LIST_PATH}?done=registered"
         url = self._site.origin + path
@@ -132,41 +139,51 @@ class AuthenticatorPages:
 
     async def delete(self, request: Request) -> Response:
         """Remove one."""
-        if self._browsers.session(request) is None:
+        session = self._browsers.session(request)
+        if session is None:
             return redirect(f"{self._site.origin}/login")
         form = await self._form(request)
         if form is None:
-            return await self._list(request, "That did not work. Please try again.", bad=True)
+            told = "That did not work. Please try again."
+            return await self._list(request, session, told, bad=True)
         ref = meta.ObjectReference(uid=form.get("uid", ""))
         try:
             await self._authenticators.delete(_asking(request), ref)
         except AuthenticationError as error:
-            return await self._list(request, error.answer, bad=True)
+            return await self._list(request, session, sentence(error.answer), bad=True)
         await self._publish()
         return redirect(f"{self._site.origin}{LIST_PATH}?done=removed")
 
-    async def _list(self, request: Request, told: str, *, bad: bool = False) -> Response:
+    async def _list(
+        self, request: Request, session: core.Session, told: str, *, bad: bool = False
+    ) -> Response:
         try:
             page = await self._authenticators.list(_asking(request), meta.CommonListOptions())
         except AuthenticationError:
             return redirect(f"{self._site.origin}/login")
         known = [one for one in page.items if one.status.is_registered]
         blocks = [notice(told, bad=bad)] if told else []
+        user = self._resources.peek(core.User, uid=session.status.user_ref.uid)
+        if user is not None:
+            blocks.append(signed_in_as(user, LOGOUT_PATH, {}))
         if known:
             blocks.append(entries(map(_entry, known)))
         else:
             blocks.append(
                 paragraph("You have none yet. One protects you if somebody else gets to sign in.")
             )
-        new = button(REGISTER_PATH, "Add an authenticator app", {"type": "totp"})
-        key = button(REGISTER_PATH, "Add a security key or passkey", {"type": "fido"})
-        more = paragraph(link(self._site.portal, "To the Portal"))
         return self._pages.page(
-            "Your Authenticators", *blocks, buttons([new, key]), more, forms=("'self'",)
+            "Authenticators",
+            *blocks,
+            heading("Add another" if known else "Add your first"),
+            new_authenticator(REGISTER_PATH, _NEW),
+            forms=("'self'",),
+            menu=menu(self._site, LIST_PATH),
         )
 
     def _choice(self, session: core.Session, told: str = "") -> Response:
         blocks = [notice(told, bad=True)] if told else []
+        more: list[tuple[str, str]] = []
         action = session.status.authenticator_action
         if action == _ACTIONS.REGISTRATION_REQUIRED:
             blocks.append(
@@ -174,16 +191,14 @@ class AuthenticatorPages:
             )
         else:
             blocks.append(paragraph("It proves that it is you, besides your usual sign-in."))
-        ways = [
-            button(REGISTER_PATH, "Security key or passkey", {"type": "fido"}),
-            button(REGISTER_PATH, "Authenticator app", {"type": "totp"}),
-        ]
-        blocks.append(buttons(ways))
+        blocks.append(new_authenticator(REGISTER_PATH, _WAYS))
         if action == _ACTIONS.REGISTRATION_RECOMMENDED:
             blocks.append(paragraph(link(self._site.origin + SUCCESS_PATH, "Not now")))
+        elif action != _ACTIONS.REGISTRATION_REQUIRED:
+            more = menu(self._site, "")
         status = 400 if told else 200
         return self._pages.page(
-            "Register an Authenticator", *blocks, forms=("'self'",), status=status
+            "Register an Authenticator", *blocks, forms=("'self'",), menu=more, status=status
         )
 
     def _steps(self, challenge: Challenge, told: str = "") -> Response:
@@ -230,17 +245,20 @@ class AuthenticatorPages:
         try:
             challenge = await self._authenticators.register_begin(asking, ref)
         except AuthenticationError as error:
-            return self._choice(session, error.answer)
+            return self._choice(session, sentence(error.answer))
         told = "That is not the password of this moment. Is the clock of the telephone right?"
         return self._steps(challenge, told)
 
-    async def _unregistered(self, asking: Asking, kind: int) -> meta.ObjectReference:
-        """One that was begun and not finished, or a new one."""
+    async def _unregistered(self, asking: Asking, kind: int, name: str) -> meta.ObjectReference:
+        """One that was begun and not finished, or a new one; called `name`."""
         page = await self._authenticators.list(asking, meta.CommonListOptions())
         for one in page.items:
             if one.status.type == kind and not one.status.is_registered:
-                return meta.ObjectReference(uid=one.metadata.uid)
-        made = await self._authenticators.create(asking, kind, "")
+                ref = meta.ObjectReference(uid=one.metadata.uid)
+                if name != one.spec.display_name:
+                    await self._authenticators.rename(asking, ref, name)
+                return ref
+        made = await self._authenticators.create(asking, kind, name)
         return meta.ObjectReference(uid=made.metadata.uid)
 
     async def _form(self, request: Request) -> dict[str, str] | None:
@@ -255,6 +273,11 @@ async def own_form(request: Request, origin: str) -> dict[str, str] | None:
     except (BodyError, ClientDisconnect):
         return None
     return form if comes_from(request, origin) else None
+
+
+def sentence(answer: str) -> str:
+    """The text of a refusal as people read it."""
+    return f"{answer[:1].upper()}{answer[1:]}."
 
 
 def label(authenticator: core.Authenticator) -> str:

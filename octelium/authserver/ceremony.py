@@ -9,14 +9,16 @@ from __future__ import annotations
 from functools import cache
 from html import escape
 from importlib import resources
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from octelium.authserver.markup import Markup, button
+from octelium.identity.authenticators.owned import MAX_DISPLAY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from starlette.requests import Request
 
@@ -66,6 +68,26 @@ def password_form(
         'autocomplete="one-time-code" spellcheck="false" maxlength="16" '
         f'aria-describedby="{key}-hint"><span class="about" id="{key}-hint">{escape(hint)}</span>'
         f'<button type="submit">{escape(submit)}</button></form>'
+    )
+
+
+def new_authenticator(action: str, ways: Iterable[tuple[str, str]]) -> Markup:
+    """A form that asks what a new Authenticator shall be called, and of which kind it is.
+
+    `ways` are values of `type`, and what the button of each says.
+    """
+    shown = "".join(
+        f'<button type="submit" name="type" value="{escape(value)}"{quiet}>{escape(label)}</button>'
+        for (value, label), quiet in zip(ways, chain([""], repeat(' class="quiet"')), strict=False)
+    )
+    return Markup(
+        f'<form method="post" action="{escape(action)}" class="named">'
+        '<label for="name">What do you call it?</label>'
+        f'<input id="name" name="name" maxlength="{MAX_DISPLAY_NAME}" pattern="[ -~]*" '
+        'title="Letters without accents, digits and signs" autocomplete="off" '
+        'aria-describedby="name-hint"><span class="about" id="name-hint">'
+        "A name by which you tell it from others, such as Blue key. You may leave it empty.</span>"
+        f'<div class="buttons">{shown}</div></form>'
     )
 
 

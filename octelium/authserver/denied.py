@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from octelium.authserver.markup import code, lines, link, paragraph
+from octelium.authserver.cookies import ACCESS, cookie
+from octelium.authserver.markup import aside, code, facts, lines, link, onward, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,19 +51,19 @@ class DeniedPages:
         why = []
         if entry:
             url = f"{self._site.origin}{WHY_PATH}?id={entry}"
-            why = [paragraph(link(url, "Why?")), paragraph("Request ", code(entry))]
+            why = [onward(url, "Why?"), facts([("Request", entry)])]
         return self._pages.page(
             "You may not open this",
             paragraph(
                 "You are signed in, but the policies of this Cluster do not let you open what you "
-                "asked for. Unless one allows it, everything is refused."
+                "asked for. The ",
+                link(self._site.portal, "Portal"),
+                " shows what you may open, and who you are signed in as.",
             ),
             *why,
-            paragraph(
+            aside(
                 "The reason for each refusal is in the access log; an administrator reads it with ",
                 code(f"octeliumctl logs --id {entry}" if entry else "octeliumctl logs"),
-                ". Who you are signed in as, you see with ",
-                code("octelium status"),
                 ".",
             ),
             status=403,
@@ -75,7 +76,12 @@ class DeniedPages:
         found = await self._reasons.why(token, entry, address) if entry and token else None
         if found is None:
             return await self._pages.not_offered(request, LookupError(entry))
-        return self._pages.page("Why", lines(found), paragraph("Request ", code(entry)))
+        return self._pages.page(
+            "Why",
+            lines(found),
+            facts([("Request", entry)]),
+            paragraph(link(self._site.portal, "To the Portal")),
+        )
 
 
 def _entry(request: Request) -> str:
@@ -87,7 +93,7 @@ def _entry(request: Request) -> str:
 def _token(request: Request) -> str:
     """The access token of a request, where other Services find it too."""
     headers = request.headers
-    given = headers.get("x-octelium-auth") or request.cookies.get("octelium_auth")
+    given = headers.get("x-octelium-auth") or cookie(request, ACCESS)
     if given:
         return given
     scheme, _, token = headers.get("authorization", "").partition(" ")

@@ -59,12 +59,18 @@ _WORDS: Final = {
     "again": "That did not work. Please try again.",
     "client": "The command line asked for something that this Cluster cannot do. "
     "Update it, and begin there again.",
+    "denied": "Nobody was signed in: it was declined at the provider, or the provider does not let "
+    "you in here. Try again, or ask whoever manages the provider.",
     "expired": "That login was not begun in this browser, took too long, or has been used. "
     "Please sign in again.",
     "failed": "The Cluster could not finish the login. Its log says why.",
-    "provider": "The provider did not confirm who you are. Please try again.",
-    "refused": "You could not be signed in. If you should have access to this Cluster, ask an "
-    "administrator: the authentication log says why.",
+    "passkey": "That passkey did not sign you in: it is not known here, or you may not use it at "
+    "present. Try again, or sign in in another way. The authentication log says why.",
+    "provider": "The provider did not confirm who you are. Please try again; if it happens again, "
+    "tell an administrator: the authentication log says why.",
+    "refused": "You could not be signed in: your account at the provider belongs to no User of "
+    "this Cluster, or may not sign in now. Use another account, or ask an administrator: the "
+    "authentication log says why.",
     "unavailable": "Nobody can sign in that way at present. Try again later, or in another way.",
 }
 """What each word after `error=` means to a person; the page says nothing else of a failure."""
@@ -213,7 +219,7 @@ class LoginPages:
         return [
             paragraph("This Cluster has no IdentityProvider by which people sign in here."),
             paragraph("With an authentication token you can sign in on the command line:"),
-            command(self._site.login_command),
+            command(self._site.token_login_command),
             aside(
                 "An administrator of the Cluster can give you a token. If the Cluster has a "
                 "certificate authority of its own, add ",

@@ -10,6 +10,7 @@ from octelium.authserver.cookies import LOGIN_STATE, REFRESH, cookie
 from octelium.authserver.login_states import LoginState, LoginStates, new_id
 from octelium.authserver.providers.interface import (
     LoginContext,
+    ProviderDeniedError,
     ProviderError,
     ProviderUnavailableError,
 )
@@ -105,7 +106,8 @@ class Logins:
             verified = await protocol.finish(context, parameters, state.private)
         except ProviderError as error:
             self._refuse(request, provider, _OPERATION, str(error))
-            raise LoginError("provider", target) from error
+            declined = isinstance(error, ProviderDeniedError)
+            raise LoginError("denied" if declined else "provider", target) from error
         try:
             issued = await self.authentication.with_web_identity(
                 verified,

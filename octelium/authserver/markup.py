@@ -89,7 +89,7 @@ def listing(items: Iterable[tuple[Markup | str, str]]) -> Markup:
 
 
 def entries(items: Iterable[tuple[Markup | str, str, Markup]]) -> Markup:
-    """A list of things, each with a line about it and with what can be done to it."""
+    """A list of things, each with lines about it and with what can be done to it."""
     shown = "".join(
         f'<li><div class="what">{_escaped(item)}<span class="about">{escape(about)}</span></div>'
         f"{deed}</li>"
@@ -146,6 +146,17 @@ def button(
 def buttons(items: Iterable[Markup]) -> Markup:
     """Forms of one button each, one below the other."""
     return Markup(f'<div class="buttons">{"".join(items)}</div>')
+
+
+def search(action: str, label: str, value: str, submit: str) -> Markup:
+    """A form that looks for what `q` says on the page itself."""
+    return Markup(
+        f'<form method="get" action="{_action(action)}" class="search" role="search">'
+        f'<label for="q">{escape(label)}</label>'
+        f'<input id="q" name="q" type="search" value="{escape(value)}" maxlength="100" '
+        f'autocomplete="off" spellcheck="false"><button type="submit" class="quiet">'
+        f"{escape(submit)}</button></form>"
+    )
 
 
 def question(action: str, label: str, name: str, value: str, submit: str, hint: str) -> Markup:

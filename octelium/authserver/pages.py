@@ -114,6 +114,7 @@ def _page(site: Site, content: _Content, status: int) -> HTMLResponse:
         style=_style(),
         cluster=escape(cluster),
         domain="" if cluster == site.domain else escape(site.domain),
+        skip='<a class="skip" href="#content">Skip to the content</a>' if content.menu else "",
         menu=_menu(content.menu),
         heading=escape(content.heading),
         body="\n".join([*content.blocks, *scripts]),
@@ -136,7 +137,7 @@ def _menu(items: tuple[tuple[str, str], ...]) -> str:
     if not items:
         return ""
     shown = "".join(
-        link(url, label) if url else f'<a aria-current="page">{escape(label)}</a>'
+        link(url, label) if url else f'<span aria-current="page">{escape(label)}</span>'
         for url, label in items
     )
     return f'<nav aria-label="Pages">{shown}</nav>'

@@ -6,7 +6,7 @@ The proxy in front lets only signed-in people through and says whose Session it 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,15 +17,20 @@ from octelium.authserver.csrf import FormTokens
 from octelium.authserver.flow import redirect
 from octelium.authserver.markup import (
     Markup,
+    aside,
     badge,
     both,
+    code,
     entries,
     link,
     notice,
     paragraph,
+    search,
+    strong,
 )
 from octelium.authserver.openable import Openness
 from octelium.authserver.pages import Pages
+from octelium.authserver.requests import only
 from octelium.schema.names import public_fqdn
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -41,6 +46,9 @@ if TYPE_CHECKING:
     from octelium.identity.authentication import Authentication
     from octelium.store.resources import Resources
 
+_MANY: Final = 12
+"""Services from which on people look for one instead of looking them through."""
+_LONGEST: Final = 100
 _PAGES: Final = (core.ServiceSpecMode__.HTTP, core.ServiceSpecMode__.WEB)
 
 Page: TypeAlias = "Callable[[Request, core.User, core.Session], Awaitable[Response]]"
@@ -68,6 +76,18 @@ def create_portal_app(
         ],
         exception_handlers={HTTPException: pages.not_offered, Exception: pages.failed},
     )
+
+
+class _Item(NamedTuple):
+    """A Service of the list."""
+
+    text: str
+    """All that stands there of it, folded."""
+    markup: tuple[Markup | str, str, Markup]
+
+    def is_called(self, wanted: str) -> bool:
+        """Whether every word of `wanted` is in its name or description."""
+        return all(word in self.text for word in wanted.casefold().split())
 
 
 class Portal:
@@ -101,16 +121,26 @@ class Portal:
 
         return answer
 
-    async def services(self, _request: Request, user: core.User, session: core.Session) -> Response:
+    async def services(self, request: Request, user: core.User, session: core.Session) -> Response:
         """Who is signed in, and what this person may open."""
         opened = await self._openable.services(user, session)
-        items = list(self._items(opened))
+        all_items = list(self._items(opened))
+        wanted = only(request, "q").strip()[:_LONGEST]
+        items = [each.markup for each in all_items if each.is_called(wanted)]
         told = []
         if opened is None:
             text = "What you may open could not be found out just now, so all Services are shown."
             told = [notice(text, bad=True)]
+        if len(all_items) > _MANY or wanted:
+            told.append(search("/", "Find a Service", wanted, "Find"))
+        if wanted:
+            count = f"{len(items)} of {len(all_items)} Services."
+            everything = link(self._site.portal, "Show all")
+            told.append(paragraph(count, " ", everything))
         if items:
             shown = entries(items)
+        elif wanted:
+            shown = paragraph("None is called so, or described with these words.")
         elif opened is None:
             shown = paragraph("This Cluster has no Services yet.")
         else:
@@ -119,16 +149,15 @@ class Portal:
             )
         return self._pages.page(
             "Services",
-            signed_in_as(user, self._tokens.of(session.metadata.uid)),
+            signed_in_as(user, SIGN_OUT_PATH, {"token": self._tokens.of(session.metadata.uid)}),
             *told,
             shown,
+            aside("On a command line you sign in with ", code(self._site.login_command), "."),
             forms=("'self'", self._site.origin),
             menu=menu(self._site, "/"),
         )
 
-    def _items(
-        self, opened: Mapping[str, Openness] | None
-    ) -> Iterator[tuple[Markup | str, str, Markup]]:
+    def _items(self, opened: Mapping[str, Openness] | None) -> Iterator[_Item]:
         for service in self._resources.peek_all(core.Service):
             metadata = service.metadata
             if metadata.is_system or metadata.is_system_hidden or metadata.is_user_hidden:
@@ -138,14 +167,15 @@ class Portal:
                 continue
             yield self._item(service, openness)
 
-    def _item(self, service: core.Service, openness: Openness) -> tuple[Markup | str, str, Markup]:
+    def _item(self, service: core.Service, openness: Openness) -> _Item:
         metadata = service.metadata
         label = metadata.display_name or metadata.name.removesuffix(".default")
         mode = core.ServiceSpecMode__.ServiceSpecMode.Name(service.spec.mode)
-        about = " · ".join(filter(None, (metadata.name, mode, metadata.description)))
+        about = "\n".join(filter(None, (metadata.description, f"{metadata.name} · {mode}")))
+        text = f"{label}\n{about}".casefold()
         mark = badge("in part") if openness is Openness.DEPENDS else Markup("")
         if service.spec.is_public and service.spec.mode in _PAGES:
             url = self._site.url(public_fqdn(metadata.name, self._site.domain))
-            return link(f"{url}/", label), about, mark
+            return _Item(text, (link(f"{url}/", label), about, mark))
         way = badge("octelium connect" if not service.spec.is_public else "by client")
-        return label, about, both(mark, way) if mark else way
+        return _Item(text, (strong(label), about, both(mark, way) if mark else way))

@@ -33,9 +33,14 @@ class Site:
 
     @property
     def login_command(self) -> str:
-        """The command line by which a person with an authentication token signs in."""
+        """The command line by which a person signs in, with a browser."""
         endpoint = "" if self.port == 443 else f" --endpoint octelium-api.{self.domain}:{self.port}"
-        return f"octelium login --domain {self.domain}{endpoint} --auth-token TOKEN"
+        return f"octelium login --domain {self.domain}{endpoint}"
+
+    @property
+    def token_login_command(self) -> str:
+        """The command line by which a person with an authentication token signs in."""
+        return f"{self.login_command} --auth-token TOKEN"
 
     @property
     def _suffix(self) -> str:

@@ -38,9 +38,9 @@ _PAGE: Final = Template(
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
     f"<title>You may not open this</title><style>{_STYLE}</style>"
-    "<h1>You may not open this</h1>"
+    "<main><h1>You may not open this</h1>"
     "<p>The policies of this Cluster do not allow this request.</p>"
-    '<p><a href="$why">Why?</a></p><p>Request <code>$entry</code></p></html>\n'
+    '<p><a href="$why">Why?</a></p><p>Request <code>$entry</code></p></main></html>\n'
 )
 _PAGE_FIELDS: Final = (
     (b"content-type", b"text/html; charset=utf-8"),

@@ -151,7 +151,9 @@ async def test_passkeys(host: Host) -> None:
     assert on.headers["location"] == "https://wiki.example.com/x"
     thief = Browser(host)
     replayed = await thief.post(f"{PASSKEY}/finish", form)
-    assert replayed.headers["location"] == f"{ORIGIN}/login?error=refused"
+    assert replayed.headers["location"] == (
+        f"{ORIGIN}/login?error=passkey&redirect=https%3A%2F%2Fwiki.example.com%2Fx"
+    )
     assert thief.session() is None
 
 
@@ -179,7 +181,7 @@ async def test_passkeys_where_there_are_none(host: Host) -> None:
     key.user_handle = bytes(16)
     for text in ("", "{}", key.get(options(page))):
         response = await browser.post(f"{PASSKEY}/finish", {"response": text})
-        assert response.headers["location"] == f"{ORIGIN}/login?error=refused"
+        assert response.headers["location"] == f"{ORIGIN}/login?error=passkey"
     bad = {"query": "octelium_req=x"}
     for path in (PASSKEY, f"{PASSKEY}/finish"):
         response = await browser.post(path, bad)

@@ -123,6 +123,36 @@ async def test_a_security_key(host: Host) -> None:
     assert len(registered(host)) == 1
 
 
+async def test_a_name(host: Host) -> None:
+    browser = await signed_in(host)
+    page = await browser.post(REGISTER, {"type": "totp", "name": " Blue phone "})
+    again = await browser.post(REGISTER, {"type": "totp", "name": "Red phone"})
+    assert uid_in(again) == uid_in(page)
+    form = {"uid": uid_in(page), "type": "totp", "response": password(host, secret_in(again))}
+    assert (await browser.post(f"{REGISTER}/finish", form)).status_code == 200
+    (one,) = registered(host)
+    assert one.spec.display_name == "Red phone"
+    listed = (await browser.get("/authenticators")).text
+    assert "Red phone" in listed
+    assert 'aria-label="Remove Red phone"' in listed
+    for bad in ("x" * 121, "Schlüssel"):
+        refused = await browser.post(REGISTER, {"type": "fido", "name": bad})
+        assert refused.status_code == 400
+        assert "The display name must be at most 120" in refused.text
+    assert host.cluster.resources.count(core.Authenticator) == 1
+
+
+async def test_who_is_signed_in_and_the_way_out(host: Host) -> None:
+    browser = await signed_in(host)
+    page = (await browser.get("/authenticators")).text
+    assert "Signed in as <strong>ann</strong>." in page
+    assert '<a class="skip" href="#content">' in page
+    assert '<span aria-current="page">Authenticators</span>' in page
+    gone = await browser.post("/logout")
+    assert gone.headers["location"] == f"{ORIGIN}/login?done=signed-out"
+    assert browser.session() is None
+
+
 async def test_what_was_begun_is_gone_on_with(host: Host) -> None:
     browser = await signed_in(host)
     for _ in range(5):

@@ -52,3 +52,13 @@ def test_passwords() -> None:
     assert 'autocomplete="one-time-code"' in form
     assert 'value="u&lt;1&gt;"' in form
     assert 'for="response-u&lt;1&gt;"' in form
+
+
+def test_what_a_new_one_is_called() -> None:
+    form = ceremony.new_authenticator("/x", [("fido", "A key"), ('"><script>', "<script>")])
+    assert "<script" not in form
+    assert '<label for="name">' in form
+    assert 'maxlength="120"' in form
+    first, second = re.findall(r"<button[^>]*>", form)
+    assert first == '<button type="submit" name="type" value="fido">'
+    assert 'class="quiet"' in second

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from octelium.authserver.cookies import LOGIN_STATE
 from octelium.authserver.login_states import new_id
+from octelium.authserver.providers.interface import ProviderDeniedError
 from octelium.identity.attempts import Outcome
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.provider import AGENT, set_cookies, state_of
@@ -165,6 +166,12 @@ async def test_who_is_not_let_in(host: Host, who: str, code: str) -> None:
     attempt = host.cluster.log.last()
     assert attempt.outcome is Outcome.REFUSED
     assert attempt.provider is not None
+
+
+async def test_a_person_who_declines(host: Host) -> None:
+    await prepare(host)
+    host.provider.failure = ProviderDeniedError("access_denied; sesame")
+    await nothing_came_of_it(host, await Browser(host).sign_in(), "denied")
 
 
 async def test_a_fault_of_the_server(host: Host, caplog: pytest.LogCaptureFixture) -> None:

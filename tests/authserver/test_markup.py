@@ -21,6 +21,7 @@ from octelium.authserver.markup import (
     onward,
     paragraph,
     question,
+    search,
     strong,
 )
 from octelium.policy.narration import Line, Tone
@@ -53,6 +54,9 @@ from tests.authserver.test_pages import ESCAPED, EVIL
         button("/x", "x", {}, spoken=EVIL),
         button("/" + EVIL, "x", {}),
         buttons([button("/x", EVIL, {})]),
+        search("/x", EVIL, "x", "x"),
+        search("/x", "x", EVIL, "x"),
+        search("/x", "x", "x", EVIL),
         question("/x", EVIL, "x", "x", "x", "x"),
         question("/x", "x", EVIL, "x", "x", "x"),
         question("/x", "x", "x", EVIL, "x", "x"),

@@ -57,12 +57,40 @@ async def test_services_and_the_way_to_them(host: Host) -> None:
     html = response.text
     assert "Signed in as <strong>alice</strong>." in html
     assert '<a href="https://wiki.example.com/">Wiki</a>' in html
-    assert "wiki.default · WEB · What we know" in html
+    assert "What we know\nwiki.default · WEB" in html
     assert '<a href="https://wiki.team.example.com/">wiki.team</a>' in html
-    assert '<div class="what">shell<span' in html
-    assert '<div class="what">inner<span' in html
+    assert '<div class="what"><strong>shell</strong><span' in html
+    assert '<div class="what"><strong>inner</strong><span' in html
     for hidden in ("portal.default", "dns.octelium", "deep.default"):
         assert hidden not in html
+
+
+async def test_many_services_are_looked_through(host: Host) -> None:
+    headers = await signed_in(host)
+
+    async def shown(query: str = "") -> str:
+        return (await host.portal.get(f"/{query}", headers=headers)).text
+
+    for number in range(12):
+        name = f"s{number:02}.default"
+        await host.cluster.write(
+            lambda tx, n=name: add_service(tx, n, display_name="Wiki", description="What we know")
+        )
+    assert 'role="search"' not in await shown()
+    await host.cluster.write(lambda tx: add_service(tx, "ledger.default", description="Straße 1"))
+    everything = await shown()
+    assert 'role="search"' in everything
+    assert everything.count("<li>") == 13
+    found = await shown("?q=STRASSE+ledg")
+    assert found.count("<li>") == 1
+    assert "1 of 13 Services." in found
+    assert 'value="STRASSE ledg"' in found
+    nothing = await shown("?q=wiki+strasse")
+    assert "<li>" not in nothing
+    assert "None is called so" in nothing
+    assert (await shown("?q=a&q=b")).count("<li>") == 13
+    odd = await shown("?q=%22%3E%3Cscript%3E")
+    assert "<script" not in odd
 
 
 async def test_names_are_escaped(host: Host) -> None:

@@ -268,7 +268,7 @@ def test_the_portal_and_the_account(world: World) -> None:
         assert page.get_by_role("link", name="Demonstration page").is_visible()
         assert page.get_by_text("Diary").count() == 0
         world.album.take(page, "portal-ben")
-        page.get_by_role("link", name="Sessions and devices").click()
+        page.get_by_role("link", name="Sessions").click()
         page.wait_for_url(re.compile("/account"))
         assert page.get_by_text("this one").count() == 1
         world.album.take(page, "account")

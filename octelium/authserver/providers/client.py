@@ -8,7 +8,11 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from octelium.authserver.providers.interface import ProviderError, ProviderUnavailableError
+from octelium.authserver.providers.interface import (
+    ProviderDeniedError,
+    ProviderError,
+    ProviderUnavailableError,
+)
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 ANSWER_LIMIT: Final = 256 << 10
 """Bytes that an answer of a provider may have."""
 _LONGEST_CODE: Final = 4096
+_DENIED: Final = "access_denied"
 
 
 def client_secret(resources: Reader, name: str) -> str:
@@ -63,10 +68,12 @@ def code_of(parameters: Mapping[str, str]) -> str:
     """The authorization code that a browser came back with (RFC 6749 section 4.1.2).
 
     Raises:
-        ProviderError: it came back with an error, or with nothing.
+        ProviderDeniedError: it came back with `access_denied`.
+        ProviderError: it came back with another error, or with nothing.
     """
     if "error" in parameters:
-        raise refused("the provider", parameters)
+        told = refused("the provider", parameters)
+        raise ProviderDeniedError(str(told)) if parameters["error"] == _DENIED else told
     code = parameters.get("code", "")
     if not code or len(code) > _LONGEST_CODE:
         raise ProviderError("the browser came back without a code")

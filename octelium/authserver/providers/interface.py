@@ -23,6 +23,10 @@ class ProviderError(UnauthenticatedError):
     """
 
 
+class ProviderDeniedError(ProviderError):
+    """The provider says that the person declined, or may not sign in."""
+
+
 class ProviderUnavailableError(ProviderError):
     """The provider cannot be used: it is unreachable, does not keep to its protocol, or its
     IdentityProvider is configured in a way that cannot work.

@@ -17,6 +17,7 @@ from octelium.authserver.providers.fetch import FetchError
 from octelium.authserver.providers.interface import (
     CALLBACK_PATH,
     Begun,
+    ProviderDeniedError,
     ProviderError,
     ProviderUnavailableError,
 )
@@ -27,7 +28,13 @@ from octelium.authserver.providers.saml_metadata import (
     read_metadata,
     service_provider_metadata,
 )
-from octelium.authserver.providers.saml_response import Assertion, ResponseError, Wanted, verify
+from octelium.authserver.providers.saml_response import (
+    Assertion,
+    DeniedError,
+    ResponseError,
+    Wanted,
+    verify,
+)
 from octelium.authserver.providers.xml import XmlError
 from octelium.identity.verified import VerifiedIdentity
 
@@ -86,6 +93,8 @@ class Saml:
         )
         try:  # signatures take some milliseconds
             assertion = await asyncio.to_thread(verify, response, wanted)
+        except DeniedError as error:
+            raise ProviderDeniedError(str(error)) from error
         except ResponseError as error:
             raise ProviderError(str(error)) from error
         return _identity(login.provider, assertion)

@@ -33,12 +33,18 @@ LARGEST: Final = 256 << 10
 LEEWAY: Final = 60
 """Seconds that clocks may differ."""
 _SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
+_DENIALS: Final = ("AuthnFailed", "RequestDenied")
+"""Second codes of a status (SAML core, section 3.2.2.2)."""
 _BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 
 
 class ResponseError(Exception):
     """A response that proves nothing; the text is for the Cluster's own log."""
+
+
+class DeniedError(ResponseError):
+    """The provider says that the person declined, or may not sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ def verify(encoded: str, wanted: Wanted) -> Assertion:
     """The assertion of a response as browsers post it, every check passed.
 
     Raises:
+        DeniedError: it says that nobody signed in.
         ResponseError: it proves nothing.
     """
     try:
@@ -97,7 +104,8 @@ def _check_status(root: Element) -> None:
     codes = [code.get("Value", "") for code in root.iter(SAMLP + "StatusCode")]
     if codes[:1] != [_SUCCESS]:
         last = codes[-1].rpartition(":")[2][:60] if codes else "nothing"
-        raise ResponseError(f"the identity provider answers {last!r}")
+        kind = DeniedError if last in _DENIALS else ResponseError
+        raise kind(f"the identity provider answers {last!r}")
 
 
 def _check_signatures(root: Element, wanted: Wanted) -> None:

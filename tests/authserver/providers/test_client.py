@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.authserver.providers import client
-from octelium.authserver.providers.interface import ProviderError, ProviderUnavailableError
+from octelium.authserver.providers.interface import (
+    ProviderDeniedError,
+    ProviderUnavailableError,
+)
 
 if TYPE_CHECKING:
     from tests.authserver.providers.world import World
@@ -40,7 +43,7 @@ def test_queries_stay() -> None:
 
 def test_codes() -> None:
     assert client.code_of({"code": "x"}) == "x"
-    with pytest.raises(ProviderError, match="refuses: access_denied: because"):
+    with pytest.raises(ProviderDeniedError, match="refuses: access_denied: because"):
         client.code_of({"code": "x", "error": "access_denied", "error_description": "because"})
 
 

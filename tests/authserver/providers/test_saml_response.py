@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from octelium.authserver.providers import saml_response
 from octelium.authserver.providers.saml_metadata import IdentityProviderMetadata
-from octelium.authserver.providers.saml_response import ResponseError, Wanted, verify
+from octelium.authserver.providers.saml_response import DeniedError, ResponseError, Wanted, verify
 from tests.peers import assertions as made
 from tests.peers.assertions import DS, EMAIL, SAML, Said
 from tests.peers.saml import RsaPair
@@ -114,6 +114,17 @@ def test_several_certificates() -> None:
 )
 def test_assertions_for_others_or_other_times(changes: dict[str, Any], why: str) -> None:
     assert why in refused(made.signed(said(**changes), pair()))
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("AuthnFailed", True), ("RequestDenied", True), ("NoPassive", False), ("Responder", False)],
+)
+def test_who_declines(code: str, expected: bool) -> None:
+    status = f"urn:oasis:names:tc:SAML:2.0:status:{code}"
+    with pytest.raises(ResponseError) as caught:
+        verify(made.posted(made.signed(said(status=status), pair())), wanted())
+    assert isinstance(caught.value, DeniedError) is expected
 
 
 def test_every_restriction_of_the_audience_counts() -> None:
