@@ -151,6 +151,7 @@ class Control:
         self._stack.callback(log_store.close)
         attempts = AttemptStore(layout.logs, retention=settings.log_retention_days * 86400)
         self._stack.callback(attempts.close)
+        authentications = AuthenticationLog(attempts)
         rules, locate = LoginRules(resources, rego), Geolocation(resources).locate
         authentication = Authentication(
             resources,
@@ -158,10 +159,11 @@ class Control:
             rules=rules,
             enforcement=AuthenticatorEnforcement(rules),
             locate=locate,
-            log=AuthenticationLog(attempts),
+            log=authentications,
         )
         registry, workers = Registry(), _Workers({}, settings.workers)
-        feed = self._feed(resources, committed, (log_store, attempts), registry, workers)
+        stores = log_store, attempts, authentications
+        feed = self._feed(resources, committed, stores, registry, workers)
 
         async def publish() -> None:
             """Commits reach the followers' sockets, then shared memory, as they are made."""
@@ -173,7 +175,7 @@ class Control:
                 "log": lambda: log_store.trouble or attempts.trouble,
             }
         )
-        metrics = partial(self._metrics, registry, resources, log_store, attempts)
+        metrics = partial(self._metrics, registry, resources, stores)
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
         logs = AccessLogReader(log_store), AuthenticationLogReader(attempts)
@@ -243,12 +245,12 @@ class Control:
         self,
         resources: Resources,
         committed: CommittedRevision,
-        stores: tuple[LogStore, AttemptStore],
+        stores: tuple[LogStore, AttemptStore, AuthenticationLog],
         registry: Registry,
         workers: _Workers,
     ) -> FeedServer:
         (listener,) = self._sockets("feed")
-        log_store, attempts = stores
+        log_store, attempts, authentications = stores
         feed = FeedServer(resources, listener, committed)
 
         def log(_worker: str, payload: bytes) -> None:
@@ -260,6 +262,7 @@ class Control:
             registry.receive(worker, payload)
             log_store.recheck()
             attempts.recheck()
+            authentications.settle()
             committed.unlogged = bool(log_store.trouble)
 
         feed.on("log", log)
@@ -339,12 +342,16 @@ class Control:
 
     @staticmethod
     def _metrics(
-        registry: Registry, resources: Resources, log_store: LogStore, attempts: AttemptStore
+        registry: Registry,
+        resources: Resources,
+        stores: tuple[LogStore, AttemptStore, AuthenticationLog],
     ) -> str:
+        log_store, attempts, authentications = stores
         own: dict[str, float] = {
             "octelium_store_revision": resources.revision,
             "octelium_log_write_failures_total": log_store.failures,
             "octelium_authentication_log_write_failures_total": attempts.failures,
+            "octelium_authentication_log_unlisted_total": authentications.unlisted,
         }
         registry.update("control", own)
         return registry.render()

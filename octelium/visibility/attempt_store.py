@@ -1,7 +1,7 @@
 """The authentication log: a table of its own in the file of the log store.
 
-What succeeded and what did not are bounded each by itself, so that a flood of refused attempts
-pushes out nothing but its own kind.
+Attempts that succeeded, those that did not and are about somebody, and those about nobody are
+bounded each kind by itself: a flood of refused attempts pushes out nothing but its own kind.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import time
+from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 MOST: Final = 200_000
-"""Attempts of either kind that are kept."""
+"""Attempts of each kind that are kept."""
+_FEWER: Final = 4
+"""One in so many as of the other kinds is kept of those about nobody, which anybody can make."""
 SUCCEEDED: Final = "succeeded"
 _SLACK: Final = 50
 """One in so many attempts above `MOST` may be kept until there is time to forget them."""
@@ -38,6 +41,23 @@ CREATE TABLE IF NOT EXISTS attempt (
 CREATE INDEX IF NOT EXISTS attempt_by_time ON attempt (at);
 CREATE INDEX IF NOT EXISTS attempt_by_outcome ON attempt (succeeded, id);
 """
+
+
+class Kind(IntEnum):
+    """What attempts are bounded by; the numbers are those of the table."""
+
+    REFUSED = 0
+    SUCCEEDED = 1
+    ANONYMOUS = 2
+    """Refused, and about nobody."""
+
+    @classmethod
+    def of(cls, record: AttemptRecord) -> Kind:
+        """The kind of an attempt."""
+        if record.outcome == SUCCEEDED:
+            return cls.SUCCEEDED
+        known = (record.user, record.session, record.credential, record.authenticator)
+        return cls.REFUSED if any(known) else cls.ANONYMOUS
 
 
 class AttemptStore:
@@ -62,7 +82,8 @@ class AttemptStore:
         """Attempts that could not be written."""
         self._path = path
         self._retention = retention
-        self._most = most
+        self._most = dict.fromkeys(Kind, most)
+        self._most[Kind.ANONYMOUS] = max(1, most // _FEWER)
         self._clock = clock
         self._free = free
         self._trouble = ""
@@ -75,7 +96,7 @@ class AttemptStore:
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise LogStoreError(f"{path}: {error}; move it away to begin a new log") from error
-        self._held = {kind: self._count(kind) for kind in (False, True)}
+        self._held = {kind: self._count(kind) for kind in Kind}
 
     def close(self) -> None:
         """Close the file."""
@@ -89,15 +110,16 @@ class AttemptStore:
     def append(self, record: AttemptRecord) -> bool:
         """Keep one attempt; false if the disk is full or unwritable, which `trouble` then tells."""
         data = encode(record)
-        kind = record.outcome == SUCCEEDED
+        kind = Kind.of(record)
         try:
             self._check_room()
             cursor = self._db.execute(
                 "INSERT INTO attempt (at, succeeded, data) VALUES (?, ?, ?)",
-                (record.at, kind, data),
+                (record.at, int(kind), data),
             )
             self._held[kind] += 1
-            if self._held[kind] > self._most + self._most // _SLACK:
+            most = self._most[kind]
+            if self._held[kind] > most + most // _SLACK:
                 self._shrink(kind)
         except (OSError, sqlite3.Error) as error:
             self.failures += 1
@@ -151,7 +173,7 @@ class AttemptStore:
         """Forget what is older than the retention, or too much; how many attempts that were."""
         limit = self._clock() - self._retention
         done = self._db.execute("DELETE FROM attempt WHERE at < ?", (limit,)).rowcount
-        for kind in (False, True):
+        for kind in Kind:
             self._held[kind] = self._count(kind)
             done += self._shrink(kind)
         return done
@@ -164,20 +186,20 @@ class AttemptStore:
         if self._free(self._path) < RESERVE:
             raise OSError(f"less than {RESERVE >> 20} MiB are free on the disk of {self._path}")
 
-    def _count(self, kind: bool) -> int:
+    def _count(self, kind: Kind) -> int:
         (held,) = self._db.execute(
-            "SELECT count(*) FROM attempt WHERE succeeded = ?", (kind,)
+            "SELECT count(*) FROM attempt WHERE succeeded = ?", (int(kind),)
         ).fetchone()
         return int(held)
 
-    def _shrink(self, kind: bool) -> int:
-        surplus = self._held[kind] - self._most
+    def _shrink(self, kind: Kind) -> int:
+        surplus = self._held[kind] - self._most[kind]
         if surplus <= 0:
             return 0
         cursor = self._db.execute(
             "DELETE FROM attempt WHERE id IN"
             " (SELECT id FROM attempt WHERE succeeded = ? ORDER BY id LIMIT ?)",
-            (kind, surplus),
+            (int(kind), surplus),
         )
         self._held[kind] -= cursor.rowcount
         return cursor.rowcount

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from octelium.cluster.authentication_log import AuthenticationLog
+from octelium.cluster.refusals import SECONDS, Refusals
 from octelium.identity.attempts import Attempt, AttemptLog, Outcome, Way
 from octelium.identity.errors import RefusedError
 from octelium.identity.sessions import Downstream
@@ -10,6 +11,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.visibility.attempt_query import OUTCOMES, AuthenticationLogReader
 from octelium.visibility.attempt_store import SUCCEEDED, AttemptStore
+from tests.identity.cluster import Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,3 +53,27 @@ def test_a_full_store_refuses_nobody(tmp_path: Path) -> None:
     store = AttemptStore(tmp_path / "log.db", free=lambda _path: 0)
     AuthenticationLog(store).record(Attempt(way=Way.PASSKEY))
     assert store.failures == 1
+
+
+def test_a_flood_is_told_of_in_few_entries(tmp_path: Path) -> None:
+    store, clock = AttemptStore(tmp_path / "log.db"), Clock(1000.0)
+    log = AuthenticationLog(store, clock, Refusals(clock, each=3))
+    for number in range(100):
+        attempt = Attempt(way=Way.ASSERTION, downstream=Downstream("curl/8", "192.0.2.1"))
+        attempt.failed(RefusedError(f"no {number}"))
+        log.record(attempt)
+    succeeded = Attempt(way=Way.ASSERTION, outcome=Outcome.SUCCEEDED)
+    log.record(succeeded)
+    clock.now += SECONDS
+    log.settle()
+    log.settle()
+    told, good, *singly = (
+        AuthenticationLogReader(store).query(ext.ListAuthenticationLogRequest()).items
+    )
+    assert good.outcome == "succeeded"
+    assert [entry.reason for entry in singly] == ["no 2", "no 1", "no 0"]
+    assert told.reason == (
+        "97 more attempts within a minute, which are not listed one by one; the last of them: no 99"
+    )
+    assert (told.client_address, told.outcome, told.way) == ("192.0.2.1", "refused", "assertion")
+    assert log.unlisted == 97

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ANN = {"kind": "User", "name": "ann", "uid": "u-1"}
+
+
 def attempt(at: float = 100.0, outcome: str = "succeeded", way: str = "passkey") -> AttemptRecord:
     return AttemptRecord(at=at, way=way, outcome=outcome)
 
@@ -57,13 +60,25 @@ def test_a_flood_of_refused_attempts_pushes_out_its_own_kind_only(tmp_path: Path
     store = AttemptStore(tmp_path / "l.db", most=50, clock=lambda: 200.0)
     for number in range(10):
         store.append(attempt(float(number)))
+    for number in range(10):
+        about = attempt(20.0 + number, "refused")
+        about.user = ANN
+        store.append(about)
     for number in range(1000):
         store.append(attempt(100.0 + number, "refused"))
     found = [record for _, record in store.newest_first(1e9, 0)]
     assert sum(record.outcome == "succeeded" for record in found) == 10
-    refused = [record.at for record in found if record.outcome == "refused"]
-    assert 50 <= len(refused) <= 51
-    assert refused[0] == 1099.0
+    assert sum(record.user is not None for record in found) == 10
+    nobody = [record.at for record in found if record.outcome == "refused" and not record.user]
+    assert len(nobody) == 50 // 4
+    assert nobody[0] == 1099.0
+    for number in range(200):
+        about = attempt(1100.0 + number, "refused")
+        about.user = ANN
+        store.append(about)
+    found = [record for _, record in store.newest_first(1e9, 0)]
+    assert 50 <= sum(record.user is not None for record in found) <= 51
+    assert sum(record.outcome == "succeeded" for record in found) == 10
     assert store.prune() <= 1
     for number in range(200):
         store.append(attempt(2000.0 + number))
