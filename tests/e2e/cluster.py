@@ -21,6 +21,7 @@ import httpx
 from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
+from tests.peers import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +72,8 @@ class Cluster:
     port: int = field(default_factory=free_port)
     admin: int = field(default_factory=free_port)
     environment: dict[str, str] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
+    """Words before every command, such as those that enter a network namespace."""
     process: subprocess.Popen[bytes] | None = None
     token: str = ""
 
@@ -109,7 +112,7 @@ class Cluster:
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.up_command(), env=environment, stdout=log, stderr=log
+                [*self.within, *self.up_command()], env=environment, stdout=log, stderr=log
             )
         wait_for(self._ready, 60)
         if saved.exists():
@@ -120,7 +123,11 @@ class Cluster:
         assert self.process is not None
         if self.process.poll() is not None:
             raise RuntimeError(self.log.read_text())
-        return httpx.get(f"http://127.0.0.1:{self.admin}/readyz").status_code == 200
+        url = f"http://127.0.0.1:{self.admin}/readyz"
+        if self.within:
+            asked = [*self.within, programs.program("curl", "curl"), "-fsS", url]
+            return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+        return httpx.get(url).status_code == 200
 
     def stop(self) -> float:
         """SIGTERM and wait; the seconds that it took."""
@@ -173,7 +180,8 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         """Run `octelium`, `octeliumctl` or `octops` of the zipapp."""
         done = subprocess.run(
-            [str(ROOT / "dist" / program), *words], env=self.base_environment(), input=text,
+            [*self.within, str(ROOT / "dist" / program), *words],
+            env=self.base_environment(), input=text,
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         if check and done.returncode != 0:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tests.peers.programs import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache"
@@ -40,12 +40,15 @@ def modules() -> Path:
 
 
 @contextmanager
-def running(script: str, settings: dict[str, Any]) -> Iterator[None]:
-    """A script of this folder as a process that was told `settings` and said that it is ready."""
+def running(script: str, settings: dict[str, Any], within: Sequence[str] = ()) -> Iterator[None]:
+    """A script of this folder as a process that was told `settings` and said that it is ready.
+
+    `within` are words before its command, such as those that enter a network namespace.
+    """
     home = modules()
     shutil.copy(HERE / script, home / script)
     process = subprocess.Popen(
-        [program("node", "nodejs npm"), str(home / script)],
+        [*within, program("node", "nodejs npm"), str(home / script)],
         cwd=home,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,7 +1,8 @@
 // An OpenID Connect provider: reads its settings as JSON from stdin, says `ready` when it listens.
 //
 // A login name's claims are the `users` entry of that name. Interactions are the provider's own
-// development pages: any password is right.
+// development pages: any password is right. A workload gets a JWT of its own by client credentials,
+// for the audience that it names as `resource`; that of the client `stale` has expired.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { Provider } from 'oidc-provider';
@@ -53,7 +54,24 @@ const provider = new Provider(settings.issuer, {
   conformIdTokenClaims: settings.userinfo_only ?? false,
   cookies: { keys: ['a key for tests'] },
   pkce: { required: () => true },
-  features: { devInteractions: { enabled: true }, rpInitiatedLogout: { enabled: false } },
+  features: {
+    devInteractions: { enabled: true },
+    rpInitiatedLogout: { enabled: false },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_context, resource) => ({
+        audience: resource, scope: '', accessTokenFormat: 'jwt', accessTokenTTL: 300,
+      }),
+    },
+  },
+  formats: {
+    customizers: {
+      jwt: (_context, token, { payload }) => {
+        if (token.clientId === settings.stale) payload.exp = payload.iat - 120;
+      },
+    },
+  },
   jwks: settings.jwks,
   findAccount: (_context, id) => ({
     accountId: id,

@@ -12,7 +12,7 @@ from tests.peers import node
 from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from playwright.sync_api import Page
 
@@ -52,9 +52,17 @@ class OidcProvider:
 
 @contextmanager
 def oidc_provider(
-    redirect_uri: str, users: Mapping[str, Mapping[str, Any]], **settings: Any
+    redirect_uri: str,
+    users: Mapping[str, Mapping[str, Any]],
+    *,
+    workloads: Mapping[str, str] | None = None,
+    within: Sequence[str] = (),
+    **settings: Any,
 ) -> Iterator[OidcProvider]:
-    """A provider that knows one client. Its certificate is of `tests.http.certs.ca()`."""
+    """A provider that knows one client. Its certificate is of `tests.http.certs.ca()`.
+
+    `workloads` are client ids and their secrets; `within` are words before its command.
+    """
     port = free_port()
     provider = OidcProvider(f"https://localhost:{port}")
     pair = certs.server("localhost")
@@ -65,16 +73,26 @@ def oidc_provider(
         "grant_types": ["authorization_code"],
         "response_types": ["code"],
     }
+    machines = [
+        {
+            "client_id": name,
+            "client_secret": secret,
+            "redirect_uris": [],
+            "grant_types": ["client_credentials"],
+            "response_types": [],
+        }
+        for name, secret in (workloads or {}).items()
+    ]
     told = {
         "issuer": provider.issuer,
         "port": port,
         "key": pair.key.decode(),
         "chain": (pair.chain + certs.ca().chain).decode(),
-        "clients": [client],
+        "clients": [client, *machines],
         "users": users,
         **settings,
     }
-    with node.running("oidc.mjs", told):
+    with node.running("oidc.mjs", told, within):
         yield provider
 
 
