@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,17 +14,53 @@ import grpc.aio
 import httpx
 
 from octelium.schema.pb import auth_v1_pb2 as auth
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.e2e.cluster import DOMAIN
 from tests.peers.walking import Landing, forms_of, walk
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from tests.e2e.cluster import Cluster
+    from tests.e2e.documents import Document
     from tests.peers.oidc import OidcProvider
 
 _METHODS = auth.DESCRIPTOR.services_by_name["MainService"]
+
+
+def users(kind: str, provider: str, names: Iterable[str], **session: Any) -> list[Document]:
+    """Users of a type, each with its name as its identifier at an IdentityProvider."""
+    return [
+        {
+            "kind": "User",
+            "metadata": {"name": name},
+            "spec": {
+                "type": kind,
+                "authentication": {
+                    "identities": [{"identityProvider": provider, "identifier": name}]
+                },
+                "session": session,
+            },
+        }
+        for name in names
+    ]
+
+
+def tokens_of(cluster: Cluster, credentials: Iterable[str]) -> list[str]:
+    """New authentication tokens of Credentials."""
+    with cluster.channel() as channel:
+        admin = cluster.api(channel)
+
+        def one(name: str) -> str:
+            reference = meta.ObjectReference(name=name)
+            request = core.GenerateCredentialTokenRequest(credential_ref=reference)
+            made = admin.core("GenerateCredentialToken", request)
+            return str(made.authentication_token.authentication_token)
+
+        with ThreadPoolExecutor(16) as threads:
+            return list(threads.map(one, credentials))
 
 
 class ToLoopback(httpx.AsyncBaseTransport):

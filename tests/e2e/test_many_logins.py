@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.cluster.conftest import SourceCluster
 from tests.conftest import SOAK
-from tests.e2e.logins import Gates, ToLoopback, callers
+from tests.e2e.logins import Gates, ToLoopback, callers, tokens_of, users
 from tests.http import certs
 from tests.peers import issuer as issuers
 from tests.peers.oidc import oidc_provider
@@ -47,11 +46,6 @@ class World:
 def documents(upstream: int, issuer: str) -> list[Document]:
     """Everybody, and a Service that tells its upstream whose request it is."""
 
-    def somebody(name: str, kind: str, provider: str) -> Document:
-        identity = {"identityProvider": provider, "identifier": name}
-        spec = {"type": kind, "authentication": {"identities": [identity]}}
-        return {"kind": "User", "metadata": {"name": name}, "spec": spec}
-
     everybody = {"rules": [{"effect": "ALLOW", "condition": {"matchAny": True}}]}
     told = {"addRequestHeaders": [{"key": "X-Who", "eval": "ctx.user.metadata.name"}]}
     return [
@@ -60,8 +54,8 @@ def documents(upstream: int, issuer: str) -> list[Document]:
             "metadata": {"name": "platform"},
             "spec": {"oidcIdentityToken": {"issuerURL": issuer}},
         },
-        *(somebody(name, "HUMAN", "corp") for name in (*PEOPLE, *OPERATORS)),
-        *(somebody(name, "WORKLOAD", "platform") for name in WORKLOADS),
+        *users("HUMAN", "corp", (*PEOPLE, *OPERATORS)),
+        *users("WORKLOAD", "platform", WORKLOADS),
         *(
             {
                 "kind": "Credential",
@@ -150,7 +144,7 @@ async def test_people(world: World) -> None:
 
 async def test_workloads(world: World) -> None:
     """By assertions, by tokens of Credentials, and on by refresh tokens."""
-    tokens = await asyncio.to_thread(credential_tokens, world)
+    tokens = await asyncio.to_thread(tokens_of, world.cluster, WORKLOADS)
     audience = world.cluster.url("", "").rpartition(":")[0]
     async with callers(world.cluster) as api:
         by_assertion = await asyncio.gather(
@@ -208,18 +202,3 @@ async def let_in(person: Visitor, machine: Visitor) -> auth.SessionToken:
     form = {"grant_type": grant, "device_code": told["device_code"], **client}
     tokens = (await machine.client.post(cluster.url("", "/oauth2/token"), data=form)).json()
     return auth.SessionToken(access_token=tokens["access_token"])
-
-
-def credential_tokens(world: World) -> list[str]:
-    """An authentication token of each workload's Credential."""
-    with world.cluster.channel() as channel:
-        admin = world.cluster.api(channel)
-
-        def one(name: str) -> str:
-            reference = meta.ObjectReference(name=name)
-            request = core.GenerateCredentialTokenRequest(credential_ref=reference)
-            made = admin.core("GenerateCredentialToken", request)
-            return str(made.authentication_token.authentication_token)
-
-        with ThreadPoolExecutor(16) as threads:
-            return list(threads.map(one, WORKLOADS))
