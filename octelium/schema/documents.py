@@ -14,12 +14,14 @@ from octelium.schema.jsonform import to_json
 from octelium.schema.kinds import KINDS, Kind
 from octelium.schema.suggestion import did_you_mean
 from octelium.schema.unseen import escaped_yaml, has_unseen
-from octelium.schema.yaml_reader import Fault, Tree
+from octelium.schema.yaml_faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from google.protobuf.message import Message
+
+    from octelium.schema.yaml_reader import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def parse_documents(text: str, source: str, *, any_kind: bool = False) -> list[D
                 render_path(fault.problem.steps),
                 fault.problem.problem,
                 fault.problem.remedy,
+                fault.column,
+                fault.excerpt,
             )
             for fault in sorted(faults, key=lambda fault: fault.line)
         )

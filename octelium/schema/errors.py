@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from textwrap import indent
 
 Step = str | int
 
@@ -65,7 +66,8 @@ class Invalid(Exception):  # noqa: N818  (reads as the verdict that it is: `rais
 class DocumentError:
     """A fault in a file of resources.
 
-    `document` counts from 1 within `source`; `line` counts from 1 within the file.
+    `document` counts from 1 within `source`; `line` counts from 1 within the file. A fault of the
+    YAML itself may have a `column`, which counts from 1, and an excerpt of the file.
     """
 
     source: str
@@ -74,10 +76,14 @@ class DocumentError:
     path: str
     problem: str
     remedy: str = ""
+    column: int = 0
+    excerpt: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line} (document {self.document})"
-        return f"{place}: {sentence(self.path, self.problem, self.remedy)}"
+        place = f"{self.source}:{self.line}" + (f":{self.column}" if self.column else "")
+        told = sentence(self.path, self.problem, self.remedy)
+        text = f"{place} (document {self.document}): {told}"
+        return f"{text}\n{indent(self.excerpt, '  ')}" if self.excerpt else text
 
 
 class InvalidDocuments(Exception):  # noqa: N818  (as Invalid)

@@ -1,18 +1,21 @@
 """YAML as people write resources in: strict, bounded, with a line for every place.
 
 Plain scalars mean what the core schema of YAML 1.2 says (https://yaml.org/spec/1.2.2/, 10.3), so
-`yes`, `NO` and dates are texts. Input is bounded in size, depth and in what aliases expand to. The
-tree is built from libyaml's events without recursion: its own composer overflows the stack.
+`yes`, `NO` and dates are texts. A `!` by itself is refused, although it is a tag: `! ctx.a` would
+be the text `ctx.a`, an expression without its negation. Input is bounded in size, depth and in what
+aliases expand to. The tree is built from libyaml's events without recursion: its own composer
+overflows the stack.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from octelium.schema.json_reader import Problem
+from octelium.schema.yaml_faults import Fault, remedied, syntax_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +37,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DOCUMENT_START = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _STANDARD = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({_STANDARD + name for name in ("int", "float", "bool", "null")})
-_TEXT_TAGS = frozenset({"!", _STANDARD + "str", _STANDARD + "timestamp"})
+_TEXT_TAGS = frozenset({_STANDARD + "str", _STANDARD + "timestamp"})
 _BINARY_TAG = _STANDARD + "binary"
 _COLLECTION_TAGS = frozenset({None, "!", _STANDARD + "map", _STANDARD + "seq"})
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,39})")
@@ -47,13 +50,6 @@ _WORDS = {
     ".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan"),
 }  # fmt: skip
 _NO_KEY = object()
-
-
-class Fault(NamedTuple):
-    """A problem of the YAML itself and its line."""
-
-    line: int
-    problem: Problem
 
 
 class Place:
@@ -119,9 +115,9 @@ def read(text: str) -> Iterator[Tree]:
             end: int | None = refused.end
             tree = composer.tree or Tree(composer.index + 1, first_line)
         except (yaml.YAMLError, UnicodeEncodeError) as error:
-            line, end, problem = _syntax_fault(error, rest)
-            tree = composer.tree or Tree(composer.index + 1, first_line + line)
-            tree.faults.append(Fault(first_line + line, problem))
+            fault, end = syntax_fault(error, rest, first_line, _Loader)
+            tree = composer.tree or Tree(composer.index + 1, fault.line)
+            tree.faults.append(fault)
         tree.broken = True
         index = tree.index
         yield tree
@@ -165,6 +161,7 @@ class _Composer:
     def __init__(self, index: int, first_line: int) -> None:
         self.index = index
         self.first_line = first_line
+        self.text = ""
         self.tree: Tree | None = None
         self.frames: list[_Frame] = []
         self.anchors: dict[str, tuple[Any, int | Place, int]] = {}
@@ -172,6 +169,7 @@ class _Composer:
         self.end = 0
 
     def documents(self, text: str) -> Iterator[Tree]:
+        self.text = text
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.DocumentEndEvent):
                 tree = self.tree
@@ -210,7 +208,7 @@ class _Composer:
             value = event.value
             self.begin_entry(frame, value, line, is_merge=value == "<<" and event.implicit[0])
         else:
-            value = self.scalar(event, line)
+            value = self.scalar(event)
             self.add(value, line, line)
         if event.anchor is not None:
             self.anchors[event.anchor] = (value, line, 1)
@@ -259,11 +257,8 @@ class _Composer:
     def alias(self, event: Any, line: int) -> None:
         known = self.anchors.get(event.anchor)
         if known is None:
-            self.refuse(
-                line,
-                f"*{event.anchor[:60]} refers to no &{event.anchor[:60]} that stands before it",
-                "put a text that begins with * in quotes",
-            )
+            shown = event.anchor[:60]
+            self.refuse_text(event, f"*{shown} refers to no &{shown} that stands before it", "*")
             return
         value, place, size = known
         self.count(line, size)
@@ -301,20 +296,16 @@ class _Composer:
         self.count(line, sum(len(part) for part in parts))
         frame.merged.extend(parts)
 
-    def scalar(self, event: Any, line: int) -> Any:
+    def scalar(self, event: Any) -> Any:
         text = event.value
         tag: str | None = event.tag
-        if event.implicit[0] or tag in _PLAIN_TAGS:
+        if tag in _PLAIN_TAGS or (event.implicit[0] and tag is None):
             return resolve(text)
         if tag is None or tag in _TEXT_TAGS:
             return text
         if tag == _BINARY_TAG:
             return "".join(text.split())
-        self.refuse(
-            line,
-            f"{tag[:60]} is read as a tag of YAML",
-            "put a text that begins with ! in quotes",
-        )
+        self.refuse_text(event, f"{tag[:60]} is read as a tag of YAML", "!")
         return None
 
     def steps(self) -> tuple[Step, ...]:
@@ -332,6 +323,14 @@ class _Composer:
         self.tree.faults.append(Fault(line, Problem(self.steps(), problem, remedy)))
         if len(self.tree.faults) >= MAX_FAULTS:
             raise _Refused(self.end)
+
+    def refuse_text(self, event: Any, problem: str, indicator: str) -> None:
+        """Raise _Refused for what may be a text without its quotes."""
+        assert self.tree is not None
+        remedy = f"put a text that begins with {indicator} in quotes"
+        fault = Fault(self.line_of(event), Problem(self.steps(), problem, remedy))
+        self.tree.faults.append(remedied(fault, self.text, event.start_mark, _Loader))
+        raise _Refused(self.end)
 
     def refuse(self, line: int, problem: str, remedy: str) -> None:
         """Raise _Refused after noting why."""
@@ -354,50 +353,3 @@ def resolve(text: str) -> Any:
         if _FLOAT.fullmatch(text):
             return float(text)
     return text
-
-
-# Syntax errors.
-
-_BLOCK_VALUE = re.compile(r"""^\s*(?:-\s+)*[\w.-]+:\s+(?P<value>["'].*?)\s*$""")
-_QUOTED_START = re.compile(
-    r"""(?:[:,{\[-]\s+|[{\[])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')[ \t]*(?=[^\s,}\]:#])"""
-)
-
-
-def _syntax_fault(
-    error: yaml.YAMLError | UnicodeEncodeError, text: str
-) -> tuple[int, int | None, Problem]:
-    """The line of an error (from 0), where to look for the next document, and what to say."""
-    if isinstance(error, UnicodeEncodeError):
-        line = text.count("\n", 0, error.start)
-        return line, None, Problem((), "the text holds half of a surrogate pair", "")
-    mark = getattr(error, "problem_mark", None)
-    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
-        position = getattr(error, "position", None)
-        line = text.encode().count(b"\n", 0, position) if isinstance(position, int) else 0
-        reason = getattr(error, "reason", "") or "cannot be read"
-        return line, None, Problem((), f"not YAML: {reason}", "save the file as UTF-8 text")
-    lines = text.split("\n")
-    context = error.context_mark.line if error.context_mark is not None else mark.line
-    near = [lines[at] for at in (mark.line, context, mark.line - 1) if 0 <= at < len(lines)]
-    what = " ".join(part for part in (error.context, error.problem) if part)
-    return mark.line, mark.index, Problem((), f"not YAML: {what}", _syntax_remedy(what, near))
-
-
-def _syntax_remedy(problem: str, near: list[str]) -> str:
-    if any("\t" in line[: len(line) - len(line.lstrip())] for line in near):
-        return "indent with spaces, not with tabs"
-    for line in near:
-        if _QUOTED_START.search(line):
-            block = _BLOCK_VALUE.match(line)
-            whole = "put the whole value in the other kind of quotes"
-            if block is not None and "'" not in block["value"] and len(block["value"]) <= 80:
-                whole += f": '{block['value']}'"
-            return f"a text that begins with a quote ends at the next one; {whole}"
-    if "Unicode character escape" in problem:
-        return "write the character itself instead of its \\u escape"
-    if "mapping values" in problem:
-        return 'check the indentation; put a value that contains ": " in quotes'
-    if "cannot start any token" in problem or "alphabetic or numeric" in problem:
-        return "put a value that begins with one of @ ` % & * ! in quotes"
-    return "check the indentation, quotes and brackets of this line and of those before it"

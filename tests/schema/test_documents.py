@@ -102,10 +102,7 @@ def test_every_problem_of_a_text_is_listed_with_file_document_line_path_and_reme
         spec: {type: human}
         """
     )
-    yaml_remedy = (
-        "a text that begins with a quote ends at the next one; put the whole value in the other "
-        "kind of quotes: '\"ops\" in ctx.user.spec.groups'"
-    )
+    yaml_remedy = """put the whole text in quotes: match: '"ops" in ctx.user.spec.groups'"""
     assert [
         (error.source, error.document, error.line, error.path, error.remedy) for error in errors
     ] == [

@@ -11,7 +11,8 @@ from octelium.schema.errors import DocumentError, InvalidDocuments, render_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from octelium.schema.yaml_reader import Fault, Tree
+    from octelium.schema.yaml_faults import Fault
+    from octelium.schema.yaml_reader import Tree
 
 
 def read_object(path: str) -> dict[str, Any]:
@@ -58,4 +59,7 @@ def only(trees: Sequence[Tree], source: str) -> Tree:
 def placed(source: str, tree: Tree, fault: Fault) -> DocumentError:
     """A fault of a tree as an error of a file."""
     steps, problem, remedy = fault.problem
-    return DocumentError(source, tree.index, fault.line, render_path(steps), problem, remedy)
+    path = render_path(steps)
+    return DocumentError(
+        source, tree.index, fault.line, path, problem, remedy, fault.column, fault.excerpt
+    )

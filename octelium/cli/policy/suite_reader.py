@@ -30,7 +30,7 @@ from octelium.schema.json_reader import Problem
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.suggestion import did_you_mean
-from octelium.schema.yaml_reader import Fault
+from octelium.schema.yaml_faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
