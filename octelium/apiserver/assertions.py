@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from octelium.apiserver.auth import downstream_of, session_token
 from octelium.identity.errors import UnauthenticatedError
 from octelium.identity.scopes import ScopeError
-from octelium.schema.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from octelium.identity.admission import IssuedTokens
     from octelium.identity.sessions import Downstream
     from octelium.schema.pb import auth_v1_pb2 as auth
-
-LONGEST: Final = 5000
-"""Characters of an assertion."""
 
 
 class SignIn(Protocol):
@@ -53,8 +49,6 @@ class AssertionService:
         self, request: auth.AuthenticateWithAssertionRequest, call: Call
     ) -> auth.SessionToken:
         """Begin a Session of the WORKLOAD that an assertion is about."""
-        if len(request.assertion) > LONGEST:
-            raise Invalid("assertion", f"is longer than {LONGEST} characters")
         try:
             issued = await self._workloads.sign_in(
                 request.assertion,

@@ -18,6 +18,8 @@ from octelium.authserver.body import BodyError, media_type, read_body, read_form
 from octelium.authserver.flow import APPROVAL_PATH, redirect
 from octelium.authserver.markup import aside, button, buttons, facts, onward, paragraph, strong
 from octelium.authserver.origins import comes_from
+from octelium.authserver.requests import downstream_of
+from octelium.identity.attempts import Attempt, Way
 from octelium.identity.errors import AuthenticationError
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -104,23 +106,30 @@ class Approval:
             return self._refused(400, as_json=as_json)
         session = self._browsers.session(request)
         if session is None or not comes_from(request, self._site.origin):
+            reason = "nobody is signed in, or a page of another site let the command line in"
+            self._log(request, session, reason)
             return self._refused(403, as_json=as_json)
         uid = session.metadata.uid
         asked = self._waiting.asked(uid)
         if asked is None or (wanted is not None and not _equal(wanted, asked.id)):
+            reason = "no command line waits for this answer: it was given before, or is too old"
+            self._log(request, session, reason)
             return self._refused(409, as_json=as_json)
         self._waiting.answer(uid)
         if not approved:
             return self._denied(as_json=as_json)
-        return await self._approve(uid, asked, as_json=as_json)
+        return await self._approve(request, session, asked, as_json=as_json)
 
-    async def _approve(self, uid: str, asked: ApprovalRequest, *, as_json: bool) -> Response:
+    async def _approve(
+        self, request: Request, session: core.Session, asked: ApprovalRequest, *, as_json: bool
+    ) -> Response:
         client = asked.client
         try:
             token = await self._client_logins.approve(
-                uid, client.code_challenge, operation=_OPERATION
+                session.metadata.uid, client.code_challenge, operation=_OPERATION
             )
-        except AuthenticationError:
+        except AuthenticationError as error:
+            self._log(request, session, error)
             return self._refused(403, as_json=as_json)
         await self._logins.publish()
         url = client.answer(token)
@@ -152,6 +161,16 @@ class Approval:
             paragraph("The command line was not let in. It gives up by itself."),
             onward(self._site.portal, "To the Portal"),
         )
+
+    def _log(
+        self, request: Request, session: core.Session | None, reason: str | AuthenticationError
+    ) -> None:
+        attempt = Attempt(
+            way=Way.AUTHENTICATION_TOKEN, downstream=downstream_of(request), operation=_OPERATION
+        )
+        if session is not None:
+            attempt.concerns_session(session)
+        self._logins.authentication.refuse(attempt, reason)
 
     def _refused(self, status: int, *, as_json: bool) -> Response:
         if as_json:

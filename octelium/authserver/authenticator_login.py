@@ -20,6 +20,7 @@ from octelium.authserver.markup import (
 )
 from octelium.authserver.requests import downstream_of
 from octelium.authserver.targets import Target, TargetError, target_of
+from octelium.identity.attempts import Attempt, Way
 from octelium.identity.authenticators.authenticators import Asking
 from octelium.identity.authenticators.errors import WrongResponseError
 from octelium.identity.authenticators.registration import Response as Answer
@@ -46,6 +47,7 @@ PASSKEY_FINISH_PATH: Final = "/authenticators/passkey/finish"
 _TYPES: Final = core.AuthenticatorStatusType__
 _RECOMMENDED: Final = core.SessionStatusAuthenticatorAction__.AUTHENTICATION_RECOMMENDED
 _AGAIN: Final = "That did not work. Please try again."
+_FOREIGN: Final = "a page of another site sent it, or it is no form of the Cluster's"
 
 
 class AuthenticatorLogin:
@@ -105,12 +107,13 @@ class AuthenticatorLogin:
             return redirect(f"{self._site.origin}/login")
         form = await own_form(request, self._site.origin)
         if form is None or form.get("type") not in ("totp", "fido"):
+            self._refuse(request, Way.AUTHENTICATOR, _FOREIGN, session)
             return await self._choice(request, session, _AGAIN)
         asking, ref = _asking(request), meta.ObjectReference(uid=form.get("uid", ""))
         kind = _TYPES.TOTP if form["type"] == "totp" else _TYPES.FIDO
         try:
             if kind == _TYPES.TOTP:  # nothing has to be asked of an app beforehand
-                await self._authenticators.authenticate_begin(asking, ref)
+                await self._begin(request, session, ref)
             issued = await self._authenticators.authenticate(
                 asking,
                 ref,
@@ -121,6 +124,28 @@ class AuthenticatorLogin:
             await self._publish()  # failures are counted
             return await self._choice(request, session, _told(error, totp=kind == _TYPES.TOTP))
         return await self._signed_in(issued)
+
+    async def _begin(
+        self, request: Request, session: core.Session, ref: meta.ObjectReference
+    ) -> None:
+        """Ask an app; a guess that comes too soon is logged like a wrong one."""
+        try:
+            await self._authenticators.authenticate_begin(_asking(request), ref)
+        except AuthenticationError as error:
+            self._refuse(request, Way.AUTHENTICATOR, error, session)
+            raise
+
+    def _refuse(
+        self,
+        request: Request,
+        way: Way,
+        reason: str | AuthenticationError,
+        session: core.Session | None = None,
+    ) -> None:
+        attempt = Attempt(way=way, downstream=downstream_of(request), operation=_operation(request))
+        if session is not None:
+            attempt.concerns_session(session)
+        self._browsers.authentication.refuse(attempt, reason)
 
     async def passkey(self, request: Request) -> Response:
         """Ask the browser for a passkey."""
@@ -149,6 +174,7 @@ class AuthenticatorLogin:
         """Take what the passkey answers, and begin a Session."""
         form = await own_form(request, self._site.origin)
         if form is None:
+            self._refuse(request, Way.PASSKEY, _FOREIGN)
             return redirect(f"{self._site.origin}/login?error=again")
         try:
             target = target_of(self._site, form.get("query", ""))

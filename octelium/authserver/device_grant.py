@@ -12,6 +12,7 @@ from octelium.authserver.body import BodyError, read_form
 from octelium.authserver.device_codes import INTERVAL, SECONDS, PollError
 from octelium.authserver.oauth2 import HEADERS, OAuth2Error, scopes_of
 from octelium.authserver.requests import downstream_of
+from octelium.identity.attempts import Attempt, Way
 from octelium.identity.errors import AuthenticationError
 from octelium.identity.scopes import ScopeError, parse_scopes
 
@@ -30,6 +31,12 @@ PAGE_PATH: Final = "/device"
 _MAX_BODY: Final = 8 << 10
 _CLIENT_ID: Final = re.compile(r"[!-~]{1,64}")
 _OPERATION: Final = "oauth2/token"
+_REASONS: Final = {
+    "expired_token": "no machine waits with this device code: it is unknown, was used, or is old",
+    "invalid_grant": "the device code is another client's",
+    "access_denied": "the person who was asked did not let the machine in",
+}
+"""Why a machine gets nothing any more, for the log; while it waits there is nothing to tell."""
 
 
 class DeviceGrant:
@@ -89,19 +96,28 @@ class DeviceGrant:
             OAuth2Error: there are no tokens for it.
         """
         client_id = _client_id(form)
+        attempt = Attempt(
+            way=Way.DEVICE_CODE, downstream=downstream_of(request), operation=_OPERATION
+        )
         try:
             login = self._codes.poll(form.get("device_code", ""), client_id)
         except PollError as error:
+            if reason := _REASONS.get(str(error)):
+                self._authentication.refuse(attempt, reason)
             raise OAuth2Error(400, str(error)) from error
         try:
             token = await self._client_logins.approve(login.session_uid, b"", operation=_OPERATION)
+        except AuthenticationError as error:  # what has changed since the person said yes
+            self._authentication.refuse(attempt, error)
+            raise OAuth2Error(400, "access_denied") from error
+        try:
             issued = await self._authentication.with_authentication_token(
                 token,
                 scopes=login.scopes or (),
                 downstream=downstream_of(request),
                 operation=_OPERATION,
             )
-        except AuthenticationError as error:  # what has changed since the person said yes
+        except AuthenticationError as error:
             raise OAuth2Error(400, "access_denied") from error
         await self._publish()
         body = {

@@ -24,7 +24,8 @@ from octelium.authserver.markup import (
     strong,
 )
 from octelium.authserver.origins import comes_from
-from octelium.authserver.requests import only
+from octelium.authserver.requests import downstream_of, only
+from octelium.identity.attempts import Attempt, Way
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class DevicePage:
         if "user_code" not in request.query_params:
             return self._enter()
         login = self._codes.of_user_code(code, session.metadata.uid)
-        return self._enter(wrong=True) if login is None else self._ask(session, login)
+        return self._unknown(request, session) if login is None else self._ask(session, login)
 
     def _enter(self, *, wrong: bool = False) -> Response:
         text = (
@@ -92,6 +93,19 @@ class DevicePage:
             status=404 if wrong else 200,
             forms=_SELF,
         )
+
+    def _unknown(self, request: Request, session: core.Session) -> Response:
+        self._refuse(request, session, "no machine waits with this code, or too many were tried")
+        return self._enter(wrong=True)
+
+    def _refuse(self, request: Request, session: core.Session, reason: str) -> None:
+        attempt = Attempt(
+            way=Way.DEVICE_CODE,
+            downstream=downstream_of(request),
+            operation=PAGE_PATH.removeprefix("/"),
+        )
+        attempt.concerns_session(session)
+        self._browsers.authentication.refuse(attempt, reason)
 
     def _ask(self, session: core.Session, login: DeviceLogin) -> Response:
         user = self._resources.peek(core.User, uid=session.status.user_ref.uid)
@@ -132,11 +146,12 @@ class DevicePage:
             form = {}
         verdict = _VERDICTS.get(form.get("decision", ""))
         if verdict is None or not comes_from(request, self._site.origin):
+            self._refuse(request, session, "a page of another site, or what is no form, let it in")
             return self._enter(wrong=True)
         code = normal_code(form.get("user_code", ""))
         login = self._codes.of_user_code(code, session.metadata.uid)
         if login is None:
-            return self._enter(wrong=True)
+            return self._unknown(request, session)
         self._codes.decide(login, verdict, session.metadata.uid)
         if verdict is Verdict.DENIED:
             heading, text = "Not let in", "The machine was not let in."

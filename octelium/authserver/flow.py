@@ -24,7 +24,14 @@ from octelium.authserver.logins import LoginError
 from octelium.authserver.markup import onward, paragraph
 from octelium.authserver.origins import comes_from
 from octelium.authserver.requests import only
-from octelium.authserver.targets import REDIRECT, Target, TargetError, is_own_page, target_of
+from octelium.authserver.targets import (
+    REDIRECT,
+    Target,
+    TargetError,
+    asks_elsewhere,
+    is_own_page,
+    target_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +51,7 @@ BEGIN_PATH: Final = "/begin"
 CALLBACK_PATH: Final = "/callback"
 SUCCESS_PATH: Final = "/callback/success"
 APPROVAL_PATH: Final = "/callback/success/approval"
+_BEGIN: Final = BEGIN_PATH.removeprefix("/")
 _MAX_JSON: Final = 512
 _MAX_FORM: Final = 8 << 10
 _MAX_ANSWER: Final = 512 << 10
@@ -75,16 +83,14 @@ class Flow:
             return await self._begin_json(request)
         try:
             form = await read_form(request, _MAX_FORM)
-            target = target_of(self._site, form.get("query", ""))
-        except (BodyError, ClientDisconnect):
+            provider, target = self._wanted(request, form.get("uid", ""), form.get("query", ""))
+        except ClientDisconnect:
             return self.failed(LoginError("again"))
-        except TargetError:
-            return self.failed(LoginError("client"))
-        if not comes_from(request, self._site.origin):
+        except BodyError as error:
+            self._logins.refuse(request, _BEGIN, str(error))
             return self.failed(LoginError("again"))
-        provider = offers.offer(self._logins.resources, form.get("uid", ""))
-        if provider is None:
-            return self.failed(LoginError("unavailable", target))
+        except LoginError as error:
+            return self.failed(error)
         try:
             url, state = await self._logins.begin(request, provider, target)
         except LoginError as error:
@@ -119,7 +125,10 @@ class Flow:
             parameters = await _parameters(request)
             returned = parameters.get("RelayState" if request.method == "POST" else "state", "")
             issued, target = await self._logins.end(request, returned, parameters)
-        except (BodyError, FormError, ClientDisconnect):
+        except ClientDisconnect:
+            return self.failed(LoginError("again"))
+        except (BodyError, FormError) as error:
+            self._logins.refuse(request, CALLBACK_PATH.removeprefix("/"), str(error))
             return self.failed(LoginError("again"))
         except LoginError as error:
             response = self.failed(error)
@@ -151,7 +160,33 @@ class Flow:
         asked = only(request, REDIRECT)
         if is_own_page(self._site, asked):
             return redirect(asked)
+        self.check_target(request, SUCCESS_PATH, request.url.query)
         return redirect(target.redirect or self._site.portal)
+
+    def check_target(self, request: Request, path: str, query: str) -> None:
+        """Have the log tell of who asks to be sent elsewhere; that is not done."""
+        if asks_elsewhere(self._site, query):
+            reason = f"the page that {REDIRECT!r} names is none of this Cluster, and is not used"
+            self._logins.refuse(request, path.removeprefix("/"), reason)
+
+    def _wanted(
+        self, request: Request, uid: str, query: str
+    ) -> tuple[core.IdentityProvider, Target]:
+        """Where a login is to begin, and what for. Raises LoginError, which the log knows of."""
+        if not comes_from(request, self._site.origin):
+            self._logins.refuse(request, _BEGIN, "a page of another site asked for it")
+            raise LoginError("again")
+        try:
+            target = target_of(self._site, query)
+        except TargetError as error:
+            self._logins.refuse(request, _BEGIN, str(error))
+            raise LoginError("client") from error
+        self.check_target(request, BEGIN_PATH, query)
+        provider = offers.offer(self._logins.resources, uid)
+        if provider is None:
+            self._logins.refuse(request, _BEGIN, "nobody signs in by this IdentityProvider")
+            raise LoginError("unavailable", target)
+        return provider, target
 
     def failed(self, error: LoginError) -> Response:
         """Back to the login page, where one word says what to do."""
@@ -172,13 +207,13 @@ class Flow:
     async def _begin_json(self, request: Request) -> Response:
         fault = Response(status_code=400, headers={"Cache-Control": "no-store"})
         try:
-            wanted = _wanted(request, await read_body(request, _MAX_JSON))
-            provider = offers.offer(self._logins.resources, wanted["uid"])
-            if provider is None or not comes_from(request, self._site.origin):
-                return fault
-            target = target_of(self._site, wanted.get("query", ""))
+            asked = _asked(request, await read_body(request, _MAX_JSON))
+            provider, target = self._wanted(request, asked["uid"], asked.get("query", ""))
             url, state = await self._logins.begin(request, provider, target)
-        except (BodyError, ClientDisconnect, ValueError, LoginError):
+        except (BodyError, ValueError) as error:
+            self._logins.refuse(request, _BEGIN, str(error))
+            return fault
+        except (ClientDisconnect, LoginError):
             return fault
         response = JSONResponse({"loginURL": url}, headers={"Cache-Control": "no-store"})
         set_login_state(self._site, response, state)
@@ -189,7 +224,7 @@ def _with(query: str) -> str:
     return f"?{query}" if query else ""
 
 
-def _wanted(request: Request, body: bytes) -> dict[str, str]:
+def _asked(request: Request, body: bytes) -> dict[str, str]:
     """What Octelium's own login page sends. Raises ValueError for anything else."""
     wanted: Any = json.loads(body)
     if not isinstance(wanted, dict) or not {"uid", "userAgent"} <= wanted.keys():

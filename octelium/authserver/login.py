@@ -101,8 +101,10 @@ class LoginPages:
         """The login page, or the way on."""
         try:
             target = target_of(self._site, request.url.query)
-        except TargetError:
+        except TargetError as error:
+            self._logins.refuse(request, "login", str(error))
             return self._index(request, Target(), "client")
+        self._flow.check_target(request, "login", request.url.query)
         session = self._browsers.session(request)
         error = only(request, "error")
         if session is None or error in _WORDS or request.method == "HEAD":

@@ -75,7 +75,7 @@ class Logins:
             if not (begun.url.startswith("https://") and begun.url.isascii()):
                 raise ProviderUnavailableError("its page has no https address")
         except ProviderError as error:
-            self._refuse(request, provider, "login", str(error))
+            self.refuse(request, "login", str(error), provider)
             raise LoginError("unavailable", target) from error
         refresh_token = cookie(request, REFRESH)
         kept = LoginState(state, provider, begun.private, target, refresh_token)
@@ -93,19 +93,19 @@ class Logins:
         state = self.states.take(returned, cookie(request, LOGIN_STATE))
         if state is None:
             reason = "the login is not this browser's, has ended before, or took too long"
-            self._refuse(request, None, _OPERATION, reason)
+            self.refuse(request, _OPERATION, reason)
             raise LoginError("expired")
         provider, target = state.provider, state.target
         if offers.offer(self.resources, provider.metadata.uid) is None:
             reason = "the IdentityProvider is disabled, locked or gone by now"
-            self._refuse(request, provider, _OPERATION, reason)
+            self.refuse(request, _OPERATION, reason, provider)
             raise LoginError("unavailable", target)
         try:
             context = LoginContext(provider, state.id)
             protocol = self.protocols.of(provider)
             verified = await protocol.finish(context, parameters, state.private)
         except ProviderError as error:
-            self._refuse(request, provider, _OPERATION, str(error))
+            self.refuse(request, _OPERATION, str(error), provider)
             declined = isinstance(error, ProviderDeniedError)
             raise LoginError("denied" if declined else "provider", target) from error
         try:
@@ -120,13 +120,14 @@ class Logins:
         await self.publish()
         return issued, target
 
-    def _refuse(
+    def refuse(
         self,
         request: Request,
-        provider: core.IdentityProvider | None,
         operation: str,
         reason: str,
+        provider: core.IdentityProvider | None = None,
     ) -> None:
+        """Have the authentication log tell why a login did not begin, or was not ended."""
         attempt = Attempt(
             way=Way.IDENTITY_PROVIDER, downstream=downstream_of(request), operation=operation
         )

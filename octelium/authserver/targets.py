@@ -93,12 +93,7 @@ def target_of(site: Site, query: str) -> Target:
     Raises:
         TargetError: it names a command line in a way that cannot be served.
     """
-    if len(query) > _MAX_QUERY:
-        return Target()
-    try:
-        fields = parse_qs(query.removeprefix("?"), max_num_fields=16, errors="strict")
-    except ValueError:  # too many fields, or not UTF-8
-        return Target()
+    fields = _fields(query) or {}
     wanted = fields.get(CLIENT)
     if wanted is not None:
         if len(wanted) != 1:
@@ -106,6 +101,15 @@ def target_of(site: Site, query: str) -> Target:
         return Target(client=client_login(wanted[0]))
     pages = fields.get(REDIRECT, [])
     return Target(redirect=pages[0] if len(pages) == 1 and is_own_page(site, pages[0]) else "")
+
+
+def asks_elsewhere(site: Site, query: str) -> bool:
+    """Whether a query names a page that `target_of` ignores, since it is none of the Cluster's."""
+    fields = _fields(query)
+    if fields is None:
+        return REDIRECT in query
+    pages = fields.get(REDIRECT, [])
+    return bool(pages) and not (len(pages) == 1 and is_own_page(site, pages[0]))
 
 
 def is_own_page(site: Site, url: str) -> bool:
@@ -117,6 +121,16 @@ def is_own_page(site: Site, url: str) -> bool:
         return False
     host: str = match["host"]
     return host == site.domain or host.endswith("." + site.domain)
+
+
+def _fields(query: str) -> dict[str, list[str]] | None:
+    """None for what cannot be read: it is too long, has too many fields, or is not UTF-8."""
+    if len(query) > _MAX_QUERY:
+        return None
+    try:
+        return parse_qs(query.removeprefix("?"), max_num_fields=16, errors="strict")
+    except ValueError:
+        return None
 
 
 def client_login(text: str) -> ClientLogin:

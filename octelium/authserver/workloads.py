@@ -33,6 +33,13 @@ LONGEST: Final = 5000
 _TOKEN: Final = core.IdentityProviderStatusType__.OIDC_IDENTITY_TOKEN
 
 
+class TooLongError(UnauthenticatedError):
+    """An assertion that is not looked at."""
+
+    code = "INVALID_ARGUMENT"
+    public = True
+
+
 class Workloads:
     """Verifies the assertions of workloads, and begins their Sessions."""
 
@@ -68,7 +75,7 @@ class Workloads:
         try:
             verified = await self.verify(assertion, provider_name, provider_uid, attempt)
         except UnauthenticatedError as error:
-            self._authentication.refuse(attempt, str(error))
+            self._authentication.refuse(attempt, error)
             raise
         return await self._authentication.with_assertion(
             verified,
@@ -91,7 +98,7 @@ class Workloads:
             UnauthenticatedError: it proves nothing; the text is for the Cluster's log.
         """
         if len(assertion) > LONGEST:
-            raise UnauthenticatedError(f"the assertion is longer than {LONGEST} characters")
+            raise TooLongError(f"assertion: is longer than {LONGEST} characters")
         try:
             unverified = assertions.read(assertion)
             provider = self._provider(provider_name, provider_uid, unverified.issuer)

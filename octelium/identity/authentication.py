@@ -346,13 +346,13 @@ class Authentication:
                     f"Credential {credential.metadata.name} has no type that tokens exist for"
                 )
 
-    def refuse(self, attempt: Attempt, reason: str) -> None:
+    def refuse(self, attempt: Attempt, reason: str | AuthenticationError) -> None:
         """Have the log remember an attempt that failed before it could be made here.
 
         For the checks of protocols: a state that is unknown, a signature that is wrong.
         """
-        attempt.failed(UnauthenticatedError(reason))
-        _LOG.info("%s refused: %s", attempt.operation, reason)
+        attempt.failed(UnauthenticatedError(reason) if isinstance(reason, str) else reason)
+        _LOG.info("%s refused: %s", attempt.operation, attempt.reason)
         self._log.record(attempt)
 
     @contextlib.contextmanager

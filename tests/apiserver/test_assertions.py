@@ -7,14 +7,14 @@ import pytest
 import pytest_asyncio
 from grpc.aio import AioRpcError
 
-from octelium.apiserver.assertions import LONGEST, AssertionService
+from octelium.apiserver.assertions import AssertionService
 from octelium.apiserver.auth import DESCRIPTOR, LIMITS, MAX_REQUEST_BYTES, AuthService, methods
 from octelium.apiserver.core.view import TransactionView
 from octelium.apiserver.rpc import Binding
 from octelium.authserver.keys_of_issuers import KeysOfIssuers
 from octelium.authserver.providers.discovery import Discoveries
 from octelium.authserver.site import Site
-from octelium.authserver.workloads import Workloads
+from octelium.authserver.workloads import LONGEST, Workloads
 from octelium.identity.attempts import Outcome, Way
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import auth_v1_pb2 as auth
@@ -147,6 +147,7 @@ async def test_assertions_that_prove_nothing(
         assert attempt.reason
     assert await refused(cluster, calls, good, name="other") == CODE.UNAUTHENTICATED
     assert await refused(cluster, calls, "a" * (LONGEST + 1)) == CODE.INVALID_ARGUMENT
+    assert "longer than" in cluster.log.attempts[-1].reason
     assert not cluster.sessions()
 
 

@@ -13,6 +13,7 @@ from octelium.authserver.targets import (
     ClientLogin,
     Target,
     TargetError,
+    asks_elsewhere,
     client_login,
     is_own_page,
     target_of,
@@ -267,3 +268,26 @@ def test_anything_is_read_or_refused(text: str | bytes) -> None:
 def test_a_target_is_what_its_query_names() -> None:
     for target in (Target(), Target("https://wiki.example.com/?a=b&c"), Target(client=CLIENT)):
         assert target_of(SITE, target.query) == target
+
+
+@pytest.mark.parametrize("url", [*FOREIGN, *OWN])
+def test_who_asks_to_be_sent_elsewhere(url: str) -> None:
+    query = urlencode({"redirect": url})
+    assert asks_elsewhere(SITE, query) == (bool(url) and target_of(SITE, query) == Target())
+    assert asks_elsewhere(SITE, f"{query}&redirect=https://example.com") == bool(url)
+
+
+@pytest.mark.parametrize(
+    ("query", "elsewhere"),
+    [
+        ("", False),
+        ("a=b", False),
+        ("redirect=%ff", True),
+        ("redirect=//evil.test&" + "&".join(f"x{n}=1" for n in range(20)), True),
+        ("redirect=https://evil.test/" + "x" * (32 << 10), True),
+        ("x" * (32 << 10), False),
+    ],
+)
+def test_queries_that_cannot_be_read(query: str, elsewhere: bool) -> None:
+    assert asks_elsewhere(SITE, query) == elsewhere
+    assert target_of(SITE, query) == Target()
