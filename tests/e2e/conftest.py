@@ -13,6 +13,8 @@ from tests.e2e.cluster import ROOT, ZIPAPP, Cluster, free_port, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.e2e.ways import Visitors, Ways
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here is marked `e2e`."""
@@ -66,3 +68,21 @@ def upstream_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
+    """One Cluster per test process whose people sign in at real providers."""
+    from tests.e2e.ways import open_ways
+
+    with open_ways(tmp_path_factory.mktemp("ways")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def visitors(ways: Ways) -> Iterator[Visitors]:
+    """Browsers that visit it."""
+    from tests.e2e.ways import open_visitors
+
+    with open_visitors(ways) as made:
+        yield made

@@ -117,7 +117,7 @@ def world_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             cluster.start()
             cluster.login()
             cluster.apply(*documents(provider))
-            yield World(cluster, provider, driver, folder, Album(folder / "pictures"))
+            yield World(cluster, provider, driver, folder, Album())
         finally:
             cluster.remove()
 

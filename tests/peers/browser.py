@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Playwright
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -35,15 +35,11 @@ def playwright() -> Iterator[Playwright]:
         yield driver
 
 
-@contextmanager
-def browser(
-    driver: Playwright, profile: Path, authorities: Sequence[bytes], domain: str
-) -> Iterator[BrowserContext]:
-    """A browser with a profile of its own that trusts `authorities` (PEM).
+def _arguments(authorities: Sequence[bytes], domain: str) -> list[str]:
+    """What makes a browser trust `authorities` (PEM), and find all names below `domain`.
 
-    All names below `domain` lead to loopback. Trust goes by public keys: pages are secure contexts,
-    as WebAuthn needs them, without touching the machine's certificate store. A server must send its
-    authority with its chain.
+    Trust goes by public keys: pages are secure contexts, as WebAuthn needs them, without touching
+    the machine's certificate store. A server must send its authority with its chain.
     """
     pins = ",".join(map(_pin, authorities))
     arguments = [
@@ -52,8 +48,28 @@ def browser(
     ]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")  # Chromium's sandbox refuses root
+    return arguments
+
+
+@contextmanager
+def chromium(driver: Playwright, authorities: Sequence[bytes], domain: str) -> Iterator[Browser]:
+    """One process for many people: each context has cookies and a cache of its own."""
+    launched = driver.chromium.launch(
+        executable_path=CHROMIUM, headless=True, args=_arguments(authorities, domain)
+    )
+    try:
+        yield launched
+    finally:
+        launched.close()
+
+
+@contextmanager
+def browser(
+    driver: Playwright, profile: Path, authorities: Sequence[bytes], domain: str
+) -> Iterator[BrowserContext]:
+    """A browser with a profile of its own, where all names below `domain` lead to loopback."""
     context = driver.chromium.launch_persistent_context(
-        profile, executable_path=CHROMIUM, headless=True, args=arguments
+        profile, executable_path=CHROMIUM, headless=True, args=_arguments(authorities, domain)
     )
     try:
         yield context

@@ -34,6 +34,7 @@ PACKAGES = (
     "php8.2-sqlite3"
 )
 PASSWORD = "any password but this one is wrong"
+_REQUEST_DENIED = "urn:oasis:names:tc:SAML:2.0:status:RequestDenied"
 EMAIL = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 
 
@@ -96,16 +97,18 @@ def saml_provider(
     service_provider: str,
     consumer: str,
     users: Mapping[str, Mapping[str, Sequence[str]]],
+    barred: str = "",
 ) -> Iterator[SamlProvider]:
     """A provider for one service provider (entity id) with one assertion consumer URL.
 
-    `users` are attributes by name. The certificate is of `tests.http.certs.ca()`.
+    `users` are attributes by name; who has the attribute `barred` may not sign in. The certificate
+    is of `tests.http.certs.ca()`.
     """
     port, inner = free_port(), free_port()
     provider = SamlProvider(f"https://localhost:{port}", RsaPair.make())
     if not HOME.is_dir():
         raise RuntimeError(f"{HOME} is missing; on Debian: apt-get install {PACKAGES}")
-    _configure(folder, provider, service_provider, consumer, users)
+    _configure(folder, provider, service_provider, consumer, users, barred)
     environment = {
         **os.environ,
         "SIMPLESAMLPHP_CONFIG_DIR": str(folder / "config"),
@@ -152,6 +155,7 @@ def _configure(
     service_provider: str,
     consumer: str,
     users: Mapping[str, Mapping[str, Sequence[str]]],
+    barred: str,
 ) -> None:
     for name in ("config", "metadata", "cert", "sessions", "tmp", "log", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -179,8 +183,15 @@ def _configure(
     }
     logins = {f"{name}:{PASSWORD}": attributes for name, attributes in users.items()}
     sources = {"users": {"0": "exampleauth:UserPass", **logins}}
+    denied = (
+        "\\SimpleSAML\\Module\\saml\\IdP\\SAML2::handleAuthError("
+        "new \\SimpleSAML\\Module\\saml\\Error("
+        f"\\SAML2\\Constants::STATUS_RESPONDER, '{_REQUEST_DENIED}'), $state);"
+    )
+    code = f"if (isset($attributes['{barred}'])) {denied}"
     hosted = {
         provider.entity_id: {
+            "authproc": {"50": {"class": "core:PHP", "code": code}} if barred else {},
             "host": "__DEFAULT__",
             "privatekey": "idp.key",
             "certificate": "idp.crt",
