@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_CONFIGURATIONS: Final = 256
 _PATH_LABEL: Final = "apiserver-path"
+_LOGIN_TYPE: Final = "authserver"
 
 
 class Plan:
@@ -36,6 +37,8 @@ class Plan:
         self.host = environment.canonical_host(service)
         self.public_host = environment.public_host(service)
         self.managed = service.status.HasField("managed_service")
+        self.keeps_queries = entry.managed_type != _LOGIN_TYPE
+        """Whether the log remembers queries: those of logins hold codes, and no rule reads them."""
         label = service.metadata.system_labels.get(_PATH_LABEL, "")
         self._prefixes = tuple(p.encode() for part in label.split(",") if (p := part.strip()))
         mode = MODES.get(int(service.spec.mode))

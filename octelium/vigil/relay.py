@@ -590,6 +590,9 @@ class Relay:
         head = stream.head
         target = self._target
         field = head.block.index.get
+        wire, referer = head.target if target is None else target.wire, field(b"referer")
+        if not self._plan.keeps_queries:
+            wire, referer = wire.partition(b"?")[0], referer and referer.partition(b"?")[0]
         vigil.sink.append(
             AccessRecord(
                 self._number or next(vigil.numbers),
@@ -597,7 +600,7 @@ class Relay:
                 time.time() - self._started,
                 subject,
                 head.method,
-                head.target if target is None else target.wire,
+                wire,
                 self._status,
                 head.version,
                 self._received,
@@ -605,7 +608,7 @@ class Relay:
                 head.host,
                 self._client_address,
                 field(b"user-agent"),
-                field(b"referer"),
+                referer,
                 field(b"origin"),
                 self._content_type,
                 stream.peer.number,

@@ -9,7 +9,7 @@ import pytest
 from octelium.policy.decision import Outcome
 from octelium.vigil.relay import CLIENT_GONE
 from octelium.visibility.batch import entry_id
-from tests.vigil.world import DOMAIN, World, world
+from tests.vigil.world import DOMAIN, World, service, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,6 +35,22 @@ async def test_an_allowed_request(here: World) -> None:
     assert record.subject.allowed
     assert record.client_address == "127.0.0.1"
     assert record.error == ""
+
+
+async def test_the_log_knows_no_queries_of_logins(here: World) -> None:
+    """They hold codes; those of other requests may be asked for by explanations."""
+    fields = {"referer": "https://idp.test/consent?request=1"}
+    for kind in ("", "portal", "authserver"):
+        made = service()
+        if kind:
+            made.status.managed_service.type = kind
+        here.feed.put(made)
+        await here.request("/callback?code=sesame&state=1", fields=fields)
+    other, portal, login = here.sink.records
+    for record in (other, portal):
+        assert record.target == b"/callback?code=sesame&state=1"
+        assert record.referer == b"https://idp.test/consent?request=1"
+    assert (login.target, login.referer) == (b"/callback", b"https://idp.test/consent")
 
 
 async def test_connections_are_kept_on_both_sides(here: World) -> None:
