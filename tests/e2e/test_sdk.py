@@ -15,8 +15,19 @@ from tests.peers import sdk
 if TYPE_CHECKING:
     from tests.e2e.cluster import Cluster
 
-
 WHOLE = ["create", "get", "list", "update", "delete"]
+MADE = (
+    "namespace",
+    "group",
+    "user",
+    "policy",
+    "secret",
+    "config",
+    "service",
+    "credential",
+    "identity_provider",
+)
+"""Kinds that have all of these."""
 
 
 def test_the_official_sdk_works_on_every_kind(cluster: Cluster) -> None:
@@ -48,17 +59,7 @@ def test_the_official_sdk_works_on_every_kind(cluster: Cluster) -> None:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     calls = json.loads(done.stdout)
-    for kind in [
-        "namespace",
-        "group",
-        "user",
-        "policy",
-        "secret",
-        "config",
-        "service",
-        "credential",
-        "identity_provider",
-    ]:
+    for kind in MADE:
         assert calls[kind] == WHOLE, kind
     assert calls["session"] == ["list", "get"]
     assert calls["cluster_config"] == ["get", "update"]
