@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING, Any
+from base64 import urlsafe_b64decode
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +11,9 @@ from octelium.client.assertions import assertion_of
 from octelium.client.errors import SettingsError
 from tests.client.exchanged import Recorded
 from tests.http import certs
-from tests.peers.https import HttpsServer, Response, https_server
+from tests.peers.https import HttpsServer, Response, http_server, https_server
+from tests.peers.issuer import issuer
+from tests.peers.platforms import ManagedIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,27 +85,15 @@ def test_answers_without_a_token(platform: HttpsServer, answer: Response, proble
 
 
 def test_a_managed_identity_of_azure(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[str, str | None]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((self.path, self.headers["Metadata"]))
-            body = json.dumps({"access_token": "a.b.c"}).encode()
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments: Any) -> None:
-            """Be silent."""
-
     # No proxy may learn of it.
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        token = platforms.azure("api://x", url=f"http://127.0.0.1:{server.server_port}{PATH}")
-        server.shutdown()
-    assert token == "a.b.c"
-    assert seen == [(f"{PATH}?api-version=2021-05-01&resource=api%3A%2F%2Fx", "true")]
+    with http_server() as server, issuer() as platform:
+        identity = ManagedIdentity(server, platform, "object-1")
+        token = platforms.azure("api://x", url=identity.url)
+        with pytest.raises(SettingsError, match="Required audience parameter not specified"):
+            platforms.azure("", url=identity.url)
+    claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert (claims["sub"], claims["aud"]) == ("object-1", "api://x")
 
 
 def test_elsewhere_than_on_azure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
 import signal
@@ -98,6 +99,25 @@ def test_cables_and_switches_join_them(made: Network) -> None:
         with pytest.raises(subprocess.CalledProcessError) as refused:
             says(three, "10.9.0.2")  # it is not on that cable
         assert "unreachable" in refused.value.stderr
+
+
+def test_a_server_of_the_tests_listens_there(made: Network) -> None:
+    one, other = made.namespace("one"), made.namespace("other")
+    one.ip("address add 192.0.2.1/32 dev lo")
+    for host in ("192.0.2.1", "::1"):
+        with one.listen(host, 80) as listener:
+            assert listener.getsockname()[:2] == (host, 80)
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                heard = pool.submit(says, one, host, 80)
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(b"hello")
+                assert heard.result(10) == "hello"
+            with pytest.raises(subprocess.CalledProcessError):
+                says(other, host, 80)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        other.listen("192.0.2.1", 80)
+    assert "Cannot assign" in failed.value.stderr
 
 
 def test_a_process_is_what_it_was_started_as(made: Network, tmp_path: Path) -> None:

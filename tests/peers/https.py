@@ -1,8 +1,9 @@
-"""A small https server whose answers a test makes up as it goes."""
+"""A small web server whose answers a test makes up as it goes."""
 
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,8 +55,8 @@ class Response:
 class HttpsServer:
     """Answers by path; remembers every request."""
 
-    def __init__(self, port: int) -> None:
-        self.origin = f"https://localhost:{port}"
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
         self.requests: list[Request] = []
         self.routes: dict[str, Callable[[Request], Response]] = {}
 
@@ -71,9 +72,32 @@ class HttpsServer:
 
 
 @contextmanager
-def https_server() -> Iterator[HttpsServer]:
-    """A server at `https://localhost:PORT`, with a certificate of `tests.http.certs.ca()`."""
+def https_server(listening: socket.socket | None = None) -> Iterator[HttpsServer]:
+    """A server at `https://localhost:PORT`, with a certificate of `tests.http.certs.ca()`.
 
+    It listens at a free port, unless it is given a socket for it, which it closes.
+    """
+    bound = listening or socket.create_server(("127.0.0.1", 0))
+    server = HttpsServer(f"https://localhost:{bound.getsockname()[1]}")
+    secured = context("localhost").wrap_socket(
+        bound, server_side=True, do_handshake_on_connect=False
+    )
+    with _serving(secured, server):
+        yield server
+
+
+@contextmanager
+def http_server(listening: socket.socket | None = None) -> Iterator[HttpsServer]:
+    """The same without TLS, at the address that it listens at."""
+    bound = listening or socket.create_server(("127.0.0.1", 0))
+    host, port = bound.getsockname()
+    server = HttpsServer(f"http://{host}:{port}")
+    with _serving(bound, server):
+        yield server
+
+
+@contextmanager
+def _serving(bound: socket.socket, server: HttpsServer) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
             parts = urlsplit(self.path)
@@ -107,15 +131,13 @@ def https_server() -> Iterator[HttpsServer]:
         def handle_error(self, *_arguments: Any) -> None:
             """Clients that refuse the certificate are no errors here."""
 
-    listener = Server(("127.0.0.1", 0), Handler)
-    listener.socket = context("localhost").wrap_socket(
-        listener.socket, server_side=True, do_handshake_on_connect=False
-    )
-    server = HttpsServer(listener.server_address[1])
-    thread = threading.Thread(target=listener.serve_forever, args=(0.01,), name="https server")
+    listener = Server(bound.getsockname(), Handler, bind_and_activate=False)
+    listener.socket.close()
+    listener.socket = bound
+    thread = threading.Thread(target=listener.serve_forever, args=(0.01,), name="web server")
     thread.start()
     try:
-        yield server
+        yield
     finally:
         listener.shutdown()
         thread.join()

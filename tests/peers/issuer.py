@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey, RSAKey
 from tests.peers.https import HttpsServer, Request, Response, https_server
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from joserfc.jwk import KeyParameters
@@ -75,7 +76,7 @@ class Issuer:
 
 
 @contextmanager
-def issuer() -> Iterator[Issuer]:
-    """A running issuer. Its certificate is of `tests.http.certs.ca()`."""
-    with https_server() as server:
+def issuer(listening: socket.socket | None = None) -> Iterator[Issuer]:
+    """A running issuer, like `https_server`."""
+    with https_server(listening) as server:
         yield Issuer(server)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -32,6 +33,13 @@ LOCALHOST = {"localhost": "127.0.0.1"}
 _NAME = re.compile("[a-z0-9-]{1,12}")  # with `to-` before it, a name that Linux takes
 _FIRST = "first"
 """Shows that it works, and holds the user namespace of the others."""
+_LISTEN = """
+import socket, sys
+channel, (host, port) = socket.socket(fileno=int(sys.argv[1])), sys.argv[2:]
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+with socket.create_server((host, int(port)), family=family) as made:
+    socket.send_fds(channel, [b"x"], [made.fileno()])
+"""
 _SECONDS = 30
 
 _unshare = partial(program, "unshare", "util-linux")
@@ -78,6 +86,16 @@ class Namespace:
         finally:
             process.kill()
             process.communicate()
+
+    def listen(self, host: str, port: int = 0) -> socket.socket:
+        """A socket that listens here, for a server of this process."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            number = theirs.fileno()
+            words = (sys.executable, "-I", "-c", _LISTEN, str(number), host, str(port))
+            self.run(*words, pass_fds=(number,))
+            _, (descriptor,), *_ = socket.recv_fds(ours, 1, 1)
+        return socket.socket(fileno=descriptor)
 
     def ip(self, *commands: str) -> None:
         """Commands of `ip`, such as `route add default via 10.0.0.1`."""
