@@ -78,6 +78,20 @@ def open_session(
     return tx.create(sessions.begin(beginning, config, name, now))
 
 
+def end_previous(tx: Transaction, previous: TokenClaims | None, user: core.User, now: int) -> None:
+    """End the Session of a browser in which the same person signs in again.
+
+    `previous` is the refresh token that it had, if any; other Sessions are left alone.
+    """
+    session = tx.peek(core.Session, uid=previous.subject) if previous is not None else None
+    if session is None or previous is None or sessions.is_over(session, now):
+        return
+    current = session.status.authentication.token_id
+    mine = session.status.is_browser and session.status.user_ref.uid == user.metadata.uid
+    if mine and hmac.compare_digest(current, previous.token_id):
+        tx.delete("Session", session.metadata.uid)
+
+
 def session_of_token(tx: Transaction, claims: TokenClaims, now: int) -> core.Session:
     """The Session that a verified refresh token renews or ends. It may be PENDING.
 

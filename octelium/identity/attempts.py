@@ -68,7 +68,7 @@ class Attempt:
     code: str = ""
     """Name of the gRPC status of a refusal."""
     reason: str = ""
-    """Why it was refused or failed, for administrators."""
+    """Why it was refused or failed, for administrators; or what was done, if that is not plain."""
 
     def concerns(
         self,
@@ -100,6 +100,10 @@ class Attempt:
         """It authenticated `session`, which is stored."""
         self.outcome = Outcome.SUCCEEDED
         self.concerns_session(session)
+
+    def did(self, what: str) -> None:
+        """It succeeded in something that begins no Session of use."""
+        self.outcome, self.reason = Outcome.SUCCEEDED, what
 
     def failed(self, error: BaseException) -> None:
         """It ended with `error`."""

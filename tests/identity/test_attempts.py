@@ -47,6 +47,12 @@ def test_an_attempt_has_failed_until_it_succeeds() -> None:
     NoAttemptLog().record(attempt)
 
 
+def test_an_attempt_may_do_something_else_than_sign_in() -> None:
+    attempt = Attempt(way=Way.INVITATION)
+    attempt.did("invited by nobody")
+    assert (attempt.outcome, attempt.reason) == (Outcome.SUCCEEDED, "invited by nobody")
+
+
 async def test_tokens_leave_a_record(cluster: Cluster) -> None:
     authentication, log = cluster.authentication, cluster.log
     credential = await cluster.add_credential()

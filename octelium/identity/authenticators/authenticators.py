@@ -16,7 +16,9 @@ from octelium.identity.attempts import Attempt, Way
 from octelium.identity.authenticators import (
     authentications,
     available,
+    invited,
     owned,
+    passkey_logins,
     passkeys,
     registration,
 )
@@ -199,15 +201,13 @@ class Authenticators:
         Raises:
             RefusedError: the Cluster does not offer that.
         """
-        config = self._resources.peek(core.ClusterConfig, name="default")
-        passkeys.check_enabled(config or core.ClusterConfig())
+        passkeys.check_offered(self._resources, self._config())
         return self.party.passkey_options(self._challenges.new(int(self._clock())))
 
     @property
     def offers_passkeys(self) -> bool:
         """Whether people can sign in with a passkey alone."""
-        config = self._resources.peek(core.ClusterConfig, name="default")
-        return config is not None and config.spec.authenticator.enable_passkey_login
+        return passkey_logins.is_offered(self._resources, self._config())
 
     async def with_passkey(
         self,
@@ -248,6 +248,68 @@ class Authenticators:
             attempt.succeeded(session)
             return admission.issue(signer, session)
 
+    async def invited_begin(self, asking: Asking, display_name: str) -> Challenge:
+        """Ask who was invited for a passkey; the challenge is good for 2 minutes."""
+        self._limits.use(f"begin {self._claims(asking).subject}")
+        return await self._run(
+            asking,
+            lambda tx, who, now: invited.begin(tx, who, self.party, display_name, now),
+            invited=True,
+        )
+
+    async def invited_finish(
+        self,
+        asking: Asking,
+        ref: meta.ObjectReference,
+        response: str,
+        *,
+        downstream: Downstream,
+    ) -> IssuedTokens | None:
+        """Register the passkey, which begins a browser's Session instead of the invited one.
+
+        None if an administrator has to approve the passkey first: then nobody is signed in.
+
+        Raises:
+            WrongResponseError: the response is not accepted.
+        """
+        attempt = Attempt(way=Way.INVITATION, downstream=downstream, operation=asking.operation)
+        with self._authentication.recording(attempt):
+            signer = self._keyring.signer
+
+            def finish(tx: Transaction, who: Caller, now: int) -> core.Session | None:
+                attempt.concerns_session(who.session)
+                return invited.finish(
+                    tx, who, self.party, self._rules, ref, response, attempt, self._locate, now
+                )
+
+            self._limits.use(f"finish {self._claims(asking).subject}")
+            try:
+                session = await self._run(asking, finish, invited=True)
+            except WrongResponseError:
+                await self._run(
+                    asking,
+                    lambda tx, who, now: registration.void(tx, who, ref, now),
+                    invited=True,
+                )
+                raise
+            if session is None:
+                attempt.did("a passkey is registered, and waits for approval")
+                return None
+            attempt.succeeded(session)
+            attempt.did("a passkey is registered")
+            return admission.issue(signer, session)
+
+    def _config(self) -> core.ClusterConfig:
+        """The Cluster's configuration; shared."""
+        found = self._resources.peek(core.ClusterConfig, name="default")
+        return found or core.ClusterConfig()
+
+    def _claims(self, asking: Asking) -> TokenClaims:
+        claims = self._keyring.verifier.verify(asking.refresh_token, TokenType.REFRESH)
+        if claims is None:
+            raise UnauthenticatedError("no valid refresh token was given")
+        return claims
+
     async def _count(
         self, asking: Asking, ref: meta.ObjectReference, step: str
     ) -> core.Authenticator:
@@ -256,13 +318,19 @@ class Authenticators:
         self._limits.use(f"{step} {found.metadata.uid}")
         return found
 
-    async def _run(self, asking: Asking, rule: Callable[[Transaction, Caller, int], _T]) -> _T:
-        claims = self._keyring.verifier.verify(asking.refresh_token, TokenType.REFRESH)
-        if claims is None:
-            raise UnauthenticatedError("no valid refresh token was given")
+    async def _run(
+        self,
+        asking: Asking,
+        rule: Callable[[Transaction, Caller, int], _T],
+        *,
+        invited: bool = False,
+    ) -> _T:
+        claims = self._claims(asking)
         session = self._resources.peek(core.Session, uid=claims.subject)
         actor = Actor(None if session is None else reference(session), asking.operation)
-        return await self._transact(lambda tx, now: rule(tx, caller(tx, claims, now), now), actor)
+        return await self._transact(
+            lambda tx, now: rule(tx, caller(tx, claims, now, invited=invited), now), actor
+        )
 
     async def _transact(self, rule: Callable[[Transaction, int], _T], actor: Actor) -> _T:
         for _ in range(_MOST_ROUNDS):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from octelium.identity import admission, sessions
 from octelium.identity.errors import RefusedError, UnknownUserError
+from octelium.identity.invitations import is_invited
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -30,12 +31,15 @@ class Caller:
         return self.user.spec.type == core.UserSpecType__.HUMAN
 
 
-def caller(tx: Transaction, claims: TokenClaims, now: int) -> Caller:
+def caller(tx: Transaction, claims: TokenClaims, now: int, *, invited: bool = False) -> Caller:
     """The Session of a verified refresh token.
+
+    One that an invitation has begun can do nothing but what is for `invited` ones; others cannot
+    do that.
 
     Raises:
         UnauthenticatedError: there is none, or it is over, rejected or locked.
-        RefusedError: its User is barred.
+        RefusedError: its User is barred, or it is of the other sort.
     """
     session = admission.session_of_token(tx, claims, now)
     user = tx.find(core.User, uid=session.status.user_ref.uid)
@@ -43,6 +47,10 @@ def caller(tx: Transaction, claims: TokenClaims, now: int) -> Caller:
         raise UnknownUserError(f"the User of Session {session.metadata.name} is gone")
     if sessions.is_user_barred(user):
         raise RefusedError(f"User {user.metadata.name} is disabled or locked")
+    if is_invited(session) != invited:
+        if invited:
+            raise RefusedError("this Session has not come of an invitation")
+        raise RefusedError("register the passkey that you were invited to make first")
     return Caller(session, user, admission.cluster_config(tx))
 
 

@@ -11,7 +11,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from octelium.identity import admission, sessions
-from octelium.identity.authenticators import authentications
+from octelium.identity.authenticators import authentications, passkey_logins
 from octelium.identity.authenticators.errors import CloneError, WrongResponseError
 from octelium.identity.errors import RefusedError, SessionLimitError
 from octelium.identity.sessions import Beginning
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from octelium.identity.provider_rules import AuthenticatorRules
     from octelium.identity.sessions import Locate
     from octelium.identity.tokens import TokenClaims
+    from octelium.store.reading import Reader
     from octelium.store.transaction import Transaction
 
 LIFETIME: Final = 2 * 60
 """Seconds in which a response must come."""
 _NONCE_BYTES: Final = 12
 _CODE_BYTES: Final = 16
-_PASSKEY: Final = core.SessionStatusAuthenticationInfoAuthenticatorMode__.PASSKEY
+_NOT_OFFERED: Final = "this Cluster does not let people sign in with a passkey alone"
+PASSKEY: Final = core.SessionStatusAuthenticationInfoAuthenticatorMode__.PASSKEY
 _CLIENTLESS: Final = core.SessionStatusType__.CLIENTLESS
 
 
@@ -66,10 +68,10 @@ class PasskeyChallenges:
         return hmac.digest(self._key, body, "sha256")[:_CODE_BYTES]
 
 
-def check_enabled(config: core.ClusterConfig) -> None:
+def check_offered(store: Reader, config: core.ClusterConfig) -> None:
     """Raises RefusedError where nobody signs in with passkeys."""
-    if not config.spec.authenticator.enable_passkey_login:
-        raise RefusedError("this Cluster does not let people sign in with a passkey alone")
+    if not passkey_logins.is_offered(store, config):
+        raise RefusedError(_NOT_OFFERED)
 
 
 def sign_in(
@@ -89,7 +91,7 @@ def sign_in(
     After that it is counted with the Authenticator, so it is returned and not raised.
     """
     config = admission.cluster_config(tx)
-    check_enabled(config)
+    check_offered(tx, config)
     claim = party.passkey_claim(response)
     challenges.check(claim.challenge, now)
     found = _authenticator(tx, claim.id_hash)
@@ -99,9 +101,10 @@ def sign_in(
     attempt.concerns(user=user, authenticator=found)
     if user.spec.type != core.UserSpecType__.HUMAN or sessions.is_user_barred(user):
         raise RefusedError(f"User {user.metadata.name} is disabled or locked, or no HUMAN")
-    info = authentications.new_info(found, _PASSKEY)
+    if not passkey_logins.is_allowed(found, config):
+        raise RefusedError(_NOT_OFFERED, detail="enablePasskeyLogin is off")
+    info = authentications.new_info(found, PASSKEY)
     sessions.describe_downstream(info, attempt.downstream, config, locate)
-    beginning = Beginning(user=user, type=_CLIENTLESS, info=info, is_browser=True)
     try:
         assertion = party.verify(
             response,
@@ -112,12 +115,9 @@ def sign_in(
             discoverable=True,
         )
         authentications.take_assertion(found, assertion, info)
-        draft = sessions.begin(beginning, config, "", now)
-        draft.status.authentication.ClearField("token_id")
-        draft.status.initial_authentication.ClearField("token_id")
-        rules.post_authenticator(config, found, user, draft, info)
-        _end_previous(tx, previous, user, now)
-        session = admission.open_session(tx, beginning, config, now)
+        check_rules(rules, config, found, user, info, now)
+        admission.end_previous(tx, previous, user, now)
+        session = open_session(tx, config, found, user, info, now)
     except WrongResponseError as error:
         if not isinstance(error, CloneError):
             raise
@@ -129,9 +129,45 @@ def sign_in(
     challenges.consume(claim.challenge, now)
     found.status.successful_authentications += 1
     found.status.total_authentication_attempts += 1
-    found = tx.update(found)
+    tx.update(found)
+    return session
+
+
+def check_rules(
+    rules: AuthenticatorRules,
+    config: core.ClusterConfig,
+    found: core.Authenticator,
+    user: core.User,
+    info: core.SessionStatusAuthenticationInfo,
+    now: int,
+) -> None:
+    """Raises RefusedError where the Cluster's rules refuse the Session that is to begin."""
+    draft = sessions.begin(_beginning(user, info), config, "", now)
+    draft.status.authentication.ClearField("token_id")
+    draft.status.initial_authentication.ClearField("token_id")
+    rules.post_authenticator(config, found, user, draft, info)
+
+
+def open_session(
+    tx: Transaction,
+    config: core.ClusterConfig,
+    found: core.Authenticator,
+    user: core.User,
+    info: core.SessionStatusAuthenticationInfo,
+    now: int,
+) -> core.Session:
+    """A new browser's Session, which is authenticated again with the same passkey.
+
+    Raises:
+        SessionLimitError: the User has as many as it may have.
+    """
+    session = admission.open_session(tx, _beginning(user, info), config, now)
     session.status.required_authenticator_ref.CopyFrom(reference(found))
     return tx.update(session)
+
+
+def _beginning(user: core.User, info: core.SessionStatusAuthenticationInfo) -> Beginning:
+    return Beginning(user=user, type=_CLIENTLESS, info=info, is_browser=True)
 
 
 def _authenticator(tx: Transaction, id_hash: bytes) -> core.Authenticator:
@@ -156,14 +192,3 @@ def _refused(
     authentications.count_failure(kept, error, now)
     tx.update(kept)
     return error
-
-
-def _end_previous(tx: Transaction, previous: TokenClaims | None, user: core.User, now: int) -> None:
-    """A person who signs in again in the same browser does not use up two Sessions."""
-    session = tx.peek(core.Session, uid=previous.subject) if previous is not None else None
-    if session is None or previous is None or sessions.is_over(session, now):
-        return
-    current = session.status.authentication.token_id
-    mine = session.status.is_browser and session.status.user_ref.uid == user.metadata.uid
-    if mine and hmac.compare_digest(current, previous.token_id):
-        tx.delete("Session", session.metadata.uid)

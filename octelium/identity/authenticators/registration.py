@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from octelium.identity.authenticators import ceremonies, owned, sealing, totp
+from octelium.identity.authenticators import ceremonies, owned, passkey_logins, sealing, totp
 from octelium.identity.authenticators.callers import require_second_factor
 from octelium.identity.authenticators.ceremonies import Purpose
 from octelium.identity.authenticators.errors import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from octelium.identity.authenticators.callers import Caller
     from octelium.identity.authenticators.relying_party import RelyingParty
     from octelium.schema.pb import meta_v1_pb2 as meta
+    from octelium.store.reading import Reader
     from octelium.store.transaction import Transaction
 
 TYPES: Final = core.AuthenticatorStatusType__
@@ -73,7 +74,7 @@ def begin(
             challenge = secrets.token_bytes(CHALLENGE_BYTES)
             ceremonies.begin(found, asking.session, Purpose.REGISTRATION, challenge, now)
             options = party.creation_options(
-                asking.user, challenge, _known(tx, asking), asking.config.spec.authenticator.fido
+                asking.user, challenge, known_ids(tx, asking), asking.config.spec.authenticator.fido
             )
             return Challenge(tx.update(found), options)
         case _:
@@ -110,10 +111,9 @@ def finish(
     else:
         settings = asking.config.spec.authenticator.fido
         made = party.register(response.text, challenge, settings)
-        if tx.peek_all(core.Authenticator, by={"status.info.fido.idHash": made.id_hash.hex()}):
-            raise WrongResponseError("the credential is registered already")
-        status.info.fido.CopyFrom(made)
-        status.description = _FIDO_DESCRIPTIONS.get(made.type, "Passkey or security key")
+        check_new(tx, made)
+        take_credential(found, made)
+        passkey_logins.follow(tx, found)
     ceremonies.complete(found, now)
     status.is_registered = True
     session = asking.session
@@ -123,6 +123,18 @@ def finish(
         session.status.authenticator_action = _ACTIONS.AUTHENTICATOR_ACTION_UNSET
         tx.update(session)
     return tx.update(found)
+
+
+def check_new(store: Reader, made: core.AuthenticatorStatusInfoFido) -> None:
+    """Raises WrongResponseError for a credential that somebody has registered."""
+    if store.exists(core.Authenticator, by=("status.info.fido.idHash", made.id_hash.hex())):
+        raise WrongResponseError("the credential is registered already")
+
+
+def take_credential(found: core.Authenticator, made: core.AuthenticatorStatusInfoFido) -> None:
+    """Have an Authenticator be the one of a new credential."""
+    found.status.info.fido.CopyFrom(made)
+    found.status.description = _FIDO_DESCRIPTIONS.get(made.type, "Passkey or security key")
 
 
 def void(tx: Transaction, asking: Caller, ref: meta.ObjectReference, now: int) -> None:
@@ -169,7 +181,8 @@ def _begin_totp(
     return Challenge(found, totp.url(secret, party.name, asking.user.metadata.name))
 
 
-def _known(tx: Transaction, asking: Caller) -> list[bytes]:
+def known_ids(tx: Transaction, asking: Caller) -> list[bytes]:
+    """Ids of the credentials that the caller's User has registered."""
     own = tx.peek_all(core.Authenticator, by={"status.userRef": asking.user.metadata.uid})
     return [
         one.status.info.fido.id

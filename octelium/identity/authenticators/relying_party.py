@@ -92,8 +92,13 @@ class RelyingParty:
         challenge: bytes,
         known: Iterable[bytes],
         settings: core.ClusterConfigSpecAuthenticatorFido,
+        *,
+        passkey: bool = False,
     ) -> str:
-        """PublicKeyCredentialCreationOptions as JSON; `known` are ids of the User's credentials."""
+        """PublicKeyCredentialCreationOptions as JSON; `known` are ids of the User's credentials.
+
+        `passkey`: it must be one that signs its User in alone.
+        """
         preference = _PREFERENCES.get(settings.attestation_conveyance_preference, "direct")
         return _json(
             {
@@ -108,9 +113,9 @@ class RelyingParty:
                 "timeout": TIMEOUT,
                 "excludeCredentials": list(map(_descriptor, known)),
                 "authenticatorSelection": {
-                    "residentKey": "preferred",
-                    "requireResidentKey": False,
-                    "userVerification": _requirement(settings),
+                    "residentKey": "required" if passkey else "preferred",
+                    "requireResidentKey": passkey,
+                    "userVerification": "required" if passkey else _requirement(settings),
                 },
                 "attestation": preference,
                 "extensions": {"credProps": True},
@@ -151,18 +156,20 @@ class RelyingParty:
         response: str,
         challenge: bytes,
         settings: core.ClusterConfigSpecAuthenticatorFido,
+        *,
+        passkey: bool = False,
     ) -> core.AuthenticatorStatusInfoFido:
         """The credential that a RegistrationResponseJSON brings (section 7.1).
 
         Attestation statements must be correct, but nothing here knows whom to trust: none counts
-        as verified.
+        as verified. `passkey` as in `creation_options`.
 
         Raises:
             WrongResponseError: it answers something else, or is no such thing.
         """
         data = _parsed(response)
         try:
-            return self._register(data, challenge, settings)
+            return self._register(data, challenge, settings, passkey)
         except WrongResponseError:
             raise
         except Exception as error:
@@ -225,13 +232,14 @@ class RelyingParty:
         data: dict[str, Any],
         challenge: bytes,
         settings: core.ClusterConfigSpecAuthenticatorFido,
+        passkey: bool,
     ) -> core.AuthenticatorStatusInfoFido:
         from fido2 import cbor
         from fido2.webauthn import RegistrationResponse
 
         read = RegistrationResponse.from_dict(data)
         _check_frame(read.response.client_data)
-        state = _state(challenge, _requirement(settings))
+        state = _state(challenge, "required" if passkey else _requirement(settings))
         authenticator = self._server(settings).register_complete(state, read)
         _check_backup(authenticator)
         made = authenticator.credential_data
@@ -241,14 +249,17 @@ class RelyingParty:
             raise WrongResponseError("the id of the credential is too long")
         if made.public_key.get(3) not in ALGORITHMS:
             raise WrongResponseError("the credential has a key of an algorithm not asked for")
-        properties = data.get("clientExtensionResults", {}).get("credProps", {})
+        discoverable = data.get("clientExtensionResults", {}).get("credProps", {}).get("rk")
+        if passkey and discoverable is False:
+            raise WrongResponseError("the credential is no passkey")
         return core.AuthenticatorStatusInfoFido(
             id=made.credential_id,
             id_hash=id_hash(made.credential_id),
             public_key=cbor.encode(made.public_key),
             type=_ATTACHMENTS.get(data.get("authenticatorAttachment", ""), _KIND.TYPE_UNKNOWN),
             aaguid=str(uuid.UUID(bytes=bytes(made.aaguid))),
-            is_passkey=properties.get("rk") is True,
+            # Not every browser tells; but what cannot be one refuses options that require it.
+            is_passkey=passkey or discoverable is True,
             backup_eligible=authenticator.is_backup_eligible(),
             sign_count=authenticator.counter,
         )
