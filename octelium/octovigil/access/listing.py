@@ -14,7 +14,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.suggestion import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from octelium.octovigil.access.outcome import Outcome
     from octelium.octovigil.access.world import Asker
@@ -50,7 +50,8 @@ def list_access(
     name = full_service_name(service) if service else ""
     services = chosen("Service", name, replica.service_by_name)
     offers = {each: world.offer(replica.service_by_name[each]) for each in services}
-    own = sessions_with_policies(replica, world.workshop.now)
+    whose = {replica.users_by_name[each].uid for each in users} if user else None
+    own = sessions_with_policies(replica, world.workshop.now, whose)
     found: list[ext.Access] = []
     for each in users:
         entry = replica.users_by_name[each]
@@ -105,16 +106,21 @@ def access(user: str, service: str, outcome: Outcome, session: str = "") -> ext.
     )
 
 
-def sessions_with_policies(replica: Replica, now: float) -> dict[str, list[SessionEntry]]:
-    """The Sessions that are not over at `now` and have policies of their own, by User."""
+def sessions_with_policies(
+    replica: Replica, now: float, users: Container[str] | None = None
+) -> dict[str, list[SessionEntry]]:
+    """The Sessions that are not over at `now` and have policies of their own, by User.
+
+    `users` are the uids of those that matter; all unless given.
+    """
     found: dict[str, list[SessionEntry]] = {}
-    for session in _by_name(replica.sessions.values()):
+    for session in replica.sessions.values():
+        if users is not None and session.user_uid not in users:
+            continue
         if session.is_active and session.expires_at > now and not session.is_locked:
             spec = session.message.spec.authorization
             if spec.policies or spec.inline_policies:
                 found.setdefault(session.user_uid, []).append(session)
+    for sessions in found.values():
+        sessions.sort(key=lambda session: session.name)
     return found
-
-
-def _by_name(sessions: Iterable[SessionEntry]) -> Iterator[SessionEntry]:
-    yield from sorted(sessions, key=lambda session: session.name)
