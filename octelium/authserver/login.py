@@ -32,6 +32,7 @@ from octelium.authserver.markup import (
     code,
     command,
     notice,
+    onward,
     paragraph,
     strong,
 )
@@ -174,8 +175,9 @@ class LoginPages:
             "Please wait for approval",
             paragraph(
                 "You are signed in, but an administrator has to approve your Session before you "
-                "can open anything."
+                "can open anything. Look again once that has happened."
             ),
+            onward(f"{self._site.origin}/login", "Look again"),
             buttons([button(LOGOUT_PATH, "Sign out", {}, quiet=True)]),
             forms=("'self'",),
         )

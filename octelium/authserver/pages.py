@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, Response
 
-from octelium.authserver.markup import Markup, link, paragraph
+from octelium.authserver.markup import Markup, link, onward, paragraph
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -81,12 +81,15 @@ class Pages:
     async def not_offered(self, request: Request, _error: Exception) -> Response:
         """What is said of a method that nothing here has."""
         about = f"{request.method} is not offered at this address."
-        return self.page("There is nothing here", paragraph(about), status=404)
+        return self.page("There is nothing here", paragraph(about), self._way_on(), status=404)
 
     async def failed(self, _request: Request, _error: Exception) -> Response:
         """What is said of a fault of this server, which its log describes."""
         about = "The Cluster could not answer. Its log says why."
-        return self.page("This did not work", paragraph(about), status=500)
+        return self.page("This did not work", paragraph(about), self._way_on(), status=500)
+
+    def _way_on(self) -> Markup:
+        return onward(self._site.portal, "To the Portal")
 
     def _cluster_name(self) -> str:
         """What people call the Cluster: its display name, or else its domain."""

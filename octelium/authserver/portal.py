@@ -20,7 +20,7 @@ from octelium.authserver.markup import (
     aside,
     badge,
     both,
-    code,
+    command,
     entries,
     link,
     notice,
@@ -152,7 +152,8 @@ class Portal:
             signed_in_as(user, SIGN_OUT_PATH, {"token": self._tokens.of(session.metadata.uid)}),
             *told,
             shown,
-            aside("On a command line you sign in with ", code(self._site.login_command), "."),
+            aside("On a command line you sign in with this:"),
+            command(self._site.login_command),
             forms=("'self'", self._site.origin),
             menu=menu(self._site, "/"),
         )

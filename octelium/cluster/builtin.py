@@ -33,12 +33,13 @@ _SAFE = 'ctx.request.http.method in ["GET", "HEAD", "OPTIONS"]'
 _DEMO_PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>It works</title>
-<style>body{font:1.1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1.5rem}
+<style>:root{background:Canvas;color:CanvasText}
+body{font:1.1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1.5rem}
 h1{font-weight:650}code{background:#8882;padding:.1em .35em;border-radius:.3em}</style>
-<h1>You are in.</h1>
+<main><h1>You are in.</h1>
 <p>This page is the Service <code>demo-nginx</code>. Your request was authenticated, decided by
 policy and logged; no server stands behind it.</p>
-<p>Point it at an application of yours: <code>octeliumctl edit service demo-nginx</code>.</p>
+<p>Point it at an application of yours: <code>octeliumctl edit service demo-nginx</code>.</p></main>
 </html>
 """
 

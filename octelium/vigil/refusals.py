@@ -29,8 +29,15 @@ REQUEST_ID: Final = b"x-octelium-request-id"
 """Names the entry of the access log that says why Octelium itself answered."""
 
 _STYLE: Final = (
-    "body{font:1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1.25rem}"
-    "h1{font-size:1.5rem;line-height:1.25}code{overflow-wrap:anywhere}"
+    ":root{--ground:#f4f5f7;--card:#fff;--text:#1b2230;--line:#d8dce4;--accent:#1f5fbf}"
+    "@media(prefers-color-scheme:dark)"
+    "{:root{--ground:#12151b;--card:#1a1f28;--text:#e6e9ef;--line:#303747;--accent:#86b4ff}}"
+    "body{margin:0 auto;padding:clamp(1rem,6vh,5rem) 1rem;max-width:42rem;"
+    "background:var(--ground);color:var(--text);font:1rem/1.6 system-ui,sans-serif}"
+    "main{padding:clamp(1.25rem,5vw,2.25rem);background:var(--card);"
+    "border:1px solid var(--line);border-radius:.75rem}"
+    "h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25}"
+    "a{color:var(--accent)}code{overflow-wrap:anywhere}p:last-child{margin-bottom:0}"
 )
 _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _PAGE: Final = Template(

@@ -158,7 +158,7 @@ def test_a_security_key_from_registration_to_a_clone(world: World) -> None:
         key.be_a_copy_from_before()
         page.goto(cluster.url("", "/login"))
         page.get_by_role("button", name="Sign in with a passkey").click()
-        page.wait_for_url(re.compile("error=refused"))
+        page.wait_for_url(re.compile("error=passkey"))
         assert not is_signed_in(page)
         through_provider(world, page, "ann")
         page.wait_for_url(re.compile("/authenticators/authenticate$"))

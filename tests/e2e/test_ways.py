@@ -44,21 +44,10 @@ def test_who_is_nobody_here(visitors: Visitors, provider: str) -> None:
         assert "no User of this Cluster" in told
         assert "ask an administrator" in told
         assert not is_signed_in(page)
-        visitors.album.take(page, f"login-refused-{provider}")
-    entry = json.loads(
-        cluster.ctl(
-            "logs",
-            "auth",
-            "--outcome",
-            "refused",
-            "--provider",
-            provider,
-            "--tail",
-            "1",
-            "-o",
-            "json",
-        )
-    )
+        if provider == "corp":
+            visitors.album.take(page, "login-refused-by-the-cluster")
+    asked = ["logs", "auth", "--outcome", "refused", "--tail", "1", "-o", "json", "--provider"]
+    entry = json.loads(cluster.ctl(*asked, provider))
     assert "no User" in entry["reason"]
 
 
@@ -76,6 +65,8 @@ def test_who_declines(visitors: Visitors, provider: str) -> None:
         assert "declined at the provider" in told
         assert "Try again" in told
         assert not is_signed_in(page)
+        if provider == "okta":
+            visitors.album.take(page, "login-declined")
         # She may go on in another way, to the page that she wanted.
         other = "hub" if provider != "hub" else "okta"
         to_provider(page, other)
