@@ -1,0 +1,205 @@
+"""Whatever happens to Sessions in whatever order: what counts, and what has ended for good.
+
+Beside a model in plain Python (`session_life`), after each step, in the store, in a worker's
+replica and at the data plane's check of tokens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from octelium.apiserver.janitor import JOBS
+from octelium.identity.errors import AuthenticationError
+from octelium.schema.pb import core_v1_pb2 as core
+from tests.conftest import SOAK
+from tests.identity.authenticators.people import TYPES, asking
+from tests.security.session_life import DAY, HOUR, REFRESH, STATES
+from tests.security.session_steps import Steps, issued_as
+
+PICK = st.integers(0, 63)
+BARRABLE = ["alice", "robot", "okta", "github", "k8s", "of alice", "of robot", "secret", "access"]
+KINDS = ("Session", "Credential", "Authenticator", "Device", "User", "IdentityProvider")
+
+
+class SessionLife(Steps, RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.began_at = self.life.now
+        self._by_authentication_token("of alice", cli=True)
+        self._by_authentication_token("of robot", cli=False)
+        self._by_browser("okta", None, required=False)
+        self._by_client_secret()
+
+    def teardown(self) -> None:
+        self.life.close()
+
+    @invariant()
+    def all_agree(self) -> None:
+        self.life.check()
+
+    @rule(
+        way=st.sampled_from(["browser", "token", "token", "secret", "access", "assertion"]),
+        name=st.sampled_from(["of alice", "twice", "of robot", "of guest"]),
+        provider=st.sampled_from(["okta", "okta", "github"]),
+        pick=st.none() | PICK,
+        flag=st.booleans(),
+    )
+    def sign_in(self, way: str, name: str, provider: str, pick: int | None, flag: bool) -> None:
+        match way:
+            case "browser":
+                self._by_browser(provider, pick, flag)
+            case "token":
+                self._by_authentication_token(name, flag)
+            case "secret":
+                self._by_client_secret()
+            case "access":
+                self._by_generating_an_access_token()
+            case _:
+                self._by_assertion()
+
+    @rule(pick=PICK, times=st.sampled_from([1, 1, 1, 7]), access=st.sampled_from([False, True]))
+    def refresh(self, pick: int, times: int, access: bool) -> None:
+        for _ in range(times):
+            self._refresh(pick, access=access)
+
+    @rule(pick=PICK, right=st.sampled_from([True, True, False]))
+    def step_up(self, pick: int, right: bool) -> None:
+        self._step_up(pick, right)
+
+    @precondition(lambda self: self.life.held)
+    @rule(
+        way=st.sampled_from(["log out", "log out", "revoke", "others", "credential", "guest"]),
+        pick=PICK,
+        other=PICK,
+        name=st.sampled_from(["of alice", "secret", "access"]),
+    )
+    def end(self, way: str, pick: int, other: int, name: str) -> None:
+        match way:
+            case "log out":
+                self._log_out(pick)
+            case "revoke":
+                self._revoke(pick, other)
+            case "others":
+                self._revoke_others(pick)
+            case "credential":
+                self._delete_credential(name)
+            case _:
+                self._delete_guest()
+
+    @precondition(lambda self: self.life.held)
+    @rule(
+        pick=PICK,
+        state=st.sampled_from([*[STATES.ACTIVE] * 3, STATES.PENDING, STATES.REJECTED]),
+        locked=st.sampled_from([False, False, False, True]),
+    )
+    def judge(self, pick: int, state: Any, locked: bool) -> None:
+        uid, held = self._session(pick)
+
+        def change(tx: Any) -> None:
+            session = tx.get(core.Session, uid=uid)
+            session.spec.state, session.status.is_locked = state, locked
+            tx.update(session)
+
+        self._write(change)
+        held.state, held.locked = state, locked
+
+    @rule(pending=st.booleans())
+    def want_approval(self, pending: bool) -> None:
+        def change(tx: Any) -> None:
+            config = tx.get(core.ClusterConfig, name="default")
+            config.spec.session.human.default_state = STATES.PENDING if pending else STATES.ACTIVE
+            tx.update(config)
+
+        self._write(change)
+        self.life.pending_for_people = pending
+
+    @rule(name=st.sampled_from(BARRABLE), off=st.sampled_from([False, False, True]))
+    def switch(self, name: str, off: bool) -> None:
+        life = self.life
+        if name in life.gone:
+            return
+        known = {**life.users, **life.providers, **life.credentials}[name]
+
+        def change(tx: Any) -> Any:
+            stored = tx.get(known.kind, uid=known.metadata.uid)
+            stored.spec.is_disabled = off
+            return tx.update(stored)
+
+        changed = self._write(change)
+        if name in life.providers:
+            life.providers[name] = changed
+        (life.barred.add if off else life.barred.discard)(name)
+
+    @rule(
+        way=st.sampled_from(["register", "register", "judge", "delete"]),
+        pick=PICK,
+        machine=st.sampled_from("ab"),
+        state=st.sampled_from([1, 1, 2, 3]),
+    )
+    def on_a_device(self, way: str, pick: int, machine: str, state: int) -> None:
+        if way == "register" or not self.life.devices:
+            self._register_device(pick, machine)
+        elif way == "judge":
+            self._judge_device(pick, state)
+        else:
+            self._delete_device(pick)
+
+    @precondition(lambda self: self.life.now < self.began_at + 300 * DAY)
+    @rule(
+        seconds=st.sampled_from(
+            [1, 600, 600, 1799, 2 * HOUR, 2 * HOUR, 4 * HOUR, 12 * HOUR, 9 * DAY]
+        )
+    )
+    def later(self, seconds: int) -> None:
+        self.life.cluster.clock.now += seconds
+
+    @rule(pick=PICK)
+    def begin_a_registration(self, pick: int) -> None:
+        life, pair = self.life, self._pair(pick)
+        who = asking(issued_as(pair.access, pair.refresh, core.Session()))
+        with contextlib.suppress(AuthenticationError):
+            made = life.run(life.people.authenticators.create(who, TYPES.TOTP, ""))
+            life.unfinished[made.metadata.uid] = life.now
+
+    @rule()
+    def clean_up(self) -> None:
+        """What must go goes, and nothing else."""
+        life, now = self.life, self.life.now
+        before = self._everything()
+        for job in JOBS:
+            self._write(lambda tx, run=job.run: run(tx, now))
+        sessions = {
+            uid
+            for uid, held in life.held.items()
+            if not life.lives(held) or now >= held.set_at + REFRESH[held.user]
+        }
+        over = set()
+        if "twice" not in life.gone and now >= life.credentials["twice"].spec.expires_at.seconds:
+            over = {life.credentials["twice"].metadata.uid}
+            life.gone.add("twice")
+        abandoned = {uid for uid, at in life.unfinished.items() if now >= at + HOUR}
+        assert before - self._everything() == sessions | over | (abandoned & before)
+        life.forget(*sessions)
+        for uid in abandoned:
+            del life.unfinished[uid]
+
+    def _everything(self) -> set[str]:
+        return {
+            item.metadata.uid
+            for kind in KINDS
+            for item in self.life.cluster.resources.peek_all(kind)
+        }
+
+
+TestSessionLife = SessionLife.TestCase
+TestSessionLife.settings = settings(
+    max_examples=200 if SOAK else 12,
+    stateful_step_count=80 if SOAK else 40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
