@@ -209,15 +209,15 @@ async def providers():
             builder.spec.authentication.identities.append(identity)
             builder = await api.update_user(builder)
             done[way] = await status(by_assertion(provider=way))
-            done["unnamed"] = await raised(status(by_assertion()))
+            done[f"undecided {way}"] = await raised(status(by_assertion()))
             item.spec.is_disabled = True
             await api.update_identity_provider(item)
             done[f"disabled {way}"] = await raised(status(by_assertion(provider=way)))
+            done[f"beside {way}"] = await status(by_assertion())
             builder.spec.authentication.identities.pop()
             builder = await api.update_user(builder)
             await api.delete_identity_provider(meta.DeleteOptions(name=way))
             done[f"deleted {way}"] = await raised(status(by_assertion(provider=way)))
-    done["at last"] = await status(by_assertion())
     return done
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CLIENTS = ("builder", "boss", "reader", "scoped")
 SCRIPT = ROOT / "tests/e2e/sdk_logins.py"
-STATES, HOWS = ("disabled", "deleted"), ("address", "content")
+HOWS = ("by-address", "by-content")
 WORKLOADS = ("builder", "reader", "stranger", "stale", "person")
 
 
@@ -155,11 +155,16 @@ def test_an_assertion_at_the_token_endpoint(world: World) -> None:
 
 def test_keys_of_the_issuer_in_three_ways(world: World) -> None:
     done = world.sdk("providers")
-    for way in ("ci", "by-address", "by-content", "at last"):
-        assert done[way]["user"] == "builder", way
-    # Two IdentityProviders of one issuer: it has to be said which.
-    for way in ("unnamed", *(f"{state} by-{how}" for state in STATES for how in HOWS)):
-        assert done[way][0] == "UNAUTHENTICATED", way
+    for way in ("ci", *HOWS):
+        assert done.pop(way)["user"] == "builder", way
+    # A disabled one beside it does not matter, but of two it has to be said which.
+    for way in HOWS:
+        assert done.pop(f"beside {way}")["user"] == "builder", way
+    assert {way: error for way, (error, _) in done.items()} == {
+        f"{state} {way}": "UNAUTHENTICATED"
+        for state in ("undecided", "disabled", "deleted")
+        for way in HOWS
+    }
 
 
 def test_tokens_are_renewed_before_they_expire(world: World) -> None:
