@@ -18,7 +18,7 @@ class Gauge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Budgets of a device. One handshake answered costs about a quarter of a millisecond."""
+    """Budgets of a device. One handshake answered costs about a third of a millisecond."""
 
     busy: float = 400.0
     """Handshake messages a second beyond which their sources must prove where they are."""
