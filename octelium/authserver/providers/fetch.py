@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import ssl
+import threading
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -109,6 +110,19 @@ def trust() -> ssl.SSLContext:
     return context
 
 
+_loading = threading.Lock()
+
+
+def _load() -> ssl.SSLContext:
+    """What requests need, which takes a quarter of a second the first time."""
+    with _loading:  # of many first logins one loads
+        import httpx
+
+        context = trust()
+        httpx.AsyncClient(verify=context, trust_env=False)  # loads more
+        return context
+
+
 class Fetcher:
     """Fetches on behalf of IdentityProviders.
 
@@ -133,12 +147,13 @@ class Fetcher:
         deadline: float = DEADLINE,
     ) -> Fetched:
         """What a GET answers; redirects are followed within the origin. Raises FetchError."""
+        context = await self._prepare()
         target = _target(url)
         loopback = is_loopback_host(_target(configured).host)
         async with self._slot(target), _within(target, deadline):
             for _ in range(_MOST_REDIRECTS + 1):
                 answer, location = await self._send(
-                    "GET", target, headers or {}, None, limit, loopback
+                    context, "GET", target, headers or {}, None, limit, loopback
                 )
                 if answer.status not in _REDIRECTS:
                     return answer
@@ -156,13 +171,22 @@ class Fetcher:
         deadline: float = DEADLINE,
     ) -> Fetched:
         """What a form posted to `url` is answered with. Raises FetchError."""
+        context = await self._prepare()
         target = _target(url)
         loopback = is_loopback_host(_target(configured).host)
         async with self._slot(target), _within(target, deadline):
-            answer, _ = await self._send("POST", target, headers or {}, form, limit, loopback)
+            answer, _ = await self._send(
+                context, "POST", target, headers or {}, form, limit, loopback
+            )
         if answer.status in _REDIRECTS:
             raise FetchError(f"{answer.place} redirects a POST")
         return answer
+
+    async def _prepare(self) -> ssl.SSLContext:
+        """Have everything loaded, the settings of TLS too; the loop has other work meanwhile."""
+        if self._context is None:
+            self._context = await asyncio.to_thread(_load)
+        return self._context
 
     @asynccontextmanager
     async def _slot(self, target: httpx.URL) -> AsyncIterator[None]:
@@ -184,6 +208,7 @@ class Fetcher:
 
     async def _send(
         self,
+        context: ssl.SSLContext,
         method: str,
         target: httpx.URL,
         headers: Mapping[str, str],
@@ -203,7 +228,7 @@ class Fetcher:
             "Accept-Encoding": "identity",
         }
         client = httpx.AsyncClient(
-            verify=self._context or trust(),
+            verify=context,
             trust_env=False,
             timeout=httpx.Timeout(DEADLINE, connect=_CONNECT),
             limits=httpx.Limits(max_keepalive_connections=0),

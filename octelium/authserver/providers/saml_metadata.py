@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
@@ -26,6 +28,8 @@ POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
 _SMALLEST_RSA: Final = 2048
 _MOST_CERTIFICATES: Final = 16
+_KEPT: Final = 8
+"""Documents that are remembered as they were read."""
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)Z?", re.ASCII)
 
 
@@ -47,6 +51,15 @@ def read_metadata(data: bytes, *, now: float) -> IdentityProviderMetadata:
         XmlError: it cannot be read, has expired, or is not of exactly one identity provider that
             can be used.
     """
+    found, ends_at = _read(data)
+    if ends_at <= now:
+        raise XmlError("the metadata has expired")
+    return found
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(data: bytes) -> tuple[IdentityProviderMetadata, float]:
+    """Metadata, and until when it is valid; a large document takes longer than a login may."""
     root = parse(data, largest=LARGEST)
     roles = [
         (entity, role)
@@ -57,14 +70,12 @@ def read_metadata(data: bytes, *, now: float) -> IdentityProviderMetadata:
     if len(roles) != 1:
         raise XmlError(f"the metadata is of {len(roles)} identity providers instead of one")
     ((entity, role),) = roles
-    for element in {root, entity, role}:
-        until = element.get("validUntil")
-        if until is not None and instant(until) <= now:
-            raise XmlError("the metadata has expired")
+    ends = [element.get("validUntil") for element in (root, entity, role)]
     name = entity.get("entityID", "")
     if not name:
         raise XmlError("the metadata gives the identity provider no entityID")
-    return IdentityProviderMetadata(name, _sign_on_url(role), _certificates(role))
+    read = IdentityProviderMetadata(name, _sign_on_url(role), _certificates(role))
+    return read, min((instant(end) for end in ends if end is not None), default=math.inf)
 
 
 def instant(text: str) -> float:

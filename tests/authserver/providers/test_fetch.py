@@ -157,6 +157,24 @@ async def test_only_trusted_certificates_for_the_name(server: HttpsServer) -> No
     assert not server.requests
 
 
+async def test_what_takes_long_to_load_holds_up_no_loop(
+    server: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def load() -> ssl.SSLContext:
+        threads.append(threading.get_ident())
+        return trusting.context()
+
+    monkeypatch.setattr(fetch, "trust", load)
+    server.routes["/a"] = lambda _: Response(b"a")
+    client = Fetcher()
+    fetches = (client.get(server.origin + "/a", configured=server.origin, limit=9) for _ in "abc")
+    assert [answer.body for answer in await asyncio.gather(*fetches)] == [b"a"] * 3
+    assert threads
+    assert threading.get_ident() not in threads
+
+
 @pytest.mark.parametrize(
     "url",
     [

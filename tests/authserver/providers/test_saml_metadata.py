@@ -95,6 +95,15 @@ def test_metadata() -> None:
     assert read_metadata(entity(role(key(certificate("ec")) + SSO)).encode(), now=NOW).certificates
 
 
+def test_metadata_that_was_read_before_expires() -> None:
+    until = ' validUntil="2030-01-01T00:00:00Z"'
+    data = entity(role(key(certificate()) + SSO), more=until).encode()
+    end = dt.datetime(2030, 1, 1, tzinfo=dt.UTC).timestamp()
+    assert read_metadata(data, now=end - 1) == read_metadata(data, now=end - 2)
+    with pytest.raises(XmlError, match="expired"):
+        read_metadata(data, now=end)
+
+
 def test_exactly_one_identity_provider() -> None:
     good = role(key(certificate()) + SSO)
     assert "0 identity" in refused(entity(""))
