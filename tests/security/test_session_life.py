@@ -18,7 +18,7 @@ from octelium.identity.errors import AuthenticationError
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.conftest import SOAK
 from tests.identity.authenticators.people import TYPES, asking
-from tests.security.session_life import DAY, HOUR, REFRESH, STATES
+from tests.security.session_life import ACCESS, DAY, HOUR, REFRESH, STATES
 from tests.security.session_steps import Steps, issued_as
 
 PICK = st.integers(0, 63)
@@ -32,6 +32,7 @@ class SessionLife(Steps, RuleBasedStateMachine):
         self.began_at = self.life.now
         self._by_authentication_token("of alice", cli=True)
         self._by_authentication_token("of robot", cli=False)
+        self._by_authentication_token("of guest", cli=True)
         self._by_browser("okta", None, required=False)
         self._by_client_secret()
 
@@ -157,6 +158,24 @@ class SessionLife(Steps, RuleBasedStateMachine):
     )
     def later(self, seconds: int) -> None:
         self.life.cluster.clock.now += seconds
+
+    @precondition(lambda self: self.life.held)
+    @rule(
+        pick=PICK,
+        of=st.sampled_from(["access token", "refresh token", "Session"]),
+        before=st.booleans(),
+    )
+    def until_the_end(self, pick: int, of: str, before: bool) -> None:
+        """To the second in which something ends, or the one before."""
+        _, held = self._session(pick)
+        ends = {
+            "access token": held.set_at + ACCESS,
+            "refresh token": held.set_at + REFRESH[held.user],
+            "Session": held.ends_at,
+        }
+        if ends[of] < self.began_at + 300 * DAY:
+            clock = self.life.cluster.clock
+            clock.now = max(clock.now, ends[of] - before)
 
     @rule(pick=PICK)
     def begin_a_registration(self, pick: int) -> None:
