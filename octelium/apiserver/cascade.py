@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from octelium.schema.pb import core_v1_pb2 as core
     from octelium.store.transaction import Transaction
 
-_BELONGINGS = ("Session", "Device", "Authenticator")
+_BELONGINGS = ("Session", "Device", "Authenticator", "Invitation")
 
 
 def delete_belongings(tx: Transaction, user: core.User) -> None:
-    """Delete the Sessions, Devices and Authenticators of a User."""
+    """Delete the Sessions, Devices, Authenticators and the invitation of a User."""
     for kind in _BELONGINGS:
         _delete(tx, kind, {"status.userRef": user.metadata.uid})
 

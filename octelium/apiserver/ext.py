@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from octelium.identity.invitation_logins import Inviter
+from octelium.identity.sessions import Downstream
 from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from octelium.apiserver.insight.access import AccessLister
     from octelium.apiserver.insight.explaining import Explainer
     from octelium.apiserver.rpc import Call
+    from octelium.identity.invitation_logins import InvitationLogins
 
 DESCRIPTOR = ext.DESCRIPTOR.services_by_name["MainService"]
 MAX_REQUEST_BYTES = 16 << 20
@@ -58,7 +62,7 @@ class AuthenticationLogReader(Protocol):
 
 
 class ExtService:
-    """Transactional apply, the logs, and what decisions are made of."""
+    """Transactional apply, the logs, what decisions are made of, and invitations."""
 
     def __init__(
         self,
@@ -67,12 +71,14 @@ class ExtService:
         explainer: Explainer,
         access: AccessLister,
         authentications: AuthenticationLogReader,
+        invitations: InvitationLogins,
     ) -> None:
         self._applier = applier
         self._log = log
         self._explainer = explainer
         self._access = access
         self._authentications = authentications
+        self._invitations = invitations
 
     async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
         """Apply all resources of the request, or none."""
@@ -128,3 +134,26 @@ class ExtService:
     ) -> ext.PreviewAccessResponse:
         """What an apply would change in that."""
         return await self._access.preview_access(request, call)
+
+    async def invite(self, request: ext.InviteRequest, call: Call) -> ext.InviteResponse:
+        """A link by which a person registers a passkey."""
+        invited = await self._invitations.invite(request.user, _inviter(call))
+        reply = ext.InviteResponse(url=invited.url, user=invited.user)
+        reply.expires_at.seconds = invited.expires_at
+        return reply
+
+    async def delete_invitation(
+        self, request: ext.DeleteInvitationRequest, call: Call
+    ) -> ext.DeleteInvitationResponse:
+        """Make such a link void."""
+        deleted = await self._invitations.revoke(request.user, _inviter(call))
+        return ext.DeleteInvitationResponse(deleted=deleted)
+
+
+def _inviter(call: Call) -> Inviter:
+    uid = call.require_session()
+    session = meta.ObjectReference()
+    if call.session_ref is not None:
+        session.CopyFrom(call.session_ref)
+    session.uid = uid
+    return Inviter(call.operation, session, Downstream(call.user_agent, call.client_address))

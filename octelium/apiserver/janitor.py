@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from octelium.http.tasks import spawn
+from octelium.identity.invitations import end_expired
 from octelium.identity.keys import rotate
 from octelium.identity.sessions import is_over, refresh_expires_at
 from octelium.store.metadata import SYSTEM
@@ -73,6 +74,11 @@ def drop_unregistered(tx: Transaction, now: float) -> int:
     return _delete(tx, "Authenticator", abandoned)
 
 
+def end_invitations(tx: Transaction, now: float) -> int:
+    """Delete invitations past their end."""
+    return end_expired(tx, now)
+
+
 def rotate_keys(tx: Transaction, now: float) -> int:
     """Change the key that signs tokens when it is due."""
     return int(rotate(tx, now))
@@ -87,6 +93,7 @@ def _delete(tx: Transaction, kind: str, condition: Callable[[Any], bool]) -> int
 
 JOBS = (
     Job("ended Sessions", 5 * _MINUTE, end_sessions),
+    Job("expired invitations", 5 * _MINUTE, end_invitations),
     Job("expired Credentials", 7 * _MINUTE, end_credentials),
     Job("signing keys", 10 * _MINUTE, rotate_keys),
     Job("unregistered Authenticators", 15 * _MINUTE, drop_unregistered),

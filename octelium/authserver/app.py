@@ -23,12 +23,15 @@ from octelium.authserver.authenticator_pages import (
     LIST_PATH,
     AuthenticatorPages,
 )
-from octelium.authserver.browsers import AUTHENTICATE_PATH, REGISTER_PATH, Browsers
+from octelium.authserver.browsers import AUTHENTICATE_PATH, INVITED_PATH, REGISTER_PATH, Browsers
 from octelium.authserver.denied import WHY_PATH, DeniedPages
 from octelium.authserver.device_codes import DeviceCodes
 from octelium.authserver.device_grant import AUTHORIZATION_PATH, GRANT, PAGE_PATH, DeviceGrant
 from octelium.authserver.device_page import DevicePage
 from octelium.authserver.flow import APPROVAL_PATH, BEGIN_PATH, CALLBACK_PATH, SUCCESS_PATH, Flow
+from octelium.authserver.invitation_pages import PASSKEY_FINISH_PATH as INVITED_FINISH_PATH
+from octelium.authserver.invitation_pages import SCRIPT_PATH as INVITATION_SCRIPT_PATH
+from octelium.authserver.invitation_pages import InvitationPages
 from octelium.authserver.login import LOGOUT_PATH, LoginPages
 from octelium.authserver.logins import Logins
 from octelium.authserver.oauth2 import METADATA_PATH, TOKEN_PATH, OAuth2
@@ -36,6 +39,7 @@ from octelium.authserver.pages import SCRIPT_PATH, Pages
 from octelium.authserver.saml_page import METADATA_PATH as SAML_PATH
 from octelium.authserver.saml_page import SamlPage
 from octelium.authserver.waiting import Waiting
+from octelium.identity.invitation_logins import PATH as INVITATION_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from octelium.identity.authentication import Authentication
     from octelium.identity.authenticators.authenticators import Authenticators
     from octelium.identity.client_logins import ClientLogins
+    from octelium.identity.invitation_logins import InvitationLogins
     from octelium.store.resources import Resources
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -63,6 +68,7 @@ def create_app(
     client_logins: ClientLogins,
     workloads: Workloads,
     authenticators: Authenticators,
+    invitations: InvitationLogins,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application behind the Service `default.default`."""
@@ -76,6 +82,9 @@ def create_app(
     own = AuthenticatorPages(site, pages, browsers, authenticators, publish, resources)
     proving = AuthenticatorLogin(site, pages, browsers, waiting, authenticators, publish)
     approval = Approval(site, pages, logins, browsers, waiting, client_logins)
+    invited = InvitationPages(
+        site, pages, resources, browsers, invitations, authenticators, publish
+    )
     denied = DeniedPages(site, pages, reasons)
     codes = DeviceCodes()
     machines = DeviceGrant(site, codes, authentication, client_logins, publish)
@@ -106,6 +115,10 @@ def create_app(
             Route(PASSKEY_PATH, proving.passkey, methods=["POST"]),
             Route(PASSKEY_FINISH_PATH, proving.passkey_finish, methods=["POST"]),
             Route(SCRIPT_PATH, ceremony.script),
+            Route(INVITATION_PATH, invited.invitation, methods=["GET", "POST"]),
+            Route(INVITED_PATH, invited.passkey, methods=["GET", "POST"]),
+            Route(INVITED_FINISH_PATH, invited.finish, methods=["POST"]),
+            Route(INVITATION_SCRIPT_PATH, invited.script),
             Route("/denied", denied.denied),
             Route(WHY_PATH, denied.why),
             Route(SAML_PATH, SamlPage(site, resources).metadata),

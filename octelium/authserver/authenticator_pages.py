@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from octelium.authserver.account import menu, signed_in_as
 from octelium.authserver.body import BodyError, read_form
-from octelium.authserver.browsers import REGISTER_PATH, required_path
+from octelium.authserver.browsers import INVITED_PATH, REGISTER_PATH, required_path
 from octelium.authserver.ceremony import new_authenticator, password_form, qr_code, security_key
 from octelium.authserver.cookies import REFRESH, cookie
 from octelium.authserver.flow import SUCCESS_PATH, redirect
@@ -32,6 +32,7 @@ from octelium.identity.authenticators.authenticators import Asking
 from octelium.identity.authenticators.errors import WrongResponseError
 from octelium.identity.authenticators.registration import Response as Answer
 from octelium.identity.errors import AuthenticationError
+from octelium.identity.invitations import is_invited
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 
@@ -98,6 +99,8 @@ class AuthenticatorPages:
         session = self._browsers.session(request)
         if session is None:
             return redirect(f"{self._site.origin}/login")
+        if is_invited(session):
+            return redirect(self._site.origin + INVITED_PATH)
         if request.method != "POST":
             return self._choice(session)
         form = await self._form(request)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from octelium.authserver.cookies import ACCESS, REFRESH, cookie
+from octelium.identity.invitations import is_invited
 from octelium.schema.durations import seconds
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -22,6 +23,8 @@ _AUTHENTICATOR: Final = core.SessionStatusAuthenticationInfoType__.AUTHENTICATOR
 _PENDING: Final = core.SessionSpecState__.PENDING
 AUTHENTICATE_PATH: Final = "/authenticators/authenticate"
 REGISTER_PATH: Final = "/authenticators/register"
+INVITED_PATH: Final = "/invite/passkey"
+"""Where somebody who was invited registers a passkey."""
 _REQUIRED: Final = {
     _ACTIONS.AUTHENTICATION_REQUIRED: AUTHENTICATE_PATH,
     _ACTIONS.REGISTRATION_REQUIRED: REGISTER_PATH,
@@ -69,6 +72,8 @@ def began_with_authenticator(session: core.Session) -> bool:
 
 def required_path(session: core.Session) -> str:
     """The page of an Authenticator that a Session needs before anything else; or empty."""
+    if is_invited(session):
+        return INVITED_PATH
     return _REQUIRED.get(session.status.authenticator_action, "")
 
 

@@ -25,20 +25,32 @@ if TYPE_CHECKING:
 
 async def script(_request: Request) -> Response:
     """The script."""
+    return script_file("webauthn.js")
+
+
+def script_file(name: str) -> Response:
+    """A script that stands beside this module."""
     headers = {
         "Cache-Control": "no-cache",
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(_script(), media_type="text/javascript", headers=headers)
+    return Response(_script(name), media_type="text/javascript", headers=headers)
 
 
 def security_key(
-    action: str, options: str, fields: Mapping[str, str], label: str, *, create: bool = False
+    action: str,
+    options: str,
+    fields: Mapping[str, str],
+    label: str,
+    *,
+    create: bool = False,
+    otherwise: str = " Allow it for this page, or use an authenticator app.",
 ) -> Markup:
     """A form that posts `fields` and the `response` of a security key or passkey to `action`.
 
-    `options` are those of WebAuthn as JSON; with `create` a new credential is made.
+    `options` are those of WebAuthn as JSON; with `create` a new credential is made. `otherwise`
+    says what to do without JavaScript.
     """
     kind = "create" if create else "get"
     form = button(action, label, {**fields, "response": ""})
@@ -47,8 +59,7 @@ def security_key(
         '<p id="told" role="status"></p>'
         + form.replace("<form ", asked, 1)
         + '<noscript><p class="notice bad" role="alert">'
-        "Security keys and passkeys need JavaScript. Allow it for this page, or use an "
-        "authenticator app.</p></noscript>"
+        f"Security keys and passkeys need JavaScript.{escape(otherwise)}</p></noscript>"
     )
 
 
@@ -105,5 +116,5 @@ def qr_code(text: str, described: str) -> Markup:
 
 
 @cache
-def _script() -> str:
-    return resources.files(__package__).joinpath("webauthn.js").read_text("utf-8")
+def _script(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")

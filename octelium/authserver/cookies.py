@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ACCESS: Final = "octelium_auth"
 REFRESH: Final = "octelium_rt"
 LOGIN_STATE: Final = "__Host-octelium_login_state"
+INVITATION: Final = "__Host-octelium_invitation"
 _LOGIN_STATE_SECONDS: Final = 15 * 60
 _TOKENS: Final = (ACCESS, REFRESH)
 
@@ -52,6 +53,11 @@ def set_tokens(site: Site, response: Response, issued: IssuedTokens) -> None:
 def set_login_state(site: Site, response: Response, state: str) -> None:
     """Bind a login to this browser."""
     _set(site, response, LOGIN_STATE, state, _LOGIN_STATE_SECONDS)
+
+
+def set_invitation(response: Response, browser: str) -> None:
+    """Bind the page of an invitation to this browser, until it is closed."""
+    response.set_cookie(INVITATION, browser, secure=True, httponly=True, samesite="strict")
 
 
 def clear_cookies(site: Site, response: Response) -> None:

@@ -216,17 +216,21 @@ class LoginPages:
         ]
         if self._offers_passkeys():
             fields = {"query": target.query}
-            ways.append(button(PASSKEY_PATH, "Sign in with a passkey", fields, quiet=True))
+            label = "Sign in with a passkey"
+            ways.append(button(PASSKEY_PATH, label, fields, quiet=bool(providers)))
         return [*about, buttons(ways)]
 
     def _without_providers(self) -> list[Markup]:
         return [
             paragraph("This Cluster has no IdentityProvider by which people sign in here."),
-            paragraph("With an authentication token you can sign in on the command line:"),
+            paragraph(
+                "If you are invited, open the link that you were sent. With an authentication "
+                "token you can sign in on the command line:"
+            ),
             command(self._site.token_login_command),
             aside(
-                "An administrator of the Cluster can give you a token. If the Cluster has a "
-                "certificate authority of its own, add ",
+                "An administrator of the Cluster can invite you, or give you a token. If the "
+                "Cluster has a certificate authority of its own, add ",
                 code("--ca-file"),
                 " with its certificate.",
             ),

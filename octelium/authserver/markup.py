@@ -172,6 +172,19 @@ def question(action: str, label: str, name: str, value: str, submit: str, hint: 
     )
 
 
+def paste(action: str, label: str, name: str, submit: str, hint: str) -> Markup:
+    """A form that posts one line of text which somebody has been sent."""
+    return Markup(
+        f'<form method="post" action="{_action(action)}" class="question pasted">'
+        f'<label for="{escape(name)}">{escape(label)}</label>'
+        f'<input id="{escape(name)}" name="{escape(name)}" required autocomplete="off" '
+        'autocapitalize="none" spellcheck="false" maxlength="400" '
+        f'aria-describedby="{escape(name)}-hint">'
+        f'<span class="about" id="{escape(name)}-hint">{escape(hint)}</span>'
+        f'<button type="submit">{escape(submit)}</button></form>'
+    )
+
+
 def _action(target: str) -> str:
     if not target.startswith("https://") and (not target.startswith("/") or target[1:2] == "/"):
         raise ValueError(f"{target!r} is neither a path nor an https URL")

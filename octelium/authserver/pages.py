@@ -1,5 +1,5 @@
-"""HTML pages: made whole on the server, under a policy that allows no scripts but the one that
-pages for security keys need.
+"""HTML pages: made whole on the server, under a policy that allows no scripts but those that pages
+for security keys and for invitations need.
 
 `markup` makes the pieces.
 """
@@ -55,16 +55,18 @@ class Pages:
         forms: Sequence[str] = (),
         menu: Sequence[tuple[str, str]] = (),
         script: bool = False,
+        script_path: str = SCRIPT_PATH,
     ) -> HTMLResponse:
         """A page that says which Cluster it is of.
 
         `forms` are the origins that its forms may go to, `'self'` among them; `menu` are addresses
         of the pages beside it and their labels, the empty address for the page itself. `script`: it
-        asks for a security key.
+        has one, by default what asks for a security key.
         """
+        used = script_path if script else ""
         return _page(
             self._site,
-            _Content(heading, blocks, self._cluster_name(), tuple(forms), tuple(menu), script),
+            _Content(heading, blocks, self.cluster_name, tuple(forms), tuple(menu), used),
             status,
         )
 
@@ -91,7 +93,8 @@ class Pages:
     def _way_on(self) -> Markup:
         return onward(self._site.portal, "To the Portal")
 
-    def _cluster_name(self) -> str:
+    @property
+    def cluster_name(self) -> str:
         """What people call the Cluster: its display name, or else its domain."""
         config = self._resources.peek(core.ClusterConfig, name="default")
         return (config.metadata.display_name if config is not None else "") or self._site.domain
@@ -104,13 +107,15 @@ class _Content:
     cluster: str
     forms: tuple[str, ...]
     menu: tuple[tuple[str, str], ...]
-    script: bool
+    script: str
 
 
 def _page(site: Site, content: _Content, status: int) -> HTMLResponse:
     nonce = secrets.token_urlsafe(18)
     cluster = content.cluster
-    scripts = [f'<script src="{SCRIPT_PATH}" nonce="{nonce}"></script>'] if content.script else []
+    scripts = (
+        [f'<script src="{content.script}" nonce="{nonce}"></script>'] if content.script else []
+    )
     html = _template().substitute(
         title=escape(f"{content.heading} · {cluster}"),
         nonce=nonce,

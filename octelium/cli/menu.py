@@ -141,6 +141,7 @@ PROGRAMS = {
             "delete": Command(
                 "octelium.cli.delete:delete", "Delete resources.", aliases=("del", "rm")
             ),
+            "invite": Command("octelium.cli.invite:invite", "Let a person sign in, by a link."),
             "logs": Command("octelium.cli.logs:logs", "Show who accessed what, and why so."),
             "policy": Command("octelium.cli.policy.group:policy", POLICY.summary),
             **_COMMON,
@@ -157,6 +158,9 @@ PROGRAMS = {
                 aliases=("certificate", "crt"),
             ),
             "token": Command("octelium.cli.token:token", "Make a new token for the administrator."),
+            "invite": Command(
+                "octelium.cli.invite:invite_locally", "Let a person sign in, by a link."
+            ),
             "version": _COMMON["version"],
             "completion": _COMMON["completion"],
         },

@@ -81,6 +81,33 @@ def new_token(data_dir: str) -> NewToken:
     return NewToken(**fields)
 
 
+@dataclass(frozen=True, slots=True)
+class NewInvitation:
+    """A link by which a person signs in; `expires_at` in Unix seconds."""
+
+    url: str
+    expires_at: int
+    user: str
+
+
+def new_invitation(data_dir: str, user: str, *, administrator: bool = False) -> NewInvitation:
+    """Have the Cluster invite a User; `administrator`: make the User, who may do everything.
+
+    Raises AdminError.
+    """
+    wanted = {"user": user, "administrator": administrator}
+    content = _ask(data_dir, "POST", "/invitation", wanted, "the invitation")
+    try:
+        reply = json.loads(content)
+        made = NewInvitation(reply["url"], reply["expiresAt"], reply["user"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise AdminError("the Cluster answered without an invitation") from error
+    texts = isinstance(made.url, str) and isinstance(made.user, str)
+    if not texts or not isinstance(made.expires_at, int) or not made.url.startswith("https://"):
+        raise AdminError("the Cluster answered without an invitation")
+    return made
+
+
 def _ask(data_dir: str, method: str, target: str, wanted: dict[str, Any], what: str) -> bytes:
     path = Path(data_dir).expanduser() / SOCKET
     connection = _UnixConnection(path)

@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from octelium.cluster.certificates import CertificateError, Pair
+from octelium.identity.errors import AuthenticationError
+from octelium.schema.errors import Invalid
 from octelium.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -86,15 +88,38 @@ def _read_certificate(body: bytes) -> CertificateRequest:
     return CertificateRequest(texts[0] or "default", texts[1], pair, value.get("force") is True)
 
 
+@dataclass(frozen=True, slots=True)
+class InvitationRequest:
+    """What `octops invite` asks for: a link for a User, who is perhaps to be made first."""
+
+    user: str
+    administrator: bool
+    """Make the User, with the right to do everything."""
+
+
+def _read_invitation(body: bytes) -> InvitationRequest:
+    """Raises ValueError for anything else."""
+    try:
+        value = json.loads(body)
+        user, administrator = value["user"], value.get("administrator", False)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError("a JSON object with user is needed") from error
+    if (type(user), type(administrator)) != (str, bool):
+        raise ValueError("user must be a text, and administrator true or false")
+    return InvitationRequest(user, administrator)
+
+
 def local_app(
     install: Callable[[CertificateRequest], Awaitable[None]],
     recover: Callable[[], Awaitable[dict[str, str]]],
+    invite: Callable[[InvitationRequest], Awaitable[dict[str, str | int]]],
 ) -> Starlette:
     """What the owner of the machine may ask, by `octops`.
 
     `PUT /certificate` with `{"namespace", "domain", "certificate", "key", "force"}` or
     `{"namespace", "domain", "own": true}`; `install` raises CertificateError for what cannot be
-    used. `POST /token` answers with a new token of the first administrator.
+    used. `POST /token` answers with a new token of the first administrator. `POST /invitation`
+    with `{"user", "administrator"}` answers with a link by which that person signs in.
 
     Served on a Unix socket that only the Cluster's own user can open.
     """
@@ -112,8 +137,15 @@ def local_app(
         except StoreError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
+    async def invitation(request: Request) -> Response:
+        try:
+            return JSONResponse(await invite(_read_invitation(await request.body())))
+        except (StoreError, AuthenticationError, Invalid, ValueError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+
     return Starlette(
         routes=[
+            Route("/invitation", invitation, methods=["POST"]),
             Route("/certificate", certificate, methods=["PUT"]),
             Route("/token", token, methods=["POST"]),
         ]

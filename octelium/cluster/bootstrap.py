@@ -9,6 +9,8 @@ from octelium.apiserver.core.view import TransactionView
 from octelium.cluster import builtin, tls_secrets
 from octelium.cluster.certificates import cluster_names, issue, make_authority
 from octelium.identity.keys import rotate
+from octelium.schema.kinds import KINDS
+from octelium.schema.names import check_name
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.computed import complete
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 FIRST_CREDENTIAL = "root-init"
 _FIRST_CREDENTIAL_DAYS = 180
+_ALLOW_ALL = "allow-all"
 
 
 class BootstrapError(Exception):
@@ -84,6 +87,24 @@ def first_credential() -> core.Credential:
     rule = inline.spec.rules.add(effect=core.PolicySpecRuleEffect__.ALLOW)
     rule.condition.match_any = True
     return credential
+
+
+def add_administrator(tx: Transaction, name: str) -> core.User:
+    """A person of that name who may do everything, by the Policy `allow-all`.
+
+    Raises:
+        Invalid: the name is none.
+        AlreadyExists: there is such a User, whose rights are not changed.
+        NotFound: the Policy is gone.
+    """
+    check_name(KINDS["User"], name)
+    tx.get(core.Policy, name=_ALLOW_ALL)
+    user = core.User(api_version="core/v1", kind="User")
+    user.metadata.name = name
+    user.spec.type = core.UserSpecType__.HUMAN
+    user.spec.authorization.policies.append(_ALLOW_ALL)
+    made: core.User = _create(tx, user)
+    return made
 
 
 def awaits_first_token(resources: Resources) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -13,10 +14,15 @@ from octelium.cluster.settings import SettingsError, load
 
 
 class Announcer:
-    """Tells the person at the terminal what happens: facts on stdout, progress on stderr."""
+    """Tells the person at the terminal what happens: facts on stdout, progress on stderr.
 
-    def __init__(self, settings: Any) -> None:
+    `interactive`: there is one. At the first start of a Cluster that person is then invited to be
+    its administrator, on stderr, which no log gets.
+    """
+
+    def __init__(self, settings: Any, *, interactive: bool = False) -> None:
         self._settings = settings
+        self._interactive = interactive
         self._token = ""
 
     def __call__(self, name: str, message: dict[str, Any]) -> None:
@@ -37,12 +43,39 @@ class Announcer:
         click.echo(f"  CA certificate  {ca}", err=True)
         click.echo(f"  health          http://{settings.admin_listen}/readyz", err=True)
         if self._token:
-            click.echo("Sign in as the first administrator (shown once):", err=True)
+            if self._settings.admin:
+                self._invite()
+            click.echo("Sign in on the command line (shown once):", err=True)
             click.echo(
                 f"octelium login --domain {settings.domain} --endpoint {endpoint}"
                 f" --ca-file {ca} --auth-token {self._token}"
             )
         sys.stdout.flush()
+        self._token = ""
+
+    def _invite(self) -> None:
+        """The way in for a person, which only who sits at the terminal may see."""
+        data_dir, name = str(self._settings.data_dir), self._settings.admin
+        by_hand = shlex.join(["octops", "invite", name, "--administrator", "--data-dir", data_dir])
+        if not self._interactive:
+            click.echo("Let a person sign in as administrator, by a link for 15 minutes:", err=True)
+            click.echo(f"  {by_hand}", err=True)
+            return
+        from octelium.client.admin import AdminError, new_invitation
+
+        try:
+            made = new_invitation(data_dir, name, administrator=True)
+        except AdminError as error:
+            click.echo(f"octelium up: {error}; try: {by_hand}", err=True)
+            return
+        told = f"Sign in as the administrator {name}: open this within 15 minutes, once, and make a"
+        click.echo(f"{told} passkey:", err=True)
+        click.echo(f"  {made.url}", err=True)
+
+
+def _is_interactive() -> bool:
+    """Whether a person sits before it, and nothing else reads along."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 _EPILOG = """\b
@@ -74,6 +107,11 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
     "--public-port", type=int, help="Port that clients use, if it is not that of --listen."
 )
 @click.option(
+    "--admin",
+    metavar="NAME",
+    help="The person whom a first start on a terminal lets sign in; '' for nobody. Default admin.",
+)
+@click.option(
     "--config", type=click.Path(exists=True, dir_okay=False), help="YAML file of settings."
 )
 def up(config: str | None, **flags: Any) -> None:
@@ -92,7 +130,7 @@ def up(config: str | None, **flags: Any) -> None:
     from octelium.cluster.supervisor import StartError, Supervisor
 
     try:
-        Supervisor(settings, Announcer(settings)).run()
+        Supervisor(settings, Announcer(settings, interactive=_is_interactive())).run()
     except (DataDirectoryError, ListenError, StartError) as error:
         click.echo(f"octelium up: {error}", err=True)
         sys.exit(1)

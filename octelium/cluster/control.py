@@ -38,10 +38,22 @@ from octelium.authserver.providers.registry import WebProviders
 from octelium.authserver.site import Site
 from octelium.authserver.workloads import Workloads
 from octelium.cluster import tls_secrets
-from octelium.cluster.admin import CertificateRequest, Health, health_app, local_app
+from octelium.cluster.admin import (
+    CertificateRequest,
+    Health,
+    InvitationRequest,
+    health_app,
+    local_app,
+)
 from octelium.cluster.authentication_log import AuthenticationLog
 from octelium.cluster.authorization import OperationAuthorizer
-from octelium.cluster.bootstrap import BootstrapError, awaits_first_token, bootstrap, first_token
+from octelium.cluster.bootstrap import (
+    BootstrapError,
+    add_administrator,
+    awaits_first_token,
+    bootstrap,
+    first_token,
+)
 from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
 from octelium.cluster.geolocation import Geolocation
@@ -60,6 +72,7 @@ from octelium.identity.authenticators.enforcement import AuthenticatorEnforcemen
 from octelium.identity.authenticators.relying_party import RelyingParty
 from octelium.identity.client_logins import ClientLogins
 from octelium.identity.devices import Devices
+from octelium.identity.invitation_logins import InvitationLogins, Inviter
 from octelium.identity.keys import Keyring
 from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
@@ -83,6 +96,7 @@ from octelium.visibility.store import LogStore, LogStoreError
 
 if TYPE_CHECKING:
     from octelium.apiserver.rpc import Publish
+    from octelium.store.resources import Transaction
 
 _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
@@ -179,7 +193,12 @@ class Control:
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
         logs = AccessLogReader(log_store), AuthenticationLogReader(attempts)
-        api, explainer, access = self._api(resources, authentication, logs, rego, publish)
+        invitations = InvitationLogins(
+            resources, keyring, authentication, site.origin, locate=locate
+        )
+        api, explainer, access = self._api(
+            resources, authentication, invitations, logs, rego, publish
+        )
         portal = create_portal_app(site, resources, authentication, publish, access)
         reasons = Reasons(authentication, explainer)
         fetcher = Fetcher()
@@ -204,6 +223,7 @@ class Control:
             client_logins,
             workloads,
             authenticators,
+            invitations,
         )
         own_pages = BrowserPages(site.domain, site.origin, site.portal)
         service = auth.methods(
@@ -221,7 +241,7 @@ class Control:
         for app, use in (
             (web, "auth"),
             (portal, "portal"),
-            (local_app(install, recover), "admin"),
+            (local_app(install, recover, partial(self._invite, invitations)), "admin"),
             (health_app(health, metrics), "health"),
         ):
             pages = WebServer(app, self._sockets(use), name=f"web: {use}")
@@ -273,6 +293,7 @@ class Control:
         self,
         resources: Resources,
         authentication: Authentication,
+        invitations: InvitationLogins,
         logs: tuple[AccessLogReader, AuthenticationLogReader],
         rego: Evaluator,
         publish: Publish,
@@ -291,7 +312,7 @@ class Control:
         explainer = Explainer(resources, insight, log, authorize)
         applier = Applier(resources, verbs, authorize)
         access = AccessLister(resources, insight, applier, authorize)
-        ext_service = ExtService(applier, log, explainer, access, authentications)
+        ext_service = ExtService(applier, log, explainer, access, authentications, invitations)
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
             (user, UserService(resources), 4 << 20),
@@ -338,6 +359,21 @@ class Control:
             "domain": settings.domain,
             "endpoint": str(settings.listen[0].for_clients()),
             "ca": str(self._layout.ca),
+        }
+
+    @staticmethod
+    async def _invite(
+        invitations: InvitationLogins, wanted: InvitationRequest
+    ) -> dict[str, str | int]:
+        def before(tx: Transaction) -> None:
+            if wanted.administrator:
+                add_administrator(tx, wanted.user)
+
+        invited = await invitations.invite(wanted.user, Inviter("octops/invite"), before=before)
+        return {
+            "url": invited.url,
+            "expiresAt": invited.expires_at,
+            "user": invited.user.name,
         }
 
     @staticmethod

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from octelium.schema.names import is_label
+
 GITHUB = "https://github.com"
+ADMIN = "admin"
 _ORIGIN = re.compile(r"https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -76,6 +79,8 @@ class Settings:
     """Open downstream connections per worker."""
     github_url: str = GITHUB
     """Where people sign in by GitHub: there, or at a GitHub Enterprise Server."""
+    admin: str = ADMIN
+    """Name of the person that a first start on a terminal invites; empty for nobody."""
 
     @property
     def port_suffix(self) -> str:
@@ -96,6 +101,7 @@ ENVIRONMENT = {
     "refuse_when_unlogged": "OCTELIUM_REFUSE_WHEN_UNLOGGED",
     "max_connections": "OCTELIUM_MAX_CONNECTIONS",
     "github_url": "OCTELIUM_GITHUB_URL",
+    "admin": "OCTELIUM_ADMIN",
 }
 """Setting → environment variable."""
 
@@ -178,6 +184,17 @@ def check_origin(url: str, setting: str) -> str:
     return text
 
 
+def check_admin(name: str, setting: str) -> str:
+    """The name of a User to be made, or nothing.
+
+    Raises:
+        SettingsError: it is no such name.
+    """
+    if name and not is_label(name):
+        raise SettingsError(f"{setting}: {name!r} is not a name such as admin")
+    return name
+
+
 def _read_file(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
@@ -245,6 +262,7 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
         refuse_when_unlogged=sources.flag("refuse_when_unlogged"),
         max_connections=int(sources.number("max_connections", 20_000, 1, 1 << 20)),
         github_url=check_origin(github, sources.names["github_url"]),
+        admin=check_admin(str(sources.get("admin", ADMIN)), sources.names["admin"]),
     )
 
 

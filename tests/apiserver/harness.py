@@ -20,7 +20,10 @@ from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
 from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.identity.authentication import Authentication
 from octelium.identity.errors import CredentialUnusableError
+from octelium.identity.invitation_logins import InvitationLogins
+from octelium.identity.keys import Keyring
 from octelium.policy.checker import Checker
 from octelium.schema.jsonform import from_json, to_json
 from octelium.schema.kinds import KINDS
@@ -33,6 +36,7 @@ from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
 from octelium.visibility.batch import split_id
+from tests.identity.cluster import AttemptLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -207,7 +211,15 @@ class Harness:
         self.thinker = Thinker()
         self.explainer = Explainer(resources, self.thinker, self.log, self._authorize, clock)
         access = AccessLister(resources, self.thinker, self.applier, self._authorize)
-        ext_service = ExtService(self.applier, self.log, self.explainer, access, self.attempts)
+        self.signed_in = AttemptLog()
+        keyring = Keyring(clock=clock)
+        authentication = Authentication(resources, keyring, clock=clock, log=self.signed_in)
+        invitations = InvitationLogins(
+            resources, keyring, authentication, "https://example.com", clock=clock
+        )
+        ext_service = ExtService(
+            self.applier, self.log, self.explainer, access, self.attempts, invitations
+        )
         self.server = ApiServer(
             [
                 Binding(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from octelium.apiserver.cascade import delete_belongings, delete_device_sessions
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import invitation_v1_pb2 as invitation
 from octelium.store.metadata import reference
 from tests.apiserver.harness import resource
 
@@ -27,6 +28,7 @@ async def test_only_what_belongs_to_the_user_goes(api: Harness) -> None:
             owned(core.Device, f"linux-{name}", user),
             owned(core.Authenticator, f"totp-{name}", user),
             owned(core.Credential, f"cred-{name}", user),
+            owned(invitation.Invitation, user.metadata.uid, user),
         )
     async with api.resources.transaction() as tx:
         delete_belongings(tx, alice)
@@ -37,6 +39,8 @@ async def test_only_what_belongs_to_the_user_goes(api: Harness) -> None:
     assert [d.metadata.name for d in api.resources.list(core.Device)] == ["linux-root"]
     assert [a.metadata.name for a in api.resources.list(core.Authenticator)] == ["totp-root"]
     assert api.resources.count(core.Credential) == 2
+    (left,) = api.resources.list(invitation.Invitation)
+    assert left.status.user_ref.name == "root"
 
 
 async def test_only_sessions_of_the_device_go(api: Harness) -> None:

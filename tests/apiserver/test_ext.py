@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -8,6 +9,7 @@ import pytest
 
 from octelium.apiserver.ext import DESCRIPTOR
 from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import invitation_v1_pb2 as invitation
 from tests.apiserver.harness import codes, resource
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ async def test_the_log_is_followed(api: Harness) -> None:
         "Explain",
         "ListAccess",
         "PreviewAccess",
+        "Invite",
+        "DeleteInvitation",
     ],
 )
 async def test_nobody_reads_or_writes_without_a_session(api: Harness, name: str) -> None:
@@ -94,3 +98,43 @@ async def test_larger_requests_fit_than_elsewhere(api: Harness) -> None:
     assert sum(group.ByteSize() for group in groups) > 5 << 20
     response = await api.apply(*groups)
     assert len(response.operations) == 300
+
+
+async def test_a_person_is_invited_by_name_or_uid(api: Harness) -> None:
+    [ann] = await api.store(resource("User", "ann", spec={"type": "HUMAN"}))
+    reply = await api.ext("Invite", ext.InviteRequest(user="ann"))
+    assert re.fullmatch(r"https://example\.com/invite#[A-Za-z0-9_-]{43}", reply.url)
+    assert reply.expires_at.seconds == int(api.clock.now) + 900
+    assert reply.user.name == "ann"
+    made = api.signed_in.last()
+    assert made.reason == f"invited by User root (Session {api.session.metadata.name})"
+    assert made.operation == f"{DESCRIPTOR.full_name}/Invite"
+    (kept,) = api.resources.list(invitation.Invitation)
+    assert kept.metadata.actor_ref.uid == api.session.metadata.uid
+    again = await api.ext("Invite", ext.InviteRequest(user=ann.metadata.uid))
+    assert again.url != reply.url
+    assert api.resources.count(invitation.Invitation) == 1
+    gone = await api.ext("DeleteInvitation", ext.DeleteInvitationRequest(user="ann"))
+    assert gone.deleted
+    gone = await api.ext("DeleteInvitation", ext.DeleteInvitationRequest(user="ann"))
+    assert not gone.deleted
+    assert api.resources.count(invitation.Invitation) == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "code", "text"),
+    [
+        ("nobody", "NOT_FOUND", "nobody does not exist"),
+        ("", "NOT_FOUND", "which User"),
+        ("root", "FAILED_PRECONDITION", "root is no HUMAN"),
+        ("off", "FAILED_PRECONDITION", "off is disabled"),
+    ],
+)
+async def test_who_is_not_invited(api: Harness, user: str, code: str, text: str) -> None:
+    await api.store(resource("User", "off", spec={"type": "HUMAN", "isDisabled": True}))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await api.ext("Invite", ext.InviteRequest(user=user))
+    assert codes(caught.value)[0] == code
+    assert text in str(caught.value.details())
+    assert api.signed_in.last().code == code
+    assert api.resources.count(invitation.Invitation) == 0

@@ -12,11 +12,13 @@ from octelium.apiserver.janitor import (
     Job,
     drop_unregistered,
     end_credentials,
+    end_invitations,
     end_sessions,
     rotate_keys,
 )
 from octelium.identity.keys import LABEL, ROTATE_AFTER
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import invitation_v1_pb2 as invitation
 from octelium.store.errors import Unavailable
 from tests.apiserver.harness import START, resource
 
@@ -82,6 +84,16 @@ async def test_credentials_end_when_they_expire(api: Harness) -> None:
     assert [c.metadata.name for c in api.resources.list(core.Credential)] == ["forever"]
 
 
+async def test_invitations_end_when_they_expire(api: Harness) -> None:
+    made = invitation.Invitation()
+    made.metadata.name = "of-somebody"
+    made.spec.expires_at.FromSeconds(int(START) + 900)
+    await api.store(made)
+    assert await done(api, end_invitations, START + 899) == 0
+    assert await done(api, end_invitations, START + 900) == 1
+    assert api.resources.count(invitation.Invitation) == 0
+
+
 async def test_unfinished_registrations_are_dropped(api: Harness) -> None:
     started, finished = core.Authenticator(), core.Authenticator()
     started.metadata.name, finished.metadata.name = "totp-aaaaaa", "totp-bbbbbb"
@@ -106,6 +118,7 @@ async def test_keys_are_rotated_when_they_are_due(api: Harness) -> None:
 def test_periods() -> None:
     assert {job.run: job.period / 60 for job in JOBS} == {
         end_sessions: 5,
+        end_invitations: 5,
         end_credentials: 7,
         rotate_keys: 10,
         drop_unregistered: 15,

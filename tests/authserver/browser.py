@@ -17,6 +17,7 @@ from octelium.authserver.workloads import Workloads
 from octelium.identity.authenticators.authenticators import Authenticators
 from octelium.identity.authenticators.relying_party import RelyingParty
 from octelium.identity.client_logins import ClientLogins
+from octelium.identity.invitation_logins import InvitationLogins
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.provider import FakeProvider
 from tests.authserver.providers import trusting
@@ -90,6 +91,13 @@ class Host:
             self.authenticator_rules,
             clock=cluster.clock,
         )
+        self.invitations = InvitationLogins(
+            cluster.resources,
+            cluster.keyring,
+            cluster.authentication,
+            site.origin,
+            clock=cluster.clock,
+        )
         app = create_app(
             site,
             cluster.resources,
@@ -100,6 +108,7 @@ class Host:
             self.client_logins,
             self.workloads,
             self.authenticators,
+            self.invitations,
             clock=cluster.clock,
         )
         self.client = _client(app, "https://example.com")

@@ -26,6 +26,7 @@ async def test_what_there_is(host: Host) -> None:
         host.client_logins,
         host.workloads,
         host.authenticators,
+        host.invitations,
     )
     assert {route.path for route in app.routes if isinstance(route, Route)} == {
         "/",
@@ -36,6 +37,10 @@ async def test_what_there_is(host: Host) -> None:
         "/callback/success",
         "/callback/success/approval",
         "/assets/webauthn.js",
+        "/assets/invitation.js",
+        "/invite",
+        "/invite/passkey",
+        "/invite/passkey/finish",
         "/authenticators",
         "/authenticators/authenticate",
         "/authenticators/authenticate/finish",

@@ -12,8 +12,10 @@ import pytest
 
 from octelium.client.admin import (
     AdminError,
+    NewInvitation,
     NewToken,
     install_certificate,
+    new_invitation,
     new_token,
     use_own_certificate,
 )
@@ -98,6 +100,33 @@ def test_an_answer_without_a_token(tmp_path: Path, reply: bytes) -> None:
         pytest.raises(AdminError, match="without a token"),
     ):
         new_token(str(tmp_path))
+
+
+def test_an_invitation(tmp_path: Path) -> None:
+    reply = b'{"url": "https://lab.test/invite#T", "expiresAt": 7, "user": "ann"}'
+    with control_process(tmp_path, 200, reply) as asked:
+        made = new_invitation(str(tmp_path), "ann", administrator=True)
+    assert made == NewInvitation("https://lab.test/invite#T", 7, "ann")
+    assert asked == [("/invitation", {"user": "ann", "administrator": True})]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"[]",
+        b'{"url": "https://lab.test/invite#T"}',
+        b'{"url": "javascript:0", "expiresAt": 7, "user": "ann"}',
+        b'{"url": "https://lab.test/", "expiresAt": "soon", "user": "ann"}',
+        b'{"url": 7, "expiresAt": 7, "user": "ann"}',
+    ],
+)
+def test_an_answer_without_an_invitation(tmp_path: Path, reply: bytes) -> None:
+    with (
+        control_process(tmp_path, 200, reply),
+        pytest.raises(AdminError, match="without an invitation"),
+    ):
+        new_invitation(str(tmp_path), "ann")
 
 
 def test_no_first_administrator(tmp_path: Path) -> None:

@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from octelium.cluster.admin import CertificateRequest, Health, health_app, local_app
+from octelium.cluster.admin import (
+    CertificateRequest,
+    Health,
+    InvitationRequest,
+    health_app,
+    local_app,
+)
 from octelium.cluster.certificates import CertificateError, Pair
+from octelium.identity.invitations import NoUserError
 from octelium.store.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -35,6 +42,10 @@ async def recover() -> dict[str, str]:
     return {"token": "T", "domain": "a.example"}
 
 
+async def invite(_wanted: InvitationRequest) -> dict[str, str | int]:
+    pytest.fail("invited")
+
+
 async def test_a_certificate_is_installed_or_refused_with_the_reason() -> None:
     asked: list[CertificateRequest] = []
 
@@ -43,7 +54,7 @@ async def test_a_certificate_is_installed_or_refused_with_the_reason() -> None:
             raise CertificateError("the private key cannot be read")
         asked.append(wanted)
 
-    async with client(local_app(install, recover)) as http:
+    async with client(local_app(install, recover, invite)) as http:
         body = {"namespace": "", "certificate": "c", "key": "k"}
         assert (await http.put("/certificate", json=body)).status_code == 200
         more = {**body, "namespace": "prod", "domain": "a.example", "force": True}
@@ -67,13 +78,39 @@ async def test_a_new_token_for_the_owner_of_the_machine() -> None:
     async def broken() -> dict[str, str]:
         raise Unavailable("the store is busy")
 
-    async with client(local_app(install, recover)) as http:
+    async with client(local_app(install, recover, invite)) as http:
         answer = await http.post("/token")
         assert (answer.status_code, answer.json()["token"]) == (200, "T")
         assert (await http.get("/token")).status_code == 405
-    async with client(local_app(install, broken)) as http:
+    async with client(local_app(install, broken, invite)) as http:
         answer = await http.post("/token")
         assert (answer.status_code, answer.json()) == (400, {"error": "the store is busy"})
+
+
+async def test_a_person_is_invited() -> None:
+    asked: list[InvitationRequest] = []
+
+    async def install(_wanted: CertificateRequest) -> None:
+        pytest.fail("installed")
+
+    async def invite(wanted: InvitationRequest) -> dict[str, str | int]:
+        if wanted.user == "nobody":
+            raise NoUserError("there is no User nobody")
+        asked.append(wanted)
+        return {"url": "https://a.example/invite#T", "expiresAt": 7, "user": wanted.user}
+
+    async with client(local_app(install, recover, invite)) as http:
+        answer = await http.post("/invitation", json={"user": "ann"})
+        assert (answer.status_code, answer.json()["url"]) == (200, "https://a.example/invite#T")
+        await http.post("/invitation", json={"user": "ben", "administrator": True})
+        assert asked == [InvitationRequest("ann", False), InvitationRequest("ben", True)]
+        answer = await http.post("/invitation", json={"user": "nobody"})
+        assert (answer.status_code, answer.json()) == (400, {"error": "there is no User nobody"})
+        for body in (b"", b"[]", b"{}", b'{"user": 1}', b'{"user": "a", "administrator": "yes"}'):
+            answer = await http.post("/invitation", content=body)
+            assert answer.status_code == 400
+            assert answer.json()["error"]
+        assert (await http.get("/invitation")).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -91,7 +128,7 @@ async def test_other_bodies_are_refused(body: bytes) -> None:
     async def install(_wanted: CertificateRequest) -> None:
         pytest.fail("installed")
 
-    async with client(local_app(install, recover)) as http:
+    async with client(local_app(install, recover, invite)) as http:
         answer = await http.put("/certificate", content=body)
         assert answer.status_code == 400
         assert answer.json()["error"]

@@ -8,6 +8,7 @@ import pytest
 from octelium.cluster.bootstrap import (
     FIRST_CREDENTIAL,
     BootstrapError,
+    add_administrator,
     awaits_first_token,
     bootstrap,
     first_token,
@@ -15,7 +16,9 @@ from octelium.cluster.bootstrap import (
 from octelium.identity.authentication import Authentication
 from octelium.identity.keys import Keyring
 from octelium.identity.tokens import TokenType
+from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.store.errors import StoreError
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
@@ -92,3 +95,29 @@ async def test_a_lost_way_in_is_made_anew(resources: Resources, tmp_path: Path) 
     assert token != before
     assert keyring.verifier.verify(token, TokenType.CREDENTIAL) is not None
     assert resources.get(core.User, name="root").spec.type == core.UserSpecType__.WORKLOAD
+
+
+async def test_an_administrator_is_a_person_with_an_explicit_policy(
+    resources: Resources, tmp_path: Path
+) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    async with resources.transaction() as tx:
+        made = add_administrator(tx, "ann")
+    assert made.spec.type == core.UserSpecType__.HUMAN
+    assert list(made.spec.authorization.policies) == ["allow-all"]
+    assert resources.get(core.User, name="ann") == made
+    for name, problem in [
+        ("ann", "already exists"),
+        ("root", "already exists"),
+        ("Ann", "not a valid name"),
+        ("", "name is missing"),
+    ]:
+        with pytest.raises((Invalid, StoreError), match=problem):
+            async with resources.transaction() as tx:
+                add_administrator(tx, name)
+    async with resources.transaction() as tx:
+        tx.delete(core.Policy, resources.get(core.Policy, name="allow-all").metadata.uid)
+    with pytest.raises(StoreError, match="allow-all"):
+        async with resources.transaction() as tx:
+            add_administrator(tx, "ben")
+    assert resources.find(core.User, name="ben") is None

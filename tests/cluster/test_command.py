@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import io
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
+from octelium.client import admin
+from octelium.client.admin import AdminError, NewInvitation
+from octelium.cluster import command
 from octelium.cluster.command import Announcer, up
 from octelium.cluster.settings import load
 from octelium.cluster.sockets import ListenError
@@ -28,6 +33,91 @@ def test_the_sign_in_line_is_the_only_thing_on_stdout(
     )
     assert "https://a.example:8443" in told.err
     announce("supervisor", {"up": True})
+
+
+def first_start(tmp_path: Path, *, interactive: bool, admin: str | None = None) -> Announcer:
+    flags = {"domain": "a.example", "data_dir": str(tmp_path), "admin": admin}
+    return Announcer(load(flags, {}, None), interactive=interactive)
+
+
+def say_up(announce: Announcer) -> None:
+    announce("control", {"ready": True, "token": "TOKEN"})
+    announce("supervisor", {"up": True})
+
+
+def test_a_person_at_the_terminal_is_invited_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, bool]] = []
+
+    def invite(data_dir: str, user: str, *, administrator: bool) -> NewInvitation:
+        asked.append((data_dir, user, administrator))
+        return NewInvitation("https://a.example/invite#SECRET", 900, user)
+
+    monkeypatch.setattr(admin, "new_invitation", invite)
+    announce = first_start(tmp_path, interactive=True)
+    say_up(announce)
+    told = capsys.readouterr()
+    assert "https://a.example/invite#SECRET\n" in told.err
+    assert "SECRET" not in told.out
+    assert asked == [(str(tmp_path), "admin", True)]
+    announce("control", {"ready": True})  # it was started again
+    announce("supervisor", {"up": True})
+    assert "SECRET" not in capsys.readouterr().err
+    assert len(asked) == 1
+
+
+def test_without_a_terminal_the_command_is_told_and_no_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "new_invitation", lambda *_words, **_more: pytest.fail("invited"))
+    say_up(first_start(tmp_path, interactive=False, admin="ann"))
+    told = capsys.readouterr().err
+    assert f"octops invite ann --administrator --data-dir {tmp_path}" in told
+    assert "/invite#" not in told
+
+
+def test_nobody_is_invited_if_nobody_is_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "new_invitation", lambda *_words, **_more: pytest.fail("invited"))
+    for interactive in (True, False):
+        say_up(first_start(tmp_path, interactive=interactive, admin=""))
+        assert "octops invite" not in capsys.readouterr().err
+
+
+def test_an_invitation_that_fails_does_not_end_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_words: object, **_more: object) -> None:
+        raise AdminError("the Cluster did not answer")
+
+    monkeypatch.setattr(admin, "new_invitation", refuse)
+    say_up(first_start(tmp_path, interactive=True))
+    told = capsys.readouterr()
+    assert "the Cluster did not answer; try: octops invite admin" in told.err
+    assert "--auth-token TOKEN" in told.out
+
+
+@pytest.mark.parametrize("missing", [None, "stdin", "stderr"])
+def test_a_terminal_is_one_at_both_ends(
+    monkeypatch: pytest.MonkeyPatch, missing: str | None
+) -> None:
+    """What is written elsewhere may be kept, and read by others."""
+
+    class Stream(io.StringIO):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def isatty(self) -> bool:
+            return bool(self.name != missing)
+
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(sys, name, Stream(name))
+    assert command._is_interactive() == (missing is None)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert not command._is_interactive()
 
 
 def test_without_a_token_nothing_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

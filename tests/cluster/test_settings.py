@@ -58,6 +58,12 @@ def test_github_is_itself_or_an_enterprise_server() -> None:
             load({"domain": "a.example"}, {"OCTELIUM_GITHUB_URL": text}, None)
 
 
+def test_the_person_of_the_first_start() -> None:
+    assert load({"domain": "a.example"}, {}, None).admin == "admin"
+    assert load({"domain": "a.example"}, {"OCTELIUM_ADMIN": "ann"}, None).admin == "ann"
+    assert load({"domain": "a.example", "admin": ""}, {"OCTELIUM_ADMIN": "ann"}, None).admin == ""
+
+
 def test_settings_travel_to_a_child(tmp_path: Path) -> None:
     flags = {"domain": "a.example", "data_dir": str(tmp_path), "listen": ("[::1]:8443", ":9")}
     settings = load(flags, {"OCTELIUM_PROXY_PROTOCOL_FROM": "10.0.0.0/8, ::1/128"}, None)
@@ -77,6 +83,8 @@ def test_settings_travel_to_a_child(tmp_path: Path) -> None:
         ({"domain": "a.example", "listen": ("host.example:443",)}, {}, "--listen"),
         ({"domain": "a.example", "listen": ("127.0.0.1:70000",)}, {}, "--listen"),
         ({"domain": "a.example", "admin_listen": "x"}, {}, "--admin-listen"),
+        ({"domain": "a.example", "admin": "a.b"}, {}, "--admin"),
+        ({"domain": "a.example"}, {"OCTELIUM_ADMIN": "Ann Smith"}, "OCTELIUM_ADMIN"),
         ({"domain": "a.example"}, {"OCTELIUM_PROXY_PROTOCOL_FROM": "10.0.0.1/8"}, "PROXY_PROTOCOL"),
         ({"domain": "a.example"}, {"OCTELIUM_REFUSE_WHEN_UNLOGGED": "perhaps"}, "REFUSE_WHEN"),
     ],
