@@ -140,8 +140,8 @@ def _by_email(tx: Transaction, verified: VerifiedIdentity) -> core.User | None:
 
 
 def _email_of(verified: VerifiedIdentity) -> str:
-    """The address: the identifier of a SAML assertion is one unless another attribute is chosen."""
-    if verified.email or verified.provider.status.type != _TYPES.SAML:
+    """The address. Of SAML it is the identifier or nothing: no other attribute is trusted."""
+    if verified.provider.status.type != _TYPES.SAML:
         return verified.email
     return verified.identifier if _is_address(verified.identifier) else ""
 

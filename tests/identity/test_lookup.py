@@ -76,6 +76,9 @@ def test_the_identifier_of_saml_is_an_address_unless_it_is_none(tx: Transaction)
     add_person(tx, "bob", identities=(("saml", "u-1"),))
     assert found(tx, saml, ADDRESS) == "ann"
     assert found(tx, saml, "u-1") == "bob"
+    # Another attribute than the one that was chosen to identify people does not count.
+    assert found(tx, saml, ADDRESS, email="bob@example.com") == "ann"
+    assert isinstance(refusal(tx, saml, "u-2", email=ADDRESS), UnknownUserError)
     # Elsewhere the identifier may be a claim that people choose for themselves.
     assert isinstance(refusal(tx, okta, ADDRESS), UnknownUserError)
 

@@ -157,11 +157,11 @@ def _identity(provider: core.IdentityProvider, assertion: Assertion) -> Verified
     values = assertion.attributes.get(name, [])
     if len(values) != 1:
         raise ProviderError(f"the assertion has {len(values)} values of the attribute {name!r}")
-    emails = assertion.attributes.get(EMAIL, [])
+    (identifier,) = values
     return VerifiedIdentity(
         provider=provider,
-        identifier=values[0],
-        email=emails[0] if len(emails) == 1 else "",
+        identifier=identifier,
+        email=identifier if "@" in identifier else "",
         claims=dict(assertion.attributes),
         assertion=assertion.text,
     )
