@@ -1,14 +1,15 @@
 // An OpenID Connect provider: reads its settings as JSON from stdin, says `ready` when it listens.
 //
-// A login name's claims are the `users` entry of that name. Interactions are the provider's own
-// development pages: any password is right. A workload gets a JWT of its own by client credentials,
-// for the audience that it names as `resource`; that of the client `stale` has expired.
+// A login name's claims are the `users` entry of that name, and at the UserInfo endpoint those of
+// `told` as well. Interactions are the provider's own development pages: any password is right. A
+// workload gets a JWT of its own by client credentials, for the audience that it names as
+// `resource`; that of the client `stale` has expired.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { Provider } from 'oidc-provider';
 
 const settings = JSON.parse(readFileSync(0, 'utf8'));
-const scopes = { openid: ['sub'], email: ['email', 'email_verified'] };
+const scopes = { openid: ['sub'], email: ['email', 'email_verified'], ...settings.scopes };
 scopes.profile = ['name', 'picture', 'preferred_username', 'groups', 'hasMFA', 'amr', 'nickname'];
 
 // What the provider remembers, until its time is over. The library's own store in memory holds a
@@ -75,7 +76,9 @@ const provider = new Provider(settings.issuer, {
   jwks: settings.jwks,
   findAccount: (_context, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, ...(settings.users[id] ?? {}) }),
+    claims: (use) => ({
+      sub: id, ...settings.users[id], ...(use === 'userinfo' && settings.told?.[id]),
+    }),
   }),
 });
 provider.proxy = true;

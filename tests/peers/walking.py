@@ -50,20 +50,33 @@ class Landing:
     method: str
     url: str
     parameters: dict[str, str]
+    asked: frozenset[str] = frozenset()
+    """Which answers were given."""
 
 
 async def walk(
-    url: str, consumer: str, answers: dict[str, str], context: ssl.SSLContext
+    url: str,
+    consumer: str,
+    answers: dict[str, str],
+    context: ssl.SSLContext,
+    cookies: httpx.Cookies | None = None,
 ) -> Landing:
-    """From `url` on until a page leads to `consumer`. Forms are filled in with `answers`."""
+    """From `url` on until a page leads to `consumer`. Forms are filled in with `answers`.
+
+    `cookies` are those of the browser, which keeps them.
+    """
+    asked: set[str] = set()
     async with httpx.AsyncClient(verify=context, trust_env=False, timeout=20) as client:
+        if cookies is not None:
+            client.cookies.jar = cookies.jar
         request = client.build_request("GET", url)
         for _ in range(_MOST_STEPS):
             response = await client.send(request)
             if response.is_redirect:
                 there = urljoin(str(request.url), response.headers["location"])
                 if there.split("?")[0] == consumer:
-                    return Landing("GET", there, dict(parse_qsl(urlsplit(there).query)))
+                    told = dict(parse_qsl(urlsplit(there).query))
+                    return Landing("GET", there, told, frozenset(asked))
                 request = client.build_request("GET", there)
                 continue
             forms = forms_of(response.text)
@@ -72,7 +85,8 @@ async def walk(
             form = forms[0]
             there = urljoin(str(request.url), form.action)
             if there == consumer:
-                return Landing("POST", there, form.fields)
+                return Landing("POST", there, form.fields, frozenset(asked))
+            asked.update(answers.keys() & form.fields.keys())
             filled = {name: answers.get(name, value) for name, value in form.fields.items()}
             request = client.build_request("POST", there, data=filled)
     raise AssertionError(f"{consumer} was not reached")
