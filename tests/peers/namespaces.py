@@ -40,7 +40,7 @@ family = socket.AF_INET6 if ":" in host else socket.AF_INET
 with socket.create_server((host, int(port)), family=family) as made:
     socket.send_fds(channel, [b"x"], [made.fileno()])
 """
-_SECONDS = 30
+_SECONDS = 120
 
 _unshare = partial(program, "unshare", "util-linux")
 _nsenter = partial(program, "nsenter", "util-linux")
