@@ -145,6 +145,7 @@ def test_the_portal(visitors: Visitors) -> None:
         album.take(page, "portal-0")
         post(page, cluster.url("portal", "/nothing"))
         page.get_by_role("heading", name="There is nothing here").wait_for()
+        assert page.get_by_role("link", name="To the Portal").is_visible()
         album.take(page, "nothing")
 
 
@@ -171,6 +172,7 @@ def test_the_account(visitors: Visitors) -> None:
         visitors.sign_in(page, "ann")
         page.goto(cluster.url("portal", "/account"))
         page.get_by_text("laptop").wait_for()
+        assert page.get_by_text("by Example Corp").count() > 0
         album.take(page, "account-devices")
         # A form that did not come from here: its token is missing.
         post(page, cluster.url("portal", "/account"), {"what": "others"})
@@ -270,6 +272,8 @@ def test_waiting_for_approval(visitors: Visitors) -> None:
             visitors.sign_in(page, "ben")
             page.get_by_role("heading", name="Please wait for approval").wait_for()
             visitors.album.take(page, "pending")
+            page.get_by_role("link", name="Look again").click()
+            page.get_by_role("heading", name="Please wait for approval").wait_for()
             page.get_by_role("button", name="Sign out").click()
             page.wait_for_url(re.compile("done=signed-out"))
     finally:

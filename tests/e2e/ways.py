@@ -207,7 +207,8 @@ def open_ways(folder: Path) -> Iterator[Ways]:
     """Everything running."""
     trusted = folder / "providers-ca.pem"
     trusted.write_bytes(certs.ca().chain)
-    cluster = SourceCluster(folder / "cluster", environment={"SSL_CERT_FILE": str(trusted)})
+    environment = {"SSL_CERT_FILE": str(trusted)}
+    cluster = SourceCluster(folder / "cluster", workers=1, environment=environment)
     callback = cluster.url("", "/callback")
     known = {name: {"email": f"{name}@example.com"} for name in (*PEOPLE, "eve")}
     attributes = {name: {saml.EMAIL: [f"{name}@example.com"]} for name in known}
