@@ -37,7 +37,8 @@ class Attachments(Protocol):
 def review(resource: Any, attachments: Attachments) -> list[Finding]:
     """What is likely wrong with the expressions of a resource, in their order.
 
-    For a Service that is also what can never be true in the Policies that it names.
+    For a Service that is also what can never be true in the Policies that it names, for the
+    ClusterConfig what this Cluster does not offer.
     """
     match resource:
         case core.Policy():
@@ -46,6 +47,9 @@ def review(resource: Any, attachments: Attachments) -> list[Finding]:
             where = frozenset({attachment_of(resource)})
             found = [finding for place in places(resource) for finding in _look(place, where)]
             return [*found, *_named(resource, attachments)]
+        case core.ClusterConfig():
+            found = [finding for place in places(resource) for finding in _look(place, None)]
+            return [*found, *_not_offered(resource)]
     return [finding for place in places(resource) for finding in _look(place, None)]
 
 
@@ -62,6 +66,16 @@ def _look(place: Place, where: frozenset[Attachment] | None) -> list[Finding]:
         wanted = _WRITE.get(place.kind, "") if place.kind is not None else ""
         return lint_value(place.expression, context, place.path, kind=place.kind, wanted=wanted)
     return lint_condition(place.expression, context, place.path)
+
+
+def _not_offered(config: core.ClusterConfig) -> Iterator[Finding]:
+    """Settings that can be stored and do nothing."""
+    if config.spec.authentication.geolocation.mmdb.HasField("upstream"):
+        yield Finding(
+            "spec.authentication.geolocation.mmdb.upstream",
+            "is not offered by this Cluster, so places stay unknown",
+            "store the database in a Config and name it in fromConfig",
+        )
 
 
 def _services(policy: str, attachments: Attachments) -> frozenset[Attachment] | None:

@@ -226,3 +226,14 @@ def test_there_are_examples() -> None:
 )
 def test_documented_conditions_are_right(text: str) -> None:
     assert paths(policy("p", text)) == []
+
+
+def test_settings_that_do_nothing() -> None:
+    def config(mmdb: dict[str, Any]) -> core.ClusterConfig:
+        spec = {"authentication": {"geolocation": {"mmdb": mmdb}}}
+        return from_json(core.ClusterConfig, {"kind": "ClusterConfig", "spec": spec})
+
+    assert paths(config({"fromConfig": "geo"})) == []
+    [(path, problem)] = paths(config({"upstream": {"url": "https://h/geo.mmdb"}}))
+    assert path == "spec.authentication.geolocation.mmdb.upstream"
+    assert "is not offered" in problem
