@@ -39,8 +39,10 @@ _TEXTS: Final = frozenset({"description", "displayName", "match"})
 class Rewrite(NamedTuple):
     """A text with quotes around it."""
 
+    start: int
+    """Where the text begins."""
     column: int
-    """Where in its line the text begins, from 0."""
+    """The same within its line, from 0."""
     value: str
     """The text that is meant."""
     quoted: str
@@ -49,6 +51,10 @@ class Rewrite(NamedTuple):
     """With the key that stands before it, if there is one."""
     reason: str
     """Why it is not read as it stands."""
+
+    def within(self, text: str) -> str:
+        """The whole text with the quotes."""
+        return text[: self.start] + self.quoted + text[self.start + len(self.value) :]
 
 
 class _Text(NamedTuple):
@@ -88,7 +94,7 @@ def rewrite(text: str, line: int, column: int, loader: Any) -> Rewrite | None:
         tried = text[: start + part.start] + quoted + shown[part.end :] + "\n"
         if _says(tried, line, part.start, value, loader):
             entry = shown[part.entry : part.start] + quoted
-            return Rewrite(part.start, value, quoted, entry, _reason(value))
+            return Rewrite(start + part.start, part.start, value, quoted, entry, _reason(value))
     return None
 
 

@@ -36,50 +36,52 @@ class Fault(NamedTuple):
 
 def syntax_fault(
     error: yaml.YAMLError | UnicodeEncodeError, text: str, first_line: int, loader: Any
-) -> tuple[Fault, int | None]:
+) -> tuple[Fault, int | None, str | None]:
     """What a parser's error means, and after which character to look for the next document.
 
-    `first_line` is the number of the first line of `text`.
+    With that comes `text` as it is meant, if a text in it lacks quotes. `first_line` is the number
+    of the first line of `text`.
     """
     if isinstance(error, UnicodeEncodeError):
         line = first_line + text.count("\n", 0, error.start)
-        return Fault(line, Problem((), "the text holds half of a surrogate pair", "")), None
+        return Fault(line, Problem((), "the text holds half of a surrogate pair", "")), None, None
     mark = getattr(error, "problem_mark", None)
     if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
         position = getattr(error, "position", None)
         passed = text.encode().count(b"\n", 0, position) if isinstance(position, int) else 0
         reason = getattr(error, "reason", "") or "cannot be read"
         problem = Problem((), f"not YAML: {reason}", "save the file as UTF-8 text")
-        return Fault(first_line + passed, problem), None
+        return Fault(first_line + passed, problem), None, None
     lines = text.split("\n")
     context = error.context_mark.line if error.context_mark is not None else mark.line
     near = [lines[at] for at in (mark.line, context, mark.line - 1) if 0 <= at < len(lines)]
     what = " ".join(part for part in (error.context, error.problem) if part)
     problem = Problem((), f"not YAML: {what}", _remedy(what, near))
     fault = _placed(Fault(first_line + mark.line, problem), text, mark, mark.column)
-    if not fault.excerpt:
-        return fault, mark.index
-    found = rewrite(text, mark.line, mark.column, loader)
-    if found is not None:
-        remedy = f"put the whole text in quotes: {found.entry}"
-        problem = Problem((), f"not YAML: {found.reason}", remedy)
-        fault = _placed(fault._replace(problem=problem), text, mark, found.column)
-    return fault, mark.index
+    found = rewrite(text, mark.line, mark.column, loader) if fault.excerpt else None
+    if found is None:
+        return fault, mark.index, None
+    remedy = f"put the whole text in quotes: {found.entry}"
+    problem = Problem((), f"not YAML: {found.reason}", remedy)
+    fault = _placed(fault._replace(problem=problem), text, mark, found.column)
+    return fault, mark.index, found.within(text)
 
 
-def remedied(fault: Fault, text: str, mark: Any, loader: Any) -> Fault:
+def remedied(fault: Fault, text: str, mark: Any, loader: Any) -> tuple[Fault, str | None]:
     """The fault with its place and, where the text at the mark lacks quotes, what to write.
 
-    Its problem shows a part of the text.
+    Its problem shows a part of the text. With it comes `text` as it is meant, if that is known.
     """
     fault = _placed(fault, text, mark, mark.column)
     problem = fault.problem
     if not fault.excerpt:
-        return fault._replace(problem=problem._replace(problem="is read as a tag or alias of YAML"))
+        problem = problem._replace(problem="is read as a tag or alias of YAML")
+        return fault._replace(problem=problem), None
     found = rewrite(text, mark.line, mark.column, loader)
-    if found is not None:
-        problem = problem._replace(remedy=f"{problem.remedy}: {found.entry}")
-    return fault._replace(problem=problem)
+    if found is None:
+        return fault, None
+    problem = problem._replace(remedy=f"{problem.remedy}: {found.entry}")
+    return fault._replace(problem=problem), found.within(text)
 
 
 def _placed(fault: Fault, text: str, mark: Any, column: int) -> Fault:

@@ -18,7 +18,7 @@ from octelium.schema.json_reader import Problem
 from octelium.schema.yaml_faults import Fault, remedied, syntax_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from octelium.schema.errors import Step
 
@@ -102,30 +102,42 @@ def read(text: str) -> Iterator[Tree]:
         tree.faults.append(Fault(1, Problem((), limit, "split it into several files")))
         yield tree
         return
-    start = 0
+    rest = text
     first_line = 1
     index = 0
-    for _ in range(MAX_BROKEN):
-        rest = text[start:]
-        composer = _Composer(index, first_line)
+    known: list[Fault] = []
+    for attempt in range(MAX_BROKEN):
+        composer = _Composer(index, first_line, known)
         try:
             yield from composer.documents(rest)
             return
         except _Refused as refused:
             end: int | None = refused.end
+            mended = refused.mended
             tree = composer.tree or Tree(composer.index + 1, first_line)
         except (yaml.YAMLError, UnicodeEncodeError) as error:
-            fault, end = syntax_fault(error, rest, first_line, _Loader)
+            fault, end, mended = syntax_fault(error, rest, first_line, _Loader)
             tree = composer.tree or Tree(composer.index + 1, fault.line)
             tree.faults.append(fault)
         tree.broken = True
         index = tree.index
+        goes_on = not known or tree.faults[-1].line > known[-1].line
+        if mended is not None and composer.tree is not None and goes_on:
+            # The rest of the document is read as if the text had its quotes, to find more faults.
+            known = tree.faults
+            begin = composer.begin
+            index -= 1
+            if attempt + 1 < MAX_BROKEN:
+                first_line += rest.count("\n", 0, begin)
+                rest = mended[begin:]
+                continue
+        known = []
         yield tree
         following = None if end is None else _DOCUMENT_START.search(rest, max(end, 3))
         if following is None:
             return
         first_line += rest.count("\n", 0, following.start())
-        start += following.start()
+        rest = rest[following.start() :]
 
 
 class _Frame:
@@ -150,17 +162,21 @@ class _Refused(Exception):  # noqa: N818  (no error of the program)
     The parser is not asked for the rest either: libyaml's time grows with the square of the depth.
     """
 
-    def __init__(self, end: int) -> None:
+    def __init__(self, end: int, mended: str | None = None) -> None:
         super().__init__()
         self.end = end
+        self.mended = mended
 
 
 class _Composer:
-    """Builds Trees from events."""
+    """Builds Trees from events. `known` are faults of the first document, which make it broken."""
 
-    def __init__(self, index: int, first_line: int) -> None:
+    def __init__(self, index: int, first_line: int, known: Sequence[Fault]) -> None:
         self.index = index
         self.first_line = first_line
+        self.known = known
+        self.begin = 0
+        """Where the document begins."""
         self.text = ""
         self.tree: Tree | None = None
         self.frames: list[_Frame] = []
@@ -182,6 +198,11 @@ class _Composer:
                 self.anchors.clear()
                 self.nodes = 0
                 self.tree = Tree(self.index, self.line_of(event))
+                self.tree.faults.extend(self.known)
+                self.tree.broken = bool(self.known)
+                self.known = ()
+                mark: Any = event.start_mark
+                self.begin = mark.index
             elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
                 self.event(event)
 
@@ -329,8 +350,9 @@ class _Composer:
         assert self.tree is not None
         remedy = f"put a text that begins with {indicator} in quotes"
         fault = Fault(self.line_of(event), Problem(self.steps(), problem, remedy))
-        self.tree.faults.append(remedied(fault, self.text, event.start_mark, _Loader))
-        raise _Refused(self.end)
+        fault, mended = remedied(fault, self.text, event.start_mark, _Loader)
+        self.tree.faults.append(fault)
+        raise _Refused(self.end, mended)
 
     def refuse(self, line: int, problem: str, remedy: str) -> None:
         """Raise _Refused after noting why."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import textwrap
 import time
 from typing import Any
 
@@ -88,10 +87,9 @@ def proposed(text: str) -> tuple[Rewrite, str] | None:
     found = rewrite(text, *place, LOADER)
     if found is None:
         return None
-    start, _ = span_of(text, place[0])
-    at = start + found.column
-    assert text[at:].startswith(found.value)
-    return found, text[:at] + found.quoted + text[at + len(found.value) :]
+    assert found.start == span_of(text, place[0])[0] + found.column
+    assert text[found.start :].startswith(found.value)
+    return found, found.within(text)
 
 
 def texts_of(text: str) -> list[str]:
@@ -227,8 +225,8 @@ def test_any_text_at_any_place(text: str, line: int, column: int) -> None:
 def test_lines_are_the_parser_s(parts: list[str]) -> None:
     text = "".join(parts)
     start, end = span_of(text, 1)
-    lines = textwrap.dedent(text.replace("\r\n", "\n")).splitlines()
-    assert text[start:end].strip() == (lines[1].strip() if len(lines) > 1 else "")
+    lines = [*text.splitlines(), "", ""]
+    assert text[start:end] == lines[1]
 
 
 @pytest.mark.parametrize("part", ["[", "{", "(", '"a" ', "'", "[a,", "{a: [", "!", "a: ", " #"])

@@ -74,3 +74,38 @@ def test_other_documents_are_shown() -> None:
     assert fault_of(text).excerpt == ""  # it may be one
     text = "kind: Secret\n---\nkind: User\na: @x\n---\nkind: Secret\n"
     assert fault_of(text).excerpt == "a: @x\n   ^"
+
+
+def test_all_texts_of_a_document_that_lack_quotes_are_listed() -> None:
+    text = (
+        'a: 1\n---\nb:\n  - "x" in c\n  - d\n  - !e f\n  - {g: [1].h}\n'
+        "i: *j.k\nl: m: n\no: @p\n---\nq: @r\n---\ns: 1\n"
+    )
+    first, second, third, fourth = yaml_reader.read(text)
+    assert (first.value, first.faults, fourth.value, fourth.faults) == ({"a": 1}, [], {"s": 1}, [])
+    assert (second.broken, second.index, third.broken, third.index) == (True, 2, True, 3)
+    # What comes after a line that is not understood is not looked at.
+    assert [(fault.line, fault.column) for fault in second.faults] == [
+        (4, 5), (6, 5), (7, 9), (8, 4), (9, 5),
+    ]  # fmt: skip
+    assert [fault.line for fault in third.faults] == [12]
+
+
+def test_as_many_texts_as_broken_documents() -> None:
+    text = "a: 1\n---\n" + "- @b\n" * 100 + "---\nc: 1\n"
+    first, second = yaml_reader.read(text)
+    assert not first.faults
+    assert [fault.line for fault in second.faults] == list(range(3, 3 + yaml_reader.MAX_BROKEN))
+
+
+def test_a_broken_document_is_not_used() -> None:
+    with pytest.raises(InvalidDocuments) as caught:
+        parse_documents("kind: Group\nmetadata: {name: a}\nspec: {}\nx: @y\nz: !a b\n", "f")
+    assert [error.line for error in caught.value.errors] == [4, 5]
+
+
+def test_two_texts_of_a_line() -> None:
+    """The second one is said once the first has its quotes."""
+    [tree] = yaml_reader.read("x: [@a, @b, @c]\n")
+    assert [(fault.line, fault.column) for fault in tree.faults] == [(1, 5), (1, 11)]
+    assert tree.faults[1].excerpt.startswith("x: ['@a', @b, @c]")
