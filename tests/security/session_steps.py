@@ -58,15 +58,15 @@ class Steps:
             return None, error
 
     def _pair(self, pick: int) -> Pair:
-        """Any tokens; for even numbers current ones, if there are some."""
+        """Any tokens; mostly current ones, if there are some."""
         life = self.life
         current = [
             pair
             for pair in life.pairs
             if pair.refresh and pair.uid in life.held and life.held[pair.uid].number == pair.number
         ]
-        chosen = current if current and pick % 2 == 0 else life.pairs
-        return chosen[-1 - pick // 2 % len(chosen)]
+        chosen = current if current and pick % 4 < 3 else life.pairs
+        return chosen[-1 - pick // 4 % len(chosen)]
 
     def _session(self, pick: int) -> tuple[str, Held]:
         known = list(self.life.held.items())
