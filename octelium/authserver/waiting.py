@@ -5,6 +5,7 @@ meanwhile comes back with nothing but its cookies.
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,8 @@ from octelium.authserver.short_lived import ShortLived
 from octelium.authserver.targets import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from octelium.authserver.targets import ClientLogin
 
 TARGET_SECONDS: Final = 12 * 60
@@ -30,10 +33,12 @@ class ApprovalRequest:
 class Waiting:
     """Targets and requests, one of each by the uid of a Session."""
 
-    def __init__(self) -> None:
-        self._targets: ShortLived[Target] = ShortLived(TARGET_SECONDS, most=_MOST, most_each=1)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._targets: ShortLived[Target] = ShortLived(
+            TARGET_SECONDS, most=_MOST, most_each=1, clock=clock
+        )
         self._requests: ShortLived[ApprovalRequest] = ShortLived(
-            REQUEST_SECONDS, most=_MOST, most_each=1
+            REQUEST_SECONDS, most=_MOST, most_each=1, clock=clock
         )
 
     def keep_target(self, session_uid: str, target: Target) -> None:

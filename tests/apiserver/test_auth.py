@@ -272,3 +272,24 @@ async def test_a_browser_is_not_renewed_here(people: People, tmp_path: Path) -> 
         assert await code(calls, REFRESH, metadata=own) is CODE.PERMISSION_DENIED
         foreign = from_page("https://evil.test", issued.refresh_token)
         assert await code(calls, REFRESH, metadata=foreign) is CODE.UNAUTHENTICATED
+
+
+async def test_a_session_that_must_use_its_authenticator(cluster: Cluster, calls: Calls) -> None:
+    """It is renewed with that alone; the rest of auth.v1 is there for it."""
+    issued = await calls(SIGN_IN, sign_in(cluster.token(await cluster.add_credential())))
+    (session,) = cluster.sessions()
+    session.status.required_authenticator_ref.uid = session.metadata.uid
+    actions = core.SessionStatusAuthenticatorAction__
+    session.status.authenticator_action = actions.AUTHENTICATION_REQUIRED
+    await cluster.change(session)
+    metadata = with_refresh(issued.refresh_token)
+    assert await code(calls, REFRESH, metadata=metadata) is CODE.PERMISSION_DENIED
+    assert await calls("Logout", metadata=metadata) == auth.LogoutResponse()
+
+
+async def test_a_refresh_of_a_barred_user(cluster: Cluster, calls: Calls) -> None:
+    issued = await calls(SIGN_IN, sign_in(cluster.token(await cluster.add_credential())))
+    cluster.robot.spec.is_disabled = True
+    await cluster.change(cluster.robot)
+    metadata = with_refresh(issued.refresh_token)
+    assert await code(calls, REFRESH, metadata=metadata) is CODE.PERMISSION_DENIED

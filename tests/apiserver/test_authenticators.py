@@ -266,3 +266,24 @@ def test_every_method_is_found_once() -> None:
     assert found["logout"] is AuthService.logout
     assert found["create_authenticator"] is AuthenticatorService.create_authenticator
     assert "run_device_probe_begin" not in found
+
+
+async def test_tpm_is_not_offered(people: People, calls: Calls) -> None:
+    """With a status that the official clients take for that, and a word of what to do."""
+    request = auth.CreateAuthenticatorRequest(type=TYPES.TPM)
+    client, browser = await people.session(client=True), await people.session()
+    with pytest.raises(AioRpcError) as caught:
+        await calls("CreateAuthenticator", request, by(client))
+    assert caught.value.code() is CODE.UNIMPLEMENTED
+    assert "does not offer TPM Authenticators; use TOTP" in (caught.value.details() or "")
+    assert await code(calls, "CreateAuthenticator", request, by(browser)) is CODE.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("wanted", [ACTIONS.AUTHENTICATION_REQUIRED, ACTIONS.REGISTRATION_REQUIRED])
+async def test_a_session_that_needs_one_first_may_ask(
+    people: People, calls: Calls, wanted: Any
+) -> None:
+    """Elsewhere it may do nothing."""
+    session = await people.session(authenticator_action=wanted)
+    assert await calls("ListAuthenticator", None, by(session)) is not None
+    assert await calls("GetAvailableAuthenticator", None, by(session)) is not None

@@ -61,7 +61,14 @@ async def test_what_there_is(host: Host) -> None:
     assert not app.debug
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/healthz", "/metrics", "/debug"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/docs", "/openapi.json", "/healthz", "/metrics", "/debug"),
+        # Tokens are for the Cluster alone: nothing is published to verify them with.
+        *("/.well-known/openid-configuration", "/.well-known/jwks.json", "/oauth2/jwks"),
+    ],
+)
 async def test_nothing_answers_by_a_magic_path(host: Host, path: str) -> None:
     response = await host.client.get(path, headers={"user-agent": "kube-probe/1.30"})
     assert response.status_code == 303

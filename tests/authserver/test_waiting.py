@@ -32,3 +32,19 @@ def test_a_person_decides_about_the_last_request_and_once() -> None:
     assert waiting.answer("two") is None
     assert waiting.answer("one") == second
     assert waiting.answer("one") is None
+
+
+def test_for_how_long() -> None:
+    now = 1000.0
+    waiting = Waiting(lambda: now)
+    waiting.keep_target("one", Target(client=CLIENT))
+    waiting.keep_target("two", Target(client=CLIENT))
+    waiting.ask("one", CLIENT)
+    now += 5 * 60 - 1
+    assert waiting.asked("one") is not None
+    now += 1
+    assert waiting.asked("one") is None
+    now += 7 * 60 - 1
+    assert waiting.take_target("one") == Target(client=CLIENT)
+    now += 1
+    assert waiting.take_target("two") == Target()

@@ -679,3 +679,62 @@ async def test_what_once_was_is_kept_newest_first(cluster: Cluster) -> None:
     assert last == tokens[-2:-102:-1]
     assert session.status.initial_authentication.token_id == tokens[0]
     assert len(set(tokens)) == 106
+
+
+async def test_what_is_wrong_with_a_login_in_the_order_of_its_checks(cluster: Cluster) -> None:
+    """Scopes, the token, its Credential and verifier, the User, the number of Sessions."""
+    cluster.robot.spec.session.max_per_user = 1
+    await cluster.change(cluster.robot)
+    await sign_in(cluster, await cluster.add_credential())
+    credential = await cluster.add_credential(
+        code_challenge=hashlib.sha256(b"v" * 32).digest(), expires_at=NOW + HOUR
+    )
+    cluster.robot.spec.is_disabled = True
+    await cluster.change(cluster.robot)
+    credential.spec.is_disabled = True
+    await cluster.change(credential)
+
+    async def problem(scopes: Sequence[str] = (), verifier: bytes = b"w") -> str:
+        with pytest.raises((AuthenticationError, ScopeError)) as caught:
+            await sign_in(cluster, credential, scopes=scopes, code_verifier=verifier)
+        return f"{type(caught.value).__name__}: {caught.value}"
+
+    assert (await problem(scopes=["x"])).startswith("ScopeError")
+    assert "is disabled" in await problem()
+    credential.spec.is_disabled = False
+    await cluster.change(credential)
+    assert (await problem()).startswith("UnauthenticatedError: the code verifier")
+    assert (await problem(verifier=b"v" * 32)).startswith("RefusedError: User robot is disabled")
+    cluster.robot.spec.is_disabled = False
+    await cluster.change(cluster.robot)
+    assert (await problem(verifier=b"v" * 32)).startswith("SessionLimitError")
+    assert cluster.get(credential).status.total_authentications == 0
+    cluster.clock.now += HOUR
+    assert (await problem(verifier=b"v" * 32)).startswith("UnauthenticatedError")
+
+
+async def test_access_tokens_count_against_the_limit(cluster: Cluster) -> None:
+    cluster.robot.spec.session.max_per_user = 1
+    await cluster.change(cluster.robot)
+    first = await cluster.add_credential(credential_type=ACCESS_TOKEN)
+    second = await cluster.add_credential(credential_type=ACCESS_TOKEN)
+    await cluster.generate(first)
+    with pytest.raises(SessionLimitError):
+        await cluster.generate(second)
+    await cluster.generate(first)  # that one has its Session
+    cluster.clock.now += 90 * 24 * HOUR
+    await cluster.generate(second)  # a Session that is over does not count, cleaned up or not
+
+
+async def test_nothing_outlives_the_end_of_the_session(cluster: Cluster) -> None:
+    """Whatever the tokens say, and however often they were renewed."""
+    issued = await sign_in(cluster, await cluster.add_credential(cluster.alice))
+    for _ in range(10):
+        cluster.clock.now += 2 * HOUR
+        issued = await refresh(cluster, issued.refresh_token)
+    assert cluster.clock.now + issued.expires_in > NOW + 21 * HOUR
+    assert cluster.authentication.holder_of_access_token(issued.access_token) is not None
+    cluster.clock.now = NOW + 21 * HOUR
+    assert cluster.authentication.holder_of_access_token(issued.access_token) is None
+    with pytest.raises(UnauthenticatedError):
+        await refresh(cluster, issued.refresh_token)
