@@ -13,6 +13,7 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from octelium.http.handshakes import handshakes
 from octelium.http.turn import collected
 
 if TYPE_CHECKING:
@@ -79,6 +80,9 @@ class TLSLayer(asyncio.Protocol):
         self._transport: Any = None
         self._codec: Codec | None = None
         self._handshake_bytes = 0
+        self._handshakes = handshakes() if server_side else None
+        self._waiting = 0
+        """Bytes of the handshake that wait for their turn."""
         self._reading = True
         self._ended = False
         self._shut = False
@@ -100,15 +104,15 @@ class TLSLayer(asyncio.Protocol):
         if self._shut and self._codec is None:
             return
         self._incoming.write(data)
-        if self._codec is None:
-            self._handshake()
-            if self._codec is None:
-                # Counted afterwards: a client may send its first request right behind.
-                self._handshake_bytes += len(data)
-                if self._handshake_bytes > MAX_HANDSHAKE:
-                    self._fail(ssl.SSLError("handshake is too long"))
-                return
-        self._pump()
+        if self._codec is not None:
+            self._pump()
+        elif self._handshakes is None:
+            self._go_on(len(data))
+        else:
+            if not self._waiting:
+                self._transport.pause_reading()
+                self._handshakes.add(self._take_turn)
+            self._waiting += len(data)
 
     def eof_received(self) -> bool:
         """The peer closed without saying so inside TLS: what came may be cut off."""
@@ -195,6 +199,24 @@ class TLSLayer(asyncio.Protocol):
                 asyncio.get_running_loop().call_soon(self._pump)
 
     # Inside.
+
+    def _take_turn(self) -> None:
+        """Go on with a handshake that has waited."""
+        size, self._waiting = self._waiting, 0
+        if not self.is_closing():
+            self._transport.resume_reading()
+            self._go_on(size)
+
+    def _go_on(self, size: int) -> None:
+        """Go on with a handshake for which `size` bytes have come."""
+        self._handshake()
+        if self._codec is not None:
+            self._pump()
+            return
+        # Counted afterwards: a client may send its first request right behind.
+        self._handshake_bytes += size
+        if self._handshake_bytes > MAX_HANDSHAKE:
+            self._fail(ssl.SSLError("handshake is too long"))
 
     def _handshake(self) -> None:
         try:

@@ -109,6 +109,13 @@ class Link:
                     other.layer.data_received(data[start : start + size])
 
 
+async def connected(link: Link) -> None:
+    """Where a loop runs, handshakes of servers wait for their turn."""
+    while link.server.layer.codec is None:
+        link.pump()
+        await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 def test_bytes_both_ways(size: int) -> None:
     link = Link()
@@ -195,10 +202,36 @@ def test_a_damaged_record() -> None:
     assert link.server.wire.closing
 
 
+async def test_handshakes_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octelium.http.handshakes._SHARE", 0)
+    links = [Link() for _ in range(3)]
+    await asyncio.sleep(0)  # what clients write leaves
+    for link in links:
+        link.pump()
+    turns = []
+    for _ in range(4):
+        turns.append([link.server.wire.reading for link in links])
+        await asyncio.sleep(0)
+    assert turns == [[number < turn for number in range(3)] for turn in range(4)]
+    for link in links:
+        await connected(link)
+
+
+async def test_a_connection_that_ends_before_its_turn() -> None:
+    link = Link()
+    await asyncio.sleep(0)
+    link.pump()
+    assert not link.server.wire.reading
+    link.server.layer.connection_lost(None)
+    await asyncio.sleep(0.001)
+    assert len(link.server.failures) == 1
+    assert not link.server.wire.output
+
+
 async def test_an_alert_that_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("octelium.http.tls._ALERT_TIME", 0)
     link = Link()
-    link.pump()
+    await connected(link)
     link.server.wire.pending = 1
     link.server.layer.data_received(b"\x17\x03\x03\x00\x01x")
     assert link.server.wire.closing
