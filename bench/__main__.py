@@ -13,7 +13,7 @@ def main() -> int:
     not be made.
     """
     parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__)
-    parser.add_argument("name", choices=("http", "policy", "start", "store"))
+    parser.add_argument("name", choices=("http", "identity", "policy", "start", "store"))
     parser.add_argument("--json", action="store_true", help="all values as JSON on stdout")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=int, default=4, help="length of a burst (4)")
@@ -26,6 +26,10 @@ def main() -> int:
             from bench import http
 
             report = http.run(arguments.rounds, arguments.seconds)
+        elif arguments.name == "identity":
+            from bench import identity
+
+            report = identity.run(arguments.rounds, arguments.seconds)
         elif arguments.name == "policy":
             from bench import policy
 

@@ -71,7 +71,7 @@ class Processes:
             log.close()
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     """SIGTERM, then SIGKILL."""
     if process.poll() is None:
         process.terminate()

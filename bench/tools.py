@@ -26,6 +26,10 @@ _PACKAGES: Final = {
     "wrk": "wrk",
     "curl": "curl",
     "taskset": "util-linux",
+    "chrt": "util-linux",
+    "setsid": "util-linux",
+    "node": "nodejs",
+    "npm": "npm",
 }
 _WRAPPER: Final = "libnss-wrapper"
 """Lets wrk resolve the Cluster's names to loopback."""
