@@ -85,7 +85,7 @@ def create_app(
     invited = InvitationPages(
         site, pages, resources, browsers, invitations, authenticators, publish
     )
-    denied = DeniedPages(site, pages, reasons)
+    denied = DeniedPages(site, pages, browsers, reasons)
     codes = DeviceCodes()
     machines = DeviceGrant(site, codes, authentication, client_logins, publish)
     device = DevicePage(site, pages, resources, browsers, codes)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
+from octelium.authserver.browsers import required_path
 from octelium.authserver.cookies import ACCESS, cookie
+from octelium.authserver.flow import redirect
 from octelium.authserver.markup import aside, code, facts, lines, link, onward, paragraph
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from octelium.authserver.browsers import Browsers
     from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
     from octelium.policy.narration import Line
@@ -40,13 +43,17 @@ class Reasons(Protocol):
 class DeniedPages:
     """What a browser gets to see that was refused elsewhere."""
 
-    def __init__(self, site: Site, pages: Pages, reasons: Reasons) -> None:
+    def __init__(self, site: Site, pages: Pages, browsers: Browsers, reasons: Reasons) -> None:
         self._site = site
         self._pages = pages
+        self._browsers = browsers
         self._reasons = reasons
 
     async def denied(self, request: Request) -> Response:
-        """That a request was refused."""
+        """That a request was refused; or what has to be done before any is not."""
+        session = self._browsers.session(request)
+        if session is not None and (path := required_path(session)):
+            return redirect(self._site.origin + path)
         entry = _entry(request)
         why = []
         if entry:

@@ -206,6 +206,7 @@ async def test_the_same_browser_goes_on_until_the_time_is_over(host: Host) -> No
         await browser.get("/authenticators/register"),
         await browser.get("/callback/success"),
         await browser.get("/device"),
+        await browser.get("/denied?id=aaaa-bbbb-24-cccc-dddd"),
         await browser.get("/login?redirect=https://wiki.example.com/"),
     ):
         assert answer.headers["location"] == f"https://example.com{PASSKEY}"
