@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.e2e.ways import PROVIDERS, at_provider, to_provider
 
 if TYPE_CHECKING:
@@ -89,4 +90,4 @@ def test_a_provider_that_cannot_be_reached(visitors: Visitors) -> None:
         page.get_by_role("button", name="Continue with Broken").click()
         page.wait_for_url(re.compile(r"/login\?error=unavailable"))
         assert "another way" in page.get_by_role("alert").inner_text()
-    ways.cluster.ctl("delete", "identityprovider", "broken")
+    ways.cluster.api().core("DeleteIdentityProvider", meta.DeleteOptions(name="broken"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Response
 
     from tests.e2e.cluster import Cluster
     from tests.e2e.documents import Document
@@ -32,6 +32,7 @@ LONG_NAME: Final = (
 MANY: Final = 40
 PEOPLE: Final = ("ann", "ben", "cat", "dan")
 PROVIDERS: Final = ("corp", "hub", "okta")
+_OWN_PAGES: Final = (DOMAIN, f"portal.{DOMAIN}")
 _EXPECTED: Final = re.compile(r"Failed to load resource: the server responded with .* 4\d\d")
 
 
@@ -67,7 +68,7 @@ class Visitors:
         """A page of somebody who has not been here before; `options` are Playwright's of a context.
 
         What Chromium complains of on pages of the Cluster, such as what their policies refuse, is a
-        failure.
+        failure, and so is a page of the login host or the Portal without a strict policy.
         """
         complaints: list[str] = []
 
@@ -78,11 +79,19 @@ class Visitors:
             if own and severe and _EXPECTED.match(message.text) is None:
                 complaints.append(message.text)
 
+        def look_at(response: Response) -> None:
+            policy = response.headers.get("content-security-policy", "")
+            html = "text/html" in response.headers.get("content-type", "")
+            strict = "default-src 'none'" in policy and "unsafe" not in policy
+            if html and urlsplit(response.url).hostname in _OWN_PAGES and not strict:
+                complaints.append(f"{response.url} has the policy {policy!r}")
+
         context = self.chromium.new_context(viewport={"width": 1100, "height": 760}, **options)
         try:
             page = context.new_page()
             page.set_default_timeout(20_000)
             page.on("console", listen)
+            page.on("response", look_at)
             page.on("pageerror", lambda error: complaints.append(str(error)))
             yield page
         finally:
