@@ -209,7 +209,7 @@ class LoginPages:
         ways = [
             button(
                 BEGIN_PATH,
-                f"Continue with {offers.label(provider)}",
+                offers.invitation(provider),
                 {"uid": provider.metadata.uid, "query": target.query},
             )
             for provider in providers

@@ -5,13 +5,18 @@ https://octelium.com/docs/octelium/latest/management/core/identity-provider/over
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from octelium.identity.lookup import is_provider_barred, is_web
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
     from octelium.store.resources import Resources
+
+
+_INVITING: Final = re.compile(r"(?:log-?\s?in|sign-?\s?in|continue)\b", re.IGNORECASE)
+"""How a display name begins that is written for the button, such as `Login with Example`."""
 
 
 def offered(resources: Resources) -> list[core.IdentityProvider]:
@@ -27,9 +32,21 @@ def offer(resources: Resources, uid: str) -> core.IdentityProvider | None:
 
 
 def label(provider: core.IdentityProvider) -> str:
-    """What people call it."""
+    """What people call it; what invites them to press a button is no name."""
     metadata = provider.metadata
-    return provider.spec.display_name or metadata.display_name or metadata.name
+    for name in (provider.spec.display_name, metadata.display_name):
+        if name and _INVITING.match(name) is None:
+            return name
+    return metadata.name
+
+
+def invitation(provider: core.IdentityProvider) -> str:
+    """What the button says that leads there."""
+    metadata = provider.metadata
+    shown = provider.spec.display_name or metadata.display_name
+    if _INVITING.match(shown):
+        return shown
+    return f"Continue with {shown or metadata.name}"
 
 
 def _is_offered(provider: core.IdentityProvider) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from octelium.authserver.offers import label, offer, offered
+from octelium.authserver.offers import invitation, label, offer, offered
 from tests.identity.providers import add_provider
 
 if TYPE_CHECKING:
@@ -52,3 +52,16 @@ async def test_what_it_is_called(host: Host) -> None:
     assert label(provider) == "The company"
     provider.spec.display_name = "Company"
     assert label(provider) == "Company"
+
+
+async def test_what_its_button_says(host: Host) -> None:
+    provider = await host.cluster.write(lambda tx: add_provider(tx, "login"))
+    assert invitation(provider) == "Continue with login"
+    provider.metadata.name = "corp"
+    assert invitation(provider) == "Continue with corp"
+    provider.metadata.display_name = "Continuous Inc."
+    assert invitation(provider) == "Continue with Continuous Inc."
+    for shown in ("Login with Corp", "LOG IN", "Sign in at Corp", "sign-in", "Continue to Corp"):
+        provider.spec.display_name = shown
+        assert invitation(provider) == shown
+        assert label(provider) == "Continuous Inc."

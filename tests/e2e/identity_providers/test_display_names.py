@@ -35,5 +35,7 @@ def test_the_button(world: World) -> None:
         example = example.replace(left_out, "")
         world.apply(example)
         assert visitor.offers() == [shown]
+        says = "" if shown == "Login with Okta" else "Continue with "
+        assert f">{says}{shown}</button>" in visitor.get(world.cluster.url("", "/login")).text
     visitor.sign_in("okta-oidc", login="ann", password="any")
     assert world.user_of(visitor) == "ann"

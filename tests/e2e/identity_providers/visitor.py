@@ -23,7 +23,7 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 """Who sends visitors to the login page, rather than a refusal."""
 _FORM = re.compile(r"<form.*?</form>", re.DOTALL)
 _FIELD = re.compile(r'name="([^"]*)" value="([^"]*)"')
-_BUTTON = re.compile(r"<button[^>]*>Continue with (.*?)</button>")
+_BUTTON = re.compile(r"<button[^>]*>(?:Continue with )?(.*?)</button>")
 _MOST_HOPS = 10
 
 
