@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SECONDS: Final = 60.0
 EACH: Final = 30
 """Of one client (its /64 in IPv6) about one User or Credential, or about nobody."""
-MOST: Final = 600
+MOST: Final = 1000
 """Of all clients about somebody; and once more about nobody."""
 
 

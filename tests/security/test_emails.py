@@ -62,8 +62,8 @@ def sign_in(lab: Lab, visitor: Visitor, name: str = "liar", **claims: Any) -> An
     return visitor.come_back(peer.authorize(visitor.begin(lab.uid(name))))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def zoe(lab: Lab) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def namesakes(lab: Lab) -> None:
     lab.create(person("zoe", identities={"liar": BUECHER}))
     lab.create(person("yan", "yan@xn--bcher-kva.example"))
 

@@ -54,7 +54,7 @@ def app_of(visitor: Visitor) -> str:
     return str(uid)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def secret(lab: Lab) -> bytes:
     """Of the app of `mfa-totp`."""
     visitor = lab.visitor()
@@ -229,22 +229,19 @@ def test_the_second_factor_opens_and_ends_the_tokens_before_it(lab: Lab) -> None
 
 
 def test_an_administrator_lets_a_session_in(lab: Lab) -> None:
+    before = lab.state.keys()
     visitor = waiting_for_approval(lab)
     page = visitor.get("/login")
     assert "Please wait for approval" in page.text
-    waiting = [
-        core.Session.FromString(data)
-        for name, data in lab.state.items()
-        if name.startswith("Session")
-    ]
-    pending = [s for s in waiting if s.spec.state == core.SessionSpecState__.PENDING]
-    newest = max(pending, key=lambda s: s.metadata.created_at.ToNanoseconds())
-    newest.spec.state = core.SessionSpecState__.ACTIVE
-    lab.api.core("UpdateSession", newest)
+    ((made, data),) = [(n, data) for n, data in lab.state.items() if n not in before]
+    assert made.startswith("Session")
+    session = core.Session.FromString(data)
+    session.spec.state = core.SessionSpecState__.ACTIVE
+    lab.api.core("UpdateSession", session)
     assert visitor.opens()
-    newest = lab.api.core("GetSession", meta.GetOptions(uid=newest.metadata.uid))
-    newest.spec.state = core.SessionSpecState__.REJECTED
-    lab.api.core("UpdateSession", newest)
+    session = lab.api.core("GetSession", meta.GetOptions(uid=session.metadata.uid))
+    session.spec.state = core.SessionSpecState__.REJECTED
+    lab.api.core("UpdateSession", session)
     assert not visitor.opens()
     assert "Please wait" not in visitor.get("/login").text
 
