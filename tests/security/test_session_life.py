@@ -231,8 +231,8 @@ class SessionLife(Steps, RuleBasedStateMachine):
 
 TestSessionLife = SessionLife.TestCase
 TestSessionLife.settings = settings(
-    max_examples=300 if SOAK else 30,
-    stateful_step_count=80 if SOAK else 40,
+    max_examples=500 if SOAK else 60,
+    stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
