@@ -106,10 +106,12 @@ class AuthenticatorService:
     async def register_authenticator_finish(
         self, request: auth.RegisterAuthenticatorFinishRequest, call: Call
     ) -> auth.RegisterAuthenticatorFinishResponse:
-        """Take its response."""
-        await self._authenticators.register_finish(
+        """Take its response; a browser that had to register gets new tokens as cookies."""
+        issued = await self._authenticators.register_finish(
             self._asking(call), request.authenticator_ref, _response(request.challenge_response)
         )
+        if issued is not None:
+            self._pages.set_tokens(call, issued)
         return auth.RegisterAuthenticatorFinishResponse()
 
     async def authenticate_authenticator_begin(

@@ -11,7 +11,7 @@ from octelium.authserver.account import menu, signed_in_as
 from octelium.authserver.body import BodyError, read_form
 from octelium.authserver.browsers import INVITED_PATH, REGISTER_PATH, required_path
 from octelium.authserver.ceremony import new_authenticator, password_form, qr_code, security_key
-from octelium.authserver.cookies import REFRESH, cookie
+from octelium.authserver.cookies import REFRESH, cookie, set_tokens
 from octelium.authserver.flow import SUCCESS_PATH, redirect
 from octelium.authserver.markup import (
     Markup,
@@ -128,7 +128,7 @@ class AuthenticatorPages:
         asking, ref = _asking(request), meta.ObjectReference(uid=form.get("uid", ""))
         try:
             answer = Answer(kind, form.get("response", ""))
-            await self._authenticators.register_finish(asking, ref, answer)
+            issued = await self._authenticators.register_finish(asking, ref, answer)
         except WrongResponseError as error:
             if kind != _TYPES.TOTP:
                 return self._choice(session, f"{sentence(error.answer)} Please try again.")
@@ -139,7 +139,10 @@ class AuthenticatorPages:
         path = SUCCESS_PATH if asked else f"{LIST_PATH}?done=registered"
         url = self._site.origin + path
         about = paragraph("It is registered.")
-        return self._pages.onward(url, "Registered", about, onward(url, "Continue"))
+        response: Response = self._pages.onward(url, "Registered", about, onward(url, "Continue"))
+        if issued is not None:
+            set_tokens(self._site, response, issued)
+        return response
 
     async def delete(self, request: Request) -> Response:
         """Remove one."""

@@ -30,6 +30,8 @@ class Calls:
         self._channel = channel
         self._service = binding.descriptor
         self.published = 0
+        self.cookies: list[str] = []
+        """What the last reply has a browser keep."""
 
     async def __call__(
         self, method: str, request: Any = None, metadata: Sequence[tuple[str, str]] = ()
@@ -47,7 +49,11 @@ class Calls:
         )
         if descriptor.client_streaming:
             return [reply async for reply in call(iter([request]), metadata=tuple(metadata))]
-        return await call(request, metadata=tuple(metadata))
+        running = call(request, metadata=tuple(metadata))
+        reply = await running
+        told = await running.initial_metadata()
+        self.cookies = [str(value) for name, value in told if name == "set-cookie"]
+        return reply
 
     async def publish(self) -> None:
         self.published += 1

@@ -126,6 +126,13 @@ async def test_fido_of_a_browser(people: People, calls: Calls) -> None:
     finish = auth.RegisterAuthenticatorFinishRequest(authenticator_ref=ref(made))
     finish.challenge_response.fido.response = key.create(begun.challenge_request.fido.request)
     assert await calls("RegisterAuthenticatorFinish", finish, cookies) is not None
+    # It could do nothing before: its old tokens still can do nothing.
+    assert await code(calls, "ListAuthenticator", None, cookies) is CODE.UNAUTHENTICATED
+    access, renewed = calls.cookies
+    assert access.startswith("octelium_auth=")
+    assert renewed.startswith("octelium_rt=")
+    assert session.refresh_token not in renewed
+    cookies[0] = ("cookie", renewed.partition(";")[0])
 
     begin2 = auth.AuthenticateAuthenticatorBeginRequest(authenticator_ref=ref(made))
     begun2 = await calls("AuthenticateAuthenticatorBegin", begin2, cookies)

@@ -132,18 +132,22 @@ class Authenticators:
 
     async def register_finish(
         self, asking: Asking, ref: meta.ObjectReference, response: Response
-    ) -> core.Authenticator:
+    ) -> IssuedTokens | None:
         """Take the response to the challenge of `register_begin`.
+
+        The result are new tokens of a Session that had to register it; those before are dead.
 
         Raises:
             WrongResponseError: it is not accepted.
         """
+        signer = self._keyring.signer
         await self._count(asking, ref, "finish")
         try:
-            return await self._run(
+            done = await self._run(
                 asking,
                 lambda tx, who, now: registration.finish(tx, who, self.party, ref, response, now),
             )
+            return None if done.renewed is None else admission.issue(signer, done.renewed)
         except WrongResponseError:
             await self._run(asking, lambda tx, who, now: registration.void(tx, who, ref, now))
             raise

@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from octelium.identity import sessions
 from octelium.identity.authenticators import ceremonies, owned, passkey_logins, sealing, totp
 from octelium.identity.authenticators.callers import require_second_factor
 from octelium.identity.authenticators.ceremonies import Purpose
@@ -52,6 +53,14 @@ class Response:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An Authenticator, and the Session that was to have one, with a new authentication."""
+
+    authenticator: core.Authenticator
+    renewed: core.Session | None
+
+
 def begin(
     tx: Transaction,
     asking: Caller,
@@ -88,8 +97,11 @@ def finish(
     ref: meta.ObjectReference,
     response: Response,
     now: int,
-) -> core.Authenticator:
+) -> Registered:
     """Take the response to the challenge.
+
+    A Session that could do nothing before gets new tokens, so that whoever knows the old ones still
+    can do nothing.
 
     Raises:
         WrongResponseError: it is not accepted. A password of TOTP may be tried again; after
@@ -116,13 +128,19 @@ def finish(
         passkey_logins.follow(tx, found)
     ceremonies.complete(found, now)
     status.is_registered = True
-    session = asking.session
+    session, renewed = asking.session, None
     if session.status.HasField("device_ref"):
         status.device_ref.CopyFrom(session.status.device_ref)
-    if session.status.authenticator_action in _REGISTRATION:
+    action = session.status.authenticator_action
+    if action in _REGISTRATION:
         session.status.authenticator_action = _ACTIONS.AUTHENTICATOR_ACTION_UNSET
-        tx.update(session)
-    return tx.update(found)
+        if action == _ACTIONS.REGISTRATION_REQUIRED:
+            info = core.SessionStatusAuthenticationInfo()
+            info.CopyFrom(session.status.authentication.info)
+            sessions.renew(session, info, now)
+        stored = tx.update(session)
+        renewed = stored if action == _ACTIONS.REGISTRATION_REQUIRED else None
+    return Registered(tx.update(found), renewed)
 
 
 def check_new(store: Reader, made: core.AuthenticatorStatusInfoFido) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from octelium.identity.authenticators.errors import InvalidRequestError, WrongResponseError
 from octelium.identity.authenticators.registration import Response
-from octelium.identity.errors import RefusedError
+from octelium.identity.errors import RefusedError, UnauthenticatedError
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.metadata import reference
 from tests.identity.authenticators.people import (
     ACTIONS,
@@ -39,9 +40,16 @@ async def test_totp(people: People) -> None:
     wrong = "000000" if people.password(secret) != "000000" else "000001"
     with pytest.raises(WrongResponseError):
         await api.register_finish(asking(session), ref(made), Response(TYPES.TOTP, wrong))
-    done = await api.register_finish(
+    issued = await api.register_finish(
         asking(session), ref(made), Response(TYPES.TOTP, people.password(secret))
     )
+    assert issued is not None
+    with pytest.raises(UnauthenticatedError):  # whoever had them could not do anything, and cannot
+        await api.list(asking(session), meta.CommonListOptions())
+    before, session = session.session.status.authentication, issued
+    assert issued.session.status.authentication.info == before.info
+    assert issued.session.status.authentication.token_id != before.token_id
+    done = people.get(made)
     assert done.status.is_registered
     assert done.status.description
     action = people.get(session.session).status.authenticator_action
