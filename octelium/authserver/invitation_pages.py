@@ -201,7 +201,13 @@ class InvitationPages:
             "Open your invitation",
             *([notice(told, bad=True)] if told else []),
             paragraph("You were sent a link that lets you in. Paste it here."),
-            paste(INVITATION_PATH, "Link", "invitation", "Continue", "It works once."),
+            paste(
+                INVITATION_PATH,
+                "Link",
+                "invitation",
+                "Continue",
+                f"{self._site.origin}{INVITATION_PATH}#…",
+            ),
             forms=_SELF,
             script=True,
             script_path=SCRIPT_PATH,
@@ -217,11 +223,10 @@ class InvitationPages:
             known.append(("User", user.metadata.name))
         blocks: list[Markup] = [notice(told, bad=True)] if told else []
         blocks += [
-            paragraph("You can sign in to ", strong(self._pages.cluster_name), " from here on."),
             facts(known),
             paragraph(
-                "There is no password. You make a passkey: this device, your telephone or a "
-                "security key proves that it is you."
+                "There is no password: next you make a passkey, on this device, your telephone or "
+                "a security key."
             ),
         ]
         if signed_in := self._signed_in(request):

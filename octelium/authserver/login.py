@@ -218,7 +218,8 @@ class LoginPages:
             fields = {"query": target.query}
             label = "Sign in with a passkey"
             ways.append(button(PASSKEY_PATH, label, fields, quiet=bool(providers)))
-        return [*about, buttons(ways)]
+        lost = "If you have no passkey, or have lost it, ask an administrator to invite you."
+        return [*about, buttons(ways), *([] if providers else [aside(lost)])]
 
     def _without_providers(self) -> list[Markup]:
         return [
