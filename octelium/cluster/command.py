@@ -68,9 +68,9 @@ class Announcer:
         except AdminError as error:
             click.echo(f"octelium up: {error}; try: {by_hand}", err=True)
             return
-        told = f"Sign in as the administrator {name}: open this within 15 minutes, once, and make a"
-        click.echo(f"{told} passkey:", err=True)
+        click.echo(f"Sign in as the administrator {name}, by this link for 15 minutes:", err=True)
         click.echo(f"  {made.url}", err=True)
+        click.echo("  The browser must trust the CA certificate to make a passkey.", err=True)
 
 
 def _is_interactive() -> bool:
