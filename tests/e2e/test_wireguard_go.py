@@ -181,6 +181,19 @@ def test_sessions_are_renewed_under_way(end: End) -> None:
     assert end.device.counters.unknown_index == 0
 
 
+@pytest.mark.skipif(not SOAK, reason="its sessions last 2 minutes: OCTELIUM_SOAK=1")
+def test_the_peer_renews_its_sessions(end: End) -> None:
+    meet(end, begin=False)
+    begin = time.monotonic()
+    while time.monotonic() < begin + 130:
+        end.pinged(2)
+        pause = time.monotonic() + 1
+        while time.monotonic() < pause:
+            end.turn()
+    assert end.device.counters.handshakes == 2
+    assert end.device.counters.unknown_index == end.device.counters.expired == 0
+
+
 def test_another_place_is_found_again(end: End) -> None:
     meet(end, begin=True)
     end.ping(b"here")

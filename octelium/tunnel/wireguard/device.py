@@ -145,6 +145,8 @@ class Device:
     def poke(self, public_key: bytes, now: float) -> None:
         """Let a peer know where we are: a keepalive, or a handshake if there is no session.
 
+        Nothing happens as long as its own place is not known.
+
         Raises:
             ConfigurationError: no such peer.
         """

@@ -116,6 +116,19 @@ def test_only_the_last_initiation_is_answered() -> None:
     assert pair.a.device.drain() == []
 
 
+def test_a_response_needs_its_mac1() -> None:
+    pair = Pair()
+    pair.a.device.poke(pair.b.public, pair.now)
+    ((_, first),) = flat(pair.a.device.drain())
+    (answer,) = tell(pair, first, pair.a.place)
+    forged = answer[:60] + bytes(32)
+    pair.a.device.receive([(forged, pair.b.place)], pair.now)
+    assert pair.a.device.counters.bad_mac1 == 1
+    assert pair.a.device.counters.handshakes == 0
+    pair.a.device.receive([(answer, pair.b.place)], pair.now)
+    assert pair.a.device.counters.handshakes == 1
+
+
 def test_a_response_is_taken_once() -> None:
     pair = Pair()
     pair.a.device.poke(pair.b.public, pair.now)

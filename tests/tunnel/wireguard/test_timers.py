@@ -181,6 +181,8 @@ def test_a_responder_whose_answer_is_lost_asks_itself_for_what_waits() -> None:
     pair.b.device.receive([(initiation, pair.a.place)], pair.now)
     pair.b.device.send([pair.back(b"waits")], pair.now)
     pair.lose()
+    # The one who began has given up meanwhile.
+    pair.a.device._timers.stop(pair.a.device._state.peers[pair.b.public])
     run(pair, 5)
     assert pair.a.got == [pair.back(b"waits")]
 
