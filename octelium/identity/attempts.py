@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from octelium.identity.errors import AuthenticationError
 from octelium.identity.sessions import Downstream
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.store.errors import AlreadyExists, NotFound
 from octelium.store.metadata import reference
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class Attempt:
             self.outcome, self.code, self.reason = Outcome.REFUSED, error.code, error.for_log
         elif isinstance(error, ValueError):  # of what the caller sent
             self.outcome, self.code, self.reason = Outcome.REFUSED, "INVALID_ARGUMENT", str(error)
+        elif isinstance(error, AlreadyExists | NotFound):
+            self.outcome, self.code, self.reason = Outcome.REFUSED, error.code, str(error)
         else:
             self.outcome, self.code = Outcome.FAILED, "INTERNAL"
             self.reason = f"{type(error).__name__}: {error}"

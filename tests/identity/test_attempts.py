@@ -10,7 +10,7 @@ from octelium.http.tasks import spawn
 from octelium.identity.attempts import Attempt, NoAttemptLog, Outcome, Way
 from octelium.identity.errors import AuthenticationError, RefusedError, UnauthenticatedError
 from octelium.identity.scopes import ScopeError
-from octelium.store.errors import Unavailable
+from octelium.store.errors import AlreadyExists, Unavailable
 from tests.identity.cluster import CLI, OAUTH2, SDK, Cluster, open_cluster
 from tests.identity.providers import add_provider
 
@@ -31,6 +31,7 @@ async def cluster_fixture(tmp_path: Path) -> AsyncIterator[Cluster]:
         (RefusedError("no", detail="rule 2"), Outcome.REFUSED, "PERMISSION_DENIED", "no: rule 2"),
         (UnauthenticatedError("old"), Outcome.REFUSED, "UNAUTHENTICATED", "old"),
         (ScopeError("bad"), Outcome.REFUSED, "INVALID_ARGUMENT", "bad"),
+        (AlreadyExists("taken"), Outcome.REFUSED, "ALREADY_EXISTS", "taken"),
         (Unavailable("full"), Outcome.FAILED, "INTERNAL", "Unavailable: full"),
         (asyncio.CancelledError(), Outcome.FAILED, "INTERNAL", "CancelledError: "),
     ],
