@@ -1,0 +1,74 @@
+"""Makes the network namespace that the caller is in as a plan says."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from octelium.tunnel.link import addresses, firewall, sysctls, tun
+from octelium.tunnel.link.addresses import Route
+
+if TYPE_CHECKING:
+    from octelium.tunnel.link.plan import LinkPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a plan: `firewall` and `unset` as in LinkStatus."""
+
+    firewall: str
+    unset: tuple[str, ...]
+
+
+def configure(plan: LinkPlan) -> Outcome:
+    """Make a private namespace as planned. Done again, only differences change.
+
+    The firewall comes first, so that nothing is open in between.
+
+    Raises:
+        SysctlError, TunError, OSError: it cannot be; what was done stays, the rest is not open.
+    """
+    unset = sysctls.apply()
+    wall = _put_firewall(plan)
+    addresses.set_up("lo")
+    _ensure(plan.device)
+    unset += sysctls.apply_to(plan.device)
+    addresses.set_up(plan.device, plan.mtu)
+    put_in_place(plan)
+    return Outcome(wall, unset)
+
+
+def put_in_place(plan: LinkPlan) -> None:
+    """Addresses and routes of a plan, for a device that exists and is up. Also for a namespace that
+    is not ours alone: what others made stays.
+
+    Raises:
+        NetlinkError, OSError: it cannot be.
+    """
+    addresses.put_addresses(plan.device, _usable(plan.tun_addresses))
+    device, loopback = socket.if_nametoindex(plan.device), socket.if_nametoindex("lo")
+    wanted = [Route(ip_network(text), loopback, True) for text in _usable(plan.local_routes)]
+    wanted += [Route(ip_network(text), device, False) for text in _usable(plan.tun_routes)]
+    addresses.put_routes(wanted)
+
+
+def _usable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Without IPv6 where the kernel has none."""
+    return texts if sysctls.has_ipv6() else tuple(text for text in texts if ":" not in text)
+
+
+def _put_firewall(plan: LinkPlan) -> str:
+    try:
+        firewall.put(plan.firewall, plan.device)
+    except firewall.FirewallUnavailableError as error:
+        return f"unavailable: {error}" if plan.firewall is not None else "none"
+    return "none" if plan.firewall is None else "active"
+
+
+def _ensure(device: str) -> None:
+    """Make the device, or leave it as it is: somebody may have it open."""
+    if device not in (name for _, name in socket.if_nameindex()):
+        os.close(tun.open_tun(device, persistent=True).descriptor)

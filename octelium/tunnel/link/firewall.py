@@ -1,0 +1,112 @@
+"""nftables in the private network namespace: the second lock behind the engine's source check.
+
+Only packets between the planned ranges, by the TUN device, of protocols that Services have. Nothing
+is remembered per flow, so there is nothing that many flows could fill. Fragments are counted, and
+put together by the kernel within the bounds that `sysctls` sets; overlapping ones are dropped there
+(RFC 5722, RFC 8200 section 4.5).
+"""
+
+from __future__ import annotations
+
+import errno
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from octelium.tunnel.link import nft
+from octelium.tunnel.link.nft import ACCEPT, DROP, Chain, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from octelium.tunnel.link.plan import FirewallPlan
+
+TABLE = "octelium"
+_TCP, _UDP, _ICMP, _ICMP6 = 6, 17, 1, 58
+_ECHO = {_ICMP: (8, 0), _ICMP6: (128, 129)}
+_ERRORS = {_ICMP: (3, 11, 12), _ICMP6: (1, 2, 3, 4)}
+"""Types that tell of a packet's fate (RFC 792, RFC 4443): unreachable, too big, time, parameter."""
+_TCP_FLAGS, _SYN, _ACK = 13, 0x02, 0x10
+_BEFORE_DEFRAGMENTATION = -450
+_ABSENT = frozenset(
+    {errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT, errno.EINVAL}
+)
+
+
+class FirewallUnavailableError(Exception):
+    """This kernel has no nftables, or not enough of it; the text says what it said."""
+
+
+def put(plan: FirewallPlan | None, device: str) -> None:
+    """Have exactly this firewall in the namespace, from one moment to the next.
+
+    Raises:
+        FirewallUnavailableError: there is no nftables; nothing was changed.
+        OSError: refused for another reason; nothing was changed.
+    """
+    try:
+        if plan is None:
+            nft.delete_table(TABLE)
+        else:
+            nft.replace_table(TABLE, _CHAINS, list(_rules(plan, device)))
+    except OSError as error:
+        if error.errno in _ABSENT:
+            raise FirewallUnavailableError(str(error)) from error
+        raise
+
+
+def counters() -> dict[str, int]:
+    """Packets by name: `fragments`, `input-tcp`, …, `input-dropped`, `output-dropped`, ….
+
+    Raises:
+        OSError: there is no firewall, or it may not be read.
+    """
+    return nft.packets(TABLE)
+
+
+_CHAINS = (
+    Chain("fragments", nft.PREROUTING, _BEFORE_DEFRAGMENTATION, ACCEPT),
+    Chain("input", nft.INPUT, 0, DROP),
+    Chain("forward", nft.FORWARD, 0, DROP),
+    Chain("output", nft.OUTPUT, 0, DROP),
+    Chain("from-peers"),
+    Chain("to-peers"),
+)
+
+
+def _rules(plan: FirewallPlan, device: str) -> Iterator[Rule]:
+    for number, fragment in ((4, nft.fragment4()), (6, nft.fragment6())):
+        parts = (nft.version(number), fragment, nft.counter())
+        yield Rule("fragments", "fragments", parts)
+    for peers, own in _pairs(plan.peers, plan.own):
+        arriving = (nft.comes_in_by(device), nft.source_in(peers), nft.destination_in(own))
+        yield Rule("input", "input", (*arriving, nft.jump("from-peers")))
+        leaving = (nft.goes_out_by(device), nft.source_in(own), nft.destination_in(peers))
+        yield Rule("output", "output", (*leaving, nft.jump("to-peers")))
+    if not plan.incoming:
+        begins = nft.transport_byte(_TCP_FLAGS, _SYN, _SYN | _ACK)
+        match = (nft.protocol(_TCP), begins)
+        yield Rule("from-peers", "input-refused", (*match, nft.counter(), nft.verdict(DROP)))
+    yield from _kinds("from-peers", "input")
+    yield from _kinds("to-peers", "output")
+    for chain in ("input", "forward", "output"):
+        yield Rule(chain, f"{chain}-dropped", (nft.counter(), nft.verdict(DROP)))
+
+
+def _kinds(chain: str, name: str) -> Iterator[Rule]:
+    """What may pass between ranges that may talk."""
+    passes = (nft.counter(), nft.verdict(ACCEPT))
+    for word, number in (("tcp", _TCP), ("udp", _UDP)):
+        yield Rule(chain, f"{name}-{word}", (nft.protocol(number), *passes))
+    for number, family in ((_ICMP, 4), (_ICMP6, 6)):
+        for type_ in _ECHO[number] + _ERRORS[number]:
+            match = (nft.version(family), nft.protocol(number), nft.transport_byte(0, type_))
+            yield Rule(chain, f"{name}-icmp", (*match, *passes))
+
+
+def _pairs(peers: Iterable[str], own: Iterable[str]) -> Iterator[tuple[nft.Range, nft.Range]]:
+    mine = [ip_network(text) for text in own]
+    for text in peers:
+        network = ip_network(text)
+        for each in mine:
+            if each.version == network.version:
+                yield network, each

@@ -1,0 +1,326 @@
+"""The link process: lives in the private network namespace, and opens sockets there for others.
+
+It serves processes of its own user, over a Unix socket that somebody else keeps, so that requests
+wait while it is replaced. Beyond memory of the plan it has no state of its own: namespace, device,
+addresses, firewall and sockets stay when it ends, and its users give listening sockets back to the
+next one. It keeps one capability, CAP_NET_ADMIN over its namespace, and makes nothing outside.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import json
+import logging
+import os
+import resource
+import selectors
+import signal
+import socket
+import struct
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from octelium.tunnel.link import capabilities, firewall, opening, tun
+from octelium.tunnel.link.configure import Outcome, configure
+from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
+from octelium.tunnel.link.plan import LinkPlan, LinkStatus
+from octelium.tunnel.link.protocol import ProtocolError, Reply, Request, receive
+from octelium.tunnel.link.sysctls import SysctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Key = tuple[opening.Kind, socket.AddressFamily, int]
+
+_LOG = logging.getLogger(__name__)
+_MOST_CLIENTS = 256
+_MOST_LISTENERS = 4096
+_OTHER_FILES = 512
+"""Open files beside the listening sockets: clients, and what is on its way to them."""
+_SIOCGSKNS = 0x894C
+_SO_PROTOCOL = 38
+_PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+_PR_SET_PDEATHSIG = 1
+EXIT_UNUSABLE = 78
+"""Exit status of a link process that could not start, and would not after a restart either."""
+
+
+class RefusedError(Exception):
+    """A request that was understood, and is not fulfilled; `number` is an errno."""
+
+    def __init__(self, reason: str, number: int) -> None:
+        super().__init__(reason)
+        self.number = number
+
+
+@dataclass(slots=True)
+class Helper:
+    """Serves requests at `listening`; to be run within the private namespace."""
+
+    listening: socket.socket
+    plan: LinkPlan | None = None
+    _outcome: Outcome | None = None
+    _listeners: dict[Key, socket.socket] = field(default_factory=dict)
+    _holders: dict[Key, set[socket.socket]] = field(default_factory=dict)
+    """Which clients have each listening socket."""
+    _clients: set[socket.socket] = field(default_factory=set)
+    _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
+
+    def serve(self, ready: Callable[[], None]) -> None:
+        """Serve until the process ends; `ready` is called once that is so."""
+        if self.plan is not None:
+            self._outcome = configure(self.plan)
+        self.listening.setblocking(False)
+        self._selector.register(self.listening, selectors.EVENT_READ)
+        ready()
+        while True:
+            for key, _ in self._selector.select():
+                channel = key.fileobj
+                assert isinstance(channel, socket.socket)
+                if channel is self.listening:
+                    self._accept()
+                else:
+                    self._read(channel)
+
+    def _accept(self) -> None:
+        try:
+            channel, _ = self.listening.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+                _LOG.warning("a client cannot be served: %s", error)
+            return
+        credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        _, uid, _ = struct.unpack("=iII", credentials)
+        if uid != os.geteuid() or len(self._clients) >= _MOST_CLIENTS:
+            _LOG.warning("a client of user %s refused, beside %d", uid, len(self._clients))
+            channel.close()
+            return
+        channel.setblocking(False)
+        self._clients.add(channel)
+        self._selector.register(channel, selectors.EVENT_READ)
+
+    def _hang_up(self, channel: socket.socket) -> None:
+        self._selector.unregister(channel)
+        self._clients.discard(channel)
+        # Its listening sockets stay: what waits in their backlogs is for whoever comes next.
+        for holders in self._holders.values():
+            holders.discard(channel)
+        channel.close()
+
+    def _read(self, channel: socket.socket) -> None:
+        """Answer one request; whoever talks nonsense, or does not listen, is hung up on."""
+        received: list[int] = []
+        opened: list[int] = []
+        try:
+            data, received = receive(channel)
+            if not data:
+                self._hang_up(channel)
+                return
+            request = Request.decode(data)
+            _check_descriptors(request, received)
+            reply = self._answer(channel, request, received, opened)
+            socket.send_fds(channel, [reply.encode()], opened, socket.MSG_NOSIGNAL)
+        except ProtocolError as error:
+            _LOG.warning("not a request: %s", error)
+            self._hang_up(channel)
+        except OSError as error:
+            _LOG.info("a client is gone: %s", error)
+            self._hang_up(channel)
+        finally:
+            for descriptor in (*received, *opened):
+                os.close(descriptor)
+
+    def _answer(
+        self, channel: socket.socket, request: Request, received: list[int], opened: list[int]
+    ) -> Reply:
+        try:
+            if request.do == "configure":
+                assert request.plan is not None
+                self._configure(request.plan)
+            elif request.do == "status":
+                return Reply(request.number, result=self._status().to_wire())
+            elif self.plan is None:
+                return Reply(request.number, "there is no plan yet", errno.ENETDOWN, again=True)
+            elif request.do == "tun":
+                device = tun.open_tun(self.plan.device, persistent=True)
+                opened.append(device.descriptor)
+                result = {"offloads": device.offloads, "mtu": self.plan.mtu}
+                return Reply(request.number, result=result)
+            elif request.do == "adopt":
+                self._adopt(channel, request, received)
+            elif request.do == "release":
+                self._release(channel, request)
+            elif request.do == "listen":
+                opened.append(os.dup(self._listener(channel, request).fileno()))
+            else:
+                made = (request.kind, request.family)
+                opened += (opening.unconnected(*made).detach() for _ in range(request.count))
+            return Reply(request.number)
+        except RefusedError as error:
+            return Reply(request.number, str(error), error.number)
+        except OSError as error:
+            busy = error.errno in (errno.EADDRINUSE, errno.EBUSY)
+            return Reply(request.number, str(error), error.errno or errno.EIO, busy)
+        except SysctlError as error:
+            return Reply(request.number, str(error), errno.EROFS)
+
+    def _configure(self, plan: LinkPlan) -> None:
+        """The plan counts once it is in force; the one before does until then."""
+        if plan == self.plan and self._outcome is not None:
+            return
+        if self.plan is not None and plan.device != self.plan.device:
+            raise RefusedError(f"the device is {self.plan.device} for good", errno.EINVAL)
+        self._outcome = configure(plan)
+        self.plan = plan
+
+    def _status(self) -> LinkStatus:
+        clients = len(self._clients)
+        if self.plan is None or self._outcome is None:
+            return LinkStatus(None, clients=clients)
+        counters = firewall.counters() if self._outcome.firewall == "active" else {}
+        return LinkStatus(
+            self.plan,
+            self._outcome.firewall,
+            counters,
+            self._outcome.unset,
+            len(self._listeners),
+            clients,
+        )
+
+    def _listener(self, channel: socket.socket, request: Request) -> socket.socket:
+        key = (request.kind, request.family, request.port)
+        if (found := self._listeners.get(key)) is None:
+            self._room_for_listener()
+            # Taken: another user of an earlier link process has it, and will give it back.
+            found = self._listeners[key] = opening.listening(*key)
+        self._holders.setdefault(key, set()).add(channel)
+        return found
+
+    def _release(self, channel: socket.socket, request: Request) -> None:
+        """Close a listening socket that no client has any longer."""
+        key = (request.kind, request.family, request.port)
+        holders = self._holders.get(key, set())
+        holders.discard(channel)
+        if not holders and key in self._listeners:
+            self._listeners.pop(key).close()
+            self._holders.pop(key, None)
+
+    def _room_for_listener(self) -> None:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = min(_MOST_LISTENERS, files - _OTHER_FILES)
+        if len(self._listeners) >= most:
+            raise RefusedError(f"{most} listening sockets are the most here", errno.EMFILE)
+
+    def _adopt(self, channel: socket.socket, request: Request, received: list[int]) -> None:
+        """Take a listening socket that an earlier link process made, from who still has it."""
+        key = (request.kind, request.family, request.port)
+        if key not in self._listeners:
+            self._room_for_listener()
+            with _borrowed(received) as given:
+                wrong = _mismatch(given, *key)
+                if wrong:
+                    raise RefusedError(f"not a listening socket of ours: {wrong}", errno.EINVAL)
+                self._listeners[key] = given.dup()
+        self._holders.setdefault(key, set()).add(channel)
+
+
+def _check_descriptors(request: Request, received: list[int]) -> None:
+    if len(received) != (request.do == "adopt"):
+        raise ProtocolError(f"{request.do} with {len(received)} descriptors")
+
+
+def _borrowed(received: list[int]) -> socket.socket:
+    """A socket for a received descriptor, which is then its to close."""
+    descriptor = received.pop()
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise RefusedError("not a socket", errno.ENOTSOCK) from error
+
+
+def _mismatch(
+    given: socket.socket, kind: opening.Kind, family: socket.AddressFamily, port: int
+) -> str:
+    """What of a socket is not as of one that listens at a port of this namespace; empty if all is.
+
+    The namespace comes first: of another's socket nothing else is looked at.
+    """
+    try:
+        descriptor = fcntl.ioctl(given.fileno(), _SIOCGSKNS)
+    except OSError as error:
+        return f"its network namespace cannot be told ({error.strerror})"
+    try:
+        if not os.path.samestat(os.fstat(descriptor), os.stat("/proc/self/ns/net")):  # noqa: PTH116
+            return "another network namespace"
+    finally:
+        os.close(descriptor)
+    if given.family != family:
+        return "another family"
+    if given.getsockopt(socket.SOL_SOCKET, _SO_PROTOCOL) != _PROTOCOLS[kind]:
+        return "another protocol"
+    accepts = given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if bool(accepts) != (kind == "tcp"):
+        return "does not listen"
+    wanted = "::" if family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104
+    return "" if given.getsockname()[:2] == (wanted, port) else "another address or port"
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask for SIGKILL when `parent` ends; leave if that was already (prctl(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def run(
+    listening: socket.socket,
+    namespace: PrivateNamespace,
+    *,
+    parent: int,
+    plan: LinkPlan | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Be the link process: enter the namespace, give up what is not needed, serve for ever.
+
+    `parent` is the process with which this one ends. Without a `plan`, one is waited for.
+
+    Raises:
+        NamespaceError, SysctlError, OSError: it cannot start; the text says what to do.
+    """
+    namespace.enter()
+    capabilities.keep_only(capabilities.NET_ADMIN)
+    die_with_parent(parent)  # entering a user namespace may have undone an earlier request
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    Helper(listening, plan).serve(ready)
+
+
+def main() -> None:
+    """Be the link process of whoever gives one JSON object as the only argument.
+
+    Members: `parent` (its process id), `listening` and `namespace` (inherited descriptors), `plan`
+    (or null). `ready` on stdout means that requests are served.
+    """
+    given = json.loads(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="link %(levelname)s %(message)s")
+    try:
+        run(
+            socket.socket(fileno=given["listening"]),
+            PrivateNamespace.of(given["namespace"]),
+            parent=given["parent"],
+            plan=given["plan"] and LinkPlan.from_wire(given["plan"]),
+            ready=lambda: print("ready", flush=True),  # noqa: T201  (the parent waits for it)
+        )
+    except (NamespaceError, SysctlError, OSError) as error:
+        _LOG.error("%s", error)
+        sys.exit(EXIT_UNUSABLE)
+
+
+if __name__ == "__main__":
+    main()

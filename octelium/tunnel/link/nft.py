@@ -1,0 +1,235 @@
+"""Tables, chains and rules of nftables as netlink messages (linux/netfilter/nf_tables.h).
+
+Only what `firewall` needs; the `nft` program, which many machines lack, is not used.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from octelium.tunnel.link.netlink import (
+    CREATE,
+    NETFILTER,
+    Message,
+    Netlink,
+    attribute,
+    attributes,
+    nested,
+    text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ipaddress import IPv4Network, IPv6Network
+
+    Range = IPv4Network | IPv6Network
+
+ACCEPT = 1
+DROP = 0
+PREROUTING, INPUT, FORWARD, OUTPUT = 0, 1, 2, 3
+_JUMP = 0xFFFFFFFD
+_SUBSYSTEM = 10
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _GETRULE = 0, 2, 3, 6, 7
+_INET = 1
+_GENERAL = struct.Struct("!BBH")
+_WORD = struct.Struct("!I")
+_APPEND = 0x800
+_REGISTER, _VERDICT_REGISTER = 1, 0
+_META_L4PROTO, _META_NFPROTO, _META_IIFNAME, _META_OIFNAME = 16, 15, 6, 7
+_NETWORK, _TRANSPORT = 1, 2
+_EQUAL, _UNEQUAL = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain; with `hook` one that packets enter by themselves, and `policy` for what is left."""
+
+    name: str
+    hook: int | None = None
+    priority: int = 0
+    policy: int = ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: expressions in order; `name` is kept with it, and shown by `nft list ruleset`."""
+
+    chain: str
+    name: str
+    expressions: tuple[bytes, ...]
+
+
+def replace_table(table: str, chains: Sequence[Chain], rules: Sequence[Rule]) -> None:
+    """Put a table of family inet in place of the one of that name, in one transaction.
+
+    Raises:
+        NetlinkError: refused, and nothing changed.
+        OSError: this kernel has no nftables.
+    """
+    named = text(1, table)
+    messages = [
+        _message(_NEWTABLE, named, CREATE),  # so that there is one to delete
+        _message(_DELTABLE, named),
+        _message(_NEWTABLE, named, CREATE),
+        *(_message(_NEWCHAIN, named + _chain(chain), CREATE) for chain in chains),
+        *(_message(_NEWRULE, named + _rule(rule), CREATE | _APPEND) for rule in rules),
+    ]
+    with Netlink(NETFILTER) as netlink:
+        netlink.batch(_bracket(_BATCH_BEGIN), messages, _bracket(_BATCH_END))
+
+
+def delete_table(table: str) -> None:
+    """Remove a table, if there is one. Raises NetlinkError, OSError."""
+    named = text(1, table)
+    messages = [_message(_NEWTABLE, named, CREATE), _message(_DELTABLE, named)]
+    with Netlink(NETFILTER) as netlink:
+        netlink.batch(_bracket(_BATCH_BEGIN), messages, _bracket(_BATCH_END))
+
+
+def packets(table: str) -> dict[str, int]:
+    """How many packets each named rule with a counter has seen. Raises NetlinkError, OSError."""
+    found: dict[str, int] = {}
+    with Netlink(NETFILTER) as netlink:
+        for _, body in netlink.dump(_message(_GETRULE, text(1, table))):
+            values = dict(attributes(body[_GENERAL.size :]))
+            name = _comment(values.get(7, b""))
+            for _, expression in attributes(values.get(4, b"")):
+                parts = dict(attributes(expression))
+                if name and parts.get(1, b"").rstrip(b"\0") == b"counter":
+                    seen = int.from_bytes(dict(attributes(parts[2]))[2], "big")
+                    found[name] = found.get(name, 0) + seen
+    return found
+
+
+def comes_in_by(device: str) -> bytes:
+    """Matches packets that arrive by a device."""
+    return _meta(_META_IIFNAME) + _compare(device.encode().ljust(16, b"\0"))
+
+
+def goes_out_by(device: str) -> bytes:
+    """Matches packets that leave by a device."""
+    return _meta(_META_OIFNAME) + _compare(device.encode().ljust(16, b"\0"))
+
+
+def source_in(network: Range) -> bytes:
+    """Matches packets from a range."""
+    return _address(network, 12 if network.version == 4 else 8)
+
+
+def destination_in(network: Range) -> bytes:
+    """Matches packets to a range."""
+    return _address(network, 16 if network.version == 4 else 24)
+
+
+def protocol(number: int) -> bytes:
+    """Matches a transport protocol, whatever IPv6 extension headers are before it."""
+    return _meta(_META_L4PROTO) + _compare(bytes([number]))
+
+
+def version(number: int) -> bytes:
+    """Matches IPv4 or IPv6 packets."""
+    return _meta(_META_NFPROTO) + _compare(bytes([2 if number == 4 else 10]))
+
+
+def transport_byte(offset: int, value: int, mask: int = 0xFF) -> bytes:
+    """Matches a byte of the transport header; not in fragments other than the first."""
+    loaded = _payload(_TRANSPORT, offset, 1)
+    return loaded + (_masked(bytes([mask])) if mask != 0xFF else b"") + _compare(bytes([value]))
+
+
+def fragment4() -> bytes:
+    """Matches IPv4 fragments: more to come, or an offset (RFC 791 section 3.1)."""
+    return _payload(_NETWORK, 6, 2) + _masked(b"\x3f\xff") + _compare(b"\0\0", _UNEQUAL)
+
+
+def fragment6() -> bytes:
+    """Matches IPv6 packets with a fragment header (RFC 8200 section 4.5)."""
+    present = attribute(1, _WORD.pack(_REGISTER)) + attribute(2, bytes([44]))
+    present += attribute(3, _WORD.pack(0)) + attribute(4, _WORD.pack(1))
+    present += attribute(5, _WORD.pack(1))  # NFT_EXTHDR_F_PRESENT: is it there?
+    return _expression("exthdr", present) + _compare(b"\1")
+
+
+def counter() -> bytes:
+    """Counts the packets that get so far."""
+    return _expression("counter", attribute(1, bytes(8)) + attribute(2, bytes(8)))
+
+
+def verdict(code: int) -> bytes:
+    """Ends the walk with ACCEPT or DROP."""
+    return _immediate(attribute(1, _WORD.pack(code)))
+
+
+def jump(chain: str) -> bytes:
+    """Goes through another chain, and comes back if that decides nothing."""
+    return _immediate(attribute(1, _WORD.pack(_JUMP)) + text(2, chain))
+
+
+def _bracket(kind: int) -> Message:
+    return Message(kind, _GENERAL.pack(0, 0, _SUBSYSTEM))
+
+
+def _message(kind: int, body: bytes, flags: int = 0) -> Message:
+    return Message(_SUBSYSTEM << 8 | kind, _GENERAL.pack(_INET, 0, 0) + body, flags)
+
+
+def _chain(chain: Chain) -> bytes:
+    parts = text(3, chain.name)
+    if chain.hook is not None:
+        where = attribute(1, _WORD.pack(chain.hook))
+        where += attribute(2, struct.pack("!i", chain.priority))
+        parts += nested(4, where) + attribute(5, _WORD.pack(chain.policy)) + text(7, "filter")
+    return parts
+
+
+def _rule(rule: Rule) -> bytes:
+    name = rule.name.encode() + b"\0"
+    comment = bytes([0, len(name)]) + name  # as nft keeps comments: type, length, C string
+    return text(2, rule.chain) + nested(4, *rule.expressions) + attribute(7, comment)
+
+
+def _comment(data: bytes) -> str:
+    if len(data) < 3 or data[0] != 0:
+        return ""
+    return data[2 : 2 + data[1]].rstrip(b"\0").decode(errors="replace")
+
+
+def _expression(name: str, data: bytes) -> bytes:
+    return nested(1, text(1, name), nested(2, data))
+
+
+def _meta(key: int) -> bytes:
+    return _expression("meta", attribute(1, _WORD.pack(_REGISTER)) + attribute(2, _WORD.pack(key)))
+
+
+def _payload(base: int, offset: int, length: int) -> bytes:
+    values = (_REGISTER, base, offset, length)
+    parts = (attribute(kind, _WORD.pack(value)) for kind, value in enumerate(values, 1))
+    return _expression("payload", b"".join(parts))
+
+
+def _masked(mask: bytes) -> bytes:
+    values = (_REGISTER, _REGISTER, len(mask))
+    parts = [attribute(kind, _WORD.pack(value)) for kind, value in enumerate(values, 1)]
+    data = nested(4, attribute(1, mask)) + nested(5, attribute(1, bytes(len(mask))))
+    return _expression("bitwise", b"".join(parts) + data)
+
+
+def _compare(value: bytes, how: int = _EQUAL) -> bytes:
+    parts = attribute(1, _WORD.pack(_REGISTER)) + attribute(2, _WORD.pack(how))
+    return _expression("cmp", parts + nested(3, attribute(1, value)))
+
+
+def _address(network: Range, offset: int) -> bytes:
+    whole = network.max_prefixlen // 8
+    match = version(network.version) + _payload(_NETWORK, offset, whole)
+    match += _masked(network.netmask.packed)
+    return match + _compare(network.network_address.packed)
+
+
+def _immediate(data: bytes) -> bytes:
+    register = attribute(1, _WORD.pack(_VERDICT_REGISTER))
+    return _expression("immediate", register + nested(2, nested(2, data)))

@@ -1,0 +1,99 @@
+"""The TUN device: whole IP packets by a descriptor.
+
+See tuntap.rst of the Linux documentation and if_tun.h; the head before each packet is that of
+virtio (Virtual I/O Device 1.2, section 5.1.6), so that the kernel may hand over segments of up to
+64 kB and leave checksums to be made by who reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from dataclasses import dataclass
+
+NODE = "/dev/net/tun"
+HEADER = 10
+"""Bytes of `struct virtio_net_hdr` before each packet."""
+CSUM = 0x01
+TSO4 = 0x02
+TSO6 = 0x04
+USO4 = 0x20
+USO6 = 0x40
+_OFFLOADS = (CSUM | TSO4 | TSO6 | USO4 | USO6, CSUM | TSO4 | TSO6, CSUM, 0)
+_IFF_TUN = 0x0001
+_IFF_NO_PI = 0x1000
+_IFF_VNET_HDR = 0x4000
+_TUNSETIFF = 0x400454CA
+_TUNSETPERSIST = 0x400454CB
+_TUNSETOWNER = 0x400454CC
+_TUNSETOFFLOAD = 0x400454D0
+_TUNSETVNETHDRSZ = 0x400454D8
+_REQUEST = struct.Struct("16sH22x")
+_REMEDY = {
+    errno.ENOENT: "the kernel has no TUN driver here: modprobe tun, or give the container the "
+    "device (--device /dev/net/tun)",
+    errno.ENODEV: "the kernel has no TUN driver: modprobe tun",
+    errno.ENXIO: "the kernel has no TUN driver: modprobe tun",
+    errno.EACCES: "this user may not open it: chmod 0666 /dev/net/tun, as most systems have it",
+    errno.EPERM: "opening or making a TUN device needs CAP_NET_ADMIN in this network namespace, "
+    "and the container's device rules must allow it",
+    errno.EBUSY: "another process has the device open",
+}
+
+
+class TunError(OSError):
+    """No TUN device; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tun:
+    """An open device. Whoever has it closes `descriptor`, which does not block."""
+
+    descriptor: int
+    offloads: int
+    """What the kernel may leave to us: CSUM, TSO4, …"""
+
+
+def open_tun(name: str, *, persistent: bool) -> Tun:
+    """Open the device of this network namespace called `name`; make it if there is none.
+
+    A persistent device stays when its descriptor is closed, and this user may open it again
+    without capabilities. One process may have it open at a time.
+
+    Raises:
+        TunError: no driver, not allowed, or open elsewhere (EBUSY).
+    """
+    try:
+        descriptor = os.open(NODE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _failed(f"cannot open {NODE}", error) from error
+    try:
+        flags = _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR
+        fcntl.ioctl(descriptor, _TUNSETIFF, _REQUEST.pack(name.encode(), flags))
+        fcntl.ioctl(descriptor, _TUNSETVNETHDRSZ, struct.pack("=i", HEADER))
+        fcntl.ioctl(descriptor, _TUNSETOWNER, os.geteuid())
+        fcntl.ioctl(descriptor, _TUNSETPERSIST, int(persistent))
+        return Tun(descriptor, _offloads(descriptor))
+    except OSError as error:
+        os.close(descriptor)
+        raise _failed(f"cannot have the TUN device {name}", error) from error
+
+
+def _offloads(descriptor: int) -> int:
+    """Turn on the most that this kernel has."""
+    for wanted in _OFFLOADS:
+        try:
+            fcntl.ioctl(descriptor, _TUNSETOFFLOAD, wanted)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not wanted:
+                raise
+        else:
+            return wanted
+    raise AssertionError("the last of them raises")
+
+
+def _failed(what: str, error: OSError) -> TunError:
+    number = error.errno or 0
+    return TunError(number, f"{what}: {_REMEDY.get(number, os.strerror(number))}")
