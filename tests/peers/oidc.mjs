@@ -84,4 +84,5 @@ const provider = new Provider(settings.issuer, {
 provider.proxy = true;
 
 const server = createServer({ key: settings.key, cert: settings.chain }, provider.callback());
+server.keepAliveTimeout = 120_000; // many clients in one busy process take their time
 server.listen(settings.port, '127.0.0.1', () => console.log('ready'));
