@@ -7,8 +7,10 @@ replica and at the data plane's check of tokens.
 from __future__ import annotations
 
 import contextlib
+import random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -231,8 +233,66 @@ class SessionLife(Steps, RuleBasedStateMachine):
 
 TestSessionLife = SessionLife.TestCase
 TestSessionLife.settings = settings(
-    max_examples=500 if SOAK else 60,
-    stateful_step_count=60,
+    max_examples=500 if SOAK else 20,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def drawn(life: SessionLife, chance: random.Random) -> None:
+    """One step, whatever it is."""
+    one = chance.choice
+    pick = chance.randrange(64)
+    step = chance.random()
+    if not life.life.held or step < 0.2:
+        life.sign_in(
+            way=one(["browser", "browser", "token", "token", "secret", "access", "assert"]),
+            name=one(["of alice", "twice", "twice", "of robot", "of robot", "of guest"]),
+            provider=one(["okta", "okta", "github"]),
+            pick=one([None, pick]),
+            flag=one([True, False]),
+        )
+    elif step < 0.4:
+        life.refresh(pick=pick, times=one([1, 1, 1, 7]), access=chance.random() < 0.1)
+    elif step < 0.5:
+        for each in range(4):
+            life.step_up(pick=4 * each, right=chance.random() < 0.7)
+    elif step < 0.56:
+        way = one(["log out", "log out", "revoke", "others"])
+        life.end(way=way, pick=pick, other=chance.randrange(64), name="")
+    elif step < 0.64:
+        state = one([STATES.ACTIVE, STATES.ACTIVE, STATES.PENDING, STATES.REJECTED])
+        life.judge(pick=pick, state=state, locked=chance.random() < 0.2)
+    elif step < 0.74:
+        off = chance.random() < 0.5
+        for name in chance.sample(BARRABLE, 2 if off else 6):
+            life.switch(name=name, off=off)
+    elif step < 0.84:
+        way = one(["register", "register", "register", "judge", "judge", "delete"])
+        life.on_a_device(way=way, pick=pick, machine=one("ab"), state=one([1, 2, 3]))
+    elif step < 0.9:
+        life.later(seconds=one([1, 600, 1800, HOUR]))
+    elif step < 0.94:
+        of = one(["access token", "refresh token", "Session"])
+        life.until_the_end(pick=pick, of=of, before=one([True, False]))
+    elif step < 0.96:
+        life.clean_up()
+    elif step < 0.98:
+        life.want_approval(pending=chance.random() < 0.3)
+    else:
+        life.begin_a_registration(pick=pick)
+
+
+@pytest.mark.parametrize("seed", range(200 if SOAK else 4))
+def test_long_histories(seed: int) -> None:
+    """Longer than those above, and the same in each run."""
+    life, chance = SessionLife(), random.Random(seed)
+    try:
+        for _ in range(250):
+            drawn(life, chance)
+            life.all_agree()
+        life.end(way="guest", pick=0, other=0, name="")
+        life.all_agree()
+    finally:
+        life.teardown()
