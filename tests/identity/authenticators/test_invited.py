@@ -235,6 +235,13 @@ async def test_attempts_are_counted(people: People) -> None:
     with pytest.raises(RateLimitError):
         await people.authenticators.invited_begin(asking(session), "")
     assert len(people.cluster.resources.list(core.Authenticator)) == 1
+    (made,) = people.cluster.resources.list(core.Authenticator)
+    ref = meta.ObjectReference(uid=made.metadata.uid)
+    for expected in [WrongResponseError] * 20 + [RateLimitError]:
+        with pytest.raises(expected):
+            await people.authenticators.invited_finish(
+                asking(session), ref, "{}", downstream=BROWSER
+            )
 
 
 async def test_what_is_registered_besides_signs_in_too(people: People) -> None:
