@@ -219,7 +219,6 @@ class Device:
             raise ConfigurationError(f"peer {new.hex()}: is there already")
         self._check(PeerConfig(new))
         state = self._state
-        state.indices.abandon(peer)
         state.identities.forget(public_key)
         del state.peers[public_key]
         state.changed.discard(public_key)

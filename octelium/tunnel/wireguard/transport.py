@@ -58,6 +58,7 @@ class Transport:
         exact6, find6 = routes.v6.exact.get, routes.v6.find
         packets: list[bytes] = []
         heard: dict[Peer, bool] = {}
+        confirmed: list[Peer] = []
         talker: Peer | None = None
         for datagram, source in datagrams:
             size = len(datagram)
@@ -85,7 +86,9 @@ class Transport:
                 continue
             peer = keypair.peer
             if keypair is peer.next:
-                self._confirmed(peer, now)
+                state.indices.confirm(peer)
+                self._timers.complete(peer, now)
+                confirmed.append(peer)
             peer.rx_bytes += size
             if source != peer.endpoint:
                 state.roam(peer, source)
@@ -121,6 +124,8 @@ class Transport:
                 counters.malformed += 1
         for peer, data in heard.items():
             self._heard(peer, now, data=data)
+        for peer in confirmed:
+            self.established(peer, now)
         return packets
 
     def send(self, packets: Sequence[Buffer], now: float) -> None:
@@ -211,11 +216,6 @@ class Transport:
         if keypair is not None and now >= keypair.last_minute and not peer.asked_last_minute:
             peer.asked_last_minute = True
             self._handshakes.initiate(peer, now)
-
-    def _confirmed(self, peer: Peer, now: float) -> None:
-        self._state.indices.confirm(peer)
-        self._timers.complete(peer, now)
-        self.established(peer, now)
 
     def _handshake(self, datagram: Buffer, kind: int, source: Endpoint, now: float) -> None:
         if not INITIATION <= kind <= COOKIE:

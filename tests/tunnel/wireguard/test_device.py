@@ -300,13 +300,29 @@ def test_change_of_a_peers_key_is_checked() -> None:
     pair.connect()
 
 
+def test_a_handshake_with_a_former_key_is_given_up() -> None:
+    pair = Pair()
+    pair.a.device.poke(pair.b.public, pair.now)
+    pair.a.device.change_peer_key(pair.b.public, Host("c", ("10.9.0.3", 3)).public, pair.now)
+    pair.carry()
+    assert pair.a.device.counters.unknown_index == 1
+    assert pair.a.device.counters.handshakes == 0
+    assert len(pair.a.device._state.indices) == 1
+
+
 def test_a_clock_that_goes_back_stands_still() -> None:
     pair = Pair()
     pair.connect()
-    pair.now -= 500.0
+    pair.wait(60)
+    pair.now += 5.0
+    pair.a.device.tick(pair.now)
+    pair.now -= 4.0
     pair.a.device.send([pair.there()], pair.now)
     pair.carry()
     assert pair.b.got == [pair.there()]
+    # The patience of 15 seconds is counted from the latest time there was.
+    (peer,) = pair.a.device._state.peers.values()
+    assert peer.new_handshake_at == 1000.0 + 65.0 + 15.0
 
 
 def test_a_thousand_idle_peers_cost_nothing() -> None:

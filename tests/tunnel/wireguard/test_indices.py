@@ -66,6 +66,14 @@ def test_a_responder_waits_for_the_first_message() -> None:
     assert set(indices.keypairs) == {1, 3}
     indices.confirm(peer)
     assert state(peer) == [1, 3, None]
+    # A session of before that was still there ends with the confirmation.
+    indices.rotate(peer, session(peer, 4, initiator=True))
+    indices.rotate(peer, session(peer, 5, initiator=False))
+    indices.rotate(peer, session(peer, 6, initiator=True))
+    assert state(peer) == [4, 6, 5]
+    indices.confirm(peer)
+    assert state(peer) == [6, 5, None]
+    assert set(indices.keypairs) == {5, 6}
 
 
 def test_handshakes_that_cross_lose_no_session() -> None:

@@ -37,6 +37,14 @@ def test_bursts_can_be_sent_by_one_call(sizes: list[tuple[Endpoint, int]]) -> No
     assert outbox.drain() == []
 
 
+def test_bursts_have_an_end() -> None:
+    outbox = Outbox()
+    for size, wanted in ((1312, [49, 49, 2]), (32, [64, 36]), (9000, [7] * 14 + [2])):
+        for _ in range(100):
+            outbox.put(PLACES[0], bytes(size))
+        assert [len(some) for _, some in outbox.drain()] == wanted
+
+
 def test_a_stream_of_one_size_is_one_burst() -> None:
     outbox = Outbox()
     for size in (1312, 1312, 80, 1312):

@@ -97,6 +97,26 @@ def test_the_initiator_renews_on_receipt_shortly_before_the_end() -> None:
     assert kinds(pair.a.sent) == [1, 0]
     data(pair, pair.b)
     assert kinds(pair.a.sent) == []
+    # And so on with the next session.
+    run(pair, 165)
+    data(pair, pair.b)
+    assert kinds(pair.a.sent) == [1, 0]
+
+
+def test_a_session_gives_the_next_attempts_their_ninety_seconds() -> None:
+    pair = Pair()
+    pair.a.device.send([pair.there()], pair.now)
+    pair.lose()
+    run(pair, 80, lost=True)
+    run(pair, 10)
+    assert pair.b.device.counters.handshakes == 1
+    (peer,) = pair.a.device._state.peers.values()
+    assert (peer.attempts, peer.tries) == (0, 0)
+    run(pair, 15)
+    pair.now += 180
+    pair.a.device.poke(pair.b.public, pair.now)
+    pair.lose()
+    assert len(run(pair, 1000, lost=True)) == 18
 
 
 def test_a_session_ends_after_three_minutes_for_both() -> None:
