@@ -30,7 +30,7 @@ MAX_BURST = 65_000
 """Bytes in one burst; one UDP datagram's payload is below 65,508."""
 
 INITIATION_INTERVAL = 0.02
-"""A peer's initiations closer together than this are dropped: a replayed clock cannot press us."""
+"""Seconds; initiations of one peer closer together than this are dropped (section 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
