@@ -81,7 +81,8 @@ zipapp() {
 
 test_packages() {
   # identity providers that the tests sign in at, and a browser to do it with
-  local wanted=(curl nginx-light chromium simplesamlphp micro-httpd iproute2 util-linux
+  local wanted=(curl nginx-light chromium simplesamlphp micro-httpd
+    iproute2 iputils-ping util-linux wireguard-go wireguard-tools
     php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3)
   # Node.js may come from elsewhere, with an npm that Debian's package would contradict.
   command -v node >/dev/null || wanted+=(nodejs)
