@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from google.protobuf.message import Message
 
+from octelium.replica.addresses import Packed, hosts
 from octelium.schema.durations import milliseconds
 from octelium.schema.jsonform import to_json
 from octelium.schema.pb import core_v1_pb2 as core
@@ -32,6 +33,14 @@ PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 
 _VERSIONS = itertools.count(1)
 _CERTIFICATE_LABEL = "octelium-cert"
+_UPSTREAM_MODE = core.SessionStatusConnectionUpstreamMode__
+_L3_MODE = core.SessionStatusConnectionL3Mode__
+_FAMILIES: dict[int, tuple[int, ...]] = {
+    _L3_MODE.BOTH: (16, 4),
+    _L3_MODE.V4: (4,),
+    _L3_MODE.V6: (16,),
+}
+"""Bytes of the addresses that a connection's mode has, in the order of preference."""
 
 
 class Entry(Generic[M]):
@@ -105,9 +114,14 @@ class GroupEntry(Entry[core.Group]):
 
 
 class ServiceEntry(Entry[core.Service]):
-    """A Service. `managed_type` is empty unless a component of the Cluster stands behind it."""
+    """A Service. `managed_type` is empty unless a component of the Cluster stands behind it.
+
+    `addresses` are those by which tunnels reach it, packed, and `port` is the one at all of them.
+    """
 
     __slots__ = (
+        "addresses",
+        "claimed_at",
         "enable_anonymous",
         "is_anonymous",
         "is_disabled",
@@ -117,6 +131,7 @@ class ServiceEntry(Entry[core.Service]):
         "mode",
         "namespace_name",
         "namespace_uid",
+        "port",
     )
     kind = "Service"
     message_class = core.Service
@@ -132,6 +147,16 @@ class ServiceEntry(Entry[core.Service]):
         self.managed_type = status.managed_service.type
         self.namespace_uid = status.namespace_ref.uid
         self.namespace_name = status.namespace_ref.name
+        self.port = int(status.port)
+        self.claimed_at = _seconds(message.metadata.created_at)
+        self.addresses: tuple[Packed, ...] = hosts(
+            f"Service {self.name}",
+            (
+                address
+                for one in status.addresses
+                for address in (one.dual_stack_ip.ipv4, one.dual_stack_ip.ipv6)
+            ),
+        )
 
 
 class UserEntry(Entry[core.User]):
@@ -168,18 +193,26 @@ class SessionEntry(Entry[core.Session]):
     `token_id` is the id of the current authentication, `access_expires_at` when its access token
     ends. `device_uid` is empty for a Session without a Device. `past` holds the lists of former
     authentications and connections, packed; they are part of `json` only.
+
+    `addresses` are those of its tunnel, packed, `reachable` those among them by which its client
+    can be reached, IPv6 first; both are empty unless it is connected. `serves` tells the port at
+    which the client serves a Service, by the Service's uid and the number of its transport.
     """
 
     __slots__ = (
         "access_expires_at",
+        "addresses",
         "authenticator_action",
+        "claimed_at",
         "client_address",
         "device_uid",
         "expires_at",
         "is_active",
         "is_locked",
         "past",
+        "reachable",
         "scopes",
+        "serves",
         "state",
         "token_id",
         "type",
@@ -210,6 +243,28 @@ class SessionEntry(Entry[core.Session]):
             _seconds(authentication.set_at)
             + milliseconds(authentication.access_token_duration) / 1000
         )
+        self._index_connection(status)
+
+    def _index_connection(self, status: core.SessionStatus) -> None:
+        connection = status.connection
+        self.claimed_at = _seconds(connection.started_at)
+        self.addresses: tuple[Packed, ...] = ()
+        self.reachable: tuple[Packed, ...] = ()
+        self.serves: dict[tuple[str, int], int] = {}
+        if not status.is_connected:
+            return
+        self.addresses = hosts(
+            f"Session {self.name}",
+            (address for one in connection.addresses for address in (one.v4, one.v6)),
+        )
+        lengths = _FAMILIES.get(int(connection.l3_mode), ())
+        self.reachable = tuple(
+            address for size in lengths for address in self.addresses if len(address) == size
+        )
+        for upstream in connection.upstreams:
+            if upstream.mode != _UPSTREAM_MODE.ESSH and 0 < upstream.port < 65536:
+                key = (upstream.service_ref.uid, int(upstream.l4_type))
+                self.serves.setdefault(key, int(upstream.port))
 
     def _whole(self) -> Message:
         if self.past is None:

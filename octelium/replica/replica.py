@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
+from octelium.replica.addresses import AddressIndex, Packed
 from octelium.replica.entries import (
     ClusterConfigEntry,
     DeviceEntry,
@@ -100,6 +101,9 @@ class Replica:
         self._policy_triggers: dict[str, PolicyTriggerEntry] = {}
         self._keys: dict[str, VerificationKeyEntry] = {}
         self._past: dict[str, bytes] = {}
+        self._session_addresses: AddressIndex[SessionEntry] = AddressIndex()
+        self._service_addresses: AddressIndex[ServiceEntry] = AddressIndex()
+        self._serving: dict[str, dict[str, SessionEntry]] = {}
         self._snapshot: list[feed.Change] | None = None
         self._tables: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
             "Namespace": (self.namespaces, self.namespaces_by_name),
@@ -120,6 +124,18 @@ class Replica:
     def loading(self) -> bool:
         """Whether a snapshot has begun and not ended."""
         return self._snapshot is not None
+
+    def session_at(self, address: Packed | str) -> SessionEntry | None:
+        """The connected Session whose tunnel address this is, as text or packed."""
+        return self._session_addresses.at(address)
+
+    def service_at(self, address: Packed | str) -> ServiceEntry | None:
+        """The Service whose address in the private network this is, as text or packed."""
+        return self._service_addresses.at(address)
+
+    def serving(self, service_uid: str) -> Iterable[SessionEntry]:
+        """The connected Sessions whose clients serve a Service, whoever they belong to."""
+        return self._serving.get(service_uid, {}).values()
 
     def behind(self, committed: CommittedRevision) -> bool:
         """Whether something was committed, and perhaps acknowledged, that is not here yet."""
@@ -156,6 +172,10 @@ class Replica:
         other.verification_keys.update(self.verification_keys)
         other.generations.update(self.generations)
         other._past.update(self._past)
+        self._session_addresses.copy_to(other._session_addresses)
+        self._service_addresses.copy_to(other._service_addresses)
+        for uid, sessions in self._serving.items():
+            other._serving[uid] = dict(sessions)
         other.revision, other.loaded = self.revision, self.loaded
         return other
 
@@ -213,7 +233,7 @@ class Replica:
             else:
                 self._past[uid] = change.data
         for change, entry in prepared:
-            self._put(change, entry)
+            self._put(change, entry, revision)
         self.revision = revision
         self.loaded = True
         self._notify(frozenset((change.kind, change.uid) for change, _ in prepared))
@@ -232,7 +252,7 @@ class Replica:
             raise FeedError(f"{change.kind} {change.uid} cannot be read: {error}") from error
         return entry
 
-    def _put(self, change: feed.Change, entry: AnyEntry | None) -> None:
+    def _put(self, change: feed.Change, entry: AnyEntry | None, revision: int) -> None:
         kind, uid = change.kind, change.uid
         table, names = self._tables[kind]
         former = table.get(uid)
@@ -249,7 +269,12 @@ class Replica:
                 names[entry.name] = entry
         if (former is None) != (entry is None):
             self.generations[kind] += 1
-        if kind == "VerificationKey":
+        if kind == "Session":
+            self._session_addresses.put(former, entry, revision)  # type: ignore[arg-type]  # its kind
+            self._serve(former, entry)  # type: ignore[arg-type]  # likewise
+        elif kind == "Service":
+            self._service_addresses.put(former, entry, revision)  # type: ignore[arg-type]  # its kind
+        elif kind == "VerificationKey":
             self.verification_keys.clear()
             self.verification_keys.update(
                 (key.key_id, key.public_key) for key in self._keys.values()
@@ -257,6 +282,17 @@ class Replica:
         elif kind in ("ClusterConfig", "PolicyTrigger"):
             self.cluster_config = next(iter(self._cluster_configs.values()), None)
             self.triggers = triggers_of(self.cluster_config, self._policy_triggers.values())
+
+    def _serve(self, former: SessionEntry | None, entry: SessionEntry | None) -> None:
+        if former is not None:
+            for uid, _ in former.serves:
+                sessions = self._serving.get(uid, {})
+                sessions.pop(former.uid, None)
+                if not sessions:
+                    self._serving.pop(uid, None)
+        if entry is not None:
+            for uid, _ in entry.serves:
+                self._serving.setdefault(uid, {})[entry.uid] = entry
 
     def _notify(self, changed: Changed) -> None:
         if not changed:

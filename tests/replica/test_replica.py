@@ -355,3 +355,67 @@ def _past(token_id: str) -> bytes:
     plain = part.take(message)
     assert plain is not None
     return part.encode(Vault([bytes(range(32))]), "se", plain)
+
+
+def connected(name: str, *addresses: str, upstreams: dict[str, int] | None = None) -> core.Session:
+    message = session(name)
+    message.status.is_connected = True
+    for address in addresses:
+        form = {"v6": address} if ":" in address else {"v4": address}
+        message.status.connection.addresses.add(**form)
+    for service_uid, port in (upstreams or {}).items():
+        upstream = message.status.connection.upstreams.add(port=port)
+        upstream.l4_type = core.SessionStatusConnectionUpstreamL4Type__.TCP
+        upstream.service_ref.uid = service_uid
+    return message
+
+
+def test_addresses_of_sessions_and_services() -> None:
+    replica = Replica()
+    wiki = service("wiki.default")
+    wiki.status.port = 8080
+    wiki.status.addresses.add().dual_stack_ip.ipv4 = "100.64.0.16"
+    ann = connected("ann-1", "100.65.0.7/32", "fdee:1::7/128", upstreams={"w": 10000})
+    replica.apply(snapshot(1, change(wiki, "w"), change(ann, "a")))
+    assert replica.session_at("100.65.0.7") is replica.session_at("fdee:1::7")
+    assert replica.session_at("100.65.0.7") is replica.sessions["a"]
+    entry = replica.service_at("100.64.0.16")
+    assert entry is replica.services["w"]
+    assert entry.port == 8080
+    assert replica.session_at("100.64.0.16") is None
+    assert replica.service_at("100.65.0.7") is None
+    assert list(replica.serving("w")) == [replica.sessions["a"]]
+    assert replica.sessions["a"].serves == {("w", 1): 10000}
+    other = replica.fork()
+    replica.apply(commit(2, change(session("ann-1"), "a")))  # no longer connected
+    assert replica.session_at("100.65.0.7") is None
+    assert list(replica.serving("w")) == []
+    assert other.session_at("100.65.0.7") is not None
+    assert len(list(other.serving("w"))) == 1
+    replica.apply(commit(3, deletion("Service", "w")))
+    assert replica.service_at("100.64.0.16") is None
+    assert other.service_at("100.64.0.16") is not None
+
+
+def test_two_sessions_never_share_an_address(caplog: pytest.LogCaptureFixture) -> None:
+    replica = Replica()
+    replica.apply(snapshot(1, change(connected("ann-1", "100.65.0.7/32"), "a")))
+    replica.apply(commit(2, change(connected("bob-1", "100.65.0.7/32"), "b")))
+    found = replica.session_at("100.65.0.7")
+    assert found is not None
+    assert found.uid == "b"
+    assert "ann-1" in caplog.text
+
+
+def test_families_by_which_a_session_is_reached() -> None:
+    replica = Replica()
+    modes = core.SessionStatusConnectionL3Mode__
+    for revision, (mode, lengths) in enumerate(
+        ((modes.BOTH, [16, 4]), (modes.V4, [4]), (modes.V6, [16])), 1
+    ):
+        ann = connected("ann-1", "100.65.0.7/32", "fdee:1::7/128")
+        ann.status.connection.l3_mode = mode
+        one = change(ann, "a")
+        replica.apply(snapshot(1, one) if revision == 1 else commit(revision, one))
+        assert [len(one) for one in replica.sessions["a"].reachable] == lengths
+        assert replica.session_at("100.65.0.7") is replica.session_at("fdee:1::7")
