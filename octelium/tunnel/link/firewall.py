@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from octelium.tunnel.link.plan import FirewallPlan
 
 TABLE = "octelium"
+_ROUTING, _FRAGMENT = 43, 44
 _TCP, _UDP, _ICMP, _ICMP6 = 6, 17, 1, 58
 _ECHO = {_ICMP: (8, 0), _ICMP6: (128, 129)}
 _ERRORS = {_ICMP: (3, 11, 12), _ICMP6: (1, 2, 3, 4)}
@@ -55,7 +56,8 @@ def put(plan: FirewallPlan | None, device: str) -> None:
 
 
 def counters() -> dict[str, int]:
-    """Packets by name: `fragments`, `input-tcp`, …, `input-dropped`, `output-dropped`, ….
+    """Packets by name: `fragments`, `input-tcp`, …, `input-refused` (between ranges that may talk),
+    `input-dropped`, `output-dropped`, ….
 
     Raises:
         OSError: there is no firewall, or it may not be read.
@@ -74,14 +76,20 @@ _CHAINS = (
 
 
 def _rules(plan: FirewallPlan, device: str) -> Iterator[Rule]:
-    for number, fragment in ((4, nft.fragment4()), (6, nft.fragment6())):
+    for number, fragment in ((4, nft.fragment4()), (6, nft.extension6(_FRAGMENT))):
         parts = (nft.version(number), fragment, nft.counter())
         yield Rule("fragments", "fragments", parts)
+    routed = (nft.version(6), nft.extension6(_ROUTING), nft.counter(), nft.verdict(DROP))
+    yield Rule("input", "input-dropped", routed)
     for peers, own in _pairs(plan.peers, plan.own):
         arriving = (nft.comes_in_by(device), nft.source_in(peers), nft.destination_in(own))
         yield Rule("input", "input", (*arriving, nft.jump("from-peers")))
         leaving = (nft.goes_out_by(device), nft.source_in(own), nft.destination_in(peers))
         yield Rule("output", "output", (*leaving, nft.jump("to-peers")))
+    # In IPv6 these rules see fragments (in IPv4 what they make up), and in those of TCP, which needs
+    # none, flags can be hidden from the next rule.
+    pieces = (nft.version(6), nft.extension6(_FRAGMENT), nft.protocol(_TCP))
+    yield Rule("from-peers", "input-refused", (*pieces, nft.counter(), nft.verdict(DROP)))
     if not plan.incoming:
         begins = nft.transport_byte(_TCP_FLAGS, _SYN, _SYN | _ACK)
         match = (nft.protocol(_TCP), begins)

@@ -145,9 +145,9 @@ def fragment4() -> bytes:
     return _payload(_NETWORK, 6, 2) + _masked(b"\x3f\xff") + _compare(b"\0\0", _UNEQUAL)
 
 
-def fragment6() -> bytes:
-    """Matches IPv6 packets with a fragment header (RFC 8200 section 4.5)."""
-    present = attribute(1, _WORD.pack(_REGISTER)) + attribute(2, bytes([44]))
+def extension6(number: int) -> bytes:
+    """Matches IPv6 packets with an extension header of that kind, wherever (RFC 8200 section 4)."""
+    present = attribute(1, _WORD.pack(_REGISTER)) + attribute(2, bytes([number]))
     present += attribute(3, _WORD.pack(0)) + attribute(4, _WORD.pack(1))
     present += attribute(5, _WORD.pack(1))  # NFT_EXTHDR_F_PRESENT: is it there?
     return _expression("exthdr", present) + _compare(b"\1")

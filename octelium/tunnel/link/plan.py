@@ -48,6 +48,8 @@ class LinkPlan:
             raise PlanError(f"mtu: {self.mtu!r} is not from {_MTU.start} to {_MTU.stop - 1}")
         if not isinstance(self.device, str) or _NAME.fullmatch(self.device) is None:
             raise PlanError(f"device: {self.device!r} is not 1 to 15 of a-z, 0-9 and hyphens")
+        if self.device == "lo":
+            raise PlanError("device: lo is the loopback interface")
         for name in ("local_routes", "tun_routes"):
             _ranges(name, getattr(self, name))
         _few("tun_addresses", self.tun_addresses)
