@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-NET_BIND_SERVICE = 10
+SETPCAP = 8
 NET_ADMIN = 12
 SYS_ADMIN = 21
 _PR_CAPBSET_DROP = 24
@@ -40,8 +40,8 @@ def effective() -> frozenset[int]:
 def keep_only(*kept: int) -> None:
     """Drop every capability but `kept` (those of them that the process has), and stay there.
 
-    Neither executing a program nor changing the user brings one back: the bounding set is
-    emptied where that is allowed, and no_new_privs is set. For a process of one thread.
+    Executing a program brings none back: no_new_privs is set, and the bounding set is emptied if
+    the process has CAP_SETPCAP. For a process of one thread.
 
     Raises:
         OSError: the kernel refuses; nothing is promised then.
@@ -50,7 +50,7 @@ def keep_only(*kept: int) -> None:
     _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
     _check(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(PR_CAP_AMBIENT)")
     have = effective()
-    if have:  # who has none needs no CAP_SETPCAP, and has nothing for the set to bound
+    if SETPCAP in have:
         last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
         for number in set(range(last + 1)) - set(kept):
             _check(libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl(PR_CAPBSET_DROP)")

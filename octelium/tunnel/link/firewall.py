@@ -57,10 +57,10 @@ def put(plan: FirewallPlan | None, device: str) -> None:
 
 def counters() -> dict[str, int]:
     """Packets by name: `fragments`, `input-tcp`, …, `input-refused` (between ranges that may talk),
-    `input-dropped`, `output-dropped`, ….
+    `input-dropped`, `output-dropped`, ….  Empty if there is no firewall.
 
     Raises:
-        OSError: there is no firewall, or it may not be read.
+        OSError: it may not be read.
     """
     return nft.packets(TABLE)
 
@@ -86,8 +86,8 @@ def _rules(plan: FirewallPlan, device: str) -> Iterator[Rule]:
         yield Rule("input", "input", (*arriving, nft.jump("from-peers")))
         leaving = (nft.goes_out_by(device), nft.source_in(own), nft.destination_in(peers))
         yield Rule("output", "output", (*leaving, nft.jump("to-peers")))
-    # In IPv6 these rules see fragments (in IPv4 what they make up), and in those of TCP, which needs
-    # none, flags can be hidden from the next rule.
+    # In IPv6 these rules see fragments, in IPv4 what they make up. TCP needs none, and they could
+    # hide its flags from the next rule.
     pieces = (nft.version(6), nft.extension6(_FRAGMENT), nft.protocol(_TCP))
     yield Rule("from-peers", "input-refused", (*pieces, nft.counter(), nft.verdict(DROP)))
     if not plan.incoming:

@@ -127,7 +127,7 @@ class Helper:
             _LOG.warning("not a request: %s", error)
             self._hang_up(channel)
         except OSError as error:
-            _LOG.info("a client is gone: %s", error)
+            _LOG.debug("a client is gone: %s", error)
             self._hang_up(channel)
         finally:
             for descriptor in (*received, *opened):

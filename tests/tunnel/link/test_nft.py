@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_tables_are_as_the_nft_program_reads_them(as_root: Callable[[str], str]) -> None:
+    as_root("pieces.ruleset")
+
+
+def test_a_table_that_cannot_be_changes_nothing(as_root: Callable[[str], str]) -> None:
+    as_root("pieces.atomic")
