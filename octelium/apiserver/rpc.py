@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,7 +31,7 @@ from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -55,6 +55,8 @@ class Limits:
 
     calls: int = 1024
     """Calls at a time; more are refused at once, to be tried again."""
+    lasting: int = 0
+    """Beside them, calls at a time of the RPCs that a binding calls `lasting`."""
     waiting: int = 512
     """Of these, calls whose request has not arrived. The longest silent one makes room."""
     seconds: float = 60.0
@@ -77,6 +79,8 @@ class Limits:
             ("grpc.max_concurrent_streams", _MAX_STREAMS),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+            # The only client is the proxy, and streams may be silent for long.
+            ("grpc.http2.max_ping_strikes", 0),
             ("grpc.so_reuseport", 0),
             ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         ]
@@ -146,6 +150,8 @@ class Binding:
     descriptor: ServiceDescriptor
     implementation: object
     max_request_bytes: int = 4 << 20
+    lasting: frozenset[str] = frozenset()
+    """RPCs whose calls may last for days. They are counted by themselves: others keep places."""
 
 
 def method_path(method: MethodDescriptor) -> str:
@@ -184,11 +190,16 @@ class ApiServer:
     ) -> None:
         limits = limits or Limits()
         self._server = grpc.aio.server(
-            options=limits.options(), maximum_concurrent_rpcs=limits.calls
+            options=limits.options(), maximum_concurrent_rpcs=limits.calls + limits.lasting
         )
-        waiting = Waiting(limits.waiting, limits.seconds)
+        shared = _Shared(
+            publish,
+            Waiting(limits.waiting, limits.seconds),
+            _Places(limits.calls),
+            _Places(limits.lasting),
+        )
         self._server.add_generic_rpc_handlers(
-            tuple(_generic_handler(binding, publish, waiting) for binding in bindings)
+            tuple(_generic_handler(binding, shared) for binding in bindings)
         )
 
     def listen(self, path: Path) -> None:
@@ -218,11 +229,41 @@ class ApiServer:
         await self._server.stop(grace)
 
 
-def _generic_handler(
-    binding: Binding, publish: Publish, waiting: Waiting
-) -> grpc.GenericRpcHandler:
+class _Places:
+    """How many calls of one sort there may be at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for as long as the block runs.
+
+        Raises:
+            ApiError: RESOURCE_EXHAUSTED, which clients take as a request to try again.
+        """
+        if self._free <= 0:
+            raise ApiError(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls: try again later")
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all calls of a server have in common."""
+
+    publish: Publish
+    waiting: Waiting
+    calls: _Places
+    lasting: _Places
+
+
+def _generic_handler(binding: Binding, shared: _Shared) -> grpc.GenericRpcHandler:
     handlers = {
-        method.name: _method_handler(binding, method, publish, waiting)
+        method.name: _method_handler(binding, method, shared)
         for method in binding.descriptor.methods
     }
     return grpc.method_handlers_generic_handler(binding.descriptor.full_name, handlers)
@@ -248,7 +289,7 @@ async def _unimplemented_stream(_request: object, call: Call) -> AsyncIterator[M
 
 
 def _method_handler(
-    binding: Binding, method: MethodDescriptor, publish: Publish, waiting: Waiting
+    binding: Binding, method: MethodDescriptor, shared: _Shared
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
     function = _find(binding.implementation, method_name(method.name))
     server_streaming = bool(method.server_streaming)
@@ -257,8 +298,9 @@ def _method_handler(
         function=function or (_unimplemented_stream if server_streaming else _unimplemented),
         request_class=message_factory.GetMessageClass(method.input_type),
         max_request_bytes=binding.max_request_bytes,
-        publish=publish,
-        waiting=waiting,
+        publish=shared.publish,
+        waiting=shared.waiting,
+        places=shared.lasting if method.name in binding.lasting else shared.calls,
     )
     # Requests and replies pass as bytes, so that a bad one gets a status of ours. A single request
     # is read as a stream of one, the same on the wire: gRPC would wait for it without end before
@@ -287,12 +329,14 @@ class _Runner:
     max_request_bytes: int
     publish: Publish
     waiting: Waiting
+    places: _Places
 
     async def unary_unary(self, _items: object, context: Context) -> bytes:
         call = _call(self.path, context)
         try:
-            reply = await self.function(await self._receive(call, context), call)
-            await self.publish()
+            with self.places.place():
+                reply = await self.function(await self._receive(call, context), call)
+                await self.publish()
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             return await self._fail(error, call, context)
         await _send_header(call, context)
@@ -311,8 +355,9 @@ class _Runner:
     async def stream_unary(self, items: AsyncIterator[bytes], context: Context) -> bytes:
         call = _call(self.path, context)
         try:
-            reply = await self.function(self._parse_all(items), call)
-            await self.publish()
+            with self.places.place():
+                reply = await self.function(self._parse_all(items), call)
+                await self.publish()
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             return await self._fail(error, call, context)
         await _send_header(call, context)
@@ -328,13 +373,14 @@ class _Runner:
     async def _stream(self, request: object, call: Call, context: Context) -> AsyncIterator[bytes]:
         opened = False
         try:
-            async with aclosing(self.function(request, call)) as replies:
-                async for reply in replies:
-                    await self.publish()
-                    if not opened:
-                        opened = True
-                        await _send_header(call, context)
-                    yield _serialized(reply)
+            with self.places.place():
+                async with aclosing(self.function(request, call)) as replies:
+                    async for reply in replies:
+                        await self.publish()
+                        if not opened:
+                            opened = True
+                            await _send_header(call, context)
+                        yield _serialized(reply)
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             await self._fail(error, call, context, opened=opened)
 

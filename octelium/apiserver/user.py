@@ -7,10 +7,14 @@ not hidden, whether or not it would be let in.
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from octelium.apiserver.connect.configs import service_configs
+from octelium.apiserver.connect.connections import end
+from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.core.kinds.service import RULES as SERVICES
 from octelium.apiserver.core.verbs import get
 from octelium.apiserver.rpc import ApiError
@@ -20,7 +24,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.store.errors import NotFound, PermissionDenied
-from octelium.store.metadata import Actor, set_time
+from octelium.store.metadata import Actor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,15 +39,20 @@ _API = "user/v1"
 _UserType = user.GetStatusResponseUserSpecType__.GetStatusResponseUserSpecType
 _SessionType = user.GetStatusResponseSessionStatusType__.GetStatusResponseSessionStatusType
 _ServiceType = user.ServiceSpecType__.ServiceSpecType
-_KEPT_CONNECTIONS = 100
 
 
 class UserService:
     """The methods of user.v1."""
 
-    def __init__(self, resources: Resources, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        connections: ConnectService | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._resources = resources
-        self._clock = clock
+        self._connections = connections or ConnectService(resources, clock=clock)
 
     async def get_status(
         self, _request: user.GetStatusRequest, call: Call
@@ -133,8 +142,7 @@ class UserService:
             session = tx.find(core.Session, uid=call.session_uid)
             if session is None:
                 raise _gone()
-            if session.status.is_connected:
-                _end_connection(session, self._clock())
+            if end(session, tx.at):
                 tx.update(session)
         return user.DisconnectResponse()
 
@@ -145,24 +153,19 @@ class UserService:
         session = self._session(call)
         if not session.status.is_connected:
             raise Invalid("", "this Session is not connected", "connect first")
-        service = await self.get_service(meta.GetOptions(name=request.name), call)
-        raise ApiError(
-            grpc.StatusCode.UNIMPLEMENTED,
-            f"there is no client configuration for Service {service.metadata.name}",
-        )
+        service: core.Service = get(self._resources, SERVICES, meta.GetOptions(name=request.name))
+        if not _is_visible(service):
+            raise PermissionDenied("this Service is not shown to Users")
+        return service_configs(self._resources, session, service)
 
     async def connect(
-        self, _requests: AsyncIterator[user.ConnectRequest], call: Call
+        self, requests: AsyncIterator[user.ConnectRequest], call: Call
     ) -> AsyncIterator[user.ConnectResponse]:
-        """Refused: without a Gateway there is no tunnel.
-
-        PERMISSION_DENIED makes the official client stop, where most statuses make it try again.
-        """
+        """Connect the caller's Session to the private network, for as long as the stream lasts."""
         _check_client(self._session(call))
-        replies: list[user.ConnectResponse] = []
-        for reply in replies:  # makes this an asynchronous generator
-            yield reply
-        raise PermissionDenied("this Cluster has no Gateway, so there are no tunnels to connect to")
+        async with aclosing(self._connections.connect(requests, call)) as replies:
+            async for reply in replies:
+                yield reply
 
     def _session(self, call: Call) -> core.Session:
         """The caller's Session, shared: not to be written to."""
@@ -230,15 +233,3 @@ def _service(service: core.Service) -> user.Service:
             primary_hostname=status.primary_hostname,
         ),
     )
-
-
-def _end_connection(session: core.Session, now: float) -> None:
-    status = session.status
-    ended = core.SessionStatusLastConnection(started_at=status.connection.started_at)
-    set_time(ended.ended_at, now)
-    earlier = [ended, *status.last_connections][:_KEPT_CONNECTIONS]
-    kept = [core.SessionStatusLastConnection.FromString(c.SerializeToString()) for c in earlier]
-    del status.last_connections[:]
-    status.last_connections.extend(kept)
-    status.is_connected = False
-    status.ClearField("connection")

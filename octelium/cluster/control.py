@@ -19,6 +19,7 @@ from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.assertions import AssertionService
 from octelium.apiserver.auth import AuthService
 from octelium.apiserver.authenticators import AuthenticatorService
+from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.cookies import BrowserPages
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
@@ -27,7 +28,7 @@ from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
 from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.janitor import Janitor
-from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.apiserver.rpc import ApiServer, Binding, Limits
 from octelium.apiserver.user import UserService
 from octelium.authserver.app import create_app
 from octelium.authserver.keys_of_issuers import KeysOfIssuers
@@ -100,6 +101,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
+_MAX_CONNECTED = 16_384
+"""Connect streams at a time."""
 _SILENT = 5.0
 """Seconds without word after which a worker counts as missing."""
 
@@ -196,8 +199,9 @@ class Control:
         invitations = InvitationLogins(
             resources, keyring, authentication, site.origin, locate=locate
         )
+        connections = ConnectService(resources)
         api, explainer, access = self._api(
-            resources, authentication, invitations, logs, rego, publish
+            resources, authentication, invitations, connections, logs, rego, publish
         )
         portal = create_portal_app(site, resources, authentication, publish, access)
         reasons = Reasons(authentication, explainer)
@@ -234,10 +238,13 @@ class Control:
         )
         sign_in = Binding(auth.DESCRIPTOR, service, auth.MAX_REQUEST_BYTES)
         auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)
+        await connections.start()
         for server, path in ((api, layout.api), (auth_api, layout.auth_api)):
             server.listen(path)
             await server.start()
             self._stack.push_async_callback(server.stop, 0.2)
+        # Before the server, which would cancel what this ends in order.
+        self._stack.push_async_callback(connections.stop)
         for app, use in (
             (web, "auth"),
             (portal, "portal"),
@@ -294,6 +301,7 @@ class Control:
         resources: Resources,
         authentication: Authentication,
         invitations: InvitationLogins,
+        connections: ConnectService,
         logs: tuple[AccessLogReader, AuthenticationLogReader],
         rego: Evaluator,
         publish: Publish,
@@ -315,16 +323,22 @@ class Control:
         ext_service = ExtService(applier, log, explainer, access, authentications, invitations)
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
-            (user, UserService(resources), 4 << 20),
+            (user, UserService(resources, connections), 4 << 20),
             (ext, ext_service, MAX_REQUEST_BYTES),
         ]
         bindings = [
-            Binding(package.DESCRIPTOR.services_by_name["MainService"], service, limit)
+            Binding(
+                package.DESCRIPTOR.services_by_name["MainService"],
+                service,
+                limit,
+                lasting=frozenset({"Connect"}) if package is user else frozenset(),
+            )
             for package, service, limit in services
         ]
         opened = PortalAccess(lambda: resources.revision, replica, insight)
         self._stack.callback(opened.close)
-        return ApiServer(bindings, publish=publish), explainer, opened
+        api = ApiServer(bindings, publish=publish, limits=Limits(lasting=_MAX_CONNECTED))
+        return api, explainer, opened
 
     async def _first_token(self, resources: Resources, authentication: Authentication) -> str:
         token = await first_token(resources, authentication)

@@ -216,6 +216,22 @@ class Resources(Reader):
             for version in versions
         ]
 
+    async def deleted_since(self, kind: str, at: float) -> list[tuple[float, Any]]:
+        """The last words of what was deleted after an instant, and when, oldest first.
+
+        As far as history reaches back, which is `Retention.window` revisions.
+        """
+        after = max(await self._store.revision_at(at), self.revision - self._retention.window)
+        found = []
+        while commits := await self._store.commits(max(after, 0)):
+            after = commits[-1].revision
+            for commit in commits:
+                for write in commit.writes:
+                    if write.deleted and write.kind == kind and commit.at > at:
+                        data = upgraded(kind, write.schema, write.data)
+                        found.append((commit.at, KINDS[kind].message.FromString(data)))
+        return found
+
     async def list_at(self, kind: str, revision: int) -> list[Any]:
         """All resources of a kind as they were at a revision, without their parts.
 

@@ -315,8 +315,12 @@ async def test_client_configurations_need_a_tunnel(world: World) -> None:
     assert "not connected" in text
     session = world.cluster.get(world.alice)
     session.status.is_connected = True
+    session.status.connection.ignore_dns = True
     await world.cluster.change(session)
-    assert (await world.refused("SetServiceConfigs", request))[0] is CODE.UNIMPLEMENTED
+    reply = await world("SetServiceConfigs", request)
+    assert (reply.host, reply.port, len(reply.configs)) == ("fdee::5", 8080, 0)
+    hidden = user.SetServiceConfigsRequest(name="dns.octelium")
+    assert (await world.refused("SetServiceConfigs", hidden))[0] is CODE.PERMISSION_DENIED
     missing = user.SetServiceConfigsRequest(name="nothing")
     assert (await world.refused("SetServiceConfigs", missing))[0] is CODE.NOT_FOUND
 

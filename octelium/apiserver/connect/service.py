@@ -1,0 +1,205 @@
+"""`Connect`: one stream for as long as a client is connected."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import grpc
+
+from octelium.apiserver.connect import gateways
+from octelium.apiserver.connect.connections import begin, connection_id, mark_of, unusable_because
+from octelium.apiserver.connect.network import network_of
+from octelium.apiserver.connect.registry import Registry
+from octelium.apiserver.connect.requests import initialize_of, requested
+from octelium.apiserver.connect.state import Keys, connection_state, hosted_services
+from octelium.apiserver.connect.streams import ENDED, REPLACED, Streams
+from octelium.apiserver.connect.upstreams import allocate
+from octelium.apiserver.rpc import ApiError
+from octelium.http.tasks import spawn
+from octelium.replica.gateway_key import GatewayKeyError
+from octelium.schema.errors import Invalid
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import user_v1_pb2 as user
+from octelium.store.errors import PermissionDenied, StoreError
+from octelium.store.metadata import Actor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+    from octelium.apiserver.connect.network import Network
+    from octelium.apiserver.connect.session_addresses import SessionAddresses
+    from octelium.apiserver.connect.streams import Stream
+    from octelium.apiserver.rpc import Call
+    from octelium.store.resources import Resources
+
+_LOG = logging.getLogger(__name__)
+
+FIRST_MESSAGE: Final = 20.0
+"""Seconds for a client's first message."""
+_ROTATION_CHECK: Final = 5.0
+_ARRIVING: Final = 4
+"""Streams of one Session that may wait for their first messages."""
+
+
+class ConnectService:
+    """Connects Sessions. `start` it before the first call, `stop` it before the server stops."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        *,
+        clock: Callable[[], float] = time.time,
+        addresses: SessionAddresses | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.streams = Streams(resources, clock)
+        self.registry = Registry(resources, self.streams, clock, addresses)
+        self._resources = resources
+        self._clock = clock
+        self._sleep = sleep
+        self._arriving: Counter[str] = Counter()
+        self._ends: list[Callable[[], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Take in who is connected, and do what is due from now on."""
+        # Streams learn of a commit before the registry judges by it.
+        self._ends = [self.streams.follow(), await self.registry.follow()]
+        self._tasks = [
+            spawn(self.registry.run(), name="connections"),
+            spawn(self._rotate_keys(), name="Gateway keys"),
+        ]
+
+    async def stop(self) -> None:
+        """End every stream, with the connections left in grace, and whatever runs."""
+        self.streams.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in self._ends:
+            end()
+        self._tasks, self._ends = [], []
+
+    async def connect(
+        self, requests: AsyncIterator[user.ConnectRequest], call: Call
+    ) -> AsyncGenerator[user.ConnectResponse]:
+        """Connect the caller's Session until the stream ends; then its connection is in grace.
+
+        Raises:
+            Invalid: what the client asks for cannot be.
+            PermissionDenied: the Session may not be connected, or there is no Gateway. Official
+                clients end on this, where they would try again after most others.
+        """
+        stream = await self._begin(requests, call)
+        reader = spawn(self._read(requests, stream), name="client of a Connect stream")
+        try:
+            while (event := await stream.next()) is not None:
+                stream.sending_since = self._clock()
+                yield event
+                stream.sending_since = None
+        finally:
+            reader.cancel()
+            self.registry.detach(stream)
+            self.streams.leave(stream)
+        if stream.failure is not None:
+            raise stream.failure
+
+    async def _begin(self, requests: AsyncIterator[user.ConnectRequest], call: Call) -> Stream:
+        initialize = initialize_of(await self._first(requests, call.require_session()))
+        keys = Keys.generate()
+        actor = Actor(call.session_ref, call.operation)
+        async with self._resources.transaction(actor) as tx:
+            session = tx.find(core.Session, uid=call.require_session())
+            if session is None:
+                raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Unauthenticated User")
+            network = self._network()
+            if why := unusable_because(tx, session, tx.at):
+                raise PermissionDenied(why)
+            connection = requested(tx, network, initialize)
+            keys.put_public(connection)
+            mark = mark_of(session)
+            uid = session.metadata.uid
+            index = self.registry.addresses.pick(uid, tx.at, None if mark is None else mark.index)
+            begun = begin(session, connection, network, index, tx.at)
+            allocate(tx, session)
+            tx.update(session)
+        # No await from here on: what commits change after the state reaches the stream.
+        return self._open(session, begun, network, keys)
+
+    def _open(self, session: core.Session, begun: str, network: Network, keys: Keys) -> Stream:
+        uid, connection = session.metadata.uid, session.status.connection
+        present = self._resources.peek(core.Session, uid=uid)
+        is_present = present is not None and connection_id(present) == begun
+        if present is not None and is_present:
+            connection = present.status.connection
+            stream = self.streams.open(uid, begun)
+        else:
+            stream = self.streams.open_late(uid, begun)
+        state = connection_state(self._resources, network, connection, keys, self.streams.gateways)
+        stream.hosted = hosted_services(connection)
+        stream.put(user.ConnectResponse(state=state))
+        if is_present:
+            self.registry.attach(stream)
+        else:
+            # After the state, because clients pass over everything before it.
+            stream.disconnect(ENDED if present is None else REPLACED)
+        return stream
+
+    def _network(self) -> Network:
+        config = self._resources.peek(core.ClusterConfig, name="default")
+        network = None if config is None else network_of(config)
+        if network is None or not self.streams.gateways:
+            raise PermissionDenied(
+                "this Cluster has no Gateway, so there are no tunnels to connect to"
+            )
+        return network
+
+    async def _first(
+        self, requests: AsyncIterator[user.ConnectRequest], session_uid: str
+    ) -> user.ConnectRequest:
+        if self._arriving[session_uid] >= _ARRIVING:
+            raise ApiError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of this Session: try later"
+            )
+        self._arriving[session_uid] += 1
+        try:
+            async with asyncio.timeout(FIRST_MESSAGE):
+                return await anext(requests)
+        except (TimeoutError, StopAsyncIteration):
+            raise Invalid("", "the first message of Connect is missing") from None
+        finally:
+            self._arriving[session_uid] -= 1
+            if not self._arriving[session_uid]:
+                del self._arriving[session_uid]
+
+    @staticmethod
+    async def _read(requests: AsyncIterator[user.ConnectRequest], stream: Stream) -> None:
+        """Take what the client says, until it says nothing more."""
+        failure: Exception | None = None
+        try:
+            async for request in requests:
+                if request.WhichOneof("type") == "initialize":
+                    failure = Invalid("", "`initialize` came twice")
+                    break
+        except Exception as error:  # noqa: BLE001 - it becomes the status of the stream
+            failure = error
+        finally:
+            stream.end(failure)
+
+    async def _rotate_keys(self) -> None:
+        forget_at = 0.0
+        while True:
+            now = self._clock()
+            replace = len(self.streams) > 0 and gateways.is_due(self._resources, now)
+            if replace or forget_at <= now:
+                try:
+                    async with self._resources.transaction() as tx:
+                        gateways.rotate(tx, now, replace=replace)
+                    forget_at = now + gateways.PREVIOUS_KEY
+                except (StoreError, GatewayKeyError):
+                    _LOG.exception("the Gateway's key could not be changed")
+            await self._sleep(_ROTATION_CHECK)
