@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from octelium.replica.connection import Connection
 from octelium.replica.errors import FeedError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from octelium.replica.committed import CommittedRevision
-    from octelium.replica.replica import Replica
     from octelium.store.resources import Committed, Resources
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +29,27 @@ BATCH_LIMIT = 16 * 1024 * 1024
 
 _RETRY_FIRST = 0.01
 _RETRY_LAST = 0.5
+
+
+class Followed(Protocol):
+    """What is kept up to date: a `Replica`, or what another role has in its place."""
+
+    @property
+    def revision(self) -> int:
+        """The last one taken over; 0 for none."""
+
+    @property
+    def loading(self) -> bool:
+        """Whether a snapshot has begun and not ended."""
+
+    def behind(self, committed: CommittedRevision) -> bool:
+        """Whether something was committed that is not here yet."""
+
+    def apply(self, commit: feed.Commit) -> None:
+        """Take over the next commit, or a piece of a snapshot. Raises FeedError."""
+
+    def abandon(self) -> None:
+        """Forget the beginning of a snapshot whose end will not come."""
 
 
 class Follower:
@@ -42,7 +62,7 @@ class Follower:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        replica: Replica,
+        replica: Followed,
         committed: CommittedRevision,
         *,
         role: str = "data-plane",
@@ -199,7 +219,7 @@ class Follower:
 class LocalFeed:
     """Keeps a replica in the writer's own process up to date."""
 
-    def __init__(self, resources: Resources, replica: Replica, role: str = "data-plane") -> None:
+    def __init__(self, resources: Resources, replica: Followed, role: str = "data-plane") -> None:
         self._resources = resources
         self._replica = replica
         self._role = role

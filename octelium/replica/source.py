@@ -1,7 +1,8 @@
 """What a role gets to see of the resources, as snapshots and as commits.
 
 The data plane gets the kinds that requests need, the public halves of the signing keys, and of the
-Secrets only those that its Services name and the certificates; their data is opened on the way.
+Secrets only those that its Services name and the certificates; their data is opened on the way. The
+gateway gets what connects Sessions, and of the Secrets only its own keys.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from octelium.replica.entries import is_certificate, is_system
 from octelium.replica.errors import FeedError
+from octelium.replica.gateway_key import LABEL as GATEWAY_KEY_LABEL
+from octelium.replica.reduced import REDUCED
 from octelium.replica.secret_names import secret_names
 from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.store.errors import StoreError
@@ -26,6 +29,7 @@ from octelium.store.parts import PARTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from octelium.replica.reduced import Reduce
     from octelium.store.resources import Committed, Item, Resources
 
 ROLES: Mapping[str, frozenset[str]] = {
@@ -35,8 +39,10 @@ ROLES: Mapping[str, frozenset[str]] = {
             *("Region", "Service", "Session", "User"),
         }
     ),
+    "gateway": frozenset({"ClusterConfig", "Gateway", "Session"}),
 }
-"""The kinds that each role sees whole. Secrets and keys are chosen one by one."""
+"""The kinds that each role sees, whole or as `reduced` tells. Secrets and keys are chosen one by
+one."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,10 +64,12 @@ class Source:
             raise FeedError(f"unknown role {role!r}")
         self._resources = resources
         self._kinds = ROLES[role]
+        self._reduced = REDUCED.get(role, {})
+        self._is_gateway = role == "gateway"
         self._by_service: dict[str, frozenset[str]] = {}
         self._named: Counter[str] = Counter()
         self._shown: set[str] = set()
-        for item in resources.items("Service"):
+        for item in () if self._is_gateway else resources.items("Service"):
             self._name(item.uid, secret_names(item.message))
         self._shown.update(item.uid for item in resources.items("Secret") if self._visible(item))
 
@@ -70,7 +78,7 @@ class Source:
         items = [item for kind in sorted(self._kinds) for item in self._resources.items(kind)]
         secrets = [*self._resources.items("Secret")]
         items += [item for item in secrets if item.uid in self._shown]
-        keys = [item for item in secrets if _SIGNING_LABEL in item.values]
+        keys = [item for item in secrets if self._is_key(item)]
         return self._pieces(self._resources.revision, instance, items, keys)
 
     def _pieces(
@@ -99,9 +107,11 @@ class Source:
         touched: dict[str, Item | None] = {}
         names: set[str] = set()
         for change in committed.changes:
-            if change.kind in self._kinds:
+            if (reduce := self._reduced.get(change.kind)) is not None:
+                message.changes.extend(_reduced_change(reduce, change.before, change.after))
+            elif change.kind in self._kinds:
                 message.changes.extend(self._change(change.uid, change.before, change.after))
-            if change.kind == "Service":
+            if change.kind == "Service" and not self._is_gateway:
                 after = change.after
                 names |= self._name(
                     change.uid, secret_names(after.message) if after else frozenset()
@@ -129,6 +139,9 @@ class Source:
         if item.kind == "Secret":
             yield self._opened(item)
             return
+        if item.kind in self._reduced:
+            yield from _reduced_change(self._reduced[item.kind], None, item)
+            return
         if with_part and item.part is not None:
             apart = PARTS[item.kind].record_kind
             yield feed.Change(kind=apart, uid=item.uid, data=item.part)
@@ -146,10 +159,13 @@ class Source:
             yield feed.Change(kind="Secret", uid=uid, deleted=True)
 
     def _key_change(self, before: Item | None, after: Item | None) -> Iterable[feed.Change]:
-        if after is not None and _SIGNING_LABEL in after.values:
+        if after is not None and self._is_key(after):
             yield self._key(after)
-        elif before is not None and _SIGNING_LABEL in before.values:
+        elif before is not None and self._is_key(before):
             yield feed.Change(kind="VerificationKey", uid=before.uid, deleted=True)
+
+    def _is_key(self, item: Item) -> bool:
+        return not self._is_gateway and _SIGNING_LABEL in item.values
 
     def _key(self, item: Item) -> feed.Change:
         change = feed.Change(kind="VerificationKey", uid=item.uid, name=item.name)
@@ -170,11 +186,13 @@ class Source:
         try:
             change.data = self._resources.whole(item).SerializeToString()
         except StoreError as error:
-            _LOG.error("Secret %s is withheld from the data plane: %s", item.name, error)
+            _LOG.error("Secret %s is withheld from its readers: %s", item.name, error)
             change.deleted = True
         return change
 
     def _visible(self, item: Item) -> bool:
+        if self._is_gateway:
+            return GATEWAY_KEY_LABEL in item.message.metadata.system_labels
         if is_system(item.message):
             return is_certificate(item.message)
         return item.name in self._named
@@ -190,3 +208,15 @@ class Source:
             if not self._named[name]:
                 del self._named[name]
         return names ^ former
+
+
+def _reduced_change(
+    reduce: Reduce, before: Item | None, after: Item | None
+) -> Iterable[feed.Change]:
+    """Nothing, unless a commit changes what is to be seen."""
+    old = None if before is None else reduce(before.message)
+    new = None if after is None else reduce(after.message)
+    if after is not None and new is not None and new != old:
+        yield feed.Change(kind=after.kind, uid=after.uid, name=after.name, data=new)
+    elif before is not None and old is not None and new is None:
+        yield feed.Change(kind=before.kind, uid=before.uid, name=before.name, deleted=True)
