@@ -125,7 +125,8 @@ def addresses(device: str) -> set[str]:
 def overlapping(ranges: Iterable[str], *, besides: Iterable[str] = ()) -> list[Conflict]:
     """What of `ranges` the routes of this namespace already use, in any table.
 
-    Default routes use nothing by this measure, nor do routes of the devices named in `besides`.
+    Default routes, or halves of one as VPNs make them, use nothing by this measure, nor do those
+    of the devices named in `besides`.
 
     Raises:
         ValueError: one of `ranges` is none.
@@ -137,11 +138,16 @@ def overlapping(ranges: Iterable[str], *, besides: Iterable[str] = ()) -> list[C
     with Netlink(ROUTE) as netlink:
         for _, _, route in _routes(netlink):
             for network in wanted:
-                if route.range.version != network.version or not route.range.prefixlen:
+                if route.range.version != network.version or _is_default(route.range):
                     continue
                 if route.range.overlaps(network) and (name := _name(route.device)) not in left_out:
                     found[Conflict(str(network), str(route.range), name)] = None
     return list(found)
+
+
+def _is_default(network: Range) -> bool:
+    """Whether a route is for everything, or as good as: IPv6's global addresses are 2000::/3."""
+    return network.prefixlen <= (1 if network.version == 4 else 3)
 
 
 def _name(index: int) -> str:

@@ -29,7 +29,7 @@ def configure(plan: LinkPlan) -> Outcome:
     The firewall comes first, so that nothing is open in between.
 
     Raises:
-        SysctlError, TunError, OSError: it cannot be; what was done stays, the rest is not open.
+        SysctlError, TunError, OSError: it cannot be; what was done so far stays.
     """
     unset = sysctls.apply()
     wall = _put_firewall(plan)

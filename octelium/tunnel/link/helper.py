@@ -168,12 +168,18 @@ class Helper:
             return Reply(request.number, str(error), errno.EROFS)
 
     def _configure(self, plan: LinkPlan) -> None:
-        """The plan counts once it is in force; the one before does until then."""
+        """A plan that cannot be put in force leaves the one before in force."""
         if plan == self.plan and self._outcome is not None:
             return
         if self.plan is not None and plan.device != self.plan.device:
             raise RefusedError(f"the device is {self.plan.device} for good", errno.EINVAL)
-        self._outcome = configure(plan)
+        before, self._outcome = self.plan, None
+        try:
+            self._outcome = configure(plan)
+        except BaseException:
+            if before is not None:
+                self._outcome = configure(before)
+            raise
         self.plan = plan
 
     def _status(self) -> LinkStatus:
@@ -301,6 +307,10 @@ def run(
     Helper(listening, plan).serve(ready)
 
 
+def _say_ready() -> None:
+    os.write(1, b"ready\n")  # at once, however stdout is buffered
+
+
 def main() -> None:
     """Be the link process of whoever gives one JSON object as the only argument.
 
@@ -315,7 +325,7 @@ def main() -> None:
             PrivateNamespace.of(given["namespace"]),
             parent=given["parent"],
             plan=given["plan"] and LinkPlan.from_wire(given["plan"]),
-            ready=lambda: print("ready", flush=True),  # noqa: T201  (the parent waits for it)
+            ready=_say_ready,
         )
     except (NamespaceError, SysctlError, OSError) as error:
         _LOG.error("%s", error)

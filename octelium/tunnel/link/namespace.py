@@ -84,7 +84,7 @@ def make() -> PrivateNamespace:
             check=False,
         )
         theirs.close()
-        data, descriptors, *_ = socket.recv_fds(ours, 1, 2)
+        data, descriptors, *_ = socket.recv_fds(ours, 1, 2, socket.MSG_CMSG_CLOEXEC)
     if data != b"x" or ended.returncode != 0:
         for descriptor in descriptors:
             os.close(descriptor)

@@ -33,6 +33,8 @@ def unconnected(kind: Kind, family: int) -> socket.socket:
             made.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
         else:
             made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        if kind == "tcp":  # so that the port it gets does not keep anybody from listening there
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # The port is chosen on connecting, by all four parts: 28,000 of them are then no limit.
         made.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
     except BaseException:

@@ -153,6 +153,9 @@ def overlaps() -> None:
     assert addresses.overlapping(["100.64.0.0/10", "fdee::/64"]) == []
     for words in (
         "route add default dev vpn0",
+        "route add 0.0.0.0/1 dev vpn0",
+        "route add 128.0.0.0/1 dev vpn0",
+        "-6 route add 2000::/3 dev vpn0",
         "route add 100.100.100.100/32 dev vpn0 table 52",
         "route add 10.42.0.0/24 dev vpn0",
         "route add blackhole 10.43.0.0/16",
@@ -342,9 +345,10 @@ def orphaned() -> None:
                 os.close(writing)
                 signal.pause()
         os.close(writing)
-        assert os.read(reading, 6) == b"ready\n"
+        said = os.read(reading, 6)
         os.kill(number, signal.SIGKILL)
         os.waitpid(number, 0)
+        assert said == b"ready\n", said
         assert os.read(reading, 1) == b""  # its end is closed with the process
 
 

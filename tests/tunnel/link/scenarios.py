@@ -366,6 +366,13 @@ async def dialling() -> None:
             seen = wire.receive()
             assert (seen.source, seen.target, seen.ports[1]) == (vip, peer, 8080)
             made.close()
+        made = await sockets.dial("tcp", socket.AF_INET, VIP)
+        assert made.connect_ex((PEER, 8080)) == errno.EINPROGRESS
+        port = made.getsockname()[1]
+        # It is for Services all the same.
+        (await sockets.listen("tcp", socket.AF_INET, port)).close()
+        made.close()
+        assert wire.receive().target == PEER
         for target in ("1.1.1.1", "127.0.0.1", VIP, "100.66.0.1", *own_addresses()):
             made = await sockets.dial("tcp", socket.AF_INET, VIP)
             result = made.connect_ex((target, 9))
@@ -439,6 +446,10 @@ async def plans() -> None:
         assert wire.receive().payload[13] == packets.SYN | packets.ACK
         assert nothing(listening)
         assert await refusal(gateway.configure(LinkPlan(1400, device="other"))) == errno.EINVAL
+        impossible = LinkPlan(1400, tun_addresses=("ff02::1/128",))
+        assert await refusal(gateway.configure(impossible)) == errno.EADDRNOTAVAIL
+        assert (await worker.status()).plan == moved
+        assert not wire.until_echo(PEER, VIP)  # the one before is in force again
         here.restart()  # it is told the plan again
         assert (await gateway.status()).plan == moved
         assert (await worker.status()).plan == moved

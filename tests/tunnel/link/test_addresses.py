@@ -14,8 +14,8 @@ def test_addresses_and_routes_become_as_wanted(in_link: Callable[[str], str]) ->
     in_link("pieces.routing")
 
 
-def test_what_the_host_uses_is_found(as_root: Callable[[str], str]) -> None:
-    as_root("pieces.overlaps")
+def test_what_the_host_uses_is_found(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("pieces.overlaps")
 
 
 def test_ranges_that_are_none_are_refused() -> None:

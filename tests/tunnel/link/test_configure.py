@@ -6,13 +6,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_routes_alone_are_a_lock_too(as_root: Callable[[str], str]) -> None:
-    as_root("walls_of_routes")
+def test_routes_alone_are_a_lock_too(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("walls_of_routes")
 
 
 def test_plans_come_late_and_change(in_link: Callable[[str], str]) -> None:
     in_link("plans")
 
 
-def test_without_nftables_the_status_says_so(as_root: Callable[[str], str]) -> None:
-    as_root("pieces.no_nftables")
+def test_without_nftables_the_status_says_so(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("pieces.no_nftables")

@@ -21,13 +21,13 @@ def test_killed_and_replaced_all_goes_on(in_link: Callable[[str], str]) -> None:
 
 
 def test_only_listening_sockets_of_the_namespace_are_taken_back(
-    as_root: Callable[[str], str],
+    in_a_link: Callable[[str], str],
 ) -> None:
-    as_root("adopted")
+    in_a_link("adopted")
 
 
-def test_nonsense_is_hung_up_on(as_root: Callable[[str], str]) -> None:
-    as_root("nonsense")
+def test_nonsense_is_hung_up_on(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("nonsense")
 
 
 def test_other_users_are_hung_up_on(as_root: Callable[[str], str]) -> None:
@@ -35,6 +35,6 @@ def test_other_users_are_hung_up_on(as_root: Callable[[str], str]) -> None:
 
 
 def test_a_plan_that_cannot_be_ends_the_process_with_the_reason(
-    as_root: Callable[[str], str],
+    in_a_link: Callable[[str], str],
 ) -> None:
-    as_root("pieces.unusable")
+    in_a_link("pieces.unusable")

@@ -26,8 +26,8 @@ def test_an_ordinary_user_gets_one_with_a_user_namespace(tmp_path: Path) -> None
     worlds.run("pieces.of_user", "user", tmp_path)
 
 
-def test_where_it_is_forbidden_the_error_says_what_to_do(as_root: Callable[[str], str]) -> None:
-    as_root("pieces.forbidden")
+def test_where_it_is_forbidden_the_error_says_what_to_do(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("pieces.forbidden")
 
 
 def test_descriptors_come_back() -> None:

@@ -6,9 +6,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_tables_are_as_the_nft_program_reads_them(as_root: Callable[[str], str]) -> None:
-    as_root("pieces.ruleset")
+def test_tables_are_as_the_nft_program_reads_them(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("pieces.ruleset")
 
 
-def test_a_table_that_cannot_be_changes_nothing(as_root: Callable[[str], str]) -> None:
-    as_root("pieces.atomic")
+def test_a_table_that_cannot_be_changes_nothing(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("pieces.atomic")

@@ -10,5 +10,5 @@ def test_a_flow_gets_its_own_datagrams(in_link: Callable[[str], str]) -> None:
     in_link("flows")
 
 
-def test_a_new_flow_never_gets_those_of_others(as_root: Callable[[str], str]) -> None:
-    as_root("dedicated")
+def test_a_new_flow_never_gets_those_of_others(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("dedicated")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -168,12 +169,11 @@ def host_state() -> str:
         "nft list ruleset",
     )
     settings = ("ip_forward", "ip_unprivileged_port_start", "ipfrag_time", "conf/all/rp_filter")
-    return "\n".join(
-        [
-            *(subprocess.check_output(command.split(), text=True) for command in commands),
-            *(Path("/proc/sys/net/ipv4", name).read_text() for name in settings),
-        ]
-    )
+    parts = [
+        *(subprocess.check_output(command.split(), text=True) for command in commands),
+        *(Path("/proc/sys/net/ipv4", name).read_text() for name in settings),
+    ]
+    return re.sub(r"\d+sec", "", "\n".join(parts))  # how long leases last yet
 
 
 def in_loop(function: Callable[[], object]) -> None:
