@@ -83,6 +83,8 @@ def device() -> None:
     assert error.errno == errno.EBUSY
     assert "another process" in str(error)
     index = socket.if_nametoindex("kept")
+    shown = subprocess.check_output(["ip", "-details", "link", "show", "kept"], text=True)
+    assert "persist on user" in shown, shown  # so that other users may not open it
     os.close(kept.descriptor)
     os.close(passing.descriptor)
     assert {name for _, name in socket.if_nameindex()} & {"kept", "passing"} == {"kept"}

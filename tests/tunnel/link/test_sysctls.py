@@ -30,8 +30,9 @@ def test_without_ipv6_its_settings_are_not_missed(
     (tmp_path / "ipv4/conf/all").mkdir(parents=True)
     (tmp_path / "ipv4/conf/default").mkdir()
     (tmp_path / "ipv4/ip_unprivileged_port_start").write_text("1024\n")
-    (tmp_path / "ipv4/ip_forward").write_text("0\n")
+    (tmp_path / "ipv4/ip_forward").write_text("1\n")
     sysctls.apply()
     assert (tmp_path / "ipv4/ip_unprivileged_port_start").read_text() == "0"
+    assert (tmp_path / "ipv4/ip_forward").read_text() == "0"
     assert not sysctls.has_ipv6()
     assert not (tmp_path / "ipv6").exists()
