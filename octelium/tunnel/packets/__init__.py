@@ -1,0 +1,1 @@
+"""IP packets as bytes: heads, checksums, and the large packets of TUN devices."""
