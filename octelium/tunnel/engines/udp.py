@@ -1,0 +1,169 @@
+"""A UDP socket of an engine: many datagrams a system call (udp(7), UDP_GRO and UDP_SEGMENT)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from octelium.tunnel.wireguard import Burst, Endpoint
+
+BUFFER: Final = 4 << 20
+"""Bytes that the kernel may hold in each direction, if the system's limits let us."""
+MOST_WAITING: Final = 1024
+"""Bursts that wait for a socket that is full; more are dropped, the newest."""
+_READS: Final = 24
+"""Calls of one turn; each may bring 64 datagrams."""
+_ENOUGH: Final = 512
+"""Datagrams after which a turn ends."""
+_UDP_SEGMENT: Final = 103
+_UDP_GRO: Final = 104
+_IP_MTU_DISCOVER: Final = 10
+_IP_PMTUDISC_DONT: Final = 0
+_SO_RCVBUFFORCE: Final = 33
+_SO_SNDBUFFORCE: Final = 32
+_LONGEST: Final = 65_535
+_SIZE = struct.Struct("=H").pack
+_CONTROL: Final = socket.CMSG_SPACE(4)
+_NO_SEGMENTS: Final = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP})
+"""What the kernel says of a burst that it cannot cut: no checksums in hardware, or too long."""
+
+
+class UdpPort:
+    """A bound UDP socket, whoever bound it.
+
+    Attributes:
+        waiting: bursts that the kernel had no room for.
+    """
+
+    __slots__ = ("_counters", "_mapped", "_segments", "family", "socket", "waiting")
+
+    def __init__(self, bound: socket.socket, counters: Counter[str]) -> None:
+        self.socket = bound
+        self.family = bound.family
+        self.waiting: deque[Burst] = deque()
+        self._counters = counters
+        bound.setblocking(False)
+        for force, plain in (
+            (_SO_RCVBUFFORCE, socket.SO_RCVBUF),
+            (_SO_SNDBUFFORCE, socket.SO_SNDBUF),
+        ):
+            try:
+                bound.setsockopt(socket.SOL_SOCKET, force, BUFFER)
+            except PermissionError:
+                bound.setsockopt(socket.SOL_SOCKET, plain, BUFFER)
+        if bound.family == socket.AF_INET:
+            # Fragments are better than nothing on paths with a small MTU, and as in the kernel's.
+            bound.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+        self._segments = self._has(_UDP_SEGMENT, 0)
+        self._has(_UDP_GRO, 1)
+        self._mapped = bound.family == socket.AF_INET6 and not bound.getsockopt(
+            socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
+        )
+
+    @property
+    def takes_ipv4(self) -> bool:
+        """Whether IPv4 goes through it, be it mapped into IPv6 (RFC 4291, section 2.5.5.2)."""
+        return self.family == socket.AF_INET or self._mapped
+
+    def receive(self) -> list[tuple[memoryview, Endpoint]]:
+        """Datagrams that are there, a bounded number of them, and their sources."""
+        found: list[tuple[memoryview, Endpoint]] = []
+        receive = self.socket.recvmsg
+        counters = self._counters
+        for _ in range(_READS):
+            try:
+                data, control, _, source = receive(_LONGEST, _CONTROL)
+            except BlockingIOError:
+                break
+            except OSError as error:  # of a datagram sent before, such as ECONNREFUSED
+                self._count("udp_receive", error)
+                continue
+            size = len(data)
+            view = memoryview(data)
+            segment = size
+            for _, kind, value in control:
+                if kind == _UDP_GRO and len(value) >= 2:
+                    segment = int.from_bytes(value[:4], "little") or size
+            counters["udp_received_calls"] += 1
+            if segment >= size:
+                found.append((view, source))
+            else:
+                found += [(view[at : at + segment], source) for at in range(0, size, segment)]
+            if len(found) >= _ENOUGH:
+                break
+        counters["udp_received"] += len(found)
+        return found
+
+    def send(self, burst: Burst) -> None:
+        """Send, or let it wait if the kernel has no room; what cannot be sent is counted."""
+        if self.waiting:
+            self._wait(burst)
+            return
+        rest = self._try(burst)
+        if rest is not None:
+            self._wait(rest)
+
+    def flush(self) -> None:
+        """Send what waits, as far as there is room."""
+        while self.waiting:
+            rest = self._try(self.waiting[0])
+            if rest is not None:
+                self.waiting[0] = rest
+                return
+            self.waiting.popleft()
+
+    def _wait(self, burst: Burst) -> None:
+        if len(self.waiting) < MOST_WAITING:
+            self.waiting.append(burst)
+        else:
+            self._counters["udp_dropped"] += len(burst[1])
+
+    def _try(self, burst: Burst) -> Burst | None:
+        """Send a burst; what is left of it if there is no room."""
+        endpoint, datagrams = burst
+        counters = self._counters
+        if self._segments and len(datagrams) > 1:
+            control = [(socket.IPPROTO_UDP, _UDP_SEGMENT, _SIZE(len(datagrams[0])))]
+            try:
+                self.socket.sendmsg(datagrams, control, 0, endpoint)
+            except BlockingIOError:
+                return burst
+            except OSError as error:
+                if error.errno not in _NO_SEGMENTS:
+                    self._count("udp_send", error, len(datagrams))
+                    return None
+                counters["udp_unsegmented"] += 1
+                # EIO: the way out has no checksums in hardware, now or ever (udp(7)).
+                self._segments = error.errno != errno.EIO
+            else:
+                counters["udp_sent"] += len(datagrams)
+                return None
+        for number, datagram in enumerate(datagrams):
+            try:
+                self.socket.sendto(datagram, endpoint)
+            except BlockingIOError:
+                return endpoint, datagrams[number:]
+            except OSError as error:
+                self._count("udp_send", error)
+            else:
+                counters["udp_sent"] += 1
+        return None
+
+    def _count(self, what: str, error: OSError, number: int = 1) -> None:
+        name = errno.errorcode.get(error.errno or 0, "unknown")
+        self._counters[f"{what}_{name}"] += number
+
+    def _has(self, option: int, value: int) -> bool:
+        """Whether the kernel knows an option; it came with Linux 4.18, and 5.0."""
+        try:
+            self.socket.setsockopt(socket.IPPROTO_UDP, option, value)
+        except OSError:
+            self._counters["udp_without_offload"] += 1
+            return False
+        return True

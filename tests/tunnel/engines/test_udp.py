@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import errno
+import socket
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.tunnel.engines.udp import MOST_WAITING, UdpPort
+from tests.tunnel.engines.pairs import udp_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+
+
+@pytest.fixture(params=[V4, V6])
+def ports(request: Any) -> Iterator[tuple[UdpPort, UdpPort]]:
+    with udp_socket(request.param) as one, udp_socket(request.param) as other:
+        yield UdpPort(one, Counter()), UdpPort(other, Counter())
+
+
+def place(port: UdpPort) -> Any:
+    return port.socket.getsockname()
+
+
+def test_a_burst_is_one_call_and_comes_as_datagrams(ports: tuple[UdpPort, UdpPort]) -> None:
+    one, other = ports
+    datagrams = [bytes([number]) * 1300 for number in range(40)] + [b"last"]
+    one.send((place(other), datagrams))
+    found = other.receive()
+    assert [bytes(data) for data, _ in found] == datagrams
+    assert {source for _, source in found} == {place(one)}
+    assert one._counters["udp_sent"] == other._counters["udp_received"] == 41
+    assert other._counters["udp_received_calls"] <= 2
+    assert other.receive() == []
+
+
+def test_a_turn_is_bounded(ports: tuple[UdpPort, UdpPort]) -> None:
+    one, other = ports
+    for _ in range(40):
+        one.send((place(other), [b"x"]))
+    first = len(other.receive())
+    assert first < 40
+    assert len(other.receive()) == 40 - first
+
+
+class Refusing:
+    """A socket that refuses: `errors` come in turn, None is success."""
+
+    def __init__(self, real: socket.socket, *errors: int | None) -> None:
+        self._real = real
+        self.errors = list(errors)
+        self.sent: list[bytes] = []
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self._real.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def _next(self) -> None:
+        number = self.errors.pop(0) if self.errors else None
+        if number is not None:
+            raise OSError(number, "refused")
+
+    def sendmsg(self, datagrams: list[bytes], *_: object) -> None:
+        self._next()
+        self.sent += datagrams
+
+    def sendto(self, datagram: bytes, _: object) -> None:
+        self._next()
+        self.sent.append(datagram)
+
+    def recvmsg(self, *sizes: int) -> Any:
+        self._next()
+        return self._real.recvmsg(*sizes)
+
+
+def refusing(*errors: int | None) -> tuple[UdpPort, Any, Counter[str]]:
+    counters: Counter[str] = Counter()
+    real = udp_socket()
+    port = UdpPort(real, counters)
+    port.socket = fake = Refusing(real, *errors)  # type: ignore[assignment]  # close enough
+    return port, fake, counters
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPERM, errno.ENOBUFS, errno.EADDRNOTAVAIL],
+)
+def test_what_cannot_be_sent_is_counted(number: int) -> None:
+    port, fake, counters = refusing(number, None)
+    with fake:
+        port.send((("127.0.0.1", 9), [b"a", b"b"]))
+        port.send((("127.0.0.1", 9), [b"c"]))
+    assert fake.sent == [b"c"]
+    assert counters[f"udp_send_{errno.errorcode[number]}"] == 2
+    assert not port.waiting
+
+
+@pytest.mark.parametrize(("number", "again"), [(errno.EIO, False), (errno.EMSGSIZE, True)])
+def test_bursts_that_the_kernel_cannot_cut_go_one_by_one(number: int, again: bool) -> None:
+    port, fake, counters = refusing(number, None, errno.EMSGSIZE, None)
+    with fake:
+        port.send((("127.0.0.1", 9), [b"a", b"b", b"c"]))
+    assert fake.sent == [b"a", b"c"]
+    assert counters["udp_send_EMSGSIZE"] == 1
+    assert counters["udp_unsegmented"] == 1
+    assert port._segments is again
+
+
+def test_a_full_socket_keeps_the_order() -> None:
+    full = errno.EAGAIN
+    port, fake, counters = refusing(errno.EIO, None, full, full, None, None, None)
+    with fake:
+        port.send((("127.0.0.1", 9), [b"a", b"b", b"c"]))
+        assert fake.sent == [b"a"]
+        port.send((("127.0.0.1", 9), [b"d"]))
+        port.flush()
+        assert fake.sent == [b"a"]
+        port.flush()
+    assert fake.sent == [b"a", b"b", b"c", b"d"]
+    assert not port.waiting
+    assert counters["udp_sent"] == 4
+
+
+def test_what_waits_is_bounded() -> None:
+    port, fake, counters = refusing(errno.EAGAIN)
+    with fake:
+        for _ in range(MOST_WAITING + 3):
+            port.send((("127.0.0.1", 9), [b"a", b"b"]))
+    assert len(port.waiting) == MOST_WAITING
+    assert counters["udp_dropped"] == 6
+
+
+def test_errors_of_receiving_are_counted() -> None:
+    port, fake, counters = refusing(errno.ECONNREFUSED)
+    with fake:
+        fake._real.sendto(b"x", fake._real.getsockname())
+        assert [bytes(data) for data, _ in port.receive()] == [b"x"]
+    assert counters["udp_receive_ECONNREFUSED"] == 1
+
+
+def test_which_families_a_socket_takes() -> None:
+    with udp_socket(V4) as four, udp_socket(V6) as six:
+        assert UdpPort(four, Counter()).takes_ipv4
+        assert not UdpPort(six, Counter()).takes_ipv4
+    with socket.socket(V6, socket.SOCK_DGRAM) as both:
+        both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        assert UdpPort(both, Counter()).takes_ipv4
