@@ -147,7 +147,9 @@ class Registry:
         """
         self._wake.clear()
         now = self._clock()
-        self._streams.drop_stuck()
+        for stream in self._streams.stuck():
+            self.detach(stream)
+            self._streams.leave(stream)
         while self._due and self._due[0][0] <= now:
             _, session_uid, connection = heapq.heappop(self._due)
             self._check(session_uid, connection, now)

@@ -52,11 +52,11 @@ class Stream:
         """Since when the client has been taking an event; None while it takes none."""
         self.failure: Exception | None = None
         """What the call ends with instead of a plain end."""
+        self.aborted = False
         self._at = at
         self._queue: deque[user.ConnectResponse] = deque()
         self._ready = asyncio.Event()
         self._ended = False
-        self._task = asyncio.current_task()
 
     def put(self, event: user.ConnectResponse) -> None:
         """Tell the client something; one that is too far behind is dropped."""
@@ -82,11 +82,14 @@ class Stream:
             self._ready.set()
 
     def abort(self) -> None:
-        """End the stream at once, whatever the client has not taken."""
-        self.end()
+        """End the stream whatever the client has not taken.
+
+        A client that takes the present event after all finds the end behind it. If it never does,
+        the proxy in front resets the stream: gRPC in Python has no means to.
+        """
         self._queue.clear()
-        if self._task is not None:
-            self._task.cancel()
+        self.aborted = True
+        self.end()
 
     async def next(self) -> user.ConnectResponse | None:
         """The next event; None at the end."""
@@ -160,12 +163,13 @@ class Streams:
         if self._streams.get(stream.session_uid) is stream:
             del self._streams[stream.session_uid]
 
-    def drop_stuck(self) -> None:
-        """End the streams whose clients take nothing."""
+    def stuck(self) -> list[Stream]:
+        """The streams whose clients take nothing, ended."""
         late = self._clock() - SEND_TIMEOUT
-        for stream in [*self._streams.values()]:
+        for stream in self._streams.values():
             if stream.sending_since is not None and stream.sending_since <= late:
                 stream.abort()
+        return [stream for stream in self._streams.values() if stream.aborted]
 
     def close(self) -> None:
         """End every stream without a word: clients come again."""
