@@ -34,9 +34,15 @@ def configure(plan: LinkPlan) -> Outcome:
     unset = sysctls.apply()
     wall = _put_firewall(plan)
     addresses.set_up("lo")
-    _ensure(plan.device)
-    unset += sysctls.apply_to(plan.device)
-    addresses.set_up(plan.device, plan.mtu)
+    if tun.is_up(plan.device):  # somebody may have it open
+        unset += _set_up(plan)
+    else:
+        # Open while it is turned on, or the kernel would drop what is sent until it notices later.
+        device = tun.open_tun(plan.device, persistent=True)
+        try:
+            unset += _set_up(plan)
+        finally:
+            os.close(device.descriptor)
     put_in_place(plan)
     return Outcome(wall, unset)
 
@@ -68,7 +74,7 @@ def _put_firewall(plan: LinkPlan) -> str:
     return "none" if plan.firewall is None else "active"
 
 
-def _ensure(device: str) -> None:
-    """Make the device, or leave it as it is: somebody may have it open."""
-    if device not in (name for _, name in socket.if_nameindex()):
-        os.close(tun.open_tun(device, persistent=True).descriptor)
+def _set_up(plan: LinkPlan) -> tuple[str, ...]:
+    unset = sysctls.apply_to(plan.device)
+    addresses.set_up(plan.device, plan.mtu)
+    return unset

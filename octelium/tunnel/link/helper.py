@@ -23,7 +23,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from octelium.tunnel.link import capabilities, firewall, opening, tun
+from octelium.tunnel.link import addresses, capabilities, firewall, opening, tun
 from octelium.tunnel.link.configure import Outcome, configure
 from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
 from octelium.tunnel.link.plan import LinkPlan, LinkStatus
@@ -147,6 +147,9 @@ class Helper:
             elif request.do == "tun":
                 device = tun.open_tun(self.plan.device, persistent=True)
                 opened.append(device.descriptor)
+                tun.settle(self.plan.device)
+                # Any change waits for the one that the kernel makes in the background.
+                addresses.set_up(self.plan.device)
                 result = {"offloads": device.offloads, "mtu": self.plan.mtu}
                 return Reply(request.number, result=result)
             elif request.do == "adopt":

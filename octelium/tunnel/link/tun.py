@@ -10,7 +10,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import struct
+import time
 from dataclasses import dataclass
 
 NODE = "/dev/net/tun"
@@ -30,6 +32,10 @@ _TUNSETPERSIST = 0x400454CB
 _TUNSETOWNER = 0x400454CC
 _TUNSETOFFLOAD = 0x400454D0
 _TUNSETVNETHDRSZ = 0x400454D8
+_SIOCGIFFLAGS = 0x8913
+_IFF_UP = 0x1
+_IFF_RUNNING = 0x40
+_SETTLES = 2.0
 _REQUEST = struct.Struct("16sH22x")
 _REMEDY = {
     errno.ENOENT: "the kernel has no TUN driver here: modprobe tun, or give the container the "
@@ -79,6 +85,39 @@ def open_tun(name: str, *, persistent: bool) -> Tun:
     except OSError as error:
         os.close(descriptor)
         raise _failed(f"cannot have the TUN device {name}", error) from error
+
+
+def settle(name: str) -> None:
+    """Wait until a device that is up and was opened again really sends.
+
+    The kernel notices in the background that somebody has it open, and drops packets until then;
+    the first answers of TCP would come a second late.
+
+    Raises:
+        TunError: it still does not.
+    """
+    deadline = time.monotonic() + _SETTLES
+    while not _flags(name) & _IFF_RUNNING:
+        if time.monotonic() > deadline:
+            raise TunError(errno.ENETDOWN, f"the TUN device {name} does not become active")
+        time.sleep(0.001)
+
+
+def is_up(name: str) -> bool:
+    """Whether there is a device of that name, and it is on."""
+    try:
+        return bool(_flags(name) & _IFF_UP)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return False
+
+
+def _flags(name: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16s16x", name.encode())
+        answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request)
+    return int(struct.unpack_from("=16xH", answer)[0])
 
 
 def _offloads(descriptor: int) -> int:

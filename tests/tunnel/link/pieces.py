@@ -91,7 +91,7 @@ def device() -> None:
     capabilities.keep_only()  # whose it is may open it again without capabilities
     again = tun.open_tun("kept", persistent=True)
     assert socket.if_nametoindex("kept") == index
-    assert Path("/sys/class/net").exists()
+    tun.settle("kept")
     os.close(again.descriptor)
     error = refused(lambda: tun.open_tun("new", persistent=True), by=tun.TunError)
     assert "CAP_NET_ADMIN" in str(error)

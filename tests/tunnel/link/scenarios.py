@@ -114,7 +114,7 @@ async def walls(plan: LinkPlan = CLUSTER) -> None:
             hosts.append(socket.socket(family, socket.SOCK_DGRAM))
             hosts[-1].bind((everywhere, 0))
         ports = {made.type: made.getsockname()[1] for made in hosts}
-        # Routes alone do not look at IPv6 sources, and take broadcasts.
+        # Routes alone do not look at IPv6 sources, and take what is for everybody.
         inside = (*ours, *datagrams) if plan.firewall is not None else (ours[0], datagrams[0])
         wire = Wire(await sockets.tun())
         sent = 0
@@ -152,8 +152,8 @@ async def walls(plan: LinkPlan = CLUSTER) -> None:
                 both(forged, VIP6, "forged source")
         others = ["1.1.1.1", "100.65.0.8", "100.66.0.1", "127.0.0.1"]
         if plan.firewall is not None:
-            others.append("255.255.255.255")
-        others += ["224.0.0.1", "0.0.0.0", PEER, "169.254.169.254", *own_addresses()]
+            others += ["255.255.255.255", "224.0.0.1"]
+        others += ["0.0.0.0", PEER, "169.254.169.254", *own_addresses()]
         for target in others:
             both(PEER, target, "other destination")
             for kind, port in ports.items():
