@@ -508,7 +508,7 @@ async def adopted() -> None:
             return protocol.Reply.decode(protocol.receive(channel)[0])
 
         for given, port, why in (
-            (foreign.fileno(), foreign.getsockname()[1], "another network namespace"),
+            (foreign.fileno(), foreign.getsockname()[1], "network namespace"),
             (unbound.fileno(), 443, "does not listen"),
             (bound.fileno(), bound.getsockname()[1], "another address or port"),
             (1, 443, "not a socket"),
