@@ -339,8 +339,10 @@ def orphaned() -> None:
     """A link process says when it is ready, and is gone with whoever started it."""
     reading, writing = os.pipe()
     with tempfile.TemporaryDirectory() as folder:
+        ours = os.getpid()
         number = os.fork()
         if number == 0:
+            helper.die_with_parent(ours)
             os.close(reading)
             with wire_protocol.listen(Path(folder, "link")) as listening:
                 launch.spawn(listening, namespace.make(), CLUSTER, stdout=writing)
