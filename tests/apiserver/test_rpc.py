@@ -22,6 +22,7 @@ from octelium.apiserver.rpc import (
     method_name,
     status_of,
 )
+from octelium.http.tasks import spawn
 from octelium.identity.errors import RefusedError, TooEarlyError, UnauthenticatedError
 from octelium.schema.errors import DocumentError, Invalid, InvalidDocuments
 from octelium.schema.pb import core_v1_pb2 as core
@@ -383,6 +384,55 @@ def silent(peer: Peer, session: str = "") -> Any:
     """A call that opens and sends nothing."""
     metadata = (("x-octelium-session-uid", session),) if session else ()
     return peer.channel.stream_unary(CREATE)(metadata=metadata)
+
+
+async def test_lasting_calls_take_no_places_from_others(tmp_path: Path) -> None:
+    """And the other way round."""
+    entered = asyncio.Semaphore(0)
+    finish = asyncio.Event()
+
+    class Double:
+        async def connect(self, _requests: Any, _call: Call) -> AsyncIterator[Any]:
+            entered.release()
+            await finish.wait()
+            yield user.ConnectResponse()
+
+        async def get_status(self, _request: Any, _call: Call) -> Any:
+            entered.release()
+            await finish.wait()
+            return user.GetStatusResponse()
+
+    service = user.DESCRIPTOR.services_by_name["MainService"]
+    binding = Binding(service, Double(), lasting=frozenset({"Connect"}))
+    server = ApiServer([binding], publish=Published(), limits=Limits(calls=2, lasting=3))
+    server.listen(tmp_path / "api.sock")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path / 'api.sock'}") as channel:
+        connect: Any = channel.stream_stream(f"/{service.full_name}/Connect")
+        status: Any = channel.unary_unary(f"/{service.full_name}/GetStatus")
+        streams, calls = [connect()], [status(b""), status(b"")]
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                await entered.acquire()
+            assert await status(b"").code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            streams += [connect(), connect()]
+            for _ in range(2):
+                await entered.acquire()
+            finish.set()
+            assert [await call for call in calls] == [b"", b""]
+            for stream in streams:
+                assert [message async for message in stream] == [b""]
+            assert await status(b"") == b""
+            finish.clear()
+            streams = [connect() for _ in range(4)]
+            done, _ = await asyncio.wait(
+                [spawn(stream.code(), name="a stream") for stream in streams],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            assert [task.result() for task in done] == [grpc.StatusCode.RESOURCE_EXHAUSTED]
+            for stream in streams:
+                stream.cancel()
+    await server.stop(0)
 
 
 async def test_a_silent_call_is_ended(tmp_path: Path) -> None:

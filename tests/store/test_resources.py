@@ -348,6 +348,35 @@ async def test_history_and_former_states_can_be_read(resources: Resources, clock
     assert [m.metadata.name for m in await resources.list_at("Group", 2)] == ["staff", "ops"]
 
 
+async def test_what_was_deleted_lately_has_last_words(resources: Resources, clock: Clock) -> None:
+    began = clock.now
+    uids = [await put(resources, group(name)) for name in ("early", "staff", "ops", "kept")]
+    for uid in uids[:3]:
+        clock.now += 10
+        async with resources.transaction() as tx:
+            tx.delete(core.Group, uid)
+    await put(resources, secret("key", "x"))
+    found = await resources.deleted_since("Group", began + 10)
+    assert [(at, one.metadata.name) for at, one in found] == [
+        (began + 20, "staff"),
+        (began + 30, "ops"),
+    ]
+    assert await resources.deleted_since("Group", clock.now) == []
+    assert len(await resources.deleted_since("Group", 0)) == 3
+    assert await resources.deleted_since("Secret", 0) == []
+
+
+async def test_last_words_reach_back_no_further_than_the_window(store: SqliteStore) -> None:
+    resources = Resources(store, vault(), retention=Retention(window=4, interval=2))
+    await resources.load()
+    for number in range(8):
+        uid = await put(resources, session(f"root-{number}"))
+        async with resources.transaction() as tx:
+            tx.delete(core.Session, uid)
+    names = [one.metadata.name for _, one in await resources.deleted_since("Session", 0)]
+    assert names == ["root-6", "root-7"]
+
+
 async def test_sessions_are_remembered_no_longer_than_the_window(store: SqliteStore) -> None:
     resources = Resources(store, vault(), retention=Retention(window=4, interval=2))
     await resources.load()
