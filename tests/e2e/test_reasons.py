@@ -146,7 +146,7 @@ def test_a_browser_is_led_to_the_reason(
     assert reply.headers["location"] == vault.url("", f"/denied?id={entry}")
     page = http.get(reply.headers["location"], headers=cookie)
     assert page.status_code == 403
-    (link,) = re.findall(r'<a href="([^"]+)">Why\?</a>', page.text)
+    (link,) = re.findall(r'<a [^>]*href="([^"]+)"[^>]*>Why\?</a>', page.text)
     why = http.get(link, headers=cookie)
     assert why.status_code == 200
     assert "Refused: no policy allows it." in why.text
