@@ -21,6 +21,7 @@ _LEAST = (24, 12, 16, 24, 6, 8, 3)
 _MOST = (24, 40, 40, 80, 6, 8, 120)
 _REQUEST, _STATUS, _DECISION = 3, 4, 5
 _LEAST_REQUEST = 16
+_RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _ID = 22
 """Columns of an id."""
 
@@ -163,6 +164,9 @@ def _request(info: Any) -> str:
     chosen = info.WhichOneof("type")
     if chosen == "grpc" and info.grpc.service_full_name:
         return f"{info.grpc.service_full_name}/{info.grpc.method}"
+    if chosen == "dns":
+        kind = enum_name(info.dns, "type")
+        return f"{f'TYPE{info.dns.type_id}' if kind == 'TYPE_OTHER' else kind} {info.dns.name}"
     http = _http(info)
     if http is not None:
         return f"{http.request.method} {http.request.uri or http.request.path}".strip()
@@ -173,4 +177,6 @@ def _status(info: Any) -> str:
     http = _http(info)
     if info.grpc.status:
         return f"grpc:{info.grpc.status}"
+    if info.HasField("dns"):
+        return _RCODES.get(info.dns.rcode, str(info.dns.rcode))
     return str(http.response.code or "") if http is not None else ""

@@ -30,9 +30,10 @@ class BootstrapError(Exception):
 
 
 async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
-    """Make what a Cluster begins with, in one transaction; whether there was anything to make.
+    """Make what a Cluster begins with, in one transaction; whether this is the first start.
 
-    The certificate of the new CA is written to `ca_file`.
+    The certificate of the new CA is written to `ca_file`. A Cluster that an earlier version made
+    gets the system's Services that are new since then.
 
     Raises:
         BootstrapError: the store belongs to a Cluster of another domain.
@@ -44,6 +45,7 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
                 f"--domain: this data directory belongs to {config.status.domain}, not to {domain};"
                 " use that domain or another --data-dir"
             )
+        await _add_services(resources)
         return False
     if resources.revision:
         raise BootstrapError(
@@ -67,6 +69,25 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
         # Before the commit, so that a start that fails here begins anew next time.
         ca_file.write_text(authority.chain)  # noqa: ASYNC240  (before anything is served)
     return True
+
+
+async def _add_services(resources: Resources) -> None:
+    """Make the system's Services that are not there: nobody can have deleted them.
+
+    A Service of that name which somebody has made meanwhile stays as it is.
+    """
+    services: list[Any] = [*builtin.services()]
+    missing = [
+        service
+        for service in services
+        if service.metadata.is_system
+        and resources.peek(core.Service, name=service.metadata.name) is None
+    ]
+    if not missing:
+        return
+    async with resources.transaction() as tx:
+        for service in missing:
+            _create(tx, service)
 
 
 def _create(tx: Transaction, message: Any) -> Any:

@@ -1,6 +1,8 @@
 """The objects that every Cluster starts with.
 
-They are made once, at the first start; who edits or deletes them afterwards is right. Names and
+They are made once, at the first start; who edits or deletes them afterwards is right. Services of
+the system, which nobody can delete, are made at a later start if an earlier version did not have
+them. Names and
 contents follow the public documentation of Octelium ("First steps", "Policies"), save that the
 demonstration page is answered by Vigil itself, where Octelium deploys a container.
 """
@@ -220,6 +222,18 @@ def services() -> list[Message]:
                     ),
                 },
                 "status": {"managedService": {"type": "portal"}},
+            },
+        ),
+        _message(
+            "Service",
+            {
+                "metadata": {"name": "dns.octelium", "isSystem": True, "isUserHidden": True},
+                "spec": {
+                    "mode": "DNS",
+                    "port": 53,
+                    "authorization": _inline("allow-all", _rule("ALLOW", {"matchAny": True})),
+                },
+                "status": {"managedService": {"type": "dns"}},
             },
         ),
         _message(

@@ -14,6 +14,7 @@ from octelium.http.message import MessageError
 from octelium.http.target import is_ambiguous, normalise, parse_query
 from octelium.octovigil.inquiry import Inquiry, InquiryError
 from octelium.octovigil.received import canonical_host
+from octelium.visibility.dns import type_number
 from octelium.visibility.entry import without_query, without_secrets
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HTTP: Final = frozenset({"HTTP", "WEB"})
 _GRPC: Final = "GRPC"
+_DNS: Final = "DNS"
 _PRIVATE: Final = re.compile(rb"[?#]")
 """Where that begins which entries of the log leave out of a target."""
 
@@ -49,6 +51,9 @@ class Recalled:
             self.request = {"http": self._http(logged, host, prefix)}
         elif logged.mode == _GRPC:
             self.request = {"grpc": self._grpc(logged, host)}
+        elif logged.mode == _DNS:
+            self.request = {"dns": _question(logged)}
+            return
         if self.request is not None and logged.client_address:
             self.request["ip"] = logged.client_address
 
@@ -169,6 +174,11 @@ def remembered(replica: Replica, logged: LoggedRequest) -> Remembered:
         repeated=recalled.repeated,
         address=logged.client_address,
     )
+
+
+def _question(logged: LoggedRequest) -> dict[str, Any]:
+    """A question to a Service of mode DNS, which is logged whole."""
+    return {"name": _text(logged.target), "typeID": type_number(logged.method)}
 
 
 def _path(raw: bytes) -> str:

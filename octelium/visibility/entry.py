@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.visibility.batch import entry_id, name_of
+from octelium.visibility.dns import make_dns
 
 if TYPE_CHECKING:
     from octelium.visibility.batch import Batch, Row
@@ -91,10 +92,33 @@ def _grpc(batch: Batch, row: Row) -> dict[str, Any]:
     return grpc
 
 
+def _dns(batch: Batch, row: Row) -> dict[str, Any]:
+    """A question by its type's name and its target, the answer in the place of a content type."""
+    texts, shape = batch.texts, batch.shapes[row.shape]
+    answer = text(texts[shape.content_type])
+    return make_dns(text(texts[shape.method]), text(row.target), answer, row.status)
+
+
+def _tcp(batch: Batch, row: Row) -> dict[str, Any]:
+    """The beginning or the end of a connection, which stands in the place of a method."""
+    counts = {"receivedBytes": row.request_bytes, "sentBytes": row.response_bytes}
+    return {**_udp(batch, row), **counts}
+
+
+def _udp(batch: Batch, row: Row) -> dict[str, Any]:
+    """The beginning or the end of a flow. The official form has no counts for it."""
+    return {"type": text(batch.texts[batch.shapes[row.shape].method])}
+
+
+_INFO = {"GRPC": ("grpc", _grpc), "DNS": ("dns", _dns), "TCP": ("tcp", _tcp), "UDP": ("udp", _udp)}
+"""The member of `info` for the records of a mode; that of all others is `http`."""
+
+
 def make_entry(batch: Batch, row: Row) -> core.AccessLog:
     """One row as an official `AccessLog`."""
     subject = batch.subjects[row.subject]
-    info = {"grpc": _grpc(batch, row)} if subject["mode"] == "GRPC" else {"http": _http(batch, row)}
+    member, make = _INFO.get(subject["mode"], ("http", _http))
+    info = {member: make(batch, row)}
     log = core.AccessLog(api_version="core/v1", kind="AccessLog")
     log.metadata.id = entry_id(batch.prefix, row.number)
     common = _common(subject, f"{name_of(batch.prefix)}-{row.connection:x}")

@@ -53,6 +53,42 @@ async def test_the_first_start_makes_everything_in_one_revision(
     assert resources.revision == 1
 
 
+async def test_a_new_service_of_the_system_appears_in_a_cluster_that_was_there(
+    resources: Resources, tmp_path: Path
+) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    async with resources.transaction() as tx:
+        for name in ("dns.octelium", "demo-nginx.default"):
+            tx.delete(core.Service, tx.get(core.Service, name=name).metadata.uid)
+    assert not await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    made = resources.get(core.Service, name="dns.octelium")
+    assert made.metadata.is_system
+    assert made.spec.mode == core.ServiceSpecMode__.DNS
+    assert made.status.port == 53
+    assert made.status.namespace_ref.name == "octelium"
+    # Who deleted an ordinary one is right.
+    assert resources.peek(core.Service, name="demo-nginx.default") is None
+    revision = resources.revision
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    assert resources.revision == revision
+
+
+async def test_a_service_that_has_the_name_of_a_new_one_stays(
+    resources: Resources, tmp_path: Path
+) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    async with resources.transaction() as tx:
+        old = tx.get(core.Service, name="dns.octelium")
+        tx.delete(core.Service, old.metadata.uid)
+        mine = core.Service()
+        mine.metadata.name = "dns.octelium"
+        mine.spec.mode = core.ServiceSpecMode__.TCP
+        tx.create(mine)
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    kept = resources.get(core.Service, name="dns.octelium")
+    assert kept.spec.mode == core.ServiceSpecMode__.TCP
+
+
 async def test_the_right_to_administer_stands_on_the_first_credential_alone(
     resources: Resources, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def test_built_in_objects_have_their_official_names() -> None:
         "auth.octelium-api",
         "default.default",
         "portal.default",
+        "dns.octelium",
         "demo-nginx.default",
     ]
 

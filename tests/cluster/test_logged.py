@@ -59,6 +59,16 @@ def test_what_is_recalled_of_a_request() -> None:
     assert recalled.repeated == {("http", "queryParams", "x")}
 
 
+def test_what_is_recalled_of_a_question() -> None:
+    row = logged(b"a?b.local.", mode="DNS")
+    shape = row.batch.shapes[row.row.shape]
+    row.batch.texts[shape.method] = b"TYPE4711"
+    recalled = Recalled(row, HOST, private=True)
+    assert recalled.request == {"dns": {"name": "a?b.local.", "typeID": 4711}}
+    assert not recalled.unknown
+    assert not recalled.withheld
+
+
 def test_what_is_recalled_of_a_call() -> None:
     recalled = Recalled(logged(b"/a.b.C/Get", mode="GRPC"), HOST, private=False)
     assert recalled.request is not None

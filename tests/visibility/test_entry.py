@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from google.protobuf import json_format
 
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.visibility.batch import decode, encode
 from octelium.visibility.entry import make_detail, make_entry, without_query, without_secrets
 from octelium.visibility.record import AuditSubject
@@ -47,6 +48,23 @@ def test_a_grpc_call_is_named_by_its_path() -> None:
     assert (grpc.package, grpc.service, grpc.method) == ("a.b.v1", "Main", "Get")
     assert grpc.service_full_name == "a.b.v1.Main"
     assert grpc.status == 16
+
+
+def test_a_question_has_the_official_form() -> None:
+    subject = AuditSubject("DNS", True, True, {})
+    made = record(1, subject)
+    made.method, made.target, made.status = b"AAAA", b"wiki.local.", 3
+    made.content_type = b"fdee::1"
+    other = record(2, subject)
+    other.method, other.target, other.status = b"HTTPS", b"a?b#c.local.", 0
+    other.content_type = None
+    batch = decode(encode("abcdefgh", [made, other]))
+    first, second = (make_entry(batch, row).entry.info.dns for row in batch.rows)
+    kinds = core.AccessLogEntryInfoDnsType__
+    assert (first.type, first.type_id, first.rcode) == (kinds.AAAA, 28, 3)
+    assert (first.name, first.answer) == ("wiki.local.", "fdee::1")
+    assert (second.type, second.type_id, second.answer) == (kinds.TYPE_OTHER, 65, "")
+    assert second.name == "a?b#c.local."
 
 
 def test_secrets_in_urls_are_left_out() -> None:

@@ -45,6 +45,33 @@ def check_authenticators(
         _refuse_rejected(path, "Authenticators")
 
 
+@rule(core.ClusterConfigSpecDns)
+def check_dns(dns: core.ClusterConfigSpecDns, path: str, validator: Validator) -> None:
+    """Zones have servers and domains; no domain has two zones or is the Cluster's own."""
+    known: set[str] = set()
+    own = "" if validator.root is None else validator.root.status.domain
+    for index, zone in enumerate(dns.zones):
+        place = f"{path}.zones[{index}]"
+        if not zone.servers:
+            raise Invalid(f"{place}.servers", "is missing", "give the servers that know the zone")
+        if not zone.domains:
+            raise Invalid(f"{place}.domains", "is missing", "give the zone's domains")
+        for number, given in enumerate(zone.domains):
+            domain = given.lower().removesuffix(".")
+            where = f"{place}.domains[{number}]"
+            if domain in known:
+                raise Invalid(where, f"{domain!r} is given twice")
+            if domain == "local" or _is_private(domain, own):
+                problem = f"the Cluster itself answers for {domain!r}"
+                raise Invalid(where, problem, "remove it")
+            known.add(domain)
+
+
+def _is_private(domain: str, own: str) -> bool:
+    suffixes = (f"local.{own}", f"{own}.local") if own else ()
+    return any(f".{domain}".endswith(f".{suffix}") for suffix in suffixes)
+
+
 @rule(core.ClusterConfigSpecAuthenticationGeolocationMmdb)
 def check_geolocation(
     settings: core.ClusterConfigSpecAuthenticationGeolocationMmdb, path: str, validator: Validator

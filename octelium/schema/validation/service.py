@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from octelium.schema import names
+from octelium.schema.dns_servers import REMEDY, parse_dns_server
 from octelium.schema.errors import Invalid
 from octelium.schema.modes import ANONYMOUS_MODES, HTTP_MODES, mode_name
 from octelium.schema.pb import core_v1_pb2 as core
@@ -96,8 +97,22 @@ def _check_configs(service: core.Service) -> None:
         raise Invalid("spec.config.parent", "the default config inherits from nothing")
     for config, path in configs_of(spec):
         check_mode(config, spec.mode, path)
+        if spec.mode == _MODE.DNS:
+            _check_dns_servers(config.upstream, f"{path}.upstream")
     if spec.HasField("dynamic_config"):
         _check_dynamic(spec.dynamic_config, "spec.dynamicConfig")
+
+
+def _check_dns_servers(upstream: core.ServiceSpecConfigUpstream, path: str) -> None:
+    """Upstreams of mode DNS are servers that questions can be sent to."""
+    urls = [(upstream.url, f"{path}.url")] if upstream.url else []
+    for index, endpoint in enumerate(upstream.loadbalance.endpoints):
+        urls.append((endpoint.url, f"{path}.loadbalance.endpoints[{index}].url"))
+    for url, place in urls:
+        try:
+            parse_dns_server(url)
+        except ValueError as error:
+            raise Invalid(place, str(error), REMEDY) from None
 
 
 def check_mode(config: core.ServiceSpecConfig, mode: int, path: str) -> None:

@@ -10,15 +10,10 @@ from urllib.parse import SplitResult, urlsplit
 from xml.parsers import expat
 
 from octelium.schema import names
+from octelium.schema.dns_servers import REMEDY, parse_dns_server
 from octelium.schema.errors import Invalid
+from octelium.schema.url_ports import SCHEME_PORTS
 from octelium.schema.validation.rules import Validator, context_rule, text_rule
-
-SCHEME_PORTS = {
-    "http": 80, "ws": 80, "h2c": 80, "https": 443, "wss": 443, "ssh": 22, "dns": 53, "dot": 853,
-    "postgres": 5432, "postgresql": 5432, "mysql": 3306, "redis": 6379, "mongodb": 27017,
-    "rdp": 3389, "amqp": 5672, "ftp": 21, "socks5": 1080,
-}  # fmt: skip
-"""The port that a URL without one means."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -210,10 +205,10 @@ def https_url(value: str, path: str) -> None:
 @text_rule("dns server")
 def dns_server(value: str, path: str) -> None:
     """A DNS name, an IP address or a URL such as `dot://1.1.1.1`."""
-    if "://" in value:
-        split_url(value, path)
-    elif not is_host(value):
-        host_and_port(value, path)
+    try:
+        parse_dns_server(value)
+    except ValueError as error:
+        raise Invalid(path, str(error), REMEDY) from None
 
 
 @text_rule("origin")

@@ -24,7 +24,8 @@ RULE = "condition: {matchAny: true}"
         "{device: {human: {defaultState: PENDING}, probing: {isDisabled: true}}}",
         (
             "{dns: {fallbackZone: {servers: [1.1.1.1, 'dot://1.1.1.1', dns.x]}, "
-            "zones: [{domains: [a.b], servers: ['10.0.0.1:53'], cacheDuration: {minutes: 5}}]}}"
+            "zones: [{domains: [a.b], servers: ['10.0.0.1:53'], cacheDuration: {minutes: 5}}, "
+            "{domains: [corp.local], servers: ['tls://dc.corp.local', 'tcp://[fd00::1]:5353']}]}}"
         ),
         (
             f"{{authenticator: {{registrationEnforcementRules: [{{{RULE}, effect: RECOMMEND}}], "
@@ -58,6 +59,11 @@ def test_settings(world: World, spec: str) -> None:
         ("{device: {workload: {maxPerUser: 1001}}}", "device.workload.maxPerUser"),
         ("{dns: {fallbackZone: {servers: ['a b']}}}", "dns.fallbackZone.servers[0]"),
         (f"{{dns: {{fallbackZone: {{servers: {['h'] * 33}}}}}}}", "dns.fallbackZone.servers"),
+        ("{dns: {fallbackZone: {servers: ['https://dns.x/q']}}}", "dns.fallbackZone.servers[0]"),
+        ("{dns: {zones: [{domains: [a.b]}]}}", "dns.zones[0].servers"),
+        ("{dns: {zones: [{servers: [h]}]}}", "dns.zones[0].domains"),
+        ("{dns: {zones: [{servers: [h], domains: [a.b, c, A.b.]}]}}", "dns.zones[0].domains[2]"),
+        ("{dns: {zones: [{servers: [h], domains: [LOCAL]}]}}", "dns.zones[0].domains[0]"),
         ("{authenticator: {defaultState: REJECTED}}", "authenticator.defaultState"),
         (f"{{authenticator: {{authenticationEnforcementRules: [{{{RULE}}}]}}}}",
          "authenticator.authenticationEnforcementRules[0].effect"),
