@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
+import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -25,12 +30,15 @@ from tests.apiserver.connect.world import (
     Tunnel,
     World,
     initialize,
+    new_session,
     open_world,
 )
+from tests.conftest import SOAK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from octelium.store.transaction import Transaction
 
 CODE = grpc.StatusCode
 MODES = core.ClusterConfigStatusNetworkConfigMode__
@@ -382,3 +390,78 @@ async def test_a_call_may_be_cancelled_at_every_await(world: World) -> None:
     await world.settle()
     assert not world.session(alice).status.is_connected
     await (await world.connect(alice)).state()
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from tests.apiserver.connect.world import open_world
+
+async def main():
+    async with open_world(Path(sys.argv[1])) as world:
+        for number in range(3):
+            session = await world.add_session(f"user{number}")
+            tunnel = await world.connect(session)
+            addresses = (await tunnel.state()).addresses[0]
+            print(session.metadata.name, addresses.v4, addresses.v6, flush=True)
+        await world.connect(await world.add_session("late"))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_connections_survive_kill_9(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", KILLED, str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    told = [line.split() for line in output.decode().splitlines()]
+    assert len(told) == 3
+    async with open_world(tmp_path) as world:
+        for name, v4, v6 in told:
+            session = world.resources.get(core.Session, name=name)
+            assert session.status.is_connected
+            tunnel = await world.connect(session)
+            (addresses,) = (await tunnel.state()).addresses
+            assert (addresses.v4, addresses.v6) == (v4, v6)
+            tunnel.cancel()
+        await world.settle()
+        assert not any(one.status.is_connected for one in world.resources.peek_all(core.Session))
+
+
+async def test_many_connect_at_once(tmp_path: Path) -> None:
+    """Nobody is refused, nobody has another's address, and all others are served meanwhile."""
+    count = 1000 if SOAK else 100
+    async with open_world(tmp_path) as world:
+
+        def add(tx: Transaction) -> list[core.Session]:
+            sessions = []
+            for number in range(count):
+                person = core.User()
+                person.metadata.name = f"user{number}"
+                sessions.append(tx.create(new_session(tx.create(person), world.clock())))
+            return sessions
+
+        sessions = await world.write(add)
+        began, used = time.monotonic(), time.process_time()
+        tunnels = [await world.connect(session) for session in sessions]
+        status = world.call("GetStatus", user.GetStatusRequest(), sessions[0])
+        async with asyncio.timeout(30):
+            states = await asyncio.gather(*(tunnel.state() for tunnel in tunnels))
+        assert (await status).domain == "example.com"
+        spent, used = time.monotonic() - began, time.process_time() - used
+        print(f"{count} connected in {spent:.2f} s, {used * 1000 / count:.2f} ms of CPU each")
+        assert len({state.addresses[0].v4 for state in states}) == count
+        assert len({state.x25519_key for state in states}) == count
+        gateway = world.resources.peek_all(core.Gateway)[0]
+        await world.change(gateway, lambda one: setattr(one.status.wireguard, "port", 7))
+        for tunnel in tunnels:
+            assert (await tunnel.event("update_gateway")).gateway.wireguard.port == 7
+            tunnel.cancel()
+        await world.streams(0)
