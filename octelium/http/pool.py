@@ -13,8 +13,9 @@ from octelium.http.tasks import spawn
 from octelium.http.tls import Codec, TLSLayer
 
 if TYPE_CHECKING:
+    import socket
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from octelium.http.exchange import (
         ResponseReceiver,
@@ -49,6 +50,8 @@ class Origin:
     server_name: str | None = None
     h2: bool = False
     owner: str = ""
+    dial: Callable[[], Awaitable[socket.socket]] | None = field(default=None, compare=False)
+    """Makes connections in place of the event loop. Raises OSError, TimeoutError among them."""
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -126,6 +129,12 @@ class UpstreamPool:
             self._live.add(pool)
         return pool
 
+    def separate(self, origin: Origin) -> OriginPool:
+        """Connections to `origin` that only those share who have the result."""
+        pool = OriginPool(self, origin)
+        self._live.add(pool)
+        return pool
+
     def revive(self, pool: OriginPool) -> None:
         """Look after `pool` again, if it was given up as unused: it is about to connect."""
         if pool not in self._live:
@@ -162,8 +171,7 @@ class UpstreamPool:
         """Close every connection; running exchanges fail."""
         self.ticker.discard(self)
         for pool in self._live:
-            for connection in tuple(pool.connections):
-                connection.close()
+            pool.close()
 
 
 class OriginPool:
@@ -226,6 +234,17 @@ class OriginPool:
         self._dialling += h2
         spawn(self._dial(pending, h2=h2), name=f"connect to {self.origin}")
         return pending
+
+    def ready(self, *, upgrade: bool) -> bool:
+        """Whether a request, perhaps for an upgrade, would be sent on a connection that exists."""
+        return any(one.available() for one in self.idle) or (
+            not upgrade and any(one.available() for one in self._shared)
+        )
+
+    def close(self) -> None:
+        """Close every connection; running exchanges fail."""
+        for connection in tuple(self.connections):
+            connection.close()
 
     def busy(self) -> bool:
         """Whether there are connections, or will be."""
@@ -365,7 +384,10 @@ class OriginPool:
         transport: asyncio.BaseTransport | None = None
         try:
             async with asyncio.timeout(limits.connect_timeout):
-                if origin.path is not None:
+                if origin.dial is not None:
+                    connected = await origin.dial()
+                    transport, _ = await loop.create_connection(protocol, sock=connected)
+                elif origin.path is not None:
                     transport, _ = await loop.create_unix_connection(protocol, origin.path)
                 else:
                     transport, _ = await loop.create_connection(protocol, origin.host, origin.port)

@@ -81,6 +81,7 @@ class CertificateStore:
         self._by_name: dict[str, Certificate] = {}
         self._by_context: dict[ssl.SSLContext, Certificate] = {}
         self._default: Certificate | None = None
+        self._private: dict[str, ssl.SSLContext] = {}
         self.context = server_context()
         self.context.sni_callback = self._choose
         replica.listeners.append(self._changed)
@@ -114,6 +115,35 @@ class CertificateStore:
             or self._by_name.get("*." + name.partition(".")[2])
             or self._default
         )
+
+    def private_context(self, namespace: str) -> ssl.SSLContext:
+        """What begins handshakes in the private network with Services of a Namespace.
+
+        Clients there call Services by addresses and by short names too, for which they send no SNI
+        or one outside the Cluster's domain: they get the certificate of the Namespace.
+        """
+        context = self._private.get(namespace)
+        if context is None:
+
+            def choose(
+                connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext
+            ) -> int | None:
+                certificate = None if name is None else self.find(name)
+                certificate = certificate or self._of_namespace(namespace)
+                if certificate is None:
+                    return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+                connection.context = certificate.context
+                return None
+
+            if len(self._private) >= _MAX_REMEMBERED:
+                self._private.clear()
+            context = self._private[namespace] = server_context()
+            context.sni_callback = choose
+        return context
+
+    def _of_namespace(self, namespace: str) -> Certificate | None:
+        known = self._by_secret.get(f"crt-ns-{namespace}")
+        return (None if known is None else known[1]) or self._default
 
     def _choose(
         self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext

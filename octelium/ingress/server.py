@@ -81,7 +81,8 @@ class IngressServer:
         self._freshness = freshness
         self._serve = serve
         self._sections = sections
-        self._numbers: Iterator[int] = itertools.count(1)
+        self.numbers: Iterator[int] = itertools.count(1)
+        """Of connections, each once in a process."""
         self._servers: list[asyncio.Server] = []
         self._idle = asyncio.Event()
         self._closed = False
@@ -159,7 +160,7 @@ class IngressServer:
         """What streams know of a new connection."""
         return Peer(
             arrival,
-            number=next(self._numbers),
+            number=next(self.numbers),
             secure=secure,
             certificate=certificate,
             server_name=server_name,

@@ -25,6 +25,8 @@ class Settings:
     max_connections: int = 16_384
     max_unauthenticated: int = 256
     """Connections of one peer (an IPv4 address or an IPv6 /64) of which no request was allowed."""
+    max_each_session: int = 4096
+    """Connections of one Session in the private network."""
     handshake_timeout: float = 5.0
     """From the connection to the end of the TLS handshake, a PROXY header included."""
     catch_up_timeout: float = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from octelium.http.message import Field, FieldBlock, MessageError
 from octelium.http.syntax import parse_host
@@ -20,12 +20,15 @@ from octelium.vigil.rules import (
     checked_name,
     checked_value,
 )
+from octelium.vigil.served_pool import ServedPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from octelium.http.pool import OriginPool
+    from octelium.http.exchange import ResponseReceiver, UpstreamStream
+    from octelium.http.message import UpstreamRequest
     from octelium.vigil.environment import Environment
+    from octelium.vigil.origins import Upstream
 
 _MODES = core.ServiceSpecMode__
 _FORWARDED = core.ServiceSpecConfigHttpHeaderForwardedMode__
@@ -34,12 +37,27 @@ _MAX_DIRECT: Final = 1 << 20
 _has_control = re.compile(rb"[\x00-\x1f\x7f]").search
 
 
+class Connections(Protocol):
+    """Opens requests to an upstream; `OriginPool` does, and `ServedPool`."""
+
+    def open(
+        self,
+        request: UpstreamRequest,
+        receiver: ResponseReceiver,
+        data: bytes,
+        end: bool,
+        *,
+        fresh: bool = False,
+    ) -> UpstreamStream:
+        """See `OriginPool.open`."""
+
+
 class Endpoint:
     """Connections to one of a configuration's origins, and the authority that requests name."""
 
     __slots__ = ("authority", "connections")
 
-    def __init__(self, connections: OriginPool, authority: bytes) -> None:
+    def __init__(self, connections: Connections, authority: bytes) -> None:
         self.connections = connections
         self.authority = authority
 
@@ -160,8 +178,11 @@ def _compile(
     )
     additions = _additions(header.add_response_headers, environment)
     removals = frozenset(checked_name(name) for name in header.remove_response_headers)
+    cors = spec.config.http.HasField("cors")  # the default configuration's counts
     result.responses = {
-        front: ResponseRules(additions=additions, removals=removals, front=front)
+        front: ResponseRules(
+            additions=additions, removals=removals, front=front, secluded=not (front or cors)
+        )
         for front in (True, False)
     }
     _host(result, header.host, environment.public_host(service), environment)
@@ -174,8 +195,20 @@ def _compile(
         config, mode=int(spec.mode), owner=service.metadata.uid
     )
     result.endpoints = [
-        Endpoint(environment.pool.at(upstream.origin), upstream.authority) for upstream in upstreams
+        Endpoint(_connections(upstream, service, environment), upstream.authority)
+        for upstream in upstreams
     ]
+
+
+def _connections(
+    upstream: Upstream, service: core.Service, environment: Environment
+) -> Connections:
+    if not upstream.user:
+        return environment.pool.at(upstream.origin)
+    served = environment.require_served()
+    return ServedPool(
+        environment.pool, served, service.metadata.uid, upstream.user, upstream.origin
+    )
 
 
 def _refuse_guards(http: core.ServiceSpecConfigHttp) -> None:

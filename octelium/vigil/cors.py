@@ -70,6 +70,12 @@ def _name(origin: bytes) -> bytes:
     return host.partition(b":")[0]
 
 
+def _is_own(origin: bytes, head: RequestHead) -> bool:
+    """Whether a normalised origin has the host and port that the request was sent to."""
+    scheme, _, host = origin.partition(b"://")
+    return host == head.host.lower().removesuffix(_PORTS[scheme])
+
+
 class Cors:
     """The rules of one Service: those of its default configuration, or none."""
 
@@ -94,11 +100,27 @@ class Cors:
             self._expose = checked_value(settings.expose_headers, "cors.exposeHeaders")
             self._max_age = checked_value(settings.max_age, "cors.maxAge")
 
+    def judge(self, head: RequestHead) -> bool | None:
+        """Whether the origin that a request names may send it; None if it names none at all.
+
+        An `Origin` that is not one valid origin, such as `null`, may not.
+        """
+        if b"origin" not in head.block.index:
+            return None
+        origin = _origin(head.block)
+        return origin is not None and self._allows(origin, head)[0]
+
+    def is_foreign(self, head: RequestHead) -> bool:
+        """Whether a request names an origin that is not the Service as the request calls it."""
+        if b"origin" not in head.block.index:
+            return False
+        origin = _origin(head.block)
+        return origin is None or not _is_own(origin, head)
+
     def _allows(self, origin: bytes, head: RequestHead) -> tuple[bool, bool]:
         """Whether `origin` may read, and whether with the user's credentials."""
-        scheme, _, host = origin.partition(b"://")
-        own = head.host.lower().removesuffix(_PORTS[scheme])
-        if host == own:
+        scheme = origin.partition(b"://")[0]
+        if _is_own(origin, head):
             return True, self._credentials
         name = _name(origin)
         if (

@@ -7,13 +7,14 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.schema.names import public_fqdn, split_service_name
-from octelium.vigil.errors import Unserviceable
+from octelium.vigil.errors import Unserviceable, not_offered
 from octelium.vigil.origins import Origins
 
 if TYPE_CHECKING:
     from octelium.http.pool import Origin, UpstreamPool
     from octelium.replica.replica import Replica, SecretEntry
     from octelium.schema.pb import core_v1_pb2 as core
+    from octelium.vigil.served import Served
 
 _OWN_SECRETS: Final = ("crt-ns-", "sys:")
 """What names of the Cluster's own Secrets begin with: keys of certificates and of tokens."""
@@ -27,7 +28,8 @@ class Environment:
 
     `compile_expression` turns the text of a CEL-valued field into a function of `ctx`; both may
     raise. `managed` are the origins of the Cluster's own components by type. `port` is the
-    public port of the front door.
+    public port of the front door. `served` are the upstreams in the private network, None without
+    one.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Environment:
         managed: Mapping[str, Origin],
         compile_expression: Callable[[str], Expression],
         port: int = 443,
+        served: Served | None = None,
     ) -> None:
         self.replica = replica
         self.pool = pool
         self.managed = managed
         self.port = port
         self.origins = Origins(self.secret)
+        self.served = served
         self._compile_expression = compile_expression
 
     @property
@@ -60,6 +64,16 @@ class Environment:
             return b""
         key = blake2b(config.uid.encode(), digest_size=6, person=b"request loops")
         return key.hexdigest().encode()
+
+    def require_served(self) -> Served:
+        """The upstreams that connected clients serve.
+
+        Raises:
+            Unserviceable: this process has no private network.
+        """
+        if self.served is None:
+            raise not_offered("an upstream served by a connected client, without a private network,")
+        return self.served
 
     def url(self, host: str) -> str:
         """`https://` URL of a public host name, with the port unless it is the usual one."""

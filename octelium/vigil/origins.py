@@ -25,16 +25,22 @@ _PORTS: Final = {
 }
 _PLAIN: Final = frozenset({"http", "ws", "h2c", "grpc"})
 _TLS: Final = frozenset({"https", "wss"})
+_ALPN: Final = {False: ("http/1.1",), True: ("h2", "http/1.1")}
+"""By whether HTTP/2 is wanted."""
 
 
 class Upstream:
-    """An origin and the authority by which requests name it."""
+    """An origin and the authority by which requests name it.
 
-    __slots__ = ("authority", "origin")
+    With a `user`, clients of that User serve it, and the origin's host is a name alone.
+    """
 
-    def __init__(self, origin: Origin, authority: bytes) -> None:
+    __slots__ = ("authority", "origin", "user")
+
+    def __init__(self, origin: Origin, authority: bytes, user: str) -> None:
         self.origin = origin
         self.authority = authority
+        self.user = user
 
 
 class Origins:
@@ -55,12 +61,12 @@ class Origins:
         """
         grpc = mode == core.ServiceSpecMode__.GRPC
         return [
-            self._upstream(url, config, h2=grpc or config.http.is_upstream_http2, owner=owner)
-            for url in _urls(config.upstream)
+            self._upstream(url, user, config, h2=grpc or config.http.is_upstream_http2, owner=owner)
+            for url, user in endpoints(config.upstream)
         ]
 
     def _upstream(
-        self, url: str, config: core.ServiceSpecConfig, *, h2: bool, owner: str
+        self, url: str, user: str, config: core.ServiceSpecConfig, *, h2: bool, owner: str
     ) -> Upstream:
         try:
             parts = urlsplit(url)
@@ -70,7 +76,7 @@ class Origins:
         scheme = parts.scheme.lower()
         if not host:
             raise Unserviceable("upstream URL has no host", 502)
-        certificate = _certificate_secret(config)
+        certificate = client_certificate_secret(config)
         if scheme in _PLAIN:
             secure = False
         elif scheme in _TLS:
@@ -85,8 +91,12 @@ class Origins:
         bracketed = f"[{host}]" if ":" in host else host
         default = port == (443 if secure else 80)
         authority = bracketed if default else f"{bracketed}:{port}"
-        context, key = self._tls(config, certificate, h2=h2) if secure else (None, "")
-        plain = self._tls(config, certificate, h2=False)[0] if secure and h2 else None
+        context, key = (
+            self.client_tls(config, certificate, alpn=_ALPN[h2]) if secure else (None, "")
+        )
+        plain = (
+            self.client_tls(config, certificate, alpn=_ALPN[False])[0] if secure and h2 else None
+        )
         origin = Origin(
             host=host,
             port=port,
@@ -97,12 +107,19 @@ class Origins:
             h2=h2,
             owner=owner,
         )
-        return Upstream(origin, authority.encode("idna" if not host.isascii() else "ascii"))
+        return Upstream(origin, authority.encode("idna" if not host.isascii() else "ascii"), user)
 
-    def _tls(
-        self, config: core.ServiceSpecConfig, certificate: str, *, h2: bool
+    def client_tls(
+        self, config: core.ServiceSpecConfig, certificate: str, *, alpn: tuple[str, ...] = ()
     ) -> tuple[ssl.SSLContext, str]:
-        """A client's context for the TLS settings, and a name for it."""
+        """A client's context for the TLS settings, and a name for it.
+
+        `certificate` names the Secret of the client's own, empty for none; `alpn` are the
+        protocols that are offered.
+
+        Raises:
+            Unserviceable: a Secret is missing, or holds something else.
+        """
         tls = config.tls
         legacy = config.client_certificate
         authorities = list(tls.trusted_c_as) or list(legacy.trusted_c_as)
@@ -110,7 +127,7 @@ class Origins:
         digest = hashlib.sha256()
         for part in (*(pem.encode() for pem in authorities), b"|", chain, key):
             digest.update(len(part).to_bytes(8, "big") + part)
-        flags = f"{h2:d}{tls.append_to_system_pool:d}{tls.insecure_skip_verify:d}"
+        flags = f"{','.join(alpn)}:{tls.append_to_system_pool:d}{tls.insecure_skip_verify:d}"
         name = f"{flags}:{digest.hexdigest()}"
         context = self._contexts.get(name)
         if context is None:
@@ -118,7 +135,7 @@ class Origins:
                 authorities,
                 system=tls.append_to_system_pool or not authorities,
                 verify=not tls.insecure_skip_verify,
-                h2=h2,
+                alpn=alpn,
             )
             if certificate:
                 try:
@@ -142,34 +159,38 @@ class Origins:
         return chain, key
 
 
-def _certificate_secret(config: core.ServiceSpecConfig) -> str:
+def client_certificate_secret(config: core.ServiceSpecConfig) -> str:
     """The deprecated place wins over the newer one, as in Octelium."""
     legacy = config.client_certificate.from_secret
     return legacy or config.tls.client_certificate.from_secret
 
 
-def _urls(upstream: core.ServiceSpecConfigUpstream) -> Iterator[str]:
-    if upstream.user or any(endpoint.user for endpoint in upstream.loadbalance.endpoints):
-        raise not_offered("an upstream served by a connected client")
+def endpoints(upstream: core.ServiceSpecConfigUpstream) -> Iterator[tuple[str, str]]:
+    """The URL of each endpoint, and the User whose clients serve it, empty if none do.
+
+    Raises:
+        Unserviceable: there is none, or not one that this version can reach.
+    """
     kind = upstream.WhichOneof("type")
     if kind == "container":
         raise not_offered("an upstream in a managed container")
     if kind == "url":
-        yield upstream.url
+        yield upstream.url, upstream.user
     elif kind == "loadbalance" and upstream.loadbalance.endpoints:
         for endpoint in upstream.loadbalance.endpoints:
-            yield endpoint.url
+            yield endpoint.url, endpoint.user or upstream.user
     else:
         raise Unserviceable("the configuration has no upstream", 502)
 
 
 def _client_context(
-    authorities: list[str], *, system: bool, verify: bool, h2: bool
+    authorities: list[str], *, system: bool, verify: bool, alpn: tuple[str, ...]
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["h2", "http/1.1"] if h2 else ["http/1.1"])
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     if system:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     try:

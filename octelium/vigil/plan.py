@@ -13,7 +13,9 @@ from octelium.vigil.configuration import (
 from octelium.vigil.cors import API_CORS, Cors
 from octelium.vigil.errors import Unserviceable, not_offered
 from octelium.vigil.modes import MODES, Mode
+from octelium.vigil.own_names import OwnNames
 from octelium.vigil.refusals import Site
+from octelium.vigil.tunnel_guard import TunnelGuard
 
 if TYPE_CHECKING:
     from octelium.policy.decision import Decision
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _MAX_CONFIGURATIONS: Final = 256
 _PATH_LABEL: Final = "apiserver-path"
+_API_LABEL: Final = "octelium-apiserver"
+_API_HOST: Final = "octelium-api"
 _LOGIN_TYPE: Final = "authserver"
 
 
@@ -59,6 +63,11 @@ class Plan:
                 self.cors = Cors(default.http.cors, domain=environment.domain)
             except Unserviceable as problem:
                 self.problem = problem
+        labels = service.metadata.system_labels
+        aliases = (f"{_API_HOST}.{environment.domain}",) if labels.get(_API_LABEL) else ()
+        self.guard = TunnelGuard(
+            OwnNames(service.metadata.name, environment.domain, entry.addresses, aliases), self.cors
+        )
         login = environment.url(environment.domain)
         public = environment.url(self.public_host) if self.public else None
         self.sites = {front: Site(login, public, front) for front in (True, False)}

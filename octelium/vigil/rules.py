@@ -307,14 +307,30 @@ def _managed(exchange: Exchange) -> list[Field]:
     return added
 
 
+_CORS_FIELDS: Final = frozenset(
+    b"access-control-" + name
+    for name in (
+        *(b"allow-origin", b"allow-credentials", b"allow-methods", b"allow-headers"),
+        *(b"expose-headers", b"max-age", b"allow-private-network"),
+    )
+)
+_POLICY: Final = b"cross-origin-resource-policy"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ResponseRules:
-    """From an upstream's fields to the client's. `front` is for clients of the front door."""
+    """From an upstream's fields to the client's. `front` is for clients of the front door.
+
+    `secluded` is for those of tunnels, where pages of other origins must not read what comes back:
+    the upstream's own CORS fields do not pass, and other sites get none of its pictures and
+    scripts unless the upstream itself says who may (Fetch standard, sections 3.2 and 3.7).
+    """
 
     additions: Sequence[Addition] = ()
     removals: frozenset[bytes] = frozenset()
     managed: bool = False
     front: bool = True
+    secluded: bool = False
     dropped: frozenset[bytes] = field(init=False)
     fixed: bool = field(init=False)
     verdicts: dict[bytes, Verdict] = field(init=False, default_factory=dict)
@@ -327,6 +343,8 @@ class ResponseRules:
         dropped = HOP_BY_HOP | self.removals | replaced | {b"server", b"alt-svc"}
         if self.front:
             dropped |= {b"strict-transport-security"}
+        if self.secluded:
+            dropped |= _CORS_FIELDS
         object.__setattr__(self, "dropped", frozenset(dropped - {b"content-length"}))
         object.__setattr__(self, "fixed", all(a.expression is None for a in self.additions))
         tail = FieldBlock(self._added(None)).h1 if self.fixed else b""
@@ -347,6 +365,8 @@ class ResponseRules:
                 return known
         lines = self._kept(block, extra, cut_length=cut_length)
         lines.append(self.tail if self.fixed else FieldBlock(self._added(exchange)).h1)
+        if self.secluded and _POLICY not in block.index:
+            lines += (_POLICY, b": same-site\r\n")
         for name, value in extra:
             lines += (name, b": ", value, b"\r\n")
         result = FieldBlock.of_lines(

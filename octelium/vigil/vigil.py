@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from octelium.http.message import MessageError
 from octelium.http.tasks import spawn
+from octelium.replica.arrival import Tunnel
 from octelium.vigil.grpc_web import GrpcWebStream, form_of_request
 from octelium.vigil.plan import Plan
 from octelium.vigil.refusals import plain
@@ -25,6 +26,20 @@ _FOREIGN = frozenset({"Secret", "ClusterConfig", "Namespace"})
 """Kinds whose change may alter any plan."""
 
 
+class Running(Protocol):
+    """Something that ends with its Service, or with the right to it."""
+
+    @property
+    def service_uid(self) -> str:
+        """Uid of the Service that is asked."""
+
+    def disable(self) -> None:
+        """End because the Service was disabled."""
+
+    def watch(self) -> None:
+        """Have the decision point look after it from now on."""
+
+
 class Vigil:
     """Serves streams on behalf of Services."""
 
@@ -37,10 +52,12 @@ class Vigil:
         self.spawn = spawn
         self.served = 0
         """Requests that came to an end, however they ended."""
-        self.running: set[Relay] = set()
-        """Exchanges that wait for, or pass on, an upstream's response."""
+        self.guarded = 0
+        """Requests through tunnels that were for other names, or that foreign pages caused."""
+        self.running: set[Running] = set()
+        """Exchanges that wait for, or pass on, an upstream's response, and other open streams."""
         self.numbers: Iterator[int] = itertools.count(1)
-        self._environment = environment
+        self.environment = environment
         self._plans: dict[str, Plan] = {}
         replica.listeners.append(self._changed)
 
@@ -48,7 +65,13 @@ class Vigil:
         """Serve one request to `service`. `client_address` is the client's, or empty."""
         plan = self._plans.get(service.uid)
         if plan is None or plan.entry is not service:
-            plan = self._plans[service.uid] = Plan(service, self._environment)
+            plan = self._plans[service.uid] = Plan(service, self.environment)
+        if type(stream.peer.arrival) is Tunnel:
+            refusal = plan.guard.refusal(stream.head)
+            if refusal is not None:
+                self.guarded += 1
+                stream.send_head(refusal.status, refusal.block, refusal.body, end=True)
+                return
         if plan.api and (form := form_of_request(stream.head)) is not None:
             try:
                 stream = GrpcWebStream(stream, form)

@@ -11,7 +11,7 @@ from octelium.http.section import parse_section
 from octelium.http.target import normalise
 from octelium.ingress.settings import Settings
 from octelium.policy.decision import Outcome
-from octelium.schema.modes import SERVED_MODES
+from octelium.schema.modes import HTTP_MODES, SERVED_MODES
 from octelium.vigil.modes import MODES as REGISTRY
 from tests.http import certs
 from tests.vigil.world import DOMAIN, MODES, World, certificate_secret, service, world
@@ -24,7 +24,7 @@ METHOD = "/a.b.Echo/Call"
 
 
 def test_everybody_knows_what_is_served() -> None:
-    assert set(REGISTRY) == SERVED_MODES
+    assert set(REGISTRY) == SERVED_MODES & HTTP_MODES
 
 
 @pytest.mark.parametrize(

@@ -93,16 +93,25 @@ def test_all_endpoints() -> None:
     assert [one.origin.port for one in upstreams(made)] == [1, 2, 3]
 
 
-def test_upstreams_that_this_version_cannot_reach() -> None:
+def test_upstreams_that_clients_serve() -> None:
     served = config("http://a")
     served.upstream.user = "alice"
-    endpoint = core.ServiceSpecConfig()
-    endpoint.upstream.loadbalance.endpoints.add(url="http://a", user="alice")
+    balanced = core.ServiceSpecConfig()
+    balanced.upstream.user = "alice"
+    balanced.upstream.loadbalance.endpoints.add(url="https://a", user="bob")
+    balanced.upstream.loadbalance.endpoints.add(url="https://b")
+    assert [(one.user, one.authority) for one in upstreams(served)] == [("alice", b"a")]
+    assert [(one.user, one.origin.server_name) for one in upstreams(balanced)] == [
+        ("bob", "a"),
+        ("alice", "b"),
+    ]
+
+
+def test_upstreams_that_this_version_cannot_reach() -> None:
     container = core.ServiceSpecConfig()
     container.upstream.container.image = "nginx"
-    for made in (served, endpoint, container):
-        with pytest.raises(Unserviceable, match="not offered by this version"):
-            upstreams(made)
+    with pytest.raises(Unserviceable, match="not offered by this version"):
+        upstreams(container)
     with pytest.raises(Unserviceable, match="no upstream"):
         upstreams(core.ServiceSpecConfig())
 

@@ -1,0 +1,169 @@
+"""Bytes from one transport to another, and back: for streams that are encrypted on a side of ours.
+
+What both sides send in the clear goes by `splicing`, which costs less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.http.exchange import ByteTransport
+
+
+class Coupling:
+    """Joins two transports, whose protocols are `client` and `upstream`.
+
+    Nothing is read before `start`, for which both must be connected. `received` counts bytes from
+    the client, `sent` bytes to it. Each side may end its half while the other goes on.
+    `ended(error)` is called once, when both halves have ended or a side is lost, with what broke or
+    None; from then on nothing else is.
+    """
+
+    def __init__(self, ended: Callable[[Exception | None], None]) -> None:
+        self._ended: Callable[[Exception | None], None] | None = ended
+        self._started = False
+        self.client = End(self)
+        self.upstream = End(self)
+        self.client.other, self.upstream.other = self.upstream, self.client
+
+    @property
+    def received(self) -> int:
+        """Bytes that came from the client."""
+        return self.client.count
+
+    @property
+    def sent(self) -> int:
+        """Bytes that came from the upstream."""
+        return self.upstream.count
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._started = True
+        self.client.begin()
+        self.upstream.begin()
+
+    def abort(self) -> None:
+        """Break both connections off; `ended` is not called."""
+        self._ended = None
+        self.client.abort()
+        self.upstream.abort()
+
+    def lost(self, error: Exception | None) -> None:
+        """A transport is gone, or both halves have ended."""
+        ended, self._ended = self._ended, None
+        if ended is None:
+            return
+        if error is None:
+            self.client.close()
+            self.upstream.close()
+        else:
+            self.client.abort()
+            self.upstream.abort()
+        ended(error)
+
+
+class End(asyncio.Protocol):
+    """The protocol of one side."""
+
+    def __init__(self, coupling: Coupling) -> None:
+        self.other: End = self
+        self.count = 0
+        self.ended = False
+        """Whether this side sends no more."""
+        self.blocked = False
+        """Whether this side takes no more for now."""
+        self._coupling = coupling
+        self._transport: ByteTransport | None = None
+        self._reading = False
+        self._finishing = False
+        """Whether the other side has ended and this one is to be told."""
+
+    def begin(self) -> None:
+        """Read."""
+        self._reading = True
+        if self.other.blocked:
+            self.pause()
+        elif self._transport is not None:
+            self._transport.resume_reading()
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._reading and self._transport is not None and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+            if self._finishing:
+                asyncio.get_running_loop().call_soon(self.finish)
+
+    def write(self, data: bytes) -> None:
+        """Send to this side."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def finish(self) -> None:
+        """Tell this side that nothing more comes.
+
+        Not while its reading is paused: a TLS layer forgets what it has not decrypted by then.
+        """
+        self._finishing = True
+        if self._transport is not None and self._reading and not self._transport.is_closing():
+            self._finishing = False
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """Close after what is queued."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # The asyncio Protocol.
+
+    def connection_made(self, transport: Any) -> None:
+        """Connected: wait for the other side."""
+        self._transport = transport
+        transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on."""
+        self.count += len(data)
+        self.other.write(data)
+
+    def eof_received(self) -> bool:
+        """This side sends no more; the other may."""
+        self.ended = True
+        if self.other.ended:
+            self._coupling.lost(None)
+            return False
+        self.other.finish()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """This side is gone."""
+        if self.ended and self.other.ended:
+            error = None
+        elif error is None:
+            error = ConnectionResetError("the connection ended without an end of its stream")
+        self._coupling.lost(error)
+
+    def pause_writing(self) -> None:
+        """This side takes no more for now."""
+        self.blocked = True
+        self.other.pause()
+
+    def resume_writing(self) -> None:
+        """This side takes more."""
+        self.blocked = False
+        self.other.resume()

@@ -1,0 +1,302 @@
+"""One flow of datagrams; see `octelium.vigil.udp`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from octelium.policy.decision import Decision, Outcome
+from octelium.policy.request import NoRequest
+from octelium.vigil.dialling import associate
+from octelium.vigil.endpoints import datagram_endpoints, pick
+from octelium.vigil.errors import Unserviceable
+from octelium.visibility.record import AccessRecord
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable
+
+    from octelium.policy.decision import Watch
+    from octelium.replica.arrival import Tunnel
+    from octelium.replica.replica import ServiceEntry
+    from octelium.vigil.served import Host
+    from octelium.vigil.udp import Udp
+    from octelium.visibility.record import AuditSubject
+
+_LOG = logging.getLogger(__name__)
+
+Place = tuple[str, int]
+Key = tuple[Place, Place]
+"""The Service's address and port, and the Session's."""
+
+_LARGEST: Final = 65_535
+_AT_ONCE: Final = 32
+"""Datagrams passed on in one turn of the loop."""
+_MOST_HELD: Final = 16
+_MOST_HELD_BYTES: Final = 128 << 10
+"""What waits until a flow is decided on and has its sockets; more is dropped, as networks do."""
+_RESOLVE: Final = 5.0
+"""Seconds for the upstream's address to be found."""
+_buffer = bytearray(_LARGEST)
+
+
+class Flow:
+    """From its first datagram to its end. `last` is when something came."""
+
+    def __init__(self, mode: Udp, service: ServiceEntry, arrival: Tunnel, key: Key) -> None:
+        self.key = key
+        self.arrival = arrival
+        self.last = mode.ticker.now
+        self.received = 0
+        self.sent = 0
+        self._mode = mode
+        self._vigil = mode.vigil
+        self._service = service
+        self._number = next(mode.numbers)
+        self._request = NoRequest(arrival.address)
+        self._started = time.time()
+        self._decision: Decision | None = None
+        self._watch: Watch | None = None
+        self._client: socket.socket | None = None
+        self._upstream: socket.socket | None = None
+        self._host: Host | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._begun = False
+        self._over = False
+
+    @property
+    def service_uid(self) -> str:
+        """Uid of the Service that is asked."""
+        return self._service.uid
+
+    def watch(self) -> None:
+        """Nothing: a flow is watched from its beginning."""
+
+    def disable(self) -> None:
+        """End because the Service was disabled."""
+        self.end("the Service was disabled")
+
+    def stands(self) -> bool:
+        """Whether both ends still are whose they were."""
+        (local, port), (remote, _) = self.key
+        replica, before = self._vigil.replica, self._service
+        service, session = replica.service_at(local), replica.session_at(remote)
+        return (
+            service is not None
+            and session is not None
+            and session.uid == self.arrival.session_uid
+            and (service.uid, service.port, service.mode) == (before.uid, port, before.mode)
+        )
+
+    # The beginning.
+
+    def begin(self) -> None:
+        """Decide, at once if that is possible; then make sockets."""
+        self._vigil.running.add(self)
+        try:
+            if self._service.is_disabled:
+                self.end()
+                return
+            decision = self._vigil.decider.decide(self._service, self._request, self.arrival)
+            if isinstance(decision, Decision):
+                if self._decided(decision):
+                    self._task = self._vigil.spawn(self._open(), name="a UDP flow")
+            else:
+                self._task = self._vigil.spawn(self._decide_later(decision), name="a UDP flow")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this flow alone
+            self._broke(error)
+
+    async def _decide_later(self, awaitable: Awaitable[Decision]) -> None:
+        try:
+            decision = await awaitable
+            if not self._over and self._decided(decision):
+                await self._open()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this flow alone
+            self._broke(error)
+
+    def _decided(self, decision: Decision) -> bool:
+        self._decision = decision
+        if decision.outcome is not Outcome.ALLOWED:
+            if decision.outcome is Outcome.ERROR:
+                _LOG.error("Service %s: %s", self._service.name, decision.error)
+            if self._mode.refused(self):
+                self._record(b"START", decision.error)
+            self.end()
+            return False
+        self._begun = True
+        self._record(b"START", "")
+        self._watch = self._vigil.decider.watch(
+            decision, self._service, self._request, self.arrival, self._revoked
+        )
+        return True
+
+    async def _open(self) -> None:
+        """Make both sockets and pass on what has waited."""
+        assert self._decision is not None
+        try:
+            endpoint = pick(datagram_endpoints(self._decision.config))
+            if endpoint.user:
+                served = self._mode.served()
+                self._upstream, self._host = await served.associate(self.service_uid, endpoint.user)
+                self._host.lost.add(self._host_lost)
+            else:
+                self._upstream = await associate(endpoint.host, endpoint.port, limit=_RESOLVE)
+            self._client = await self._mode.sockets.flow(*self.key)
+        except Unserviceable as problem:
+            _LOG.error("Service %s cannot be served: %s", self._service.name, problem)
+            self.end(str(problem))
+            return
+        except OSError as error:  # TimeoutError is one
+            self.end(f"the upstream cannot be reached: {error or 'no answer in time'}")
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this flow alone
+            self._broke(error)
+            return
+        loop = asyncio.get_running_loop()
+        self._client.setblocking(False)
+        loop.add_reader(self._client.fileno(), self._from_client)
+        loop.add_reader(self._upstream.fileno(), self._from_upstream)
+        held, self._held = self._held, []
+        for data in held:
+            self._forward(data)
+
+    # Datagrams.
+
+    def take(self, data: bytes) -> None:
+        """A datagram of the client's that came elsewhere."""
+        if self._over:
+            return
+        self._touch()
+        if self._client is not None:
+            self._forward(data)
+        elif len(self._held) < _MOST_HELD and self._held_bytes + len(data) <= _MOST_HELD_BYTES:
+            self._held.append(data)
+            self._held_bytes += len(data)
+
+    def _touch(self) -> None:
+        self.last = self._mode.ticker.now
+        self._mode.active(self)
+
+    def _forward(self, data: bytes | memoryview) -> None:
+        if self._upstream is None:
+            return
+        try:
+            self._upstream.send(data)
+            self.received += len(data)
+        except (BlockingIOError, InterruptedError):
+            return  # dropped, as a full queue of the network would
+        except OSError as error:
+            self._upstream_failed(error)
+
+    def _from_client(self) -> None:
+        view = memoryview(_buffer)
+        for _ in range(_AT_ONCE):
+            if self._client is None:
+                return
+            try:
+                count = self._client.recv_into(_buffer)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:  # the client's host refused what was sent to it: no end of the flow
+                continue
+            self._forward(view[:count])
+        self._touch()
+
+    def _from_upstream(self) -> None:
+        view = memoryview(_buffer)
+        for _ in range(_AT_ONCE):
+            if self._upstream is None or self._client is None:
+                return
+            try:
+                count = self._upstream.recv_into(_buffer)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError as error:
+                self._upstream_failed(error)
+                continue
+            try:
+                self._client.send(view[:count])
+                self.sent += count
+            except OSError:  # full, too large for the way, or refused: it is lost
+                continue
+        self._touch()
+
+    def _upstream_failed(self, error: OSError) -> None:
+        """Its host says that nobody is there; a Session that serves has others beside it."""
+        if self._host is not None:
+            self._mode.served().avoid(self._host, error)
+            self.end(f"the upstream is not there: {error}")
+
+    # The end.
+
+    def _revoked(self, decision: Decision) -> None:
+        if not self._over:
+            self._decision = decision
+            self._mode.refused(self)
+            self.end("access ended while the flow was open")
+
+    def _host_lost(self) -> None:
+        self.end("the Session that serves the upstream is gone")
+
+    def _broke(self, error: Exception) -> None:
+        _LOG.error("a flow of Service %s broke", self._service.name, exc_info=error)
+        self.end(f"unexpected {type(error).__name__}, see the log")
+
+    def end(self, problem: str = "") -> None:
+        """Write the record and let go of everything. May be called twice."""
+        if self._over:
+            return
+        self._over = True
+        loop = asyncio.get_running_loop()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        for one in (self._client, self._upstream):
+            if one is not None:
+                loop.remove_reader(one.fileno())
+                one.close()
+        self._client = self._upstream = None
+        self._held = []
+        if self._begun:
+            self._record(b"END", problem)
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._host is not None:
+            self._host.lost.discard(self._host_lost)
+            self._mode.served().release(self._host)
+        self._vigil.running.discard(self)
+        self._vigil.served += 1
+        self._mode.left(self)
+
+    def _record(self, kind: bytes, problem: str) -> None:
+        decision, vigil = self._decision, self._vigil
+        if decision is None or decision.audit is None:
+            return
+        subject: AuditSubject = decision.audit  # type: ignore[assignment]  # made by our factory
+        (address, port), _ = self.key
+        vigil.sink.append(
+            AccessRecord(
+                next(vigil.numbers),
+                self._started,
+                time.time() - self._started,
+                subject,
+                kind,
+                b"",
+                0,
+                0,
+                self.received,
+                self.sent,
+                f"{address}:{port}".encode(),
+                self.arrival.address,
+                None,
+                None,
+                None,
+                None,
+                self._number,
+                problem,
+            )
+        )

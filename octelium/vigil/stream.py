@@ -1,0 +1,292 @@
+"""One TCP connection to a Service of mode TCP: decided once, and again whenever that may change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from octelium.http.tls import TLSLayer
+from octelium.policy.decision import Decision, Outcome
+from octelium.policy.request import NoRequest
+from octelium.vigil.coupling import Coupling
+from octelium.vigil.dialling import dial, prepare
+from octelium.vigil.endpoints import Endpoint, pick, stream_endpoints
+from octelium.vigil.errors import Unserviceable
+from octelium.vigil.splicing import Splice, reset
+from octelium.visibility.record import AccessRecord
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from octelium.http.exchange import Peer
+    from octelium.policy.decision import Watch
+    from octelium.replica.replica import ServiceEntry
+    from octelium.vigil.coupling import End
+    from octelium.vigil.served import Host
+    from octelium.vigil.tcp import Tcp
+    from octelium.visibility.record import AuditSubject
+
+_LOG = logging.getLogger(__name__)
+
+CONNECT: Final = 20.0
+"""Seconds for the upstream to take a connection."""
+_HANDSHAKE: Final = 10.0
+
+
+class Stream:
+    """A client's connection, from its acceptance to its end.
+
+    Exactly one of these ends it: a refusal, a failed upstream, both halves' ends, a side that is
+    lost, a decision that changed. `left` is called then, once.
+    """
+
+    def __init__(
+        self, mode: Tcp, service: ServiceEntry, peer: Peer, place: str, left: Callable[[], None]
+    ) -> None:
+        self._mode = mode
+        self._vigil = mode.vigil
+        self._service = service
+        self._peer = peer
+        self._place = place
+        self._left = left
+        self._request = NoRequest(peer.arrival.address)
+        self._started = time.time()
+        self._decision: Decision | None = None
+        self._watch: Watch | None = None
+        self._client: socket.socket | None = None
+        self._upstream: socket.socket | None = None
+        self._host: Host | None = None
+        self._relay: Splice | Coupling | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._begun = False
+        self._over = False
+
+    def plain(self, client: socket.socket) -> None:
+        """Serve a client that sends in the clear."""
+        self._client = client
+        try:
+            prepare(client)
+        except OSError as error:  # gone already
+            self._fail(f"the client is gone: {error}")
+            return
+        self._begin()
+
+    def secured(self) -> End:
+        """Serve a client whose TLS ends here; the result is the codec on top of it."""
+        coupling = self._relay = Coupling(self._ended)
+        self._begin()
+        return coupling.client
+
+    @property
+    def service_uid(self) -> str:
+        """Uid of the Service that is asked."""
+        return self._service.uid
+
+    def watch(self) -> None:
+        """Nothing: a stream is watched from its beginning."""
+
+    def disable(self) -> None:
+        """End this stream because its Service was disabled."""
+        self._fail("the Service was disabled")
+
+    def abort(self) -> None:
+        """End this stream because its client, or the Service's place, is no more what it was."""
+        self._fail("the connection to the private network ended")
+
+    # From the acceptance to the relay.
+
+    def _begin(self) -> None:
+        self._vigil.running.add(self)
+        self._task = self._vigil.spawn(self._run(), name="a TCP stream")
+
+    async def _run(self) -> None:
+        try:
+            await self._serve()
+        except Unserviceable as problem:
+            _LOG.error("Service %s cannot be served: %s", self._service.name, problem)
+            self._fail(str(problem))
+        except OSError as error:  # TimeoutError is one
+            self._fail(f"the upstream cannot be reached: {error or 'no answer in time'}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this stream alone
+            _LOG.exception("a stream of Service %s broke", self._service.name)
+            self._fail(f"unexpected {type(error).__name__}, see the log")
+
+    async def _serve(self) -> None:
+        service, arrival = self._service, self._peer.arrival
+        if service.is_disabled:
+            self._close()
+            return
+        decision = self._vigil.decider.decide(service, self._request, arrival)
+        if not isinstance(decision, Decision):
+            decision = await decision
+        if self._over:
+            return
+        self._decision = decision
+        if decision.outcome is not Outcome.ALLOWED:
+            self._refuse(decision)
+            return
+        admitted, self._peer.admitted = self._peer.admitted, None
+        if admitted is not None and decision.session is not None:
+            admitted()
+        self._begun = True
+        self._record(b"START", decision.error)
+        self._watch = self._vigil.decider.watch(
+            decision, service, self._request, arrival, self._revoked
+        )
+        endpoint = pick(stream_endpoints(decision.config, self._mode.origins))
+        self._upstream = await self._connect(endpoint)
+        if not self._over:
+            await self._join(endpoint)
+
+    async def _connect(self, endpoint: Endpoint) -> socket.socket:
+        """A connection to the upstream. Raises OSError, Unserviceable."""
+        if not endpoint.user:
+            return await dial(endpoint.host, endpoint.port, limit=CONNECT)
+        served = self._mode.served
+        async with asyncio.timeout(CONNECT):
+            made, self._host = await served().connect(self._service.uid, endpoint.user)
+        self._host.lost.add(self._host_lost)
+        return made
+
+    async def _join(self, endpoint: Endpoint) -> None:
+        """Join both connections, by the cheaper way if both are in the clear."""
+        assert self._upstream is not None
+        client, upstream = self._client, self._upstream
+        if client is not None and endpoint.tls is None:
+            self._client = self._upstream = None
+            splice = self._relay = Splice(client, upstream, self._mode.pipes, self._ended)
+            splice.start()
+            return
+        loop = asyncio.get_running_loop()
+        coupling = self._relay
+        if not isinstance(coupling, Coupling):
+            coupling = self._relay = Coupling(self._ended)
+        self._upstream = None
+        if endpoint.tls is None:
+            end = coupling.upstream
+            await loop.create_connection(lambda: end, sock=upstream)
+        else:
+            await self._secure(coupling, upstream, endpoint)
+        if client is not None and not self._over:
+            self._client = None
+            mine = coupling.client
+            await loop.connect_accepted_socket(lambda: mine, client)
+        if not self._over:
+            coupling.start()
+
+    async def _secure(
+        self, coupling: Coupling, upstream: socket.socket, endpoint: Endpoint
+    ) -> None:
+        """Shake hands with the upstream. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        context = endpoint.tls
+        assert context is not None
+
+        def established(_layer: TLSLayer) -> End:
+            if not ready.done():
+                ready.set_result(None)
+            return coupling.upstream
+
+        def failed(error: Exception) -> None:
+            if not ready.done():
+                ready.set_exception(ConnectionError(f"TLS failed: {error}"))
+
+        transport, _ = await loop.create_connection(
+            lambda: TLSLayer(
+                context, established, failed, server_side=False, server_hostname=endpoint.host
+            ),
+            sock=upstream,
+        )
+        try:
+            async with asyncio.timeout(_HANDSHAKE):
+                await ready
+        except BaseException:
+            transport.abort()
+            raise
+
+    # Ends.
+
+    def _refuse(self, decision: Decision) -> None:
+        if decision.outcome is Outcome.ERROR:
+            _LOG.error("Service %s: %s", self._service.name, decision.error)
+        self._record(b"START", decision.error)
+        self._close()
+
+    def _revoked(self, decision: Decision) -> None:
+        if not self._over:
+            self._decision = decision
+            self._fail("access ended while the stream was open")
+
+    def _host_lost(self) -> None:
+        self._fail("the Session that serves the upstream is gone")
+
+    def _fail(self, problem: str) -> None:
+        """Break both connections off."""
+        if self._over:
+            return
+        for one in (self._client, self._upstream):
+            if one is not None:
+                reset(one)
+        self._close(problem)
+
+    def _ended(self, error: Exception | None) -> None:
+        self._close("" if error is None else f"a side was lost: {error}")
+
+    def _close(self, problem: str = "") -> None:
+        """Write the record and let go of everything."""
+        if self._over:
+            return
+        self._over = True
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        relay = self._relay
+        if relay is not None:
+            relay.abort()  # harmless where both halves have ended
+        for one in (self._client, self._upstream):
+            if one is not None:
+                one.close()
+        self._client = self._upstream = None
+        if self._begun:
+            self._record(b"END", problem)
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._host is not None:
+            self._host.lost.discard(self._host_lost)
+            self._mode.served().release(self._host)
+        self._vigil.running.discard(self)
+        self._vigil.served += 1
+        self._left()
+
+    def _record(self, kind: bytes, problem: str) -> None:
+        decision, vigil, relay = self._decision, self._vigil, self._relay
+        if decision is None or decision.audit is None:
+            return
+        subject: AuditSubject = decision.audit  # type: ignore[assignment]  # made by our factory
+        now = time.time()
+        vigil.sink.append(
+            AccessRecord(
+                next(vigil.numbers),
+                self._started,
+                now - self._started,
+                subject,
+                kind,
+                b"",
+                0,
+                0,
+                0 if relay is None else relay.received,
+                0 if relay is None else relay.sent,
+                self._place.encode(),
+                self._peer.arrival.address,
+                None,
+                None,
+                None,
+                None,
+                self._peer.number,
+                problem,
+            )
+        )

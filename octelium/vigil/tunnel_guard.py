@@ -1,0 +1,86 @@
+"""What a browser on a connected computer must not be made to do by a page of somebody else.
+
+Through a tunnel nobody shows a token, so a request that a foreign page causes is as good as the
+user's own. Therefore a Service answers
+
+- under its own names and addresses alone, with 421 under others (see `own_names`);
+- requests that may change something, and handshakes of WebSockets, which may be read across
+  origins, from its own pages, from no page at all, and from the origins that its CORS settings
+  name; with 403 from others. `Origin` (RFC 6454, section 7) tells them in every browser,
+  `Sec-Fetch-Site` (W3C Fetch Metadata, section 2.4) also where that is missing;
+- other requests of foreign pages, since links to a Service are meant to work. What comes back they
+  cannot read: an upstream's own CORS fields are dropped where the Service has no CORS settings, and
+  `Cross-Origin-Resource-Policy: same-site` (Fetch standard, section 3.7) keeps images and scripts
+  from pages of other sites, unless the upstream sets that field itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from octelium.http.message import Field, FieldBlock
+from octelium.vigil.refusals import MARK, Answer, own_fields
+
+if TYPE_CHECKING:
+    from octelium.http.message import RequestHead
+    from octelium.vigil.cors import Cors
+    from octelium.vigil.own_names import OwnNames
+
+_SAFE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+"""Methods that change nothing (RFC 9110, section 9.2.1); TRACE is refused anyway."""
+_WEBSOCKET: Final = b"sec-websocket-key"
+_SITE: Final = b"sec-fetch-site"
+_OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+_ELSEWHERE: Final = (
+    b"This address belongs to a Service that has other names. Call it by one of its own names in "
+    b"the private network, or by its address.\n"
+)
+_FOREIGN: Final = (
+    b"A page of another origin caused this request, and the Service does not allow that. "
+    b"Its cors settings can name the origin.\n"
+)
+
+
+class TunnelGuard:
+    """The rules of one Service."""
+
+    __slots__ = ("_cors", "_names")
+
+    def __init__(self, names: OwnNames, cors: Cors) -> None:
+        self._names = names
+        self._cors = cors
+
+    def refusal(self, head: RequestHead) -> Answer | None:
+        """The answer to a request that nobody is to decide on; None for others."""
+        if not self._names.has(head.authority):
+            return _answer(421, _ELSEWHERE)
+        if self._may_act(head) and self._is_foreign(head):
+            return _answer(403, _FOREIGN, MARK)
+        return None
+
+    def _may_act(self, head: RequestHead) -> bool:
+        """Whether a request may change something, or begin a conversation."""
+        return (
+            head.method not in _SAFE or head.upgrade is not None or _WEBSOCKET in head.block.index
+        )
+
+    def _is_foreign(self, head: RequestHead) -> bool:
+        """Whether a page of an origin caused the request that has no right to."""
+        allowed = self._cors.judge(head)
+        if allowed is False:
+            return True
+        if allowed and self._cors.configured and self._cors.is_foreign(head):
+            return False  # named by the settings, whatever site that is
+        sites = head.block.all(_SITE)
+        return any(site not in _OWN_SITES for site in sites)
+
+
+def _answer(status: int, body: bytes, *extra: Field) -> Answer:
+    fields = [
+        *own_fields(front=False),
+        *extra,
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    return Answer(status, FieldBlock(fields), body)
