@@ -99,12 +99,13 @@ def _entries(
 def _served(
     reader: Reader, user: core.User, options: core.SessionStatusConnectionServiceOptions
 ) -> Iterator[core.Service]:
-    asked = {item.service_ref.uid for item in options.requested_services}
+    # By name, so that a Service that is deleted and made again is served again.
+    asked = {item.service_ref.name for item in options.requested_services}
     by = {f"specLabels.{HOST_LABEL}{user.metadata.name}": user.metadata.uid}
     for service in reader.peek_all(core.Service, by=by):
         if service.spec.is_disabled or service.metadata.is_system_hidden:
             continue
-        if options.serve_all or service.metadata.uid in asked:
+        if options.serve_all or service.metadata.name in asked:
             yield service
 
 

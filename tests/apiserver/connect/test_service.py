@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from octelium.apiserver.connect.connections import connection_id
 from octelium.apiserver.connect.registry import GRACE
 from octelium.apiserver.connect.session_addresses import is_index
-from octelium.apiserver.rpc import Call
+from octelium.apiserver.rpc import Call, Limits
+from octelium.http.h2.settings import CLIENT_LIMITS, SERVER_LIMITS
 from octelium.http.tasks import spawn
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from octelium.store.transaction import Transaction
 
 CODE = grpc.StatusCode
+KEEP_ALIVE = 300.0
 MODES = core.ClusterConfigStatusNetworkConfigMode__
 
 
@@ -169,6 +171,16 @@ async def test_silent_streams_of_one_session_are_few(world: World) -> None:
     await (await world.connect(bob)).state()
     for tunnel in silent:
         tunnel.cancel()
+
+
+def test_the_front_door_waits_longer_than_clients_are_silent() -> None:
+    """Clients say something every five minutes; answers to their PINGs need no stream."""
+    assert SERVER_LIMITS.stream_timeout >= 2 * KEEP_ALIVE
+    assert CLIENT_LIMITS.stream_timeout >= 2 * KEEP_ALIVE
+    options = dict(Limits().options())
+    assert options["grpc.keepalive_permit_without_calls"] == 1
+    assert options["grpc.http2.min_ping_interval_without_data_ms"] <= 10_000
+    assert options["grpc.http2.max_ping_strikes"] == 0
 
 
 async def test_only_client_sessions_connect(world: World) -> None:

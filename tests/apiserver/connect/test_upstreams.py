@@ -84,6 +84,17 @@ async def test_what_changes_reaches_the_stream(world: World) -> None:
     assert ports(world.session(alice)) == {"mail.default": 23001}
 
 
+async def test_a_service_that_is_made_again_is_served_again(world: World) -> None:
+    alice = await world.add_session()
+    wiki = await world.add_service("wiki.default", config=by_alice("tcp://10.1.1.1:80"))
+    tunnel = await serve(world, alice, services=[Served(name="wiki")])
+    await tunnel.state()
+    await world.write(lambda tx: delete(tx, wiki, alice))
+    assert (await tunnel.event("delete_service")).name == "wiki.default"
+    await world.add_service("wiki.default", config=by_alice("tcp://10.1.1.2:80"))
+    assert (await tunnel.event("add_service")).service.upstream.host == "10.1.1.2"
+
+
 async def test_a_service_that_is_served_no_longer_is_taken_away(world: World) -> None:
     alice = await world.add_session()
     wiki = await world.add_service("wiki.default", config=by_alice("tcp://10.1.1.1:80"))
