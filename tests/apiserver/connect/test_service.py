@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import random
 import signal
@@ -15,14 +16,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from octelium.apiserver.connect.connections import connection_id
+from octelium.apiserver.connect.network import network_of
 from octelium.apiserver.connect.registry import GRACE
 from octelium.apiserver.connect.session_addresses import is_index
+from octelium.apiserver.connect.state import Keys
 from octelium.apiserver.rpc import Call, Limits
+from octelium.apiserver.user import DESCRIPTOR
 from octelium.http.h2.settings import CLIENT_LIMITS, SERVER_LIMITS
 from octelium.http.tasks import spawn
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.store.metadata import SYSTEM, reference
+from tests.apiserver.calls import as_session
 from tests.apiserver.connect.world import (
     BOTH,
     V4,
@@ -58,6 +63,71 @@ async def test_the_server_makes_the_keys_and_keeps_their_public_halves_only(worl
     stored = b"".join(item.data + (item.part or b"") for item in world.resources.items("Session"))
     assert state.x25519_key not in stored
     assert seed not in stored
+
+
+def wire_fields(data: bytes) -> dict[int, list[bytes]]:
+    """The length-delimited fields of a message by number; others are passed over."""
+    found: dict[int, list[bytes]] = {}
+    place = 0
+
+    def varint() -> int:
+        nonlocal place
+        value = shift = 0
+        while True:
+            byte = data[place]
+            place += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while place < len(data):
+        tag = varint()
+        if tag & 7 == 0:
+            varint()
+            continue
+        assert tag & 7 == 2
+        size = varint()
+        found.setdefault(tag >> 3, []).append(data[place : place + size])
+        place += size
+    return found
+
+
+async def test_the_bytes_on_the_wire_are_those_of_official_clients(world: World) -> None:
+    """`octelium connect -p svc:8080` on a host with IPv6, byte for byte."""
+    service = await world.add_service("svc.default")
+    alice = await world.add_session()
+    published = b"\x0a\x0bsvc.default\x10\x90\x3f\x1a\x09localhost"
+    body = b"\x08\x02\x22" + bytes([len(published)]) + published + b"\x38\x86\xac\x01\x48\xb8\x08"
+    call = world.channel.stream_stream(f"/{DESCRIPTOR.full_name}/Connect")(
+        metadata=tuple(as_session(alice))
+    )
+    await call.write(b"\x0a" + bytes([len(body)]) + body)
+    reply = wire_fields(await call.read())
+    assert set(reply) == {10, 11}
+    state = wire_fields(reply[10][0])
+    assert len(state[2][0]) == 32
+    assert len(state[3][0]) == 64
+    (addresses,) = map(wire_fields, state[4])
+    assert addresses[1][0].startswith(b"100.65.")
+    assert addresses[2][0].endswith(b"/128")
+    gateway = wire_fields(state[5][0])
+    assert len(gateway[1][0]) == 8
+    assert gateway[2][0] == b"192.0.2.7"
+    assert gateway[3] == [b"100.64.0.0/24", b"fdee:1:2:3::/112"]
+    assert len(base64.b64decode(wire_fields(gateway[5][0])[2][0])) == 32
+    assert 6 not in gateway
+    assert wire_fields(state[10][0])[2] == [b"fdee:1:2:3::/80"]
+    connection = world.session(alice).status.connection
+    assert connection.l3_mode == core.SessionStatusConnectionL3Mode__.V6
+    (item,) = connection.published_services
+    assert (item.service_ref.uid, item.port, item.address) == (
+        service.metadata.uid,
+        8080,
+        "localhost",
+    )
+    assert (connection.e_ssh_port, connection.e_socks5_port) == (0, 0)
+    call.cancel()
 
 
 async def test_the_state_is_all_that_a_client_needs(world: World) -> None:
@@ -248,6 +318,52 @@ async def test_a_second_stream_ends_the_first_and_is_not_hit_by_its_cleanup(worl
     assert connection_id(world.session(alice)) == begun
     assert len(world.service.streams) == 1
     await newer.write(user.ConnectRequest(keep_alive=user.ConnectRequestKeepAlive()))
+
+
+async def test_of_many_streams_at_once_one_stays(world: World) -> None:
+    alice = await world.add_session()
+    tunnels = [await world.connect(alice) for _ in range(4)]
+    states = await asyncio.gather(*(tunnel.state() for tunnel in tunnels))
+    assert len({state.addresses[0].v4 for state in states}) == 1
+    await world.streams(1)
+    (stream,) = world.service.streams
+    assert stream.connection_id == connection_id(world.session(alice))
+    public = world.session(alice).status.connection.x25519_public_key
+    kept = [
+        X25519PrivateKey.from_private_bytes(state.x25519_key).public_key().public_bytes_raw()
+        == public
+        for state in states
+    ]
+    assert sum(kept) == 1
+    for tunnel, is_kept in zip(tunnels, kept, strict=True):
+        if not is_kept:
+            assert await tunnel.rest() == ["disconnect"]
+    tunnels[kept.index(True)].cancel()
+
+
+async def test_who_is_replaced_before_the_state_is_sent_is_told_after_it(world: World) -> None:
+    """Clients pass over what comes before the state, and would come again and again."""
+    alice = await world.add_session()
+    older = await world.connect(alice)
+    await older.state()
+    before = world.session(alice)
+    begun = connection_id(before)
+    newer = await world.connect(alice)
+    await newer.state()
+    network = network_of(world.resources.get(core.ClusterConfig, name="default"))
+    assert begun is not None
+    assert network is not None
+    late = world.service._open(before, begun, network, Keys.generate())
+    events = []
+    while (event := await late.next()) is not None:
+        events.append(event.WhichOneof("Event"))
+    assert events == ["state", "disconnect"]
+    world.service.registry.detach(late)
+    world.service.streams.leave(late)
+    assert len(world.service.streams) == 1
+    await world.turn(GRACE + 1)
+    assert world.session(alice).status.is_connected
+    newer.cancel()
 
 
 async def test_disconnect_ends_the_stream_with_the_event_that_ends_clients(world: World) -> None:

@@ -120,7 +120,7 @@ class World:
         self.resources = resources
         self.clock = clock
         self.service = ConnectService(resources, clock=clock)
-        self._channel = channel
+        self.channel = channel
 
     async def write(self, change: Callable[[Transaction], Any]) -> Any:
         async with self.resources.transaction() as tx:
@@ -166,7 +166,7 @@ class World:
 
     def open(self, session: core.Session) -> Tunnel:
         """A Connect stream on which nothing was said yet."""
-        call = self._channel.stream_stream(
+        call = self.channel.stream_stream(
             f"/{DESCRIPTOR.full_name}/Connect",
             request_serializer=user.ConnectRequest.SerializeToString,
             response_deserializer=user.ConnectResponse.FromString,
@@ -182,7 +182,7 @@ class World:
     async def call(self, method: str, request: Any, session: core.Session) -> Any:
         """A call of one message."""
         rpc = DESCRIPTOR.methods_by_name[method]
-        call = self._channel.unary_unary(
+        call = self.channel.unary_unary(
             f"/{DESCRIPTOR.full_name}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=getattr(user, rpc.output_type.name).FromString,
