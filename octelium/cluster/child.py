@@ -17,9 +17,13 @@ import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from octelium.tunnel.link import capabilities
+
 VARIABLE = "OCTELIUM_CHILD"
 EXIT_UNUSABLE = 78
 """Exit status of a child that cannot start, and would not after a restart either."""
+_PRIVILEGED = frozenset({"link"})
+"""Roles that need capabilities, and give up themselves what they do not need."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
@@ -29,7 +33,7 @@ class Assignment:
     """What a child is told."""
 
     role: str
-    """`control` or `worker`."""
+    """`control`, `worker`, `link` or `gateway`."""
     name: str
     """`control`, `worker-0`, …"""
     parent: int
@@ -37,6 +41,8 @@ class Assignment:
     """`octelium.cluster.settings.to_wire`."""
     descriptors: dict[str, list[int]] = field(default_factory=dict)
     """Inherited descriptors by use: `listen`, `feed`, `auth`, `admin`, `committed`, `ready`."""
+    first: bool = False
+    """Whether none of this name was started before."""
 
     def to_text(self) -> str:
         """The JSON form."""
@@ -79,6 +85,8 @@ def main() -> None:
     """Run the assignment in the environment."""
     assignment = Assignment.from_text(os.environ.pop(VARIABLE))
     die_with_parent(assignment.parent)
+    if assignment.role not in _PRIVILEGED:
+        capabilities.keep_only()
     name_process(f"oct-{assignment.name}")
     allow_files()
     logging.basicConfig(

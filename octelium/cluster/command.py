@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from octelium.cluster.settings import SettingsError, load
+from octelium.cluster.settings import ENGINE, TUNNEL, SettingsError, load
 
 
 class Announcer:
@@ -24,6 +24,7 @@ class Announcer:
         self._settings = settings
         self._interactive = interactive
         self._token = ""
+        self._tunnel = ""
 
     def __call__(self, name: str, message: dict[str, Any]) -> None:
         """Take one message of a process."""
@@ -31,6 +32,9 @@ class Announcer:
             self._token = message["token"]
         if message.get("error"):
             click.echo(f"octelium up: {name}: {message['error']}", err=True)
+        if message.get("no_tunnel"):
+            click.echo(f"No tunnels: {message['no_tunnel']}", err=True)
+        self._tunnel = message.get("tunnel", self._tunnel)
         if message.get("up"):
             self._welcome()
 
@@ -42,6 +46,8 @@ class Announcer:
         click.echo(f"  data directory  {settings.data_dir}", err=True)
         click.echo(f"  CA certificate  {ca}", err=True)
         click.echo(f"  health          http://{settings.admin_listen}/readyz", err=True)
+        if self._tunnel:
+            click.echo(f"  tunnel          {self._tunnel}", err=True)
         if self._token:
             if self._settings.admin:
                 self._invite()
@@ -110,6 +116,37 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
     "--admin",
     metavar="NAME",
     help="The person whom a first start on a terminal lets sign in; '' for nobody. Default admin.",
+)
+@click.option(
+    "--tunnel",
+    type=click.Choice(TUNNEL),
+    help="Whether clients connect to this machine by WireGuard; auto: if it can. Default off.",
+)
+@click.option(
+    "--wireguard-listen",
+    metavar="ADDR:PORT",
+    help="UDP address of the tunnel. Default :53820, all addresses.",
+)
+@click.option(
+    "--public-address",
+    multiple=True,
+    metavar="IP",
+    help="Address that clients send the tunnel's datagrams to; repeatable. Default: found out.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINE),
+    help="What encrypts the tunnel. Default auto: the fastest that is there.",
+)
+@click.option(
+    "--network-v4",
+    metavar="ADDR/BITS",
+    help="The Cluster's IPv4 network, chosen at the first start. Default 100.64.0.0/10.",
+)
+@click.option(
+    "--network-v6",
+    metavar="ADDR/64",
+    help="The Cluster's IPv6 network. Default: one of fdee::/16 at random.",
 )
 @click.option(
     "--config", type=click.Path(exists=True, dir_okay=False), help="YAML file of settings."

@@ -19,6 +19,7 @@ from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.assertions import AssertionService
 from octelium.apiserver.auth import AuthService
 from octelium.apiserver.authenticators import AuthenticatorService
+from octelium.apiserver.connect.gateways import GatewayPlan, choose_public_addresses, prepare
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.cookies import BrowserPages
 from octelium.apiserver.core.service import CoreService
@@ -38,7 +39,7 @@ from octelium.authserver.providers.fetch import Fetcher
 from octelium.authserver.providers.registry import WebProviders
 from octelium.authserver.site import Site
 from octelium.authserver.workloads import Workloads
-from octelium.cluster import tls_secrets
+from octelium.cluster import host, tls_secrets
 from octelium.cluster.admin import (
     CertificateRequest,
     Health,
@@ -66,6 +67,8 @@ from octelium.cluster.reasons import Reasons
 from octelium.cluster.settings import Settings, from_wire
 from octelium.cluster.signals import stop_signals
 from octelium.cluster.web import WebServer
+from octelium.gateway.report import TOPIC as GATEWAY_TOPIC
+from octelium.gateway.report import Report
 from octelium.http.tasks import spawn
 from octelium.identity.authentication import Authentication
 from octelium.identity.authenticators.authenticators import Authenticators
@@ -82,6 +85,7 @@ from octelium.policy.checker import Checker
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.feed import FeedServer, LocalFeed
 from octelium.replica.replica import Replica
+from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import user_v1_pb2 as user
@@ -108,6 +112,20 @@ _SILENT = 5.0
 
 
 @dataclass(slots=True)
+class _Gateway:
+    """What the gateway last told, and when."""
+
+    trouble: str = "the gateway has not said anything yet"
+    heard: float = 0.0
+
+    def check(self) -> str:
+        """Empty while traffic flows."""
+        if self.heard and self.heard < time.monotonic() - _SILENT:
+            return "the gateway is silent"
+        return self.trouble
+
+
+@dataclass(slots=True)
 class _Workers:
     """When each worker was last heard of."""
 
@@ -131,6 +149,8 @@ class Control:
         self._settings: Settings = from_wire(assignment.settings)
         self._layout = Layout(self._settings.data_dir)
         self._stack = contextlib.AsyncExitStack()
+        self._no_tunnel = ""
+        self._gateway = _Gateway()
 
     def _sockets(self, use: str) -> list[socket.socket]:
         return [socket.socket(fileno=number) for number in self._assignment.descriptors[use]]
@@ -140,8 +160,36 @@ class Control:
         async with self._stack:
             resources = await self._open_store()
             await bootstrap(resources, self._settings.domain, self._layout.ca)
+            self._no_tunnel = await self._be_gateway(resources)
             await self._serve(resources)
             await stopped.wait()
+
+    async def _be_gateway(self, resources: Resources) -> str:
+        """Make this machine the Cluster's Gateway if it shall be; why it cannot be, or nothing.
+
+        Raises:
+            Invalid, StoreError: it cannot be, and was told to be.
+        """
+        settings = self._settings
+        if settings.tunnel == "off":
+            return ""
+        try:
+            plan = GatewayPlan(
+                public_addresses=tuple(
+                    choose_public_addresses(host.interfaces(), settings.public_address)
+                ),
+                port=settings.wireguard_listen.port,
+                network_v4=settings.network_v4,
+                network_v6=settings.network_v6,
+                host_routes=tuple(host.routes()),
+            )
+            async with resources.transaction() as tx:
+                prepare(tx, plan)
+        except (Invalid, StoreError, OSError) as error:
+            if settings.tunnel == "on":
+                raise
+            return str(error)
+        return ""
 
     async def _open_store(self) -> Resources:
         directory = self._layout.store
@@ -186,12 +234,14 @@ class Control:
             """Commits reach the followers' sockets, then shared memory, as they are made."""
 
         site = Site(settings.domain, settings.public_port)
-        health = Health(
-            {
-                "workers": workers.trouble,
-                "log": lambda: log_store.trouble or attempts.trouble,
-            }
-        )
+        has_gateway = settings.tunnel != "off" and not self._no_tunnel
+        checks = {
+            "workers": workers.trouble,
+            "log": lambda: log_store.trouble or attempts.trouble,
+        }
+        if has_gateway:
+            checks["gateway"] = self._gateway.check
+        health = Health(checks)
         metrics = partial(self._metrics, registry, resources, stores)
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
@@ -199,7 +249,7 @@ class Control:
         invitations = InvitationLogins(
             resources, keyring, authentication, site.origin, locate=locate
         )
-        connections = ConnectService(resources)
+        connections = ConnectService(resources, has_gateway=has_gateway)
         api, explainer, access = self._api(
             resources, authentication, invitations, connections, logs, rego, publish
         )
@@ -264,6 +314,8 @@ class Control:
         pruning = spawn(self._prune(log_store, attempts), name="log retention")
         self._stack.callback(pruning.cancel)
         message: dict[str, Any] = {"ready": True}
+        if self._no_tunnel:
+            message["no_tunnel"] = self._no_tunnel
         if awaits_first_token(resources):
             message["token"] = await self._first_token(resources, authentication)
         self._assignment.tell(message)
@@ -292,6 +344,12 @@ class Control:
             authentications.settle()
             committed.unlogged = bool(log_store.trouble)
 
+        def gateway(worker: str, payload: bytes) -> None:
+            report = Report.decode(payload)
+            self._gateway.trouble, self._gateway.heard = report.trouble, time.monotonic()
+            registry.update(worker, dict(report.series))
+
+        feed.on(GATEWAY_TOPIC, gateway)
         feed.on("log", log)
         feed.on("counters", counters)
         return feed
@@ -423,7 +481,7 @@ def run(assignment: Assignment) -> int:
 
     try:
         uvloop.run(main())
-    except (BootstrapError, StoreError, LogStoreError, OSError) as error:
+    except (BootstrapError, Invalid, StoreError, LogStoreError, OSError) as error:
         _LOG.debug("cannot start", exc_info=True)
         assignment.tell({"error": str(error)})
         return EXIT_UNUSABLE

@@ -71,6 +71,16 @@ class Layout:
         """What may be asked on the machine itself (`octops`)."""
         return self.run / "admin.sock"
 
+    @property
+    def link(self) -> Path:
+        """Gateway and workers to the link process: sockets of the private network."""
+        return self.run / "link.sock"
+
+    @property
+    def peers(self) -> Path:
+        """Where the peers of the tunnel were last."""
+        return self.root / "gateway.peers"
+
     def prepare(self) -> int:
         """Make the folders and take the lock, which lasts as long as the returned descriptor.
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from octelium.schema.names import is_label
 
 GITHUB = "https://github.com"
 ADMIN = "admin"
+WIREGUARD_PORT = 53820
+TUNNEL = ("auto", "on", "off")
+ENGINE = ("auto", "own")
+DEFAULT_TUNNEL = "off"
 _ORIGIN = re.compile(r"https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -23,7 +28,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen: an IP address (empty for all) and a TCP port."""
+    """Where to listen: an IP address (empty for all) and a port."""
 
     host: str
     port: int
@@ -81,6 +86,17 @@ class Settings:
     """Where people sign in by GitHub: there, or at a GitHub Enterprise Server."""
     admin: str = ADMIN
     """Name of the person that a first start on a terminal invites; empty for nobody."""
+    tunnel: str = "off"
+    """Whether this machine is a Gateway: `on`, `off`, or `auto` for whether it can be one."""
+    engine: str = "auto"
+    """What encrypts: `own`, or `auto` for the fastest that is there."""
+    wireguard_listen: Address = Address("", WIREGUARD_PORT)
+    """Where clients' datagrams arrive."""
+    public_address: tuple[str, ...] = ()
+    """IP addresses that clients are told to send to; empty for this machine's own."""
+    network_v4: str = ""
+    network_v6: str = ""
+    """The Cluster's networks; empty for the default. They are chosen at the first start."""
 
     @property
     def port_suffix(self) -> str:
@@ -102,6 +118,12 @@ ENVIRONMENT = {
     "max_connections": "OCTELIUM_MAX_CONNECTIONS",
     "github_url": "OCTELIUM_GITHUB_URL",
     "admin": "OCTELIUM_ADMIN",
+    "tunnel": "OCTELIUM_TUNNEL",
+    "engine": "OCTELIUM_ENGINE",
+    "wireguard_listen": "OCTELIUM_WIREGUARD_LISTEN",
+    "public_address": "OCTELIUM_PUBLIC_ADDRESS",
+    "network_v4": "OCTELIUM_NETWORK_V4",
+    "network_v6": "OCTELIUM_NETWORK_V6",
 }
 """Setting → environment variable."""
 
@@ -146,6 +168,22 @@ class _Sources:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise SettingsError(f"{self.names[name]}: {value!r} is not a list of texts")
         return tuple(value)
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        value = self.get(name, default)
+        if isinstance(value, bool):  # what YAML makes of on and off
+            value = "on" if value else "off"
+        if value not in choices:
+            known = ", ".join(choices)
+            raise SettingsError(f"{self.names[name]}: {value!r} is none of {known}")
+        return str(value)
+
+    def network(self, name: str, kind: type[IPv4Network | IPv6Network]) -> str:
+        value = self.get(name, "")
+        try:
+            return str(kind(value)) if value else ""
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"{self.names[name]}: {error}") from error
 
     def flag(self, name: str) -> bool:
         value = self.get(name, False)
@@ -247,6 +285,13 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
             ipaddress.ip_network(network)
         except ValueError as error:
             raise SettingsError(f"{sources.names['proxy_protocol_from']}: {error}") from error
+    public = sources.texts("public_address", ())
+    for text in public:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError as error:
+            raise SettingsError(f"{sources.names['public_address']}: {error}") from error
+    wireguard = str(sources.get("wireguard_listen", f":{WIREGUARD_PORT}"))
     github = str(sources.get("github_url", GITHUB))
     cores = len(os.sched_getaffinity(0))
     return Settings(
@@ -263,6 +308,12 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
         max_connections=int(sources.number("max_connections", 20_000, 1, 1 << 20)),
         github_url=check_origin(github, sources.names["github_url"]),
         admin=check_admin(str(sources.get("admin", ADMIN)), sources.names["admin"]),
+        tunnel=sources.choice("tunnel", TUNNEL, DEFAULT_TUNNEL),
+        engine=sources.choice("engine", ENGINE, "auto"),
+        wireguard_listen=Address.parse(wireguard, sources.names["wireguard_listen"]),
+        public_address=public,
+        network_v4=sources.network("network_v4", IPv4Network),
+        network_v6=sources.network("network_v6", IPv6Network),
     )
 
 
@@ -272,6 +323,7 @@ def to_wire(settings: Settings) -> dict[str, Any]:
     wire["data_dir"] = str(settings.data_dir)
     wire["listen"] = [str(address) for address in settings.listen]
     wire["admin_listen"] = str(settings.admin_listen)
+    wire["wireguard_listen"] = str(settings.wireguard_listen)
     return wire
 
 
@@ -281,5 +333,7 @@ def from_wire(wire: dict[str, Any]) -> Settings:
     values["data_dir"] = Path(values["data_dir"])
     values["listen"] = tuple(Address.parse(text, "listen") for text in values["listen"])
     values["admin_listen"] = Address.parse(values["admin_listen"], "admin_listen")
-    values["proxy_protocol_from"] = tuple(values["proxy_protocol_from"])
+    values["wireguard_listen"] = Address.parse(values["wireguard_listen"], "wireguard_listen")
+    for name in ("proxy_protocol_from", "public_address"):
+        values[name] = tuple(values[name])
     return Settings(**values)

@@ -1,7 +1,8 @@
 """The supervisor: owns the sockets and the lock, starts the processes and replaces those that end.
 
 It does nothing else, so that nothing else can bring it down. Listening sockets are its own, so
-connections wait in their backlogs while a process is replaced.
+connections wait in their backlogs while a process is replaced; so are the tunnel's sockets and the
+private network, which go on without the processes that serve them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from octelium.cluster.child import EXIT_UNUSABLE, VARIABLE, Assignment
 from octelium.cluster.layout import Layout
 from octelium.cluster.settings import Settings, to_wire
 from octelium.cluster.sockets import listen_tcp, listen_unix
+from octelium.cluster.tunnel import Ground, TunnelError, prepare
 from octelium.replica.committed import CommittedRevision
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ _SECRETS = ("OCTELIUM_VAULT_KEY", "OCTELIUM_AUTH_TOKEN_SAVE_PATH")
 _FIRST_ATTEMPTS = 3
 """Starts of a process that may fail before the Cluster was ever up."""
 _STABLE = 10.0
+_LINK_STARTS = 10.0
+"""Seconds that the first link process has, before any other process is started."""
+_TUNNEL = ("link", "gateway")
 
 
 class StartError(Exception):
@@ -59,6 +64,8 @@ class _Child:
     delay: float = 0.0
     due: float = 0.0
     failures: int = 0
+    starts: int = 0
+    error: str = ""
     pipe: int = -1
     received: bytes = b""
 
@@ -68,7 +75,8 @@ class Supervisor:
     """Runs one Cluster until a signal ends it.
 
     `announce` is called with each message of a child (`{"ready": true, …}`) and its name, and with
-    `{"up": true}` once every process is ready.
+    `{"up": true}` once every process is ready. `{"tunnel": …}` says how clients connect to the
+    private network, `{"no_tunnel": …}` why they do not although they might.
     """
 
     settings: Settings
@@ -76,6 +84,7 @@ class Supervisor:
     _children: list[_Child] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
     _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
+    _ground: Ground | None = None
     _stopping: bool = False
     _was_up: bool = False
     _failure: str = ""
@@ -90,19 +99,58 @@ class Supervisor:
         layout = Layout(self.settings.data_dir)
         lock = layout.prepare()
         try:
-            self._plan(layout)
             self._watch_signals()
-            for child in self._children:
-                self._start(child)
+            self._plan_tunnel(layout)
+            if not self._stopping:
+                self._plan(layout)
+                for child in self._children:
+                    if child.process is None:
+                        self._start(child)
             while not self._stopping:
                 self._step()
         finally:
             self._stop()
             for bound in self._sockets:
                 bound.close()
+            if self._ground is not None:
+                self._ground.close()
             os.close(lock)
         if self._failure:
             raise StartError(self._failure)
+
+    def _plan_tunnel(self, layout: Layout) -> None:
+        """Be a Gateway if that is wanted and possible."""
+        if self.settings.tunnel == "off":
+            return
+        try:
+            self._ground = prepare(self.settings, layout)
+            link = _Child("link", "link", self._ground.for_link())
+            self._children.append(link)
+            self._start(link)
+            deadline = time.monotonic() + _LINK_STARTS
+            while not link.ready and link in self._children and not self._stopping:
+                self._step(deadline - time.monotonic())
+                if time.monotonic() > deadline:
+                    self._without_tunnel("the link process does not start")
+        except TunnelError as error:
+            self._without_tunnel(str(error))
+
+    def _without_tunnel(self, why: str) -> None:
+        """Be no Gateway after all; where one was asked for, the start has failed."""
+        if self.settings.tunnel == "on":
+            self._failure = f"--tunnel on: {why}"
+            self._stopping = True
+            return
+        ended = [child for child in self._children if child.role in _TUNNEL]
+        self._children = [child for child in self._children if child.role not in _TUNNEL]
+        self._end_all(ended, 0.0)
+        for child in ended:
+            self._forget_pipe(child)
+        if self._ground is not None:
+            self._ground.close()
+            self._ground = None
+        self.settings = replace(self.settings, tunnel="off")
+        self.announce("supervisor", {"no_tunnel": why})
 
     def _plan(self, layout: Layout) -> None:
         public: list[socket.socket] = []
@@ -122,6 +170,9 @@ class Supervisor:
             "health": [bound.fileno() for bound in admin],
         }
         self._children.append(_Child("control", "control", control))
+        if self._ground is not None:
+            gateway = {**shared, **self._ground.for_gateway()}
+            self._children.append(_Child("gateway", "gateway", gateway))
         worker = {**shared, "listen": [bound.fileno() for bound in public]}
         for number in range(self.settings.workers):
             self._children.append(_Child(f"worker-{number}", "worker", dict(worker)))
@@ -141,8 +192,14 @@ class Supervisor:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         descriptors = {**child.descriptors, "ready": [writing]}
         assignment = Assignment(
-            child.role, child.name, os.getpid(), to_wire(self.settings), descriptors
+            child.role,
+            child.name,
+            os.getpid(),
+            to_wire(self.settings),
+            descriptors,
+            first=child.starts == 0,
         )
+        child.starts += 1
         code = Path(octelium.__file__).parent.parent
         secret = () if child.role == "control" else _SECRETS
         environment = {
@@ -169,21 +226,24 @@ class Supervisor:
         )
         self._selector.register(reading, selectors.EVENT_READ, child)
 
-    def _step(self) -> None:
+    def _step(self, longest: float = 5.0) -> None:
         now = time.monotonic()
-        waits = [child.due - now for child in self._children if child.process is None]
-        for key, _ in self._selector.select(max(0.0, min(waits, default=5.0))):
+        waits = [longest]
+        waits += [child.due - now for child in self._children if child.process is None]
+        for key, _ in self._selector.select(max(0.0, min(waits))):
             if key.data is None:
                 os.read(key.fd, 4096)
             else:
                 self._listen_to(key.data)
-        for child in self._children:
+        for child in tuple(self._children):
             if child.process is not None and child.process.poll() is not None:
                 self._ended(child)
             elif child.process is None and child.due <= time.monotonic() and not self._stopping:
                 self._start(child)
 
     def _listen_to(self, child: _Child) -> None:
+        if child.pipe < 0:  # closed by what another one said
+            return
         data = os.read(child.pipe, 65536)
         if not data:
             self._forget_pipe(child)
@@ -194,10 +254,15 @@ class Supervisor:
             if message.get("ready"):
                 child.ready = True
             if message.get("error"):
-                self._failure = str(message["error"])
-            self.announce(child.name, message)
+                child.error = str(message["error"])
+            if message.get("no_tunnel"):
+                self._without_tunnel(str(message["no_tunnel"]))
+            elif child.role not in _TUNNEL:
+                self.announce(child.name, message)
         if not self._was_up and all(each.ready for each in self._children):
             self._was_up = True
+            if self._ground is not None:
+                self.announce("supervisor", {"tunnel": self._ground.describe(self.settings)})
             self.announce("supervisor", {"up": True})
 
     def _forget_pipe(self, child: _Child) -> None:
@@ -218,8 +283,12 @@ class Supervisor:
         child.failures += 1
         hopeless = status == EXIT_UNUSABLE or child.failures >= _FIRST_ATTEMPTS
         if hopeless and not self._was_up and not child.ready:
-            self._failure = self._failure or f"{child.name} cannot start; its messages stand above"
-            self._stopping = True
+            why = child.error or f"{child.name} cannot start; its messages stand above"
+            if child.role in _TUNNEL:
+                self._without_tunnel(why)
+            else:
+                self._failure = self._failure or why
+                self._stopping = True
             return
         lived = time.monotonic() - child.started
         # At once after a long life; ever later when it fails again and again.
@@ -228,11 +297,11 @@ class Supervisor:
         _LOG.warning("%s ended with status %s; starting it again", child.name, status)
 
     def _stop(self) -> None:
-        """Workers first, so that the control process can take their last log records."""
-        workers = [child for child in self._children if child.role == "worker"]
-        control = [child for child in self._children if child.role == "control"]
-        self._end_all(workers, WORKER_GRACE)
-        self._end_all(control, CONTROL_GRACE)
+        """Workers first, so that the control process can take their last log records, and while
+        the tunnel still carries the ends of their streams.
+        """
+        for roles, grace in ((("worker",), WORKER_GRACE), ((*_TUNNEL, "control"), CONTROL_GRACE)):
+            self._end_all([child for child in self._children if child.role in roles], grace)
 
     @staticmethod
     def _end_all(children: list[_Child], grace: float) -> None:

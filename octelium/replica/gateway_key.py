@@ -36,6 +36,10 @@ class GatewayKeys:
         key = X25519PrivateKey.from_private_bytes(self.current).public_key()
         return base64.b64encode(key.public_bytes_raw()).decode()
 
+    def former(self, now: float) -> tuple[bytes, ...]:
+        """Those former keys to which handshakes are still answered at `now`, newest first."""
+        return tuple(key for key, until in self.previous if until > now)
+
     def to_bytes(self) -> bytes:
         """As `from_secret` reads it."""
         former = [[base64.b64encode(key).decode(), until] for key, until in self.previous]

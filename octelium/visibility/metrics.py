@@ -32,6 +32,11 @@ METRICS = (
     Metric("octelium_log_write_failures_total", "Batches that the log store could not write."),
     Metric("octelium_memo_hits_total", "Decisions taken from the memo."),
     Metric("octelium_memo_misses_total", "Decisions evaluated."),
+    Metric("octelium_tunnel_peers", "Sessions that are connected to the tunnel.", "gauge"),
+    Metric("octelium_tunnel_peers_live", "Those of them with a session of WireGuard.", "gauge"),
+    Metric("octelium_tunnel_received_bytes_total", "Bytes from peers of the tunnel."),
+    Metric("octelium_tunnel_sent_bytes_total", "Bytes to peers of the tunnel."),
+    Metric("octelium_tunnel_events_total", "What the tunnel did and dropped, by event."),
     Metric("octelium_replica_revision", "Store revision that a process decides on.", "gauge"),
     Metric("octelium_store_revision", "Committed revision of the store.", "gauge"),
 )

@@ -120,6 +120,16 @@ def test_a_terminal_is_one_at_both_ends(
     assert not command._is_interactive()
 
 
+def test_whether_there_are_tunnels_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    announce = Announcer(load({"domain": "a.example"}, {}, None))
+    announce("supervisor", {"no_tunnel": "there is no TUN device"})
+    announce("supervisor", {"tunnel": "WireGuard at UDP :53820"})
+    announce("supervisor", {"up": True})
+    told = capsys.readouterr().err
+    assert "No tunnels: there is no TUN device\n" in told
+    assert "  tunnel          WireGuard at UDP :53820\n" in told
+
+
 def test_without_a_token_nothing_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     announce = Announcer(load({"domain": "a.example"}, {}, None))
     announce("control", {"error": "the disk is full"})

@@ -64,6 +64,32 @@ def test_the_person_of_the_first_start() -> None:
     assert load({"domain": "a.example", "admin": ""}, {"OCTELIUM_ADMIN": "ann"}, None).admin == ""
 
 
+def test_the_tunnel_is_set_as_everything_else() -> None:
+    settings = load({"domain": "a.example"}, {}, None)
+    assert settings.wireguard_listen == Address("", 53820)
+    assert (settings.public_address, settings.network_v4, settings.engine) == ((), "", "auto")
+    environment = {
+        "OCTELIUM_TUNNEL": "on",
+        "OCTELIUM_PUBLIC_ADDRESS": "192.0.2.1, 2001:db8::1",
+        "OCTELIUM_NETWORK_V4": "10.192.0.0/12",
+        "OCTELIUM_NETWORK_V6": "fdee:1:2:3::/64",
+        "OCTELIUM_WIREGUARD_LISTEN": "[::1]:7",
+    }
+    settings = load({"domain": "a.example"}, environment, None)
+    assert settings.public_address == ("192.0.2.1", "2001:db8::1")
+    assert (settings.network_v4, settings.network_v6) == ("10.192.0.0/12", "fdee:1:2:3::/64")
+    assert settings.wireguard_listen == Address("::1", 7)
+    assert settings.tunnel == "on"
+    assert from_wire(json.loads(json.dumps(to_wire(settings)))) == settings
+
+
+@pytest.mark.parametrize(("written", "meant"), [("on", "on"), ("off", "off"), ("auto", "auto")])
+def test_on_and_off_are_words_in_yaml_too(tmp_path: Path, written: str, meant: str) -> None:
+    file = tmp_path / "up.yaml"
+    file.write_text(f"domain: a.example\ntunnel: {written}\n")
+    assert load({}, {}, str(file)).tunnel == meant
+
+
 def test_settings_travel_to_a_child(tmp_path: Path) -> None:
     flags = {"domain": "a.example", "data_dir": str(tmp_path), "listen": ("[::1]:8443", ":9")}
     settings = load(flags, {"OCTELIUM_PROXY_PROTOCOL_FROM": "10.0.0.0/8, ::1/128"}, None)
@@ -87,6 +113,13 @@ def test_settings_travel_to_a_child(tmp_path: Path) -> None:
         ({"domain": "a.example"}, {"OCTELIUM_ADMIN": "Ann Smith"}, "OCTELIUM_ADMIN"),
         ({"domain": "a.example"}, {"OCTELIUM_PROXY_PROTOCOL_FROM": "10.0.0.1/8"}, "PROXY_PROTOCOL"),
         ({"domain": "a.example"}, {"OCTELIUM_REFUSE_WHEN_UNLOGGED": "perhaps"}, "REFUSE_WHEN"),
+        ({"domain": "a.example", "tunnel": "perhaps"}, {}, "--tunnel"),
+        ({"domain": "a.example"}, {"OCTELIUM_ENGINE": "steam"}, "OCTELIUM_ENGINE"),
+        ({"domain": "a.example", "wireguard_listen": "53820"}, {}, "--wireguard-listen"),
+        ({"domain": "a.example", "public_address": ("a.example",)}, {}, "--public-address"),
+        ({"domain": "a.example", "network_v4": "10.0.0.1/8"}, {}, "--network-v4"),
+        ({"domain": "a.example", "network_v4": "fdee::/64"}, {}, "--network-v4"),
+        ({"domain": "a.example", "network_v6": "10.0.0.0/8"}, {}, "--network-v6"),
     ],
 )
 def test_what_cannot_be_used_is_named(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.cluster.settings import Address
-from octelium.cluster.sockets import ListenError, listen_tcp, listen_unix
+from octelium.cluster.sockets import UDP_BUFFER, ListenError, listen_tcp, listen_udp, listen_unix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,24 @@ def test_an_empty_host_means_both_families() -> None:
 def test_a_foreign_address_is_explained() -> None:
     with pytest.raises(ListenError, match="no such address"):
         listen_tcp(Address("192.0.2.1", free_port()), "--listen")
+
+
+def test_datagrams_arrive_at_one_address_or_at_both_families() -> None:
+    (one,) = listen_udp(Address("127.0.0.1", port := free_port()), "--wireguard-listen")
+    with one, pytest.raises(ListenError, match="another process listens there"):
+        listen_udp(Address("127.0.0.1", port), "--wireguard-listen")
+    both = listen_udp(Address("", port), "--wireguard-listen")
+    assert both[0].family == socket.AF_INET
+    for each in both:
+        assert each.getsockname()[1] == port
+        assert each.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * UDP_BUFFER
+        assert not each.getblocking()
+        each.close()
+
+
+def test_a_foreign_address_of_datagrams_is_explained() -> None:
+    with pytest.raises(ListenError, match=r"--wireguard-listen .*no such address"):
+        listen_udp(Address("192.0.2.1", free_port()), "--wireguard-listen")
 
 
 def test_unix_sockets_are_private(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.cluster import supervisor
 from octelium.cluster.settings import Address, Settings
 from octelium.cluster.sockets import ListenError, listen_tcp
 from octelium.cluster.supervisor import StartError, Supervisor
+from octelium.cluster.tunnel import TunnelError
 from tests.e2e.cluster import free_port, wait_for
 
 if TYPE_CHECKING:
@@ -69,6 +71,39 @@ def test_a_process_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
     (wanted.data_dir / "logs.db").write_bytes(b"no database, but as long as one " * 64)
     with pytest.raises(StartError, match=r"logs\.db: .*not a database"):
         Supervisor(wanted, lambda *_: None).run()
+
+
+def no_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise TunnelError("there is no TUN device")
+
+    monkeypatch.setattr(supervisor, "prepare", refuse)
+
+
+def test_a_machine_that_can_be_no_gateway_is_none_where_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_tunnel(monkeypatch)
+    told: list[tuple[str, dict[str, Any]]] = []
+
+    def announce(name: str, message: dict[str, Any]) -> None:
+        told.append((name, message))
+        if message.get("up"):
+            threading.Timer(0.1, signal.raise_signal, [signal.SIGTERM]).start()
+
+    Supervisor(settings(tmp_path, tunnel="auto"), announce).run()
+    assert told[0] == ("supervisor", {"no_tunnel": "there is no TUN device"})
+    assert {name for name, _ in told} == {"supervisor", "control", "worker-0"}
+
+
+def test_a_machine_that_must_be_a_gateway_and_cannot_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_tunnel(monkeypatch)
+    told: list[str] = []
+    with pytest.raises(StartError, match="--tunnel on: there is no TUN device"):
+        Supervisor(settings(tmp_path, tunnel="on"), lambda name, _: told.append(name)).run()
+    assert told == []
 
 
 def test_what_is_killed_is_started_again(running: SourceCluster) -> None:

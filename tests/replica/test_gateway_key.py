@@ -55,3 +55,10 @@ def test_anything_else_is_no_key(data: bytes) -> None:
 def test_what_nearly_is_a_key(text: str) -> None:
     with pytest.raises(GatewayKeyError):
         keys_from(secret(text.encode()))
+
+
+def test_former_keys_count_until_their_time() -> None:
+    keys = GatewayKeys(b"c" * 32, ((b"b" * 32, 20.0), (b"a" * 32, 10.0)))
+    assert keys.former(9.0) == (b"b" * 32, b"a" * 32)
+    assert keys.former(10.0) == (b"b" * 32,)
+    assert keys.former(20.0) == ()

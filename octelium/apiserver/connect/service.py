@@ -46,7 +46,10 @@ _ARRIVING: Final = 4
 
 
 class ConnectService:
-    """Connects Sessions. `start` it before the first call, `stop` it before the server stops."""
+    """Connects Sessions. `start` it before the first call, `stop` it before the server stops.
+
+    Without `has_gateway` nobody is connected, whatever Gateways the Cluster had before.
+    """
 
     def __init__(
         self,
@@ -55,12 +58,14 @@ class ConnectService:
         clock: Callable[[], float] = time.time,
         addresses: SessionAddresses | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        has_gateway: bool = True,
     ) -> None:
         self.streams = Streams(resources, clock)
         self.registry = Registry(resources, self.streams, clock, addresses)
         self._resources = resources
         self._clock = clock
         self._sleep = sleep
+        self._has_gateway = has_gateway
         self._arriving: Counter[str] = Counter()
         self._ends: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -152,7 +157,7 @@ class ConnectService:
     def _network(self) -> Network:
         config = self._resources.peek(core.ClusterConfig, name="default")
         network = None if config is None else network_of(config)
-        if network is None or not self.streams.gateways:
+        if network is None or not self._has_gateway or not self.streams.gateways:
             raise PermissionDenied(
                 "this Cluster has no Gateway, so there are no tunnels to connect to"
             )

@@ -1,0 +1,95 @@
+"""The gateway process of a Cluster: the end of every tunnel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from octelium.cluster.layout import Layout
+from octelium.cluster.settings import from_wire
+from octelium.cluster.signals import stop_signals
+from octelium.gateway.gateway import Gateway, GatewayError
+from octelium.gateway.memory import Memory
+from octelium.gateway.report import TOPIC
+from octelium.gateway.view import View
+from octelium.http.tasks import spawn
+from octelium.replica.committed import CommittedRevision
+from octelium.replica.feed import Follower
+from octelium.tunnel.engines.interface import EngineError
+from octelium.tunnel.engines.own import OwnEngine
+from octelium.tunnel.link.sockets import LinkSockets
+
+if TYPE_CHECKING:
+    from octelium.cluster.child import Assignment
+    from octelium.gateway.peers import Ranges
+    from octelium.replica.gateway_key import GatewayKeys
+    from octelium.tunnel.engines.interface import Engine
+
+_LOG = logging.getLogger(__name__)
+
+
+async def serve(assignment: Assignment, stopped: asyncio.Event) -> None:
+    """Be the gateway until `stopped`.
+
+    Raises:
+        GatewayError, EngineError, OSError: it cannot be, or not go on.
+    """
+    layout = Layout(from_wire(assignment.settings).data_dir)
+    committed = CommittedRevision(assignment.descriptors["committed"][0])
+    view, memory, link = View(), Memory(layout.peers), LinkSockets(layout.link, spare=1)
+    sockets = [socket.socket(fileno=number) for number in assignment.descriptors["udp"]]
+    follower = Follower(layout.feed, view, committed, role="gateway", worker=assignment.name)
+
+    async def make_engine(keys: GatewayKeys, ranges: Ranges) -> Engine:
+        return OwnEngine(
+            await link.tun(),
+            sockets,
+            private_key=keys.current,
+            previous=keys.former(time.time()),
+            mtu=ranges.mtu,
+        )
+
+    gateway = Gateway(
+        view,
+        link,
+        memory,
+        committed,
+        make_engine,
+        lambda report: follower.send(TOPIC, report),
+    )
+    follower.start()
+    running = spawn(
+        gateway.run(lambda: assignment.tell({"ready": True})), name="the tunnel's gateway"
+    )
+    stopping = spawn(stopped.wait(), name="end of the gateway")
+    try:
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        for task in (running, stopping):
+            task.cancel()
+        await asyncio.wait((running, stopping))
+        follower.close()
+        link.close()
+        memory.close()
+
+
+def run(assignment: Assignment) -> int:
+    """Run the gateway; its exit status."""
+
+    async def main() -> None:
+        async with stop_signals() as stopped:
+            await serve(assignment, stopped)
+
+    try:
+        uvloop.run(main())
+    except (GatewayError, EngineError, OSError) as error:
+        _LOG.error("%s", error)
+        return 1
+    return 0

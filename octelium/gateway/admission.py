@@ -1,0 +1,65 @@
+"""When a Session's peer is let in: once everybody who decides knows whose address it has.
+
+The feed hands a commit to one reader after the other and then publishes its revision, by which
+workers tell that they are behind. Until then a packet of a new peer could reach a worker to which
+its address is nobody's, or still that of another Session. Removing waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from octelium.gateway.keeper import PeerKeeper
+    from octelium.gateway.view import View
+
+_AGAIN = 0.001
+
+
+class Committed(Protocol):
+    """The greatest revision that every reader has been handed."""
+
+    @property
+    def value(self) -> int:
+        """The revision."""
+
+
+class Admission:
+    """Hands what a view hears of to a keeper, in an event loop, from `start` to `close`."""
+
+    def __init__(self, view: View, keeper: PeerKeeper, committed: Committed) -> None:
+        self._view = view
+        self._keeper = keeper
+        self._committed = committed
+        self._waiting: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Take over everybody who is connected now, and whoever comes."""
+        self._view.listeners.append(self._take)
+        self._take([*self._view.peers])
+
+    def close(self) -> None:
+        """Take over nothing more."""
+        self._view.listeners.remove(self._take)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _take(self, uids: Iterable[str]) -> None:
+        self._keeper.remove(uids, self._view.peers)
+        self._waiting.update(uids)
+        if self._timer is None:
+            self._admit()
+
+    def _admit(self) -> None:
+        self._timer = None
+        if not self._waiting:
+            return
+        if self._committed.value < self._view.revision:
+            self._timer = asyncio.get_running_loop().call_later(_AGAIN, self._admit)
+            return
+        waiting, self._waiting = self._waiting, set()
+        self._keeper.admit(waiting, self._view.peers)

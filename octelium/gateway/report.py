@@ -1,0 +1,65 @@
+"""What the gateway tells control of itself: whether traffic flows, and its counters."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from octelium.tunnel.engines.interface import Engine
+
+TOPIC = "gateway"
+"""Of batches that hold reports."""
+LIVE = 180.0
+"""Seconds after which a session of WireGuard ends (the WireGuard paper, section 6.1)."""
+_LONGEST = 1000
+
+
+class ReportError(ValueError):
+    """Not a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`trouble` is empty while traffic flows; `series` is as `visibility.metrics` has them."""
+
+    trouble: str
+    series: Mapping[str, float]
+
+    def encode(self) -> bytes:
+        """For the feed."""
+        return json.dumps({"trouble": self.trouble, "series": dict(self.series)}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Report:
+        """The reverse. Raises ReportError."""
+        try:
+            given = json.loads(data)
+            trouble, series = given["trouble"], given["series"]
+        except (ValueError, RecursionError, TypeError, KeyError) as error:
+            raise ReportError("not an object with trouble and series") from error
+        if not isinstance(trouble, str) or not isinstance(series, dict):
+            raise ReportError("trouble is no text, or series no object")
+        if not all(type(each) in (int, float) and math.isfinite(each) for each in series.values()):
+            raise ReportError("series: not numbers")
+        return cls(trouble[:_LONGEST], series)
+
+
+def series_of(engine: Engine, now: float, counters: Mapping[str, int]) -> dict[str, float]:
+    """What an engine has done; `counters` are further ones, such as the firewall's. `now` is in
+    unix seconds.
+    """
+    stats = engine.stats().values()
+    told: dict[str, float] = {
+        "octelium_tunnel_peers": len(stats),
+        "octelium_tunnel_peers_live": sum(now - each.last_handshake < LIVE for each in stats),
+        "octelium_tunnel_received_bytes_total": sum(each.received for each in stats),
+        "octelium_tunnel_sent_bytes_total": sum(each.sent for each in stats),
+    }
+    for name, value in {**engine.counters(), **counters}.items():
+        told[f'octelium_tunnel_events_total{{event="{name}"}}'] = value
+    return told

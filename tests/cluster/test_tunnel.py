@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.cluster import tunnel
+from octelium.cluster.layout import Layout
+from octelium.cluster.settings import Address
+from octelium.cluster.tunnel import Ground, TunnelError, prepare
+from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
+from tests.cluster.test_supervisor import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def udp_port() -> int:
+    """One of the loopback interface that is free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Iterator[Layout]:
+    made = Layout(tmp_path / "d")
+    lock = made.prepare()
+    yield made
+    os.close(lock)
+
+
+def wanted(tmp_path: Path, port: int | None = None) -> Any:
+    return settings(tmp_path, wireguard_listen=Address("127.0.0.1", port or udp_port()))
+
+
+def fake_namespace(monkeypatch: pytest.MonkeyPatch, *, user: bool = False) -> None:
+    def make() -> PrivateNamespace:
+        net = os.open("/proc/self/ns/net", os.O_RDONLY)
+        return PrivateNamespace(net, os.open("/proc/self/ns/user", os.O_RDONLY) if user else None)
+
+    monkeypatch.setattr(tunnel, "make", make)
+    monkeypatch.setattr(tunnel, "NODE", os.devnull)
+
+
+def opened() -> int:
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_what_is_kept_is_handed_to_its_processes(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch, user: bool
+) -> None:
+    fake_namespace(monkeypatch, user=user)
+    before = opened()
+    made = wanted(tmp_path)
+    ground: Ground = prepare(made, layout)
+    (udp,) = ground.for_gateway()["udp"]
+    bound = socket.socket(fileno=os.dup(udp))
+    assert bound.getsockname() == ("127.0.0.1", made.wireguard_listen.port)
+    bound.close()
+    assert len(ground.for_link()["namespace"]) == 1 + user
+    assert layout.link.stat().st_mode & 0o777 == 0o600
+    said = ground.describe(made)
+    assert str(made.wireguard_listen) in said
+    assert "own" in said
+    assert ("unprivileged" in said) == user
+    ground.close()
+    assert opened() == before
+
+
+def test_a_taken_port_is_told(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_namespace(monkeypatch)
+    before = opened()
+    made = wanted(tmp_path)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", made.wireguard_listen.port))
+        with pytest.raises(TunnelError, match=r"--wireguard-listen .*another process"):
+            prepare(made, layout)
+    assert opened() == before
+
+
+def test_a_machine_without_tun_is_told(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "NODE", str(tmp_path / "none"))
+    with pytest.raises(TunnelError, match="TUN driver"):
+        prepare(wanted(tmp_path), layout)
+
+
+def test_a_machine_without_namespaces_is_told(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_namespace(monkeypatch)
+
+    def refuse() -> PrivateNamespace:
+        raise NamespaceError("start as root")
+
+    monkeypatch.setattr(tunnel, "make", refuse)
+    before = opened()
+    with pytest.raises(TunnelError, match="start as root"):
+        prepare(wanted(tmp_path), layout)
+    assert opened() == before
+
+
+def test_a_path_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_namespace(monkeypatch)
+    deep = Layout(tmp_path / ("d" * 100))
+    lock = deep.prepare()
+    before = opened()
+    with pytest.raises(TunnelError, match="shorter --data-dir"):
+        prepare(wanted(tmp_path), deep)
+    assert opened() == before
+    os.close(lock)
+
+
+def test_both_families_are_bound_where_there_are_two(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_namespace(monkeypatch)
+    made = settings(tmp_path, wireguard_listen=Address("", udp_port()))
+    ground = prepare(made, layout)
+    families = [bound.family for bound in ground.udp]
+    ground.close()
+    expected = [socket.AF_INET, socket.AF_INET6] if _has_ipv6() else [socket.AF_INET]
+    assert families == expected
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::", 0))
+    except OSError as error:
+        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+        return False
+    return True

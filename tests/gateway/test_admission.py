@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.gateway.admission import Admission
+from octelium.gateway.keeper import PeerKeeper
+from octelium.gateway.memory import Memory
+from tests.gateway.world import FakeEngine, Writer, gone, key, session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    made = Memory(tmp_path / "peers")
+    yield made
+    made.close()
+
+
+async def until_put(engine: FakeEngine, public_key: bytes) -> None:
+    async with asyncio.timeout(5):
+        while public_key not in engine.peers:
+            await asyncio.sleep(0)
+
+
+async def test_a_peer_is_let_in_once_all_who_decide_know_of_it(memory: Memory) -> None:
+    writer, engine = Writer(), FakeEngine()
+    view = writer.begin(session(1))
+    admission = Admission(view, PeerKeeper(engine, memory), writer)
+    admission.start()
+    assert set(engine.peers) == {key(1)}
+    writer.commit(session(2), published=False)
+    writer.commit(session(3), published=False)
+    await asyncio.sleep(0.01)
+    assert set(engine.peers) == {key(1)}
+    writer.publish()
+    await until_put(engine, key(2))
+    assert set(engine.peers) == {key(1), key(2), key(3)}
+    admission.close()
+    writer.commit(session(4))
+    assert key(4) not in engine.peers
+
+
+async def test_nobody_waits_to_be_removed(memory: Memory) -> None:
+    writer, engine = Writer(), FakeEngine()
+    view = writer.begin(session(1), session(2))
+    admission = Admission(view, PeerKeeper(engine, memory), writer)
+    admission.start()
+    writer.commit(gone("Session", "session-1"), published=False)
+    assert set(engine.peers) == {key(2)}
+    writer.commit(session(2, public_key=key(9)), published=False)
+    assert engine.peers == {}
+    writer.publish()
+    await until_put(engine, key(9))
+    admission.close()
+
+
+async def test_who_is_gone_again_meanwhile_is_not_let_in(memory: Memory) -> None:
+    writer, engine = Writer(), FakeEngine()
+    view = writer.begin()
+    admission = Admission(view, PeerKeeper(engine, memory), writer)
+    admission.start()
+    writer.commit(session(1), published=False)
+    writer.commit(gone("Session", "session-1"), session(2), published=False)
+    writer.publish()
+    await until_put(engine, key(2))
+    assert ("put", key(1)) not in engine.said
+    admission.close()
