@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from octelium.cli.invocation import Invocation
 
-SERVED = frozenset({"HTTP", "WEB", "GRPC"})
-"""The modes with a data plane, all of them spoken over HTTP."""
+SERVED = frozenset({"HTTP", "WEB", "GRPC", "TCP", "UDP"})
+"""The modes with a data plane."""
 
 
 def warn_unserved(invocation: Invocation, messages: Iterable[Any]) -> None:

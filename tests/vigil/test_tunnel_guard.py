@@ -1,0 +1,181 @@
+"""Row 19 of the security table: pages that rebind their names, and pages that cause requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.ingress.private_world import WIKI, PrivateWorld, private_world
+from tests.vigil.world import DOMAIN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HOST = "wiki.local"
+OWN = f"http://{HOST}"
+EVIL = "http://evil.test"
+
+
+@pytest.fixture
+async def here() -> AsyncIterator[PrivateWorld]:
+    async with private_world() as made:
+        await made.serve()
+        yield made
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.test", f"evil.{DOMAIN}", "other.local", "wiki.evil.test", "0.0.0.0", "100.64.0.17"),
+        *("[::]", "[::ffff:127.64.0.16]", "wiki.localx", "xwiki.local", "local", "2130706433.test"),
+    ],
+)
+async def test_other_names_are_misdirected(here: PrivateWorld, host: str) -> None:
+    for method, body in (("GET", None), ("POST", b"x")):
+        reply = await here.request(host=f"{host}:{here.port}", method=method, body=body)
+        assert reply.status == 421
+        assert b"own names" in reply.body
+        assert host.encode() not in reply.body
+    assert here.decider.asked == []
+    assert here.base.origins.requests == []
+    assert here.vigil.guarded == 2
+
+
+@pytest.mark.parametrize(
+    "host", [HOST, f"wiki.local.{DOMAIN}", f"wiki.{DOMAIN}", WIKI, "WIKI.Local", "localhost:8080"]
+)
+async def test_own_names(here: PrivateWorld, host: str) -> None:
+    assert (await here.request(host=host)).status == 200
+    assert (await here.request(host=f"{host.partition(':')[0]}:{here.port}")).status == 200
+
+
+REFUSED = [
+    {"Origin": EVIL},
+    {"Origin": "null"},
+    {"Origin": f"http://{HOST}.evil.test"},
+    {"Origin": f"http://{HOST}:1"},
+    {"Origin": f"{OWN}, {EVIL}"},
+    {"Origin": "nonsense"},
+    {"Origin": ""},
+    {"Origin": f"https://wiki.{DOMAIN}"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "something-new"},
+    {"Origin": OWN, "Sec-Fetch-Site": "cross-site"},
+    {"Origin": EVIL, "Sec-Fetch-Site": "same-origin"},
+]
+
+
+@pytest.mark.parametrize("fields", REFUSED)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PURGE"])
+async def test_foreign_pages_change_nothing(
+    here: PrivateWorld, method: str, fields: dict[str, str]
+) -> None:
+    reply = await here.request(host=HOST, method=method, fields=fields, body=b"x")
+    assert reply.status == 403
+    assert reply.first(b"x-octelium-unauthorized") == b"true"
+    assert reply.first(b"access-control-allow-origin") is None
+    assert b"another origin" in reply.body
+    assert here.base.origins.requests == []
+    assert here.decider.asked == []
+
+
+@pytest.mark.parametrize("fields", REFUSED)
+async def test_foreign_pages_open_no_websocket(here: PrivateWorld, fields: dict[str, str]) -> None:
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    assert (await here.request(host=HOST, fields={**handshake, **fields})).status == 403
+    assert here.base.origins.requests == []
+    own = {"Origin": OWN, "Sec-Fetch-Site": "same-origin"}
+    assert (await here.request(host=HOST, fields={**handshake, **own})).status == 200
+
+
+async def test_two_origins_are_none(here: PrivateWorld) -> None:
+    client = await here.connect()
+    await client.send(
+        f"POST / HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {OWN}\r\nOrigin: {EVIL}\r\n"
+        "Content-Length: 0\r\n\r\n".encode()
+    )
+    assert (await client.reply()).status == 403
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"Origin": OWN},
+        {"Origin": f"https://{HOST}"},
+        {"Origin": OWN, "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+async def test_own_pages_and_programs_may(here: PrivateWorld, fields: dict[str, str]) -> None:
+    reply = await here.request(host=HOST, method="POST", fields=fields, body=b"x")
+    assert reply.status == 200
+
+
+async def test_cors_settings_name_further_origins(here: PrivateWorld) -> None:
+    made = await here.serve()
+    made.spec.config.http.cors.allow_origin_string_match.append("https://app.test")
+    here.feed.put(made)
+    fields = {"Origin": "https://app.test", "Sec-Fetch-Site": "cross-site"}
+    reply = await here.request(host=HOST, method="POST", fields=fields, body=b"x")
+    assert reply.status == 200
+    assert reply.first(b"access-control-allow-origin") == b"https://app.test"
+    assert (
+        await here.request(host=HOST, method="POST", fields={"Origin": EVIL}, body=b"x")
+    ).status == 403
+    without = {"Sec-Fetch-Site": "cross-site"}
+    assert (await here.request(host=HOST, method="POST", fields=without, body=b"x")).status == 403
+    own = {"Origin": OWN, "Sec-Fetch-Site": "cross-site"}
+    assert (await here.request(host=HOST, method="POST", fields=own, body=b"x")).status == 403
+
+
+async def test_preflights(here: PrivateWorld) -> None:
+    fields = {"Origin": EVIL, "Access-Control-Request-Method": "POST"}
+    assert (await here.request(host=HOST, method="OPTIONS", fields=fields)).status == 403
+    assert here.base.origins.requests == []
+    assert (await here.request(host="evil.test", method="OPTIONS", fields=fields)).status == 421
+
+
+async def test_what_foreign_pages_cause_they_cannot_read(here: PrivateWorld) -> None:
+    here.base.origins.answers = [
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAccess-Control-Allow-Origin: *\r\n"
+            b"Access-Control-Expose-Headers: X-A\r\nAccess-Control-Allow-Credentials: true\r\n\r\nok"
+        )
+    ]
+    fields = {"Origin": EVIL, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    reply = await here.request(host=HOST, fields=fields)
+    assert reply.status == 200
+    assert not [name for name, _ in reply.fields if name.startswith(b"access-control")]
+    assert reply.first(b"cross-origin-resource-policy") == b"same-site"
+
+
+async def test_an_upstream_may_say_who_shows_its_pictures(here: PrivateWorld) -> None:
+    here.base.origins.answers = [
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+            b"Cross-Origin-Resource-Policy: cross-origin\r\n\r\nok"
+        )
+    ]
+    reply = await here.request(host=HOST)
+    assert reply.all(b"cross-origin-resource-policy") == [b"cross-origin"]
+
+
+async def test_the_front_door_is_as_it_was(here: PrivateWorld) -> None:
+    made = await here.serve()
+    made.spec.is_public = True
+    here.feed.put(made)
+    here.base.origins.answers = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAccess-Control-Allow-Origin: *\r\n\r\nok"
+    ]
+    reply = await here.base.request(method="POST", fields={"Origin": EVIL}, body=b"x")
+    assert reply.status == 200
+    assert reply.first(b"access-control-allow-origin") == b"*"
+    assert reply.first(b"cross-origin-resource-policy") is None
