@@ -27,7 +27,8 @@ def names(service: str, domain: str = DOMAIN) -> OwnNames:
             "wiki.default",
             (
                 "wiki wiki.local wiki.default.local wiki.local.example.com wiki.example.com "
-                "wiki.default.local.example.com wiki.example.com.local wiki.default.example.com.local "
+                "wiki.default.local.example.com wiki.example.com.local "
+                "wiki.default.example.com.local "
                 "wiki.default.example.com wiki.default a.b.wiki.default.local.example.com "
                 "x.wiki.default.local wiki.local."
             ),

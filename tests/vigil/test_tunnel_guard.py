@@ -147,7 +147,8 @@ async def test_what_foreign_pages_cause_they_cannot_read(here: PrivateWorld) -> 
     here.base.origins.answers = [
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAccess-Control-Allow-Origin: *\r\n"
-            b"Access-Control-Expose-Headers: X-A\r\nAccess-Control-Allow-Credentials: true\r\n\r\nok"
+            b"Access-Control-Expose-Headers: X-A\r\n"
+            b"Access-Control-Allow-Credentials: true\r\n\r\nok"
         )
     ]
     fields = {"Origin": EVIL, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
