@@ -23,6 +23,9 @@ LONGEST_TEXT = 1024
 LONGEST_TARGET = 2048
 """Bytes that are kept of a text, and of a request's target: logging must not multiply what an
 unauthenticated client sends."""
+_SHORT_TEXT = 256
+_SHORT_TARGET = 512
+"""The same for requests of nobody, of which anybody can make as many as they like."""
 _NAME = 8
 _KEY = 26
 """Characters of a name and a key; the latter has some 134 bits."""
@@ -60,12 +63,13 @@ class Row(msgspec.Struct, array_like=True, gc=False):
 
 
 class Span(msgspec.Struct, array_like=True):
-    """The least and the greatest number and start of a batch's rows."""
+    """The least and the greatest number and start of a batch's rows; whether all are nobody's."""
 
     first: int
     last: int
     earliest: float
     latest: float
+    anonymous: bool = False
 
 
 class Header(msgspec.Struct, array_like=True):
@@ -104,6 +108,11 @@ def new_prefix() -> str:
 def name_of(prefix: str) -> str:
     """What of a prefix may be shown."""
     return prefix[:_NAME]
+
+
+def longest(*, known: bool) -> tuple[int, int]:
+    """Bytes that are kept of a text, and of a target, of a request of somebody or of nobody."""
+    return (LONGEST_TEXT, LONGEST_TARGET) if known else (_SHORT_TEXT, _SHORT_TARGET)
 
 
 def entry_id(prefix: str, number: int) -> str:
@@ -146,7 +155,12 @@ def number_at(prefix: str, place: int) -> int:
 
 
 def encode(prefix: str, records: Sequence[AccessRecord]) -> bytes:
-    """Pack `records` of the worker `prefix` into one batch."""
+    """Pack `records` of the worker `prefix` into one batch.
+
+    Those of nobody belong into batches of their own, where less of them is kept.
+    """
+    anonymous = bool(records) and not any(record.subject.authenticated for record in records)
+    longest_text, longest_target = longest(known=not anonymous)
     subjects: dict[int, int] = {}
     subject_table: list[AuditSubject] = []
     shapes: dict[tuple[object, ...], int] = {}
@@ -179,7 +193,7 @@ def encode(prefix: str, records: Sequence[AccessRecord]) -> bytes:
                 record.duration,
                 index,
                 place,
-                record.target[:LONGEST_TARGET],
+                record.target[:longest_target],
                 record.status,
                 record.version,
                 record.request_bytes,
@@ -189,24 +203,25 @@ def encode(prefix: str, records: Sequence[AccessRecord]) -> bytes:
             )
         )
     texts: dict[bytes, int] = {b"": 0}
-    shape_table = [[_index(texts, part) for part in shape] for shape in shapes]
+    shape_table = [[_index(texts, part, longest_text) for part in shape] for shape in shapes]
     tables = [msgspec.to_builtins(subject) for subject in subject_table]
-    batch = (FORMAT, prefix, _span(records), tables, shape_table, list(texts), rows)
+    span = _span(records, anonymous=anonymous)
+    batch = (FORMAT, prefix, span, tables, shape_table, list(texts), rows)
     return _ENCODER.encode(batch)
 
 
-def _index(texts: dict[bytes, int], part: object) -> int:
+def _index(texts: dict[bytes, int], part: object, most: int) -> int:
     text = part.encode() if isinstance(part, str) else part
-    kept = text[:LONGEST_TEXT] if isinstance(text, bytes) else b""
+    kept = text[:most] if isinstance(text, bytes) else b""
     return texts.setdefault(kept, len(texts))
 
 
-def _span(records: Sequence[AccessRecord]) -> Span | None:
+def _span(records: Sequence[AccessRecord], *, anonymous: bool) -> Span | None:
     if not records:
         return None
     starts = [record.started for record in records]
     # Records are numbered as they end, so the first and the last have the least and the greatest.
-    return Span(records[0].number, records[-1].number, min(starts), max(starts))
+    return Span(records[0].number, records[-1].number, min(starts), max(starts), anonymous)
 
 
 def decode_header(data: bytes) -> Header:

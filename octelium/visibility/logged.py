@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from octelium.visibility.batch import LONGEST_TARGET, LONGEST_TEXT, entry_id
+from octelium.visibility.batch import entry_id, longest
 from octelium.visibility.entry import text
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class LoggedRequest:
     def cut(self) -> bool:
         """Whether something was too long to be kept whole."""
         shape, texts = self.batch.shapes[self.row.shape], self.batch.texts
-        return len(self.row.target) >= LONGEST_TARGET or any(
-            len(texts[getattr(shape, name)]) >= LONGEST_TEXT for name in _REQUEST_FIELDS
+        span = self.batch.span
+        longest_text, longest_target = longest(known=span is None or not span.anonymous)
+        return len(self.row.target) >= longest_target or any(
+            len(texts[getattr(shape, name)]) >= longest_text for name in _REQUEST_FIELDS
         )

@@ -49,13 +49,16 @@ class BatchingSink:
         """Hand on what has been collected; false if records had to stay."""
         records = self._records
         done = 0
-        while done < len(records):
+        stayed: list[AccessRecord] = []
+        while done < len(records) and not stayed:
             part = records[done : done + self._batch_size]
-            if not self._send(encode(self.prefix, part)):
-                break
             done += len(part)
-        del records[:done]
-        self.written += done
+            for group in _apart(part):
+                if stayed or not self._send(encode(self.prefix, group)):
+                    stayed += group
+                else:
+                    self.written += len(group)
+        records[:done] = stayed
         for record in records:  # what waits must not hold long targets
             record.target = record.target[:LONGEST_TARGET]
         crowded = len(records) * 2 >= self._capacity
@@ -67,3 +70,11 @@ class BatchingSink:
             self._records.append(record)
         else:
             self.dropped += 1
+
+
+def _apart(records: list[AccessRecord]) -> list[list[AccessRecord]]:
+    """Records of somebody, and of nobody, which the store bounds by themselves."""
+    known = [record for record in records if record.subject.authenticated]
+    if len(known) == len(records) or not known:
+        return [records]
+    return [known, [record for record in records if not record.subject.authenticated]]

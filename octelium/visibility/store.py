@@ -1,5 +1,8 @@
 """The embedded log store: batches of records in an SQLite file of their own.
 
+Requests of nobody have a share of the room to themselves: however many of them anybody makes, they
+push out nothing but their own kind.
+
 Blocks are kept as they came and read newest first; their time spans, and the subjects inside, let
 most of them be passed over. Losing the last moments of the log at a power cut is accepted
 (`synchronous=NORMAL`); resources live elsewhere.
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 RESERVE = 64 << 20
 """Bytes of the disk that the log leaves free: without them no revocation could be stored."""
+SHARE = 4
+"""One in so many bytes of the capacity is for batches of nobody's requests."""
+_KINDS = (0, 1)
+"""Batches of somebody's requests, and of nobody's: the numbers in the table."""
 _BEHIND = "{"
 """Sorts behind every character of a prefix."""
 _SCHEMA = """
@@ -35,10 +42,12 @@ CREATE TABLE IF NOT EXISTS block (
     started_min REAL NOT NULL,
     started_max REAL NOT NULL,
     size INTEGER NOT NULL,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    anonymous INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS block_by_number ON block (prefix, first_number);
 CREATE INDEX IF NOT EXISTS block_by_time ON block (started_max);
+CREATE INDEX IF NOT EXISTS block_by_kind ON block (anonymous, id);
 """
 
 
@@ -90,12 +99,18 @@ class LogFile:
     def find(self, prefix: str, number: int) -> Batch | None:
         """The block that holds one record, if it is still kept."""
         with contextlib.closing(self._reader()) as reader:
-            row = reader.execute(
-                "SELECT data, last_number FROM block WHERE prefix = ? AND first_number <= ?"
-                " ORDER BY first_number DESC LIMIT 1",
-                (prefix, number),
-            ).fetchone()
-        return decode(row[0]) if row is not None and row[1] >= number else None
+            for kind in _KINDS:
+                row = reader.execute(
+                    "SELECT data, last_number FROM block WHERE prefix = ? AND first_number <= ?"
+                    " AND anonymous = ? ORDER BY first_number DESC LIMIT 1",
+                    (prefix, number, kind),
+                ).fetchone()
+                if row is None or row[1] < number:
+                    continue
+                batch = decode(row[0])
+                if any(found.number == number for found in batch.rows):
+                    return batch
+        return None
 
     def _reader(self) -> sqlite3.Connection:
         """A connection of its own: reading may take long, in another thread."""
@@ -105,7 +120,7 @@ class LogFile:
 class LogStore(LogFile):
     """Appends and forgets blocks in one thread; `blocks` and `find` may be called in any.
 
-    `retention` is in seconds, `capacity` in bytes; the oldest blocks go first.
+    `retention` is in seconds, `capacity` in bytes; the oldest blocks of a kind go first.
 
     Raises:
         LogStoreError: the file cannot be opened as a database.
@@ -124,7 +139,8 @@ class LogStore(LogFile):
         self.failures = 0
         """Batches that could not be written."""
         self._retention = retention
-        self._capacity = capacity
+        anonymous = capacity // SHARE
+        self._capacity = (capacity - anonymous, anonymous)
         self._clock = clock
         self._listeners: list[Callable[[Batch], None]] = []
         self._trouble = ""
@@ -135,6 +151,7 @@ class LogStore(LogFile):
             self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            self._migrate()
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise LogStoreError(f"{path}: {error}; move it away to begin a new log") from error
@@ -159,12 +176,13 @@ class LogStore(LogFile):
         span = header.span
         if span is None:
             return True
-        values = (span.first, span.last, span.earliest, span.latest, len(data), data)
+        kind = int(span.anonymous)
+        values = (span.first, span.last, span.earliest, span.latest, len(data), data, kind)
         try:
-            self._make_room(len(data))
+            self._make_room(len(data), kind)
             self._db.execute(
                 "INSERT INTO block (prefix, first_number, last_number, started_min, started_max,"
-                " size, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " size, data, anonymous) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (header.prefix, *values),
             )
         except (OSError, sqlite3.Error) as error:
@@ -173,7 +191,7 @@ class LogStore(LogFile):
                 _LOG.error("the access log cannot be written: %s", error)
             self._trouble = str(error)
             return False
-        self._held += len(data)
+        self._held[kind] += len(data)
         self._trouble = ""
         if self._listeners:
             batch = decode(data)
@@ -186,7 +204,7 @@ class LogStore(LogFile):
         if not self._trouble:
             return
         try:
-            self._make_room(0)
+            self._make_room(0, 0)
             self._db.execute("DELETE FROM block WHERE id < 0")  # a write that changes nothing
         except (OSError, sqlite3.Error) as error:
             self._trouble = str(error)
@@ -203,38 +221,48 @@ class LogStore(LogFile):
         limit = self._clock() - self._retention
         done = self._db.execute("DELETE FROM block WHERE started_max < ?", (limit,)).rowcount
         self._held = self._count()
-        done += self._shrink(self._capacity)
+        done += sum(self._shrink(kind, self._capacity[kind]) for kind in _KINDS)
         if done:
             self._db.execute("PRAGMA incremental_vacuum").fetchall()
         return done
 
-    def _count(self) -> int:
-        (held,) = self._db.execute("SELECT coalesce(sum(size), 0) FROM block").fetchone()
-        return int(held)
+    def _migrate(self) -> None:
+        """Give a file of an earlier version the column that it lacks."""
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(block)")}
+        if columns and "anonymous" not in columns:
+            self._db.execute("ALTER TABLE block ADD COLUMN anonymous INTEGER NOT NULL DEFAULT 0")
 
-    def _make_room(self, size: int) -> None:
+    def _count(self) -> list[int]:
+        held = [0 for _ in _KINDS]
+        for kind, size in self._db.execute("SELECT anonymous, sum(size) FROM block GROUP BY 1"):
+            held[kind] = size
+        return held
+
+    def _make_room(self, size: int, kind: int) -> None:
         """Keep within the capacity, and leave the disk enough for the store of resources.
 
         Raises:
             OSError: the disk is too full for a log.
         """
-        if self._held + size > self._capacity:
-            self._shrink(self._capacity * 9 // 10 - size)
+        if self._held[kind] + size > self._capacity[kind]:
+            self._shrink(kind, self._capacity[kind] * 9 // 10 - size)
             self._db.execute("PRAGMA incremental_vacuum").fetchall()
         if self._free(self._path) < RESERVE + size:
             raise OSError(f"less than {RESERVE >> 20} MiB are free on the disk of {self._path}")
 
-    def _shrink(self, wanted: int) -> int:
-        """Forget the oldest blocks until at most `wanted` bytes are held; how many went."""
+    def _shrink(self, kind: int, wanted: int) -> int:
+        """Forget a kind's oldest blocks until it holds at most `wanted` bytes; how many went."""
         done = 0
-        while self._held > max(wanted, 0):
-            oldest = self._db.execute("SELECT id, size FROM block ORDER BY id LIMIT 100").fetchall()
+        while self._held[kind] > max(wanted, 0):
+            oldest = self._db.execute(
+                "SELECT id, size FROM block WHERE anonymous = ? ORDER BY id LIMIT 100", (kind,)
+            ).fetchall()
             if not oldest:
-                self._held = 0
+                self._held[kind] = 0
             for block, size in oldest:
-                if self._held <= max(wanted, 0):
+                if self._held[kind] <= max(wanted, 0):
                     break
                 self._db.execute("DELETE FROM block WHERE id = ?", (block,))
-                self._held -= size
+                self._held[kind] -= size
                 done += 1
         return done

@@ -17,6 +17,7 @@ from octelium.visibility.batch import (
     number_at,
     split_id,
 )
+from octelium.visibility.logged import LoggedRequest
 from octelium.visibility.record import AuditSubject
 from tests.visibility.samples import record
 
@@ -98,3 +99,14 @@ def test_long_texts_are_cut() -> None:
     batch = decode(encode("abcdefgh", [made]))
     assert len(batch.rows[0].target) == LONGEST_TARGET
     assert max(map(len, batch.texts)) == LONGEST_TEXT
+
+
+def test_less_is_kept_of_requests_of_nobody() -> None:
+    nobody = AuditSubject("HTTP", False, False, {})
+    made = record(1, nobody, agent=b"a" * 5000)
+    made.target = b"/" * 5000
+    batch = decode(encode("aaaaaaaa", [made]))
+    assert (len(batch.rows[0].target), max(map(len, batch.texts))) == (512, 256)
+    assert batch.span is not None
+    assert batch.span.anonymous
+    assert LoggedRequest(batch, batch.rows[0]).cut

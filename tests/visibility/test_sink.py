@@ -65,3 +65,27 @@ def test_what_waits_holds_no_long_targets() -> None:
     sink.append(made)
     sink.flush()
     assert len(sink._records[0].target) == LONGEST_TARGET
+
+
+def test_requests_of_nobody_are_in_batches_of_their_own() -> None:
+    nobody = AuditSubject("HTTP", False, False, {})
+    sent: list[bytes] = []
+    refusing = False
+
+    def send(data: bytes) -> bool:
+        if refusing and decode(data).span.anonymous:  # type: ignore[union-attr]  # never empty
+            return False
+        sent.append(data)
+        return True
+
+    sink = BatchingSink(send)
+    for number in range(4):
+        sink.append(record(number, nobody) if number % 2 else record(number))
+    refusing = True
+    assert not sink.flush()
+    refusing = False
+    sink.append(record(4))
+    assert sink.flush()
+    rows = [[row.number for row in decode(data).rows] for data in sent]
+    assert rows == [[0, 2], [4], [1, 3]]
+    assert (sink.written, sink.dropped) == (5, 0)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.visibility.batch import encode
+from octelium.visibility.record import AuditSubject
 from octelium.visibility.store import RESERVE, LogStore, LogStoreError
 from tests.visibility.samples import record
 
@@ -58,9 +59,49 @@ def test_what_is_too_old_or_too_much_is_forgotten(tmp_path: Path) -> None:
     assert store.find("aaaaaaaa", 1) is None
     for number in range(3, 200):
         store.append(batch("aaaaaaaa", number, at=190.0))
-        assert store._held <= 10_000
+        assert sum(store._held) <= 10_000
     assert store.find("aaaaaaaa", 199) is not None
     assert store.find("aaaaaaaa", 3) is None
+
+
+NOBODY = AuditSubject(mode="HTTP", allowed=False, authenticated=False, reason={})
+
+
+def test_requests_of_nobody_push_out_nothing_but_their_own_kind(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "l.db", capacity=10_000, clock=lambda: 200.0)
+    store.append(batch("aaaaaaaa", 1))
+    for number in range(2, 300):
+        store.append(encode("aaaaaaaa", [record(number, NOBODY)]))
+    store.append(batch("aaaaaaaa", 300))
+    assert store._held[1] <= 2_500
+    assert store.find("aaaaaaaa", 2) is None
+    for number in (1, 299, 300):
+        found = store.find("aaaaaaaa", number)
+        assert found is not None
+        assert number in [row.number for row in found.rows]
+
+
+def test_a_record_is_found_among_batches_of_both_kinds_that_overlap(store: LogStore) -> None:
+    store.append(batch("aaaaaaaa", 1, 4, 6))
+    store.append(encode("aaaaaaaa", [record(number, NOBODY) for number in (2, 3, 5)]))
+    for number in range(1, 7):
+        found = store.find("aaaaaaaa", number)
+        assert found is not None
+        assert number in [row.number for row in found.rows]
+    assert store.find("aaaaaaaa", 7) is None
+
+
+def test_a_file_without_kinds_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "l.db"
+    store = LogStore(path)
+    store.append(batch("aaaaaaaa", 1))
+    store._db.execute("DROP INDEX block_by_kind")
+    store._db.execute("ALTER TABLE block DROP COLUMN anonymous")
+    store.close()
+    store = LogStore(path)
+    store.append(encode("aaaaaaaa", [record(2, NOBODY)]))
+    assert store.find("aaaaaaaa", 1) is not None
+    assert store.find("aaaaaaaa", 2) is not None
 
 
 def test_records_survive_a_reopening_and_the_file_is_private(tmp_path: Path) -> None:
