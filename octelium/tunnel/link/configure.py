@@ -38,7 +38,7 @@ def configure(plan: LinkPlan) -> Outcome:
         unset += _set_up(plan)
     else:
         # Open while it is turned on, or the kernel would drop what is sent until it notices later.
-        device = tun.open_tun(plan.device, persistent=True)
+        device = tun.open_tun(plan.device, persistent=True, offload=plan.offload)
         try:
             unset += _set_up(plan)
         finally:

@@ -145,7 +145,7 @@ class Helper:
             elif self.plan is None:
                 return Reply(request.number, "there is no plan yet", errno.ENETDOWN, again=True)
             elif request.do == "tun":
-                device = tun.open_tun(self.plan.device, persistent=True)
+                device = tun.open_tun(self.plan.device, persistent=True, offload=self.plan.offload)
                 opened.append(device.descriptor)
                 tun.settle(self.plan.device)
                 # Any change waits for the one that the kernel makes in the background.

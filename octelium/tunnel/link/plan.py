@@ -42,12 +42,16 @@ class LinkPlan:
     """Like `100.65.0.7/32`."""
     firewall: FirewallPlan | None = None
     device: str = DEVICE
+    offload: bool = True
+    """Whether the engine takes large packets, see `open_tun`."""
 
     def __post_init__(self) -> None:
         if type(self.mtu) is not int or self.mtu not in _MTU:
             raise PlanError(f"mtu: {self.mtu!r} is not from {_MTU.start} to {_MTU.stop - 1}")
         if not isinstance(self.device, str) or _NAME.fullmatch(self.device) is None:
             raise PlanError(f"device: {self.device!r} is not 1 to 15 of a-z, 0-9 and hyphens")
+        if type(self.offload) is not bool:
+            raise PlanError("offload: neither true nor false")
         if self.device == "lo":
             raise PlanError("device: lo is the loopback interface")
         for name in ("local_routes", "tun_routes"):

@@ -62,11 +62,12 @@ class Tun:
     """What the kernel may leave to us: CSUM, TSO4, …"""
 
 
-def open_tun(name: str, *, persistent: bool) -> Tun:
+def open_tun(name: str, *, persistent: bool, offload: bool = True) -> Tun:
     """Open the device of this network namespace called `name`; make it if there is none.
 
     A persistent device stays when its descriptor is closed, and this user may open it again
-    without capabilities. One process may have it open at a time.
+    without capabilities. One process may have it open at a time. Without `offload` it has packets
+    of the MTU and four bytes of packet information before each, which old programs want.
 
     Raises:
         TunError: no driver, not allowed, or open elsewhere (EBUSY).
@@ -76,12 +77,13 @@ def open_tun(name: str, *, persistent: bool) -> Tun:
     except OSError as error:
         raise _failed(f"cannot open {NODE}", error) from error
     try:
-        flags = _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR
+        flags = _IFF_TUN | (_IFF_NO_PI | _IFF_VNET_HDR if offload else 0)
         fcntl.ioctl(descriptor, _TUNSETIFF, _REQUEST.pack(name.encode(), flags))
-        fcntl.ioctl(descriptor, _TUNSETVNETHDRSZ, struct.pack("=i", HEADER))
+        if offload:
+            fcntl.ioctl(descriptor, _TUNSETVNETHDRSZ, struct.pack("=i", HEADER))
         fcntl.ioctl(descriptor, _TUNSETOWNER, os.geteuid())
         fcntl.ioctl(descriptor, _TUNSETPERSIST, int(persistent))
-        return Tun(descriptor, _offloads(descriptor))
+        return Tun(descriptor, _offloads(descriptor, _OFFLOADS if offload else (0,)))
     except OSError as error:
         os.close(descriptor)
         raise _failed(f"cannot have the TUN device {name}", error) from error
@@ -120,9 +122,9 @@ def _flags(name: str) -> int:
     return int(struct.unpack_from("=16xH", answer)[0])
 
 
-def _offloads(descriptor: int) -> int:
-    """Turn on the most that this kernel has."""
-    for wanted in _OFFLOADS:
+def _offloads(descriptor: int, choices: tuple[int, ...]) -> int:
+    """Turn on the first of `choices` that this kernel has."""
+    for wanted in choices:
         try:
             fcntl.ioctl(descriptor, _TUNSETOFFLOAD, wanted)
         except OSError as error:

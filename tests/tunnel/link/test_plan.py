@@ -46,6 +46,7 @@ def test_statuses_come_back(plan: LinkPlan, planned: bool) -> None:
         ({"device": "a" * 16}, "device"),
         ({"device": "lo"}, "loopback"),
         ({"device": 3}, "device"),
+        ({"offload": 1}, "offload"),
         ({"local_routes": ["100.64.0.1/16"]}, "local_routes.*host bits"),
         ({"local_routes": ["0.0.0.0/0"]}, "everything"),
         ({"tun_routes": ["::/0"]}, "everything"),
