@@ -58,6 +58,11 @@ class Stream:
         self._ready = asyncio.Event()
         self._ended = False
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more is put into it."""
+        return self._ended
+
     def put(self, event: user.ConnectResponse) -> None:
         """Tell the client something; one that is too far behind is dropped."""
         if self._ended:

@@ -41,6 +41,19 @@ async def test_last_seen_is_renewed_every_five_minutes_in_few_commits(world: Wor
     assert world.resources.revision == revision + 1
 
 
+async def test_grace_begins_when_the_stream_ends(world: World) -> None:
+    alice = await world.add_session()
+    tunnel = await world.connect(alice)
+    await tunnel.state()
+    await world.turn(GRACE - 10)
+    tunnel.cancel()
+    await world.streams(0)
+    await world.turn(GRACE - 1)
+    assert world.session(alice).status.is_connected
+    await world.turn(1)
+    assert not world.session(alice).status.is_connected
+
+
 async def test_the_dead_are_not_seen(world: World) -> None:
     alice = await world.add_session()
     tunnel = await world.connect(alice)

@@ -147,8 +147,15 @@ async def test_a_change_that_matters_to_nobody_writes_nothing(world: World) -> N
 async def test_clients_that_serve_nothing_are_left_alone(world: World) -> None:
     alice = await world.add_session()
     await (await world.connect(alice)).state()
+    wanted: list[str] = []
+    registry = world.service.registry
+    stop = world.resources.subscribe(lambda _: wanted.extend(registry._work.refreshes))
     await world.add_service("wiki.default", config=by_alice("tcp://a:80"))
-    assert not world.service.registry._work.refreshes
+    assert not wanted
+    await (await serve(world, alice, serve_all=True)).state()
+    await world.add_service("mail.default", config=by_alice("tcp://a:25"))
+    assert alice.metadata.uid in wanted
+    stop()
 
 
 async def test_ports_run_out_without_harm(world: World) -> None:
@@ -189,12 +196,64 @@ def test_backends_of_every_configuration_count_once() -> None:
     assert backends(service, "alice") == [("h", 443), ("fd00::1", 8443)]
 
 
-def test_a_session_without_a_user_serves_nothing() -> None:
-    class Empty:
-        def peek(self, *_args: object, **_values: object) -> None:
-            return None
+class Holder:
+    """A reader that knows one User and some Services."""
 
+    def __init__(self, user_name: str = "", services: tuple[core.Service, ...] = ()) -> None:
+        self._user_name = user_name
+        self._services = services
+
+    def peek(self, _kind: object, *, uid: str) -> core.User | None:
+        if not self._user_name:
+            return None
+        person = core.User()
+        person.metadata.name, person.metadata.uid = self._user_name, uid
+        return person
+
+    def peek_all(self, _kind: object, *, by: dict[str, str]) -> list[core.Service]:
+        assert by == {"specLabels.host-user-alice": "u"}
+        return [*self._services]
+
+
+def service_of(number: int, backends_of: list[int]) -> core.Service:
+    service = core.Service()
+    service.metadata.name = service.metadata.uid = f"svc{number}"
+    for backend in backends_of:
+        endpoint = service.spec.config.upstream.loadbalance.endpoints.add(user="alice")
+        endpoint.url = f"tcp://h{backend}:1"
+    return service
+
+
+CONFIGURATIONS = st.dictionaries(st.integers(0, 4), st.lists(st.integers(0, 3), max_size=3))
+
+
+@given(st.lists(CONFIGURATIONS, min_size=1, max_size=5))
+def test_every_upstream_has_a_port_of_its_own_and_keeps_it(
+    configurations: list[dict[int, list[int]]],
+) -> None:
+    session = core.Session()
+    session.status.user_ref.uid = "u"
+    session.status.connection.service_options.serve_all = True
+    session.status.connection.service_options.port_start = 100
+    before: dict[tuple[str, str], int] = {}
+    for configuration in configurations:
+        services = tuple(service_of(*item) for item in sorted(configuration.items()))
+        changed = allocate(Holder("alice", services), session)  # type: ignore[arg-type]  # enough
+        entries = session.status.connection.upstreams
+        found = {(one.service_ref.uid, one.backend.host): one.port for one in entries}
+        assert len(set(found.values())) == len(entries) == len(found)
+        assert set(found) == {
+            (f"svc{number}", f"h{backend}")
+            for number, present in configuration.items()
+            for backend in present
+        }
+        assert all(found[key] == before[key] for key in found.keys() & before.keys())
+        assert changed == (found != before) or list(found) != list(before)
+        before = found
+
+
+def test_a_session_without_a_user_serves_nothing() -> None:
     session = core.Session()
     session.status.user_ref.CopyFrom(meta.ObjectReference(uid="gone"))
     session.status.connection.service_options.serve_all = True
-    assert not allocate(Empty(), session)  # type: ignore[arg-type]  # all that is asked of it
+    assert not allocate(Holder(), session)  # type: ignore[arg-type]  # all that is asked of it
