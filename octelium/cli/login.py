@@ -99,6 +99,11 @@ def login(
         invocation.terminal.note("The token was not used; --force makes a new Session with it.")
     elif given:
         invocation.terminal.note("--force makes a new Session.")
+    if scopes:
+        invocation.terminal.warn(
+            "--scope was not used: the Session is the former one, and may do more. "
+            "--force makes a new one."
+        )
 
 
 def _end(invocation: Invocation, keeper: TokenKeeper, former: Login) -> None:

@@ -17,12 +17,14 @@ class Announcer:
     """Tells the person at the terminal what happens: facts on stdout, progress on stderr.
 
     `interactive`: there is one. At the first start of a Cluster that person is then invited to be
-    its administrator, on stderr, which no log gets.
+    its administrator, on stderr, which no log gets. `saved` is the file that the first token was
+    written to instead of being shown.
     """
 
-    def __init__(self, settings: Any, *, interactive: bool = False) -> None:
+    def __init__(self, settings: Any, *, interactive: bool = False, saved: str = "") -> None:
         self._settings = settings
         self._interactive = interactive
+        self._saved = saved
         self._token = ""
         self._tunnel = ""
 
@@ -51,11 +53,16 @@ class Announcer:
         if self._token:
             if self._settings.admin:
                 self._invite()
-            click.echo("Sign in on the command line (shown once):", err=True)
-            click.echo(
+            login = (
                 f"octelium login --domain {settings.domain} --endpoint {endpoint}"
-                f" --ca-file {ca} --auth-token {self._token}"
+                f" --ca-file {ca} --auth-token"
             )
+            if self._saved:
+                click.echo("Sign in on the command line:", err=True)
+                click.echo(f'  {login} "$(cat {shlex.quote(self._saved)})"', err=True)
+            else:
+                click.echo("Sign in on the command line (shown once):", err=True)
+                click.echo(f"{login} {self._token}")
         sys.stdout.flush()
         self._token = ""
 
@@ -167,7 +174,8 @@ def up(config: str | None, **flags: Any) -> None:
     from octelium.cluster.supervisor import StartError, Supervisor
 
     try:
-        Supervisor(settings, Announcer(settings, interactive=_is_interactive())).run()
+        saved = os.environ.get("OCTELIUM_AUTH_TOKEN_SAVE_PATH", "")
+        Supervisor(settings, Announcer(settings, interactive=_is_interactive(), saved=saved)).run()
     except (DataDirectoryError, ListenError, StartError) as error:
         click.echo(f"octelium up: {error}", err=True)
         sys.exit(1)

@@ -352,7 +352,7 @@ class Authentication:
         For the checks of protocols: a state that is unknown, a signature that is wrong.
         """
         attempt.failed(UnauthenticatedError(reason) if isinstance(reason, str) else reason)
-        _LOG.info("%s refused: %s", attempt.operation, attempt.reason)
+        _LOG.debug("%s refused: %s", attempt.operation, attempt.reason)
         self._log.record(attempt)
 
     @contextlib.contextmanager
@@ -363,7 +363,7 @@ class Authentication:
         except BaseException as error:
             attempt.failed(error)
             if isinstance(error, Exception):
-                _LOG.info("%s refused: %s", attempt.operation, attempt.reason)
+                _LOG.debug("%s refused: %s", attempt.operation, attempt.reason)
             raise
         finally:
             self._log.record(attempt)
@@ -434,7 +434,7 @@ class Authentication:
             async with self._resources.transaction(actor) as tx:
                 return rule(tx, int(self._clock()))
         except AuthenticationError as error:
-            _LOG.info("%s refused: %s", actor.operation, error.for_log)
+            _LOG.debug("%s refused: %s", actor.operation, error.for_log)
             raise
 
 

@@ -60,7 +60,7 @@ class ClientLogins:
                 asking = own_sessions.caller(tx, session_uid, now)
                 credential = _credential(tx, asking, code_challenge, now)
         except AuthenticationError as error:
-            _LOG.info("%s refused: %s", operation, error.for_log)
+            _LOG.debug("%s refused: %s", operation, error.for_log)
             raise
         return credentials.token_of(signer, credential)
 

@@ -46,6 +46,13 @@ def test_the_token_from_stdin_and_from_the_environment(
     assert cluster.generation == 2
 
 
+def test_a_scope_that_a_good_session_does_not_take_is_told(terminal: Runner) -> None:
+    terminal("octelium", "login")
+    result = terminal("octelium", "login", "--scope", "service:wiki")
+    assert result.code == 0
+    assert "--scope was not used: the Session is the former one, and may do more" in result.err
+
+
 def test_a_good_session_is_kept_and_that_is_said(terminal: Runner, cluster: StandIn) -> None:
     terminal("octelium", "login")
     result = terminal("octelium", "login", "--auth-token", TOKEN)

@@ -130,6 +130,17 @@ def test_whether_there_are_tunnels_is_told_in_a_line(capsys: pytest.CaptureFixtu
     assert "  tunnel          WireGuard at UDP :53820\n" in told
 
 
+def test_a_token_that_was_saved_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load({"domain": "a.example", "admin": ""}, {}, None)
+    announce = Announcer(settings, saved="/root/first token")
+    announce("control", {"token": "s3cret"})
+    announce("up", {"up": True})
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "s3cret" not in shown.err
+    assert """--auth-token "$(cat '/root/first token')\"""" in shown.err
+
+
 def test_without_a_token_nothing_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     announce = Announcer(load({"domain": "a.example"}, {}, None))
     announce("control", {"error": "the disk is full"})

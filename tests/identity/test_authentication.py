@@ -233,7 +233,7 @@ async def test_the_user_must_be_there_and_enabled(
 async def test_only_a_genuine_credential_token_authenticates(
     cluster: Cluster, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     credential = await cluster.add_credential()
     issued = await sign_in(cluster, credential)
     tokens = {

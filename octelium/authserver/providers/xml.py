@@ -64,8 +64,11 @@ def parse(data: bytes, *, largest: int, plain: bool = False) -> Element:
 
 
 def text_of(element: Element) -> str:
-    """All the text within an element, without white space around it."""
-    return "".join(element.itertext()).strip()
+    """All the text within an element, without XML's white space around it.
+
+    Other spaces stay: two identifiers that differ by one must not become the same.
+    """
+    return "".join(element.itertext()).strip(" \t\r\n")
 
 
 def serialized(element: Element) -> str:

@@ -344,6 +344,6 @@ class Authenticators:
             except PendingRulesError as pending:  # nobody may wait within a transaction
                 await pending.settle()
             except AuthenticationError as error:
-                _LOG.info("%s refused: %s", actor.operation, error.for_log)
+                _LOG.debug("%s refused: %s", actor.operation, error.for_log)
                 raise
         raise RefusedError("the rules of Authenticators need too many results that take long")

@@ -88,3 +88,8 @@ def test_anything_is_read_or_refused(data: bytes) -> None:
         return
     again = parse(serialized(root).encode(), largest=100_000, plain=True)
     assert serialized(again) == serialized(root)
+
+
+def test_only_the_white_space_of_xml_is_around_a_text() -> None:
+    document = "<a>\n\t ann@example.com\u00a0 \r\n</a>"
+    assert text_of(parse(document.encode(), largest=100)) == "ann@example.com\u00a0"
