@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from octelium.cluster.layout import Layout
+from octelium.cluster.private import PrivateSide
 from octelium.cluster.settings import from_wire
 from octelium.cluster.signals import stop_signals
 from octelium.http.h2.protocol import H2Client
@@ -64,6 +65,9 @@ class Worker:
         self.ticker = Ticker()
         sections = SectionCache()
         pool = UpstreamPool(sections=sections, ticker=self.ticker, h2=H2Client)
+        self.private: PrivateSide | None = None
+        if self._settings.tunnel != "off":
+            self.private = PrivateSide(layout.link, self.replica)
         environment = Environment(
             self.replica,
             pool,
@@ -75,22 +79,25 @@ class Worker:
             },
             compile_expression=lambda text: compile_value(text).text,
             port=self._settings.public_port,
+            served=None if self.private is None else self.private.served,
         )
         self.vigil = Vigil(self.replica, self.octovigil, environment, self.sink)
-        self.ingress = IngressServer(
-            self.replica,
-            self.follower,
-            self._serve_if_logged if self._settings.refuse_when_unlogged else self.vigil.serve,
-            FrontSettings(
-                public_port=self._settings.public_port,
-                proxy_peers=tuple(
-                    ipaddress.ip_network(text) for text in self._settings.proxy_protocol_from
-                ),
-                max_connections=self._settings.max_connections,
+        serve = self.vigil.serve
+        if self._settings.refuse_when_unlogged:
+            serve = self._serve_if_logged
+            self.vigil.may_record = lambda: not (self._committed.unlogged or self.sink.full)
+        front = FrontSettings(
+            public_port=self._settings.public_port,
+            proxy_peers=tuple(
+                ipaddress.ip_network(text) for text in self._settings.proxy_protocol_from
             ),
-            sections=sections,
-            ticker=self.ticker,
+            max_connections=self._settings.max_connections,
         )
+        self.ingress = IngressServer(
+            self.replica, self.follower, serve, front, sections=sections, ticker=self.ticker
+        )
+        if self.private is not None:
+            self.private.serve(self.vigil, self.ingress, self.follower, serve, front, sections)
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until `stopped`."""
@@ -101,6 +108,8 @@ class Worker:
             await self._loaded.wait()
         listeners = [socket.socket(fileno=n) for n in self._assignment.descriptors["listen"]]
         await self.ingress.start(listeners)
+        if self.private is not None:
+            self.private.start()
         # What is loaded by now stays; the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -117,7 +126,10 @@ class Worker:
                     await stopped.wait()
             except TimeoutError:
                 continue
-        await self.ingress.close(GRACE)
+        ends = [self.ingress.close(GRACE)]
+        if self.private is not None:
+            ends.append(self.private.close(GRACE))
+        await asyncio.gather(*ends)
         self.sink.flush()
         self._report()
         await asyncio.sleep(0.02)  # let the last batch leave
@@ -141,7 +153,7 @@ class Worker:
     def _report(self) -> None:
         """Tell the control process this one's counters, which also says that it lives."""
         counters = self.ingress.counters
-        series = {
+        series: dict[str, float] = {
             "octelium_requests_total": counters.requests,
             "octelium_connections": len(self.ingress.codecs),
             "octelium_connections_refused_total": counters.over_limit,
@@ -150,6 +162,8 @@ class Worker:
             "octelium_log_records_waiting": len(self.sink),
             "octelium_replica_revision": self.replica.revision,
         }
+        if self.private is not None:
+            series |= self.private.series()
         self.follower.send("counters", json.dumps(series).encode())
 
 

@@ -98,7 +98,7 @@ class Flow:
         """Decide, at once if that is possible; then make sockets."""
         self._vigil.running.add(self)
         try:
-            if self._service.is_disabled:
+            if self._service.is_disabled or not self._vigil.may_record():
                 self.end()
                 return
             decision = self._vigil.decider.decide(self._service, self._request, self.arrival)

@@ -12,7 +12,7 @@ import itertools
 import logging
 import socket
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from weakref import WeakSet
 
 from octelium.http.tasks import spawn
@@ -35,6 +35,7 @@ AVOIDED: Final = 5.0
 _HEAD_START: Final = 0.25
 """Seconds before the second address is tried too (RFC 8305, section 5)."""
 _L4: Final = core.SessionStatusConnectionUpstreamL4Type__
+Kind = Literal["tcp", "udp"]
 TRANSPORTS: Final = {"tcp": int(_L4.TCP), "udp": int(_L4.UDP)}
 
 
@@ -45,7 +46,7 @@ class NoUpstreamError(OSError):
 class PrivateDialler(Protocol):
     """Makes sockets inside the private network; `octelium.tunnel.link` has one."""
 
-    async def dial(self, kind: str, family: int, source: str | None = None) -> socket.socket:
+    async def dial(self, kind: Kind, family: int, source: str | None = None) -> socket.socket:
         """An unconnected socket, bound to the address `source`. Raises OSError."""
 
 
@@ -280,7 +281,7 @@ class Served:
         except OSError as error:
             return error
 
-    async def _to(self, kind: str, service_uid: str, address: Packed, port: int) -> socket.socket:
+    async def _to(self, kind: Kind, service_uid: str, address: Packed, port: int) -> socket.socket:
         """A connected socket. Raises OSError."""
         service = self._replica.services.get(service_uid)
         own = () if service is None else service.addresses

@@ -116,7 +116,7 @@ class Stream:
 
     async def _serve(self) -> None:
         service, arrival = self._service, self._peer.arrival
-        if service.is_disabled:
+        if service.is_disabled or not self._vigil.may_record():
             self._close()
             return
         decision = self._vigil.decider.decide(service, self._request, arrival)

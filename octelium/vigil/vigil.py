@@ -14,7 +14,7 @@ from octelium.vigil.refusals import plain
 from octelium.vigil.relay import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from octelium.http.exchange import RequestStream
     from octelium.policy.decision import Decider
@@ -52,6 +52,8 @@ class Vigil:
         self.spawn = spawn
         self.served = 0
         """Requests that came to an end, however they ended."""
+        self.may_record: Callable[[], bool] = _always
+        """Whether streams and flows may begin, which would be refused if they were not logged."""
         self.guarded = 0
         """Requests through tunnels that were for other names, or that foreign pages caused."""
         self.running: set[Running] = set()
@@ -107,3 +109,7 @@ class Vigil:
             # The decision point looks at once whether the exchange is still allowed, and from
             # then on; those that nothing happens to while they last never cost that.
             relay.watch()
+
+
+def _always() -> bool:
+    return True
