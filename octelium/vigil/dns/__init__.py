@@ -1,0 +1,1 @@
+"""Service mode DNS, and the Cluster's own names."""
