@@ -1,6 +1,7 @@
 """An engine of ours in a process of its own, within a namespace: `python -m tests.peers.engine`.
 
-It opens the TUN device, which the test then gives addresses. Requests come on stdin, one JSON
+It opens the TUN device, which the test then gives addresses: in this namespace, or in a private
+one of its own, as the Gateway has it. Requests come on stdin, one JSON
 object a line, such as `{"do": "poke", "public_key": "…"}`; keys are hexadecimal. Each gets one
 line: a JSON object, or `{"error": …}`.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import socket
 import subprocess
@@ -20,14 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from octelium.tunnel.engines.interface import PeerConfig
+from octelium.tunnel.engines.choose import choose, make
+from octelium.tunnel.engines.interface import ConfigurationError, EngineError, PeerConfig
 from octelium.tunnel.engines.own import OwnEngine
+from octelium.tunnel.link import namespace
 from octelium.tunnel.link.tun import open_tun
-from octelium.tunnel.wireguard import ConfigurationError, Timing
+from octelium.tunnel.wireguard import Timing
+from tests.peers.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from octelium.tunnel.engines.interface import Engine
     from tests.peers.namespaces import Namespace
 
 DEVICE = "oct0"
@@ -37,8 +43,14 @@ PORT = 51_820
 class EngineProcess:
     """The running process, as a test sees it."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], namespace: Namespace) -> None:
         self.process = process
+        self.namespace = namespace
+        self.inside: tuple[str, ...] = ()
+
+    def run(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command where the device is."""
+        return self.namespace.run(*self.inside, *words, **options)
 
     def ask(self, do: str, **members: Any) -> dict[str, Any]:
         """Ask for one thing. Raises RuntimeError with the answer's error."""
@@ -57,53 +69,101 @@ class EngineProcess:
 
 @contextmanager
 def engine_process(
-    namespace: Namespace, private_key: bytes, *addresses: str, routes: str, **settings: Any
+    where: Namespace, private_key: bytes, *addresses: str, routes: str, **settings: Any
 ) -> Iterator[EngineProcess]:
-    """Run an engine on a device of `namespace` with addresses, and a route to its peers."""
+    """Run an engine on a device of `where` with addresses, and a route to its peers."""
     given = {"private_key": private_key.hex(), "mtu": 1280, "port": PORT, **settings}
     words = (sys.executable, "-m", "tests.peers.engine", json.dumps(given))
     pipe = subprocess.PIPE
-    with namespace.process(*words, stdin=pipe, stdout=pipe) as process:
-        engine = EngineProcess(process)
-        engine.ask("counters")
-        namespace.ip(
-            *(f"address add {address} dev {DEVICE}" for address in addresses),
+    with where.process(*words, stdin=pipe, stdout=pipe) as process:
+        engine = EngineProcess(process, where)
+        if place := engine.ask("place")["place"]:
+            engine.inside = (program("nsenter", "util-linux"), f"--net={place}", "--")
+        commands = [
+            *(f"address add {address} dev {DEVICE} nodad" for address in addresses),
+            "link set lo up",
             f"link set {DEVICE} mtu {given['mtu']} up",
             *(f"route add {each} dev {DEVICE}" for each in routes.split()),
-        )
+        ]
+        engine.run("ip", "-batch", "-", input="\n".join(commands))
         yield engine
 
 
 async def _serve(settings: dict[str, Any]) -> None:
-    bound = []
-    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-        made = socket.socket(family, socket.SOCK_DGRAM)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((host, settings["port"]))
-        bound.append(made)
-    timing = settings.get("timing")
-    engine = OwnEngine(
-        open_tun(DEVICE, persistent=False).descriptor,
-        bound,
-        private_key=bytes.fromhex(settings["private_key"]),
-        mtu=settings["mtu"],
-        timing=None if timing is None else Timing(**timing),
-    )
+    engine, place = _engine(settings)
     await engine.start()
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         try:
-            answer = _answer(engine, json.loads(line))
-        except ConfigurationError as error:
+            request = json.loads(line)
+            answer = {"place": place} if request["do"] == "place" else _answer(engine, request)
+        except (ConfigurationError, EngineError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)
     await engine.close()
 
 
-def _answer(engine: OwnEngine, request: dict[str, Any]) -> dict[str, Any]:
+def _engine(settings: dict[str, Any]) -> tuple[Engine, str]:
+    """The engine, and the path of the network namespace that its device is in, if not this one."""
+    key = bytes.fromhex(settings["private_key"])
+    private = namespace.make() if settings.get("private") else None
+    descriptors = [] if private is None else private.descriptors
+    place = "" if private is None else f"/proc/{os.getpid()}/fd/{private.net}"
+    choice = choose(settings.get("engine", "own"))
+    tun = _open(descriptors, offload=choice.wants_offload)
+    if choice.name == "own" and (timing := settings.get("timing")):
+        return OwnEngine(
+            tun, _bound(settings["port"]), private_key=key, timing=Timing(**timing)
+        ), place
+    engine = make(
+        choice,
+        tun=tun,
+        device=DEVICE,
+        private_key=key,
+        port=settings["port"],
+        folder=Path(settings["folder"]),
+        sockets=_bound(settings["port"]) if choice.wants_sockets else (),
+        namespace=descriptors,
+        mtu=settings["mtu"],
+    )
+    return engine, place
+
+
+def _bound(port: int) -> list[socket.socket]:
+    bound = []
+    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        made = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        bound.append(made)
+    return bound
+
+
+def _open(descriptors: list[int], *, offload: bool) -> int:
+    """The device's descriptor, opened by a process that enters its namespace."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        number = theirs.fileno()
+        words = (sys.executable, "-m", "tests.peers.engine", "open", str(number), str(int(offload)))
+        subprocess.run(
+            [*words, json.dumps(descriptors)], pass_fds=(number, *descriptors), check=True
+        )
+        _, (descriptor,), *_ = socket.recv_fds(ours, 1, 1)
+    return descriptor
+
+
+def _open_here(number: int, offload: int, descriptors: list[int]) -> None:
+    if descriptors:
+        namespace.PrivateNamespace.of(descriptors).enter()
+    descriptor = open_tun(DEVICE, persistent=False, offload=bool(offload)).descriptor
+    with socket.socket(fileno=number) as channel:
+        socket.send_fds(channel, [b"x"], [descriptor])
+
+
+def _answer(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     do = request.pop("do")
     match do:
         case "counters":
@@ -143,4 +203,7 @@ def _peer(given: dict[str, Any]) -> PeerConfig:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(json.loads(sys.argv[1])))
+    if sys.argv[1] == "open":
+        _open_here(int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))
+    else:
+        uvloop.run(_serve(json.loads(sys.argv[1])))

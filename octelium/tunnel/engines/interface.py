@@ -67,7 +67,7 @@ class Engine(Protocol):
     name: str
     """`own` or `wireguard-go`."""
     wants_offload: bool
-    """Whether it wants a TUN device with IFF_VNET_HDR."""
+    """Whether it wants a TUN device with IFF_VNET_HDR: `offload` of `LinkPlan` and `open_tun`."""
     wants_sockets: bool
     """Whether it wants bound UDP sockets; else it has its own, and nobody else has the port."""
 

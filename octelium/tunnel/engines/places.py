@@ -21,6 +21,24 @@ def from_place(place: Place, *, v4: int | None, v6: bool) -> Endpoint:
     Raises:
         ConfigurationError: no address literal, no port, or no socket of its family.
     """
+    family, address = check_place(place)
+    host, port = place
+    if family == socket.AF_INET:
+        if v4 is None:
+            raise ConfigurationError(f"endpoint {host!r}: the engine has no socket for IPv4")
+        if v4 == socket.AF_INET6:
+            return (_MAPPED + str(address[0]), port, 0, 0)
+    elif not v6:
+        raise ConfigurationError(f"endpoint {host!r}: the engine has no socket for IPv6")
+    return address  # type: ignore[return-value]  # of one of the two families
+
+
+def check_place(place: Place) -> tuple[int, tuple[object, ...]]:
+    """The family of a place, and its socket address.
+
+    Raises:
+        ConfigurationError: no address literal, or no port.
+    """
     host, port = place
     if not host:
         raise ConfigurationError("endpoint: no address")
@@ -31,15 +49,7 @@ def from_place(place: Place, *, v4: int | None, v6: bool) -> Endpoint:
         raise ConfigurationError(f"endpoint {host!r} port {port}: {error}") from error
     if not 0 < port < 65_536:
         raise ConfigurationError(f"endpoint {host!r}: the port must be 1 to 65535, not {port}")
-    family, address = found[0][0], found[0][4]
-    if family == socket.AF_INET:
-        if v4 is None:
-            raise ConfigurationError(f"endpoint {host!r}: the engine has no socket for IPv4")
-        if v4 == socket.AF_INET6:
-            return (_MAPPED + str(address[0]), port, 0, 0)
-    elif not v6:
-        raise ConfigurationError(f"endpoint {host!r}: the engine has no socket for IPv6")
-    return address  # type: ignore[return-value]  # of one of the two families
+    return found[0][0], found[0][4]
 
 
 def to_place(endpoint: Endpoint) -> Place:

@@ -1,0 +1,15 @@
+"""Processes that a process started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def children(parent: int, name: str) -> list[int]:
+    """Those called `name`, of the process itself or of its descendants."""
+    found = []
+    for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if Path(f"/proc/{number}/comm").read_text().strip() == name:
+            found.append(int(number))
+        found += children(int(number), name)
+    return found
