@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from octelium.ingress.private import PrivateServer
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.tunnel.link.sockets import LinkSockets
+from octelium.vigil.dns.server import Dns
 from octelium.vigil.served import Served
 from octelium.vigil.tcp import Tcp
 from octelium.vigil.udp import Udp
@@ -37,6 +38,7 @@ class PrivateSide:
         self.served = Served(replica, self.sockets)
         self.tcp: Tcp | None = None
         self.udp: Udp | None = None
+        self.dns: Dns | None = None
         self.server: PrivateServer | None = None
 
     def serve(
@@ -51,8 +53,9 @@ class PrivateSide:
         """Put everything together; `serve` takes requests of HTTP."""
         self.tcp = Tcp(vigil)
         self.udp = Udp(vigil, self.sockets, ingress.ticker, numbers=ingress.numbers)
-        streams: dict[int, StreamMode] = {_MODES.TCP: self.tcp}
-        flows: dict[int, DatagramMode] = {_MODES.UDP: self.udp}
+        self.dns = Dns(vigil, freshness)
+        streams: dict[int, StreamMode] = {_MODES.TCP: self.tcp, _MODES.DNS: self.dns}
+        flows: dict[int, DatagramMode] = {_MODES.UDP: self.udp, _MODES.DNS: self.dns}
         self.server = PrivateServer(
             vigil.replica,
             freshness,
@@ -80,12 +83,14 @@ class PrivateSide:
             self.udp.close()
         if self.tcp is not None:
             self.tcp.close()
+        if self.dns is not None:
+            self.dns.close()
         self.served.close()
         self.sockets.close()
 
     def series(self) -> dict[str, float]:
         """Counters for metrics."""
-        if self.server is None or self.udp is None:
+        if self.server is None or self.udp is None or self.dns is None:
             return {}
         counters = self.server.counters
         return {
@@ -95,4 +100,8 @@ class PrivateSide:
             "octelium_private_refused_total": (
                 counters.unknown_address + counters.unknown_service + counters.over_limit
             ),
+            "octelium_dns_answers_total": self.dns.answered,
+            "octelium_dns_dropped_total": self.dns.dropped,
+            "octelium_dns_filtered_total": self.dns.resolver.filtered,
+            "octelium_dns_unanswered_total": self.dns.resolver.failures,
         }

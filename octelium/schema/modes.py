@@ -22,7 +22,7 @@ HTTP_MODES = frozenset(
 ANONYMOUS_MODES = frozenset({_MODE.HTTP, _MODE.WEB, _MODE.GRPC, _MODE.MCP, _MODE.LLM})
 """Modes that can be open to everyone."""
 
-SERVED_MODES = frozenset({_MODE.HTTP, _MODE.WEB, _MODE.GRPC, _MODE.TCP, _MODE.UDP})
+SERVED_MODES = frozenset({_MODE.HTTP, _MODE.WEB, _MODE.GRPC, _MODE.TCP, _MODE.UDP, _MODE.DNS})
 """Modes that this version serves. A Service of another mode is stored, and answers nobody."""
 
 _NAMES = {value.number: value.name for value in _MODE.DESCRIPTOR.enum_types[0].values}

@@ -32,6 +32,16 @@ METRICS = (
     Metric("octelium_log_write_failures_total", "Batches that the log store could not write."),
     Metric("octelium_memo_hits_total", "Decisions taken from the memo."),
     Metric("octelium_memo_misses_total", "Decisions evaluated."),
+    Metric("octelium_private_connections", "Open connections through tunnels.", "gauge"),
+    Metric("octelium_private_connections_total", "Connections through tunnels."),
+    Metric("octelium_private_datagrams_total", "Datagrams through tunnels that began a flow."),
+    Metric(
+        "octelium_private_refused_total", "Calls through tunnels that nothing could be made of."
+    ),
+    Metric("octelium_dns_answers_total", "Answers of the Cluster's DNS to clients."),
+    Metric("octelium_dns_dropped_total", "DNS messages that were too many, or no questions."),
+    Metric("octelium_dns_filtered_total", "DNS answers that pointed into the private network."),
+    Metric("octelium_dns_unanswered_total", "DNS questions that no other resolver answered."),
     Metric("octelium_tunnel_peers", "Sessions that are connected to the tunnel.", "gauge"),
     Metric("octelium_tunnel_peers_live", "Those of them with a session of WireGuard.", "gauge"),
     Metric("octelium_tunnel_received_bytes_total", "Bytes from peers of the tunnel."),

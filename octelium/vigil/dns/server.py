@@ -97,7 +97,7 @@ class Dns:
         service: ServiceEntry,
         arrival: Arrival,
         place: tuple[str, int],
-        _sender: tuple[str, int],
+        sender: tuple[str, int],  # noqa: ARG002 - the face of all modes with datagrams
         data: bytes,
         reply: Callable[[bytes], None],
     ) -> None:

@@ -253,6 +253,8 @@ def text_name(labels: tuple[bytes, ...]) -> str:
 
 
 def _text_label(label: bytes) -> str:
+    if label.isalnum():
+        return label.decode()
     text = ""
     for byte in label:
         character = chr(byte)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ import pytest
 from octelium.replica.arrival import FrontDoor, Tunnel
 from octelium.vigil.dns import limits
 from octelium.vigil.dns.limits import FORWARDED_PER_SECOND, PER_SECOND
+from octelium.vigil.dns.server import Dns
 from tests.http import certs
+from tests.ingress.private_world import ANN, WIKI, private, private_world
 from tests.octovigil.world import uid_of
 from tests.vigil.dns.world import (
     DOMAIN,
@@ -29,6 +32,7 @@ from tests.vigil.dns.world import (
     upstream,
     world,
 )
+from tests.vigil.world import MODES, service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -426,6 +430,43 @@ async def test_a_service_without_a_usable_upstream_fails() -> None:
             )
             assert (await here.ask("www.example.com")).rcode() == dns.rcode.SERVFAIL
             assert problem in records(here)[-1].error
+
+
+# Through the private network's listeners.
+
+
+async def test_by_the_addresses_of_tunnels() -> None:
+    async with private_world() as here:
+        served = Dns(here.vigil)
+        here.server._streams = {MODES.DNS: served}
+        here.server._flows = {MODES.DNS: served}
+        made = private(service("dns.octelium", mode=MODES.DNS), here.port)
+        made.spec.is_public = False
+        made.status.managed_service.type = "dns"
+        await here.put(made)
+        loop = asyncio.get_running_loop()
+        query = dns.message.make_query("dns.octelium.local", "A")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            client.bind((ANN, 0))
+            client.connect((WIKI, here.port))
+            await here.until(lambda: len(here.server.listening) == 2)
+            await loop.sock_sendall(client, query.to_wire())
+            async with asyncio.timeout(5):
+                reply = dns.message.from_wire(await loop.sock_recv(client, 4096))
+        assert query.is_response(reply)
+        assert reply.answer[0][0].to_text() == WIKI
+        connection = await here.connect(ANN)
+        wire = query.to_wire()
+        await connection.send(len(wire).to_bytes(2, "big") + wire)
+        size = int.from_bytes(await connection.exactly(2), "big")
+        assert dns.message.from_wire(await connection.exactly(size)).answer
+        assert {record.client_address for record in here.sink.records} == {ANN}
+        # The Session's end is the connection's, too.
+        here.feed.delete(here.sessions[ANN])
+        await connection.breaks()
+        assert not here.vigil.running
+        served.close()
 
 
 # Limits.
