@@ -123,6 +123,13 @@ async def test_who_may_not_be_connected(
     assert expected in unusable_because(world.resources, session, world.clock())
 
 
+async def test_an_expired_session_may_not_be_connected(world: World) -> None:
+    session = await world.add_session()
+    end_of_it = session.spec.expires_at.seconds
+    assert unusable_because(world.resources, session, end_of_it - 1) == ""
+    assert "expired" in unusable_because(world.resources, session, end_of_it)
+
+
 async def test_a_session_with_an_active_device_may_be_connected(world: World) -> None:
     def add(tx: Any) -> core.Device:
         device = core.Device()

@@ -41,6 +41,15 @@ def test_a_freed_index_rests_for_all_but_its_owner() -> None:
     assert addresses.pick("bob", 10.0 + REST, 300) == 300
 
 
+def test_rest_counts_from_the_last_end() -> None:
+    addresses = SessionAddresses()
+    for began in (0.0, 200.0):
+        addresses.use(300, "ann")
+        addresses.release(300, "ann", began)
+    assert addresses.pick("bob", REST + 1, 300) != 300
+    assert addresses.pick("bob", REST + 200, 300) == 300
+
+
 def test_only_the_owner_releases() -> None:
     addresses = SessionAddresses()
     addresses.use(300, "ann")
@@ -102,6 +111,17 @@ class Machine(RuleBasedStateMachine):
         self.addresses.use(index, owner)
         self.used[index] = owner
         self.rests.pop(index, None)
+
+    @rule(data=st.data())
+    def come_back(self, data: st.DataObject) -> None:
+        if self.rests:
+            index = data.draw(st.sampled_from(sorted(self.rests)))
+            owner, _ = self.rests[index]
+            if index not in self.used:
+                assert self.addresses.pick(owner, self.now, index) == index
+                self.addresses.use(index, owner)
+                self.used[index] = owner
+                del self.rests[index]
 
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
