@@ -13,7 +13,7 @@ def main() -> int:
     not be made.
     """
     parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__)
-    parser.add_argument("name", choices=("http", "identity", "policy", "start", "store"))
+    parser.add_argument("name", choices=("dns", "http", "identity", "policy", "start", "store"))
     parser.add_argument("--json", action="store_true", help="all values as JSON on stdout")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=int, default=4, help="length of a burst (4)")
@@ -22,7 +22,11 @@ def main() -> int:
         parser.error("--rounds is from 1 to 100, --seconds from 1 to 600")
     ended_by_signals()
     try:
-        if arguments.name == "http":
+        if arguments.name == "dns":
+            from bench import dns
+
+            report = dns.run(arguments.rounds, arguments.seconds)
+        elif arguments.name == "http":
             from bench import http
 
             report = http.run(arguments.rounds, arguments.seconds)
