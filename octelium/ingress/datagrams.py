@@ -39,7 +39,7 @@ def receive(listener: socket.socket) -> Datagram | None:
         BlockingIOError: there is none.
         OSError: see recvmsg(2).
     """
-    data, ancillary, flags, address = listener.recvmsg(LARGEST, _ANCILLARY)
+    data, ancillary, flags, address = listener.recvmsg(LARGEST, _ANCILLARY, socket.MSG_DONTWAIT)
     to = destination(ancillary)
     if to is None or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
         return None
@@ -69,7 +69,7 @@ def send(listener: socket.socket, data: bytes, source: Packed, to: Place) -> Non
         info = (socket.IPPROTO_IP, _IP_PKTINFO, _V4.pack(0, source, bytes(4)))
     else:
         info = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, _V6.pack(source, 0))
-    listener.sendmsg([data], [info], 0, to)
+    listener.sendmsg([data], [info], socket.MSG_DONTWAIT, to)
 
 
 def is_address(place: Place) -> bool:

@@ -232,7 +232,8 @@ class Helper:
                 wrong = _mismatch(given, *key)
                 if wrong:
                     raise RefusedError(f"not a listening socket of ours: {wrong}", errno.EINVAL)
-                self._listeners[key] = given.dup()
+                # Not given.dup(): it would make the socket block, in every process that has it.
+                self._listeners[key] = socket.socket(fileno=os.dup(given.fileno()))
         self._holders.setdefault(key, set()).add(channel)
 
 

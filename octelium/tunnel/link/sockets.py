@@ -103,7 +103,8 @@ class LinkSockets:
                 made.close()
             else:
                 self._listeners[key] = made
-        made = self._listeners[key].dup()
+        # Not .dup(): until the next line the socket would block in every process that has it.
+        made = socket.socket(fileno=os.dup(self._listeners[key].fileno()))
         made.setblocking(False)
         return made
 
