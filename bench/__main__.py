@@ -13,7 +13,9 @@ def main() -> int:
     not be made.
     """
     parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__)
-    parser.add_argument("name", choices=("dns", "http", "identity", "policy", "start", "store"))
+    parser.add_argument(
+        "name", choices=("dns", "http", "identity", "policy", "start", "store", "tunnel")
+    )
     parser.add_argument("--json", action="store_true", help="all values as JSON on stdout")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=int, default=4, help="length of a burst (4)")
@@ -42,6 +44,10 @@ def main() -> int:
             from bench import start
 
             report = start.run(arguments.rounds)
+        elif arguments.name == "tunnel":
+            from bench import tunnel
+
+            report = tunnel.run(arguments.rounds, arguments.seconds)
         else:
             from bench import store
 

@@ -30,6 +30,9 @@ _PACKAGES: Final = {
     "setsid": "util-linux",
     "node": "nodejs",
     "npm": "npm",
+    "wireguard-go": "wireguard-go",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
 }
 _WRAPPER: Final = "libnss-wrapper"
 """Lets wrk resolve the Cluster's names to loopback."""

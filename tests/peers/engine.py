@@ -93,7 +93,7 @@ async def _serve(settings: dict[str, Any]) -> None:
     engine, place = _engine(settings)
     await engine.start()
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=1 << 24)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         try:
@@ -123,7 +123,7 @@ def _engine(settings: dict[str, Any]) -> tuple[Engine, str]:
         device=DEVICE,
         private_key=key,
         port=settings["port"],
-        folder=Path(settings["folder"]),
+        folder=Path(settings.get("folder", "unused")),
         sockets=_bound(settings["port"]) if choice.wants_sockets else (),
         namespace=descriptors,
         mtu=settings["mtu"],
