@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from octelium.vigil.dns.wire import UDP_SIZE
+from octelium.vigil.errors import Unserviceable
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
     from octelium.schema.dns_servers import DnsServer
     from octelium.vigil.dns.answers import Question
+    from octelium.vigil.served import Served
 
 _IDLE: Final = 15.0
 """Seconds that a stream stays open without questions."""
+_CLIENT_PATIENCE: Final = 1.0
+"""Seconds for a connected client before another one is asked."""
 _MOST_PENDING: Final = 500
 _MOST_JUNK: Final = 32
 """Datagrams that are no answer, after which a socket is given up: somebody is guessing."""
@@ -27,16 +34,25 @@ class LinkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server, and how TLS to it is verified: by default with the system's authorities."""
+    """A server, and how TLS to it is verified: by default with the system's authorities.
+
+    With a `user`, clients of that User serve it to the Service `service_uid`, by datagrams.
+    """
 
     server: DnsServer
     context: ssl.SSLContext | None = None
+    user: str = ""
+    service_uid: str = ""
 
 
 class Links:
-    """Asks servers. Streams are shared by all questions to a server, and several go at once."""
+    """Asks servers. Streams are shared by all questions to a server, and several go at once.
 
-    def __init__(self) -> None:
+    `served` gives the upstreams at connected clients; it may raise Unserviceable.
+    """
+
+    def __init__(self, served: Callable[[], Served] | None = None) -> None:
+        self._served = served
         self._streams: dict[Peer, _Stream] = {}
         self._opening: dict[Peer, asyncio.Lock] = {}
         self._context: ssl.SSLContext | None = None
@@ -53,20 +69,28 @@ class Links:
         Raises:
             LinkError: the server cannot be reached, or junk comes in its name.
         """
-        loop = asyncio.get_running_loop()
-        exchange = _Datagram(question, secrets.token_bytes(2), loop.create_future())
-        server = peer.server
+        if peer.user:
+            return await self._at_client(peer, question)
+        address = (peer.server.host, peer.server.port)
+        return await _exchange(question, remote_addr=address)
+
+    async def _at_client(self, peer: Peer, question: Question) -> bytes:
+        """Ask a resolver that a connected client serves; one that does not answer is avoided."""
+        if self._served is None:
+            raise LinkError("there is no private network")
         try:
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: exchange, remote_addr=(server.host, server.port)
-            )
-        except OSError as error:
+            served = self._served()
+            made, host = await served.associate(peer.service_uid, peer.user)
+        except (Unserviceable, OSError) as error:
             raise LinkError(str(error)) from error
         try:
-            transport.sendto(exchange.number + question.message(UDP_SIZE))
-            return await exchange.answered
+            async with asyncio.timeout(_CLIENT_PATIENCE):
+                return await _exchange(question, sock=made)
+        except (LinkError, TimeoutError) as error:
+            served.avoid(host, error or "no answer in time")
+            raise
         finally:
-            transport.close()
+            served.release(host)
 
     async def stream(self, peer: Peer, question: Question) -> bytes:
         """Ask by TCP or TLS.
@@ -121,6 +145,28 @@ class Links:
             self._context = ssl.create_default_context()
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         return self._context
+
+
+async def _exchange(
+    question: Question,
+    *,
+    remote_addr: tuple[str, int] | None = None,
+    sock: socket.socket | None = None,
+) -> bytes:
+    """One question and its answer on a socket of its own. Raises LinkError."""
+    loop = asyncio.get_running_loop()
+    exchange = _Datagram(question, secrets.token_bytes(2), loop.create_future())
+    try:
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: exchange, remote_addr=remote_addr, sock=sock
+        )
+    except OSError as error:
+        raise LinkError(str(error)) from error
+    try:
+        transport.sendto(exchange.number + question.message(UDP_SIZE))
+        return await exchange.answered
+    finally:
+        transport.close()
 
 
 class _Datagram(asyncio.DatagramProtocol):

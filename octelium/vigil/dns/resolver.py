@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from octelium.schema.pb import core_v1_pb2 as core
     from octelium.vigil.dns.answers import Question
     from octelium.vigil.dns.guard import Guard
+    from octelium.vigil.served import Served
 
 _LOG = logging.getLogger(__name__)
 _NUMBERS = itertools.count(1)
@@ -107,7 +108,7 @@ def _zone_of(servers: tuple[str, ...], zone: core.ClusterConfigSpecDnsZone) -> Z
 class Resolver:
     """Asks other resolvers and keeps their answers. `clock` gives seconds that only increase.
 
-    `total` is `TOTAL` but in tests.
+    `total` is `TOTAL` but in tests. `served` gives the upstreams at connected clients.
     """
 
     def __init__(
@@ -117,8 +118,9 @@ class Resolver:
         clock: Callable[[], float] = time.monotonic,
         total: float = TOTAL,
         cache_bytes: int = CACHE_BYTES,
+        served: Callable[[], Served] | None = None,
     ) -> None:
-        self.links = Links()
+        self.links = Links(served)
         self.cache = Cache(cache_bytes, clock)
         self.failures = 0
         """Questions that no server answered."""
@@ -196,6 +198,8 @@ class Resolver:
                 message = await self.links.datagram(peer, question)
             if not is_truncated(message):
                 return message
+            if peer.user:
+                raise BadAnswerError("it does not fit into a datagram, and clients serve no others")
         async with asyncio.timeout(_STREAM_PATIENCE):
             return await self.links.stream(peer, question)
 

@@ -73,7 +73,12 @@ class Dns:
         self.vigil = vigil
         self.names = ClusterNames(vigil.replica)
         self.limits = Limits(clock)
-        self.resolver = Resolver(self._current_guard, clock=clock, total=total)
+        self.resolver = Resolver(
+            self._current_guard,
+            clock=clock,
+            total=total,
+            served=lambda: vigil.environment.require_served(),
+        )
         self.answered = 0
         """Questions that were answered, however."""
         self.dropped = 0
@@ -212,26 +217,26 @@ class Dns:
             return known[1]
         if len(self._service_zones) >= _MOST_ZONES:
             self._service_zones.clear()
-        zone = self._upstream(chosen)
+        zone = self._upstream(service, chosen)
         self._service_zones[id(chosen)] = (chosen, zone)
         return zone
 
-    def _upstream(self, config: core.ServiceSpecConfig | None) -> Zone:
+    def _upstream(self, service: ServiceEntry, config: core.ServiceSpecConfig | None) -> Zone:
         if config is None:
             raise Unserviceable("the Service has no configuration", 502)
         certificate = client_certificate_secret(config)
         peers = []
         for url, user in endpoints(config.upstream):
-            if user:
-                raise not_offered("an upstream of mode DNS at a connected User")
             try:
                 server = parse_dns_server(url)
             except ValueError as error:
                 raise Unserviceable(f"upstream: {error}", 502) from error
+            if user and server.transport != "udp":
+                raise not_offered(f"a resolver at a connected client by {server.transport}")
             context = None
             if server.transport == "tls" and (certificate or config.HasField("tls")):
                 context, _ = self.vigil.environment.origins.client_tls(config, certificate)
-            peers.append(Peer(server, context))
+            peers.append(Peer(server, context, user, service.uid if user else ""))
         return Zone(tuple(peers))
 
     def _current_guard(self) -> Guard:

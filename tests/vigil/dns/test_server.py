@@ -20,7 +20,7 @@ from octelium.vigil.dns import limits
 from octelium.vigil.dns.limits import FORWARDED_PER_SECOND, PER_SECOND
 from octelium.vigil.dns.server import Dns
 from tests.http import certs
-from tests.ingress.private_world import ANN, WIKI, private, private_world
+from tests.ingress.private_world import ANN, BOB, L4, WIKI, connected, private, private_world
 from tests.octovigil.world import uid_of
 from tests.vigil.dns.world import (
     DOMAIN,
@@ -418,7 +418,8 @@ async def test_a_service_without_a_usable_upstream_fails() -> None:
         here.service = "resolver.default"
         for config, problem in (
             ({"upstream": {"url": "https://dns.example/q"}}, "upstream"),
-            ({"upstream": {"url": "dns://1.1.1.1", "user": "ann"}}, "connected User"),
+            ({"upstream": {"url": "tls://1.1.1.1", "user": "ann"}}, "client by tls"),
+            ({"upstream": {"url": "dns://1.1.1.1", "user": "ann"}}, "no server"),
             ({}, "no upstream"),
         ):
             here.cluster.service(
@@ -466,6 +467,62 @@ async def test_by_the_addresses_of_tunnels() -> None:
         here.feed.delete(here.sessions[ANN])
         await connection.breaks()
         assert not here.vigil.running
+        served.close()
+
+
+async def test_a_resolver_behind_a_connected_client() -> None:
+    async with private_world() as here:
+        made = private(service("home.default", "dns://192.168.1.1", mode=MODES.DNS), here.port)
+        made.spec.is_public = False
+        made.spec.config.upstream.user = "alice"
+        loop = asyncio.get_running_loop()
+
+        class Home(asyncio.DatagramProtocol):
+            asked = 0
+
+            def connection_made(self, transport: Any) -> None:
+                self.transport = transport
+
+            def datagram_received(self, data: bytes, address: Any) -> None:
+                self.asked += 1
+                query = dns.message.from_wire(data)
+                reply = dns.message.make_response(query, recursion_available=True)
+                name = query.question[0].name.to_text()
+                reply.answer.append(dns.rrset.from_text(name, 9, "IN", "A", "192.168.1.7"))
+                self.transport.sendto(reply.to_wire(), address)
+
+        transport, home = await loop.create_datagram_endpoint(Home, local_addr=(BOB, 0))
+        port = transport.get_extra_info("sockname")[1]
+        serves = {made.metadata.uid: port}
+        here.feed.put(
+            connected("bob-1", BOB, user="alice", serves=serves, l4=L4.UDP),
+            connected("bob-2", "127.0.3.9", user="alice", serves=serves, l4=L4.UDP),
+        )
+        served = Dns(here.vigil)
+        here.server._flows = {MODES.DNS: served}
+        here.server._streams = {MODES.DNS: served}
+        await here.put(made)
+        entry = here.replica.service_by_name["home.default"]
+        arrival = Tunnel(here.sessions[ANN].metadata.uid, ANN)
+        # One of the two does not answer: its port is closed, and the other one is asked at once.
+        for number in range(6):
+            answers: list[bytes] = []
+            query = dns.message.make_query(f"nas{number}.home.arpa", "A")
+            served.datagram(entry, arrival, PLACE, (ANN, 9), query.to_wire(), answers.append)
+            await here.until(lambda got=answers: got)
+            reply = dns.message.from_wire(answers[0])
+            assert reply.rcode() == 0, number
+            assert reply.answer[0][0].to_text() == "192.168.1.7"
+        assert home.asked == 6
+        # Nobody serves any more.
+        for session in ("bob-1", "bob-2"):
+            here.feed.delete(connected(session, BOB))
+        answers = []
+        query = dns.message.make_query("late.home.arpa", "A")
+        served.datagram(entry, arrival, PLACE, (ANN, 9), query.to_wire(), answers.append)
+        await here.until(lambda: answers)
+        assert dns.message.from_wire(answers[0]).rcode() == dns.rcode.SERVFAIL
+        transport.close()
         served.close()
 
 
