@@ -24,7 +24,8 @@ import grpc.aio
 from google.protobuf import json_format, message_factory
 from google.protobuf.message import DecodeError, Message
 
-from octelium.apiserver.waiting import Waiting, origin_of
+from octelium.apiserver.waiting import Waiting
+from octelium.http.callers import caller_of
 from octelium.identity.errors import AuthenticationError
 from octelium.schema.errors import Invalid, InvalidDocuments
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -387,7 +388,7 @@ class _Runner:
     async def _receive(self, call: Call, context: Context) -> Message:
         """The one request of a call."""
         try:
-            async with self.waiting.place(call.session_uid or origin_of(call.client_address)):
+            async with self.waiting.place(call.session_uid or caller_of(call.client_address)):
                 data = await context.read()
         except TimeoutError as error:
             raise ApiError(

@@ -8,7 +8,6 @@ sends its request at once.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,19 +16,6 @@ if TYPE_CHECKING:
 
 _SHARE = 4
 """One caller may have the `_SHARE`th part of all places."""
-_PREFIX = 64
-"""Bits of an IPv6 address that tell subscribers apart (RFC 6177)."""
-
-
-def origin_of(address: str) -> str:
-    """What counts as one caller: an IPv4 address, the network of an IPv6 address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(ipaddress.ip_network((parsed, _PREFIX), strict=False))
 
 
 class Waiting:

@@ -152,6 +152,8 @@ class Failure(Enum):
     CLOSED = "upstream closed the connection"
     RESET = "upstream reset the stream"
     PROTOCOL = "upstream broke the protocol"
+    BUSY = "too much is under way"
+    TOO_LARGE = "the request is too large"
 
 
 class UpstreamError(Exception):

@@ -47,6 +47,18 @@ _ANSWER_GRACE: Final = 1.0
 _BODY_SECONDS: Final = 15.0
 """What somebody without a Session has for a body: all of it towards the Cluster's own components,
 each piece of it towards upstreams, until these answer."""
+_FINAL: Final = frozenset(
+    {
+        Failure.UNREACHABLE,
+        Failure.CONNECT_TIMEOUT,
+        Failure.TLS,
+        Failure.BUSY,
+        Failure.TOO_LARGE,
+    }
+)
+"""Failures that another attempt would only repeat."""
+_STATUS: Final = {Failure.CONNECT_TIMEOUT: 504, Failure.BUSY: 503, Failure.TOO_LARGE: 413}
+_RETRY_AFTER: Final = (b"retry-after", b"1")
 CLIENT_GONE: Final = 499
 """Status in the log of a request whose client went away before there was an answer."""
 
@@ -266,7 +278,18 @@ class Relay:
             end = True
         self._attempts = 1
         self._vigil.running.add(self)
-        self._upstream = endpoint.connections.open(request, self, data, end)
+        if self._decision is not None and self._decision.session is None:
+            self._upstream = self._vigil.anteroom.open(
+                endpoint.connections,
+                request,
+                self,
+                data,
+                end,
+                address=self._client_address,
+                own=self._plan.managed,
+            )
+        else:
+            self._upstream = endpoint.connections.open(request, self, data, end)
         if self._trailers:
             self._upstream.send_end(self._trailers)
 
@@ -471,8 +494,11 @@ class Relay:
             self._stream.reset()
             self._finish()
             return
-        status = 504 if error.failure is Failure.CONNECT_TIMEOUT else 502
-        self._answer(upstream_failure(status, front=self._front, extra=self._extra()))
+        status = _STATUS.get(error.failure, 502)
+        extra = self._extra()
+        if error.failure is Failure.BUSY:
+            extra.append(_RETRY_AFTER)
+        self._answer(upstream_failure(status, front=self._front, extra=extra))
 
     def upstream_paused(self) -> None:
         """See `ResponseReceiver`."""
@@ -493,7 +519,7 @@ class Relay:
             or self._attempts >= _MAX_ATTEMPTS
             or not self._stream.complete
             or self._received > len(self._stream.early)
-            or error.failure in {Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.TLS}
+            or error.failure in _FINAL
         ):
             return False
         harmless = error.stale and request.method in _IDEMPOTENT and not request.has_body

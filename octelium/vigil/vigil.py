@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from octelium.http.message import MessageError
 from octelium.http.tasks import spawn
 from octelium.replica.arrival import Tunnel
+from octelium.vigil.anteroom import Anteroom
 from octelium.vigil.grpc_web import GrpcWebStream, form_of_request
 from octelium.vigil.plan import Plan
 from octelium.vigil.refusals import plain
@@ -50,6 +51,8 @@ class Vigil:
         self.decider = decider
         self.sink = sink
         self.spawn = spawn
+        self.anteroom = Anteroom()
+        """Where requests without a Session wait."""
         self.served = 0
         """Requests that came to an end, however they ended."""
         self.may_record: Callable[[], bool] = _always

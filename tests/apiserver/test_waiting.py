@@ -7,25 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octelium.apiserver.waiting import Waiting, origin_of
+from octelium.apiserver.waiting import Waiting
 from octelium.http.tasks import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-@pytest.mark.parametrize(
-    ("address", "origin"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("", ""),
-        ("no address", "no address"),
-    ],
-)
-def test_callers_by_their_address(address: str, origin: str) -> None:
-    assert origin_of(address) == origin
 
 
 class Room:
