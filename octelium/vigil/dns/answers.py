@@ -6,6 +6,7 @@ They are read by dnspython, which is loaded with the first question that is pass
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,6 +87,19 @@ class Received:
         return replace(self.answer, records=bytes(records))
 
 
+def load() -> None:
+    """Load the parser of answers: 14 MB that workers without such questions do not need."""
+    import dns.message
+    import dns.rdtypes.ANY.CNAME
+    import dns.rdtypes.IN.A
+    import dns.rdtypes.IN.AAAA  # noqa: F401 - loaded for later
+
+
+def is_loaded() -> bool:
+    """Whether `load` has been called, by whomever."""
+    return "dns.rdtypes.IN.AAAA" in sys.modules
+
+
 def is_truncated(message: bytes) -> bool:
     """Whether the TC bit is set: the whole answer is to be had by TCP."""
     return bool(message[2] & (_TC >> 8))
@@ -113,7 +127,7 @@ def read_answer(message: bytes, question: Question, guard: Guard) -> Received:
 
 
 def _read(message: bytes, question: Question, guard: Guard) -> Received:
-    from dns.message import from_wire  # 14 MB that workers without such questions do not need
+    from dns.message import from_wire
 
     parsed = from_wire(message)
     rcode = int(parsed.rcode())

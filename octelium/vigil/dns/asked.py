@@ -39,9 +39,9 @@ _LOG = logging.getLogger(__name__)
 
 _REFUSED: Final = Answer(REFUSED)
 _FAILED: Final = Answer(SERVFAIL)
-_NOT_SERVED: Final = frozenset({249, 250, 251, 252, 253, 254})
-"""Types that are not looked up: keys and signatures of transactions, transfers of zones, mailboxes
-(RFC 8945, RFC 5936, RFC 1035 §3.2.3)."""
+_META: Final = range(128, ANY)
+_OPT: Final = 41
+"""Types that are not looked up: transfers of zones, keys of transactions (RFC 6895 §3.1)."""
 _CATCH_UP: Final = 2.0
 
 
@@ -52,8 +52,8 @@ class Asked:
     """
 
     __slots__ = (
-        "_allowance", "_arrival", "_connection", "_decision", "_dns", "_error", "_limit", "_place",
-        "_query", "_reply", "_request", "_service", "_started",
+        "_allowance", "_answered", "_arrival", "_connection", "_decision", "_dns", "_error",
+        "_limit", "_place", "_query", "_reply", "_request", "_service", "_started",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,7 @@ class Asked:
         self._request: DictRequest | None = None
         self._decision: Decision | None = None
         self._error = ""
+        self._answered = False
 
     def begin(self) -> None:
         """Answer at once if that can be; else go on in a task."""
@@ -131,7 +132,7 @@ class Asked:
             self._answer(_FAILED if decision.outcome is Outcome.ERROR else _REFUSED)
             return
         query = self._query
-        if query.dns_class != IN or query.type in _NOT_SERVED:
+        if query.dns_class != IN or query.type in _META or query.type in (0, _OPT):
             self._answer(_REFUSED)
             return
         names = self._dns.names_of(self._service)
@@ -192,6 +193,9 @@ class Asked:
         self._answer(_FAILED)
 
     def _answer(self, answer: Answer) -> None:
+        if self._answered:
+            return
+        self._answered = True
         message = assemble(self._query, answer, self._limit)
         self._reply(message)
         self._dns.answered += 1

@@ -130,11 +130,11 @@ class Links:
                 return stream
         except OSError as error:  # of which those of TLS are a kind
             raise LinkError(str(error)) from error
-        finally:
-            if not lock.locked():
-                self._opening.pop(peer, None)
 
     def _forget_ended(self) -> None:
+        if len(self._opening) > _MOST_PENDING:
+            held = self._opening.items()
+            self._opening = {peer: lock for peer, lock in held if lock.locked()}
         for peer in [peer for peer, stream in self._streams.items() if not stream.open]:
             del self._streams[peer]
 

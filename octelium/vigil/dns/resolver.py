@@ -18,7 +18,9 @@ from octelium.vigil.dns.answers import (
     UNREACHABLE,
     BadAnswerError,
     Received,
+    is_loaded,
     is_truncated,
+    load,
     read_answer,
 )
 from octelium.vigil.dns.cache import Cache
@@ -157,6 +159,8 @@ class Resolver:
         return await asyncio.shield(task)
 
     async def _ask(self, zone: Zone, question: Question) -> Answer:
+        if not is_loaded():  # in a thread: it takes a tenth of a second
+            await asyncio.to_thread(load)
         received = None
         try:
             async with asyncio.timeout(self._total):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dns.message
 import dns.rcode
 
-from tests.vigil.dns.world import world
+from tests.vigil.dns.world import PLACE, world
 
 if TYPE_CHECKING:
     import pytest
@@ -46,6 +46,17 @@ async def test_a_service_that_is_gone_answers_nobody() -> None:
             entry, here.arrival, ("100.64.0.16", 53), ("100.65.0.7", 9), query, answers.append
         )
         assert dns.message.from_wire(answers[0]).rcode() == dns.rcode.REFUSED
+
+
+async def test_a_log_that_fails_does_not_answer_twice(caplog: pytest.LogCaptureFixture) -> None:
+    async with world() as here:
+        entry = here.replica.service_by_name["dns.octelium"]
+        answers: list[bytes] = []
+        here.dns.sink = object()  # type: ignore[assignment]  # it takes nothing
+        query = dns.message.make_query("wiki.local", "A").to_wire()
+        here.dns.datagram(entry, here.arrival, PLACE, ("100.65.0.7", 9), query, answers.append)
+        assert len(answers) == 1
+        assert "AttributeError" in caplog.text
 
 
 async def test_answers_and_their_sizes_are_counted() -> None:

@@ -124,7 +124,7 @@ async def test_dig_gets_the_same() -> None:
 @pytest.mark.parametrize("tcp", [False, True])
 async def test_what_is_not_looked_up(tcp: bool) -> None:
     async with world() as here:
-        for kind in ("AXFR", "IXFR", "TKEY", "MAILB"):
+        for kind in ("AXFR", "IXFR", "TKEY", "MAILB", "OPT", "TYPE0", "TYPE128"):
             reply = await here.ask("local", kind, tcp=tcp)
             assert reply.rcode() == dns.rcode.REFUSED
         query = dns.message.make_query("wiki.local", "A", "CH")
