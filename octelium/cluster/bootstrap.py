@@ -13,6 +13,7 @@ from octelium.schema.kinds import KINDS
 from octelium.schema.names import check_name
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.computed import complete
+from octelium.store.errors import AlreadyExists
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,13 +114,23 @@ def first_credential() -> core.Credential:
 def add_administrator(tx: Transaction, name: str) -> core.User:
     """A person of that name who may do everything, by the Policy `allow-all`.
 
+    One who is there already and may do so is that person.
+
     Raises:
         Invalid: the name is none.
-        AlreadyExists: there is such a User, whose rights are not changed.
+        AlreadyExists: there is another User of that name, whose rights are not changed.
         NotFound: the Policy is gone.
     """
     check_name(KINDS["User"], name)
     tx.get(core.Policy, name=_ALLOW_ALL)
+    former = tx.find(core.User, name=name)
+    if former is not None and _ALLOW_ALL in former.spec.authorization.policies:
+        return former
+    if former is not None:
+        raise AlreadyExists(
+            f"{name} is there already, without the Policy {_ALLOW_ALL}: leave out --administrator, "
+            "or take another name"
+        )
     user = core.User(api_version="core/v1", kind="User")
     user.metadata.name = name
     user.spec.type = core.UserSpecType__.HUMAN

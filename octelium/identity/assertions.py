@@ -30,6 +30,8 @@ LEEWAY: Final = 60
 """Seconds that clocks may differ."""
 _LONGEST_HEADER: Final = 4096
 _MOST_KEYS: Final = 64
+_SHOWN: Final = 200
+"""Characters of an audience that the log shows."""
 _SMALLEST_RSA: Final = 2048
 _CURVES: Final = {"ES256": "P-256", "ES384": "P-384"}
 
@@ -183,7 +185,8 @@ def _check(claims: Mapping[str, Any], expected: Expected, now: float) -> None:
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     if expected.audience not in audiences:
-        raise UnprovenError("the token is meant for another audience")
+        told = ", ".join(repr(one)[:_SHOWN] for one in audiences[:3])
+        raise UnprovenError(f"the token's audience is {told}, not {expected.audience!r}")
     expires = _instant(claims, "exp")
     if expires is None:
         raise UnprovenError("the token never expires")

@@ -81,7 +81,8 @@ def user_of(tx: Transaction, verified: VerifiedIdentity) -> core.User:
     user = _by_identity(tx, verified) or _by_email(tx, verified)
     if user is None:
         raise UnknownUserError(
-            f"no User has the identity {verified.identifier!r} at the IdentityProvider {name}",
+            f"no User has the identity {verified.identifier!r} at the IdentityProvider {name}"
+            + _or_address(verified),
             detail=_nearly(tx, verified),
         )
     wanted = core.UserSpecType__.HUMAN if is_web(provider) else core.UserSpecType__.WORKLOAD
@@ -93,6 +94,15 @@ def user_of(tx: Transaction, verified: VerifiedIdentity) -> core.User:
     if is_user_barred(user):
         raise RefusedError(f"User {user.metadata.name} is disabled or locked")
     return user
+
+
+def _or_address(verified: VerifiedIdentity) -> str:
+    """What else was looked for in vain."""
+    provider = verified.provider
+    email = _email_of(verified)
+    if not is_web(provider) or provider.spec.disable_email_as_identity or not email:
+        return ""
+    return f", and none the address {email!r} (spec.email)"
 
 
 def _check_verification(verified: VerifiedIdentity) -> None:

@@ -142,9 +142,10 @@ async def test_an_administrator_is_a_person_with_an_explicit_policy(
     assert made.spec.type == core.UserSpecType__.HUMAN
     assert list(made.spec.authorization.policies) == ["allow-all"]
     assert resources.get(core.User, name="ann") == made
+    async with resources.transaction() as tx:
+        assert add_administrator(tx, "ann").metadata.uid == made.metadata.uid
     for name, problem in [
-        ("ann", "already exists"),
-        ("root", "already exists"),
+        ("root", "root is there already, without the Policy allow-all: leave out --administrator"),
         ("Ann", "not a valid name"),
         ("", "name is missing"),
     ]:

@@ -195,7 +195,7 @@ def test_sign_ins_that_are_refused(world: World) -> None:
     http = "OAuth2 token fetch failed with HTTP status "
     unauthenticated = "UNAUTHENTICATED"
     expected = {
-        "wrong audience": (unauthenticated, "the token is meant for another audience"),
+        "wrong audience": (unauthenticated, "the token's audience is"),
         "expired": (unauthenticated, "the token has expired"),
         "of nobody": (unauthenticated, "no User has the identity 'stranger'"),
         "no such provider": (unauthenticated, "no IdentityProvider 'none'"),

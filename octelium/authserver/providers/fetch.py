@@ -336,6 +336,11 @@ def _reason(error: Exception | None) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message})"
+            return (
+                f"its certificate is not trusted ({cause.verify_message}); name its authority in "
+                "the file that SSL_CERT_FILE of `octelium up` names"
+            )
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from octelium.store.reading import Reader
 
 _SCOPES: Final = ("profile", "email")
+_MOST_CLAIMS: Final = 20
+"""Names of claims that the log shows."""
 _PROTECTED: Final = frozenset(
     ("iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "azp", "auth_time", "acr", "amr")
 )
@@ -223,8 +225,12 @@ def _identity(provider: core.IdentityProvider, claims: Mapping[str, Any]) -> Ver
     name = spec.identifier_claim or "email"
     identifier = client.text_claim(claims, name)
     if not identifier:
-        hint = "" if spec.use_user_info_endpoint else "; the UserInfo endpoint may tell it"
-        raise ProviderError(f"the provider tells no claim {name!r} that is a text{hint}")
+        hint = "" if spec.use_user_info_endpoint else ", or ask more with useUserInfoEndpoint"
+        told = ", ".join(sorted(map(repr, claims))[:_MOST_CLAIMS])
+        raise ProviderError(
+            f"the provider tells no claim {name!r} that is a text: choose another with "
+            f"spec.oidc.identifierClaim{hint} (told: {told})"
+        )
     verified = _flag(claims.get("email_verified"))
     if spec.check_email_verified and verified is not True:
         raise ProviderError("the provider does not say that it has verified the e-mail address")

@@ -237,7 +237,7 @@ async def test_names_without_an_address() -> None:
 
 async def test_nobody_there() -> None:
     client = Fetcher(resolver=Resolver("127.0.0.1"))
-    with pytest.raises(FetchError, match="cannot be reached: ConnectError"):
+    with pytest.raises(FetchError, match="cannot be reached: Connection refused"):
         await client.get(
             "https://localhost:1/a?b=" + SECRET, configured="https://localhost", limit=1
         )
