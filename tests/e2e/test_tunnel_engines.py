@@ -80,7 +80,7 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
         (a, _), (b, _) = made.keys.values()
         with (
             engine_process(one, a, *INSIDE["one"], routes=routes) as first,
-            engine_process(two, b, *INSIDE["two"], routes=routes) as second,
+            engine_process(two, b, *INSIDE["two"], routes=routes, answers_from=True) as second,
         ):
             made.engines = {"one": first, "two": second}
             made.introduce("one", "two")
@@ -151,3 +151,23 @@ def test_a_path_with_a_small_mtu(hosts: Hosts) -> None:
     assert found["intact"]
     assert found["bytes"] > 1_000_000
     assert hosts.engines["one"].ask("counters")["udp_unsegmented"] > 0
+
+
+def test_a_host_with_two_addresses_answers_from_the_one_that_is_called(hosts: Hosts) -> None:
+    hosts.hosts["two"].ip(
+        "address add 10.9.0.22/24 dev to-one", "address add fd09::22/64 dev to-one nodad"
+    )
+    for address in ("10.9.0.22", "fd09::22"):
+        hosts.engines["one"].ask(
+            "put_peer",
+            public_key=hosts.keys["two"][1].hex(),
+            allowed_ips=[f"{INSIDE['two'][0]}/32", f"{INSIDE['two'][1]}/128"],
+            endpoint=[address, PORT],
+        )
+        found = hosts.stream(0.2)
+        assert found["intact"]
+        stats = hosts.engines["one"].ask("stats")[hosts.keys["two"][1].hex()]
+        assert stats["endpoint"] == [address, PORT]
+    hosts.hosts["two"].ip("address delete fd09::22/64 dev to-one")
+    hosts.introduce("two", "one")
+    hosts.until_answered()

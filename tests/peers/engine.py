@@ -127,6 +127,7 @@ def _engine(settings: dict[str, Any]) -> tuple[Engine, str]:
         sockets=_bound(settings["port"]) if choice.wants_sockets else (),
         namespace=descriptors,
         mtu=settings["mtu"],
+        answers_from=settings.get("answers_from", False),
     )
     return engine, place
 

@@ -83,6 +83,7 @@ def make(
     sockets: Sequence[socket.socket] = (),
     namespace: Sequence[int] = (),
     mtu: int = 1280,
+    answers_from: bool = False,
 ) -> Engine:
     """The engine that was chosen, not yet started.
 
@@ -97,12 +98,20 @@ def make(
         sockets: bound ones for the others.
         namespace: descriptors of the network that the device is in, if it is not ours.
         mtu: of the device.
+        answers_from: answer peers from the address that they call; wireguard-go always does.
 
     Raises:
         ConfigurationError: no key, or no sockets where they are wanted.
     """
     if choice.program is None:
-        return OwnEngine(tun, sockets, private_key=private_key, previous=previous, mtu=mtu)
+        return OwnEngine(
+            tun,
+            sockets,
+            private_key=private_key,
+            previous=previous,
+            mtu=mtu,
+            answers_from=answers_from,
+        )
     return WireGuardGo(
         choice.program,
         tun,

@@ -40,7 +40,8 @@ def boottime() -> float:
 class OwnEngine:
     """An `Engine`; see there. `octelium.tunnel.wireguard` says what it does.
 
-    `sockets` are bound UDP sockets, one per address family, or one of IPv6 for both.
+    `sockets` are bound UDP sockets, one per address family, or one of IPv6 for both. With
+    `answers_from`, for hosts that others call, peers are answered from the address that they call.
 
     Raises:
         ConfigurationError: no key, or no socket.
@@ -60,6 +61,7 @@ class OwnEngine:
         mtu: int = 1280,
         timing: Timing | None = None,
         limits: Limits | None = None,
+        answers_from: bool = False,
         clock: Callable[[], float] = boottime,
     ) -> None:
         self._counters: Counter[str] = Counter()
@@ -68,7 +70,7 @@ class OwnEngine:
         self._device = Device(self._accepted[0], mtu=mtu, timing=timing, limits=limits)
         for key in self._accepted[1:]:
             self._device.set_private_key(key, clock(), grace=PREVIOUS_SECONDS)
-        self._ports = [UdpPort(each, self._counters) for each in sockets]
+        self._ports = [UdpPort(each, self._counters, answers_from=answers_from) for each in sockets]
         self._v4 = next((each for each in self._ports if each.takes_ipv4), None)
         self._v6 = next((each for each in self._ports if each.family == socket.AF_INET6), None)
         if not self._ports:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -29,21 +30,46 @@ _SO_RCVBUFFORCE: Final = 33
 _SO_SNDBUFFORCE: Final = 32
 _LONGEST: Final = 65_535
 _SIZE = struct.Struct("=H").pack
-_CONTROL: Final = socket.CMSG_SPACE(4)
+_CONTROL: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)
+_IP_PKTINFO: Final = 8
+_IPV6_PKTINFO: Final = 50
+_MOST_SOURCES: Final = 16_384
+"""Peers' places for which the own address is kept; the oldest give way."""
 _NO_SEGMENTS: Final = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP})
 """What the kernel says of a burst that it cannot cut: no checksums in hardware, or too long."""
+
+
+_NOT_FROM_HERE: Final = frozenset(
+    {errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENODEV}
+)
+"""What the kernel says of an own address that is no more, or not on the way there."""
+_Control = tuple[int, int, bytes]
 
 
 class UdpPort:
     """A bound UDP socket, whoever bound it.
 
+    With `answers_from` datagrams to a place leave from the address that it last sent to (ip(7),
+    IP_PKTINFO): what comes from another address of ours does not pass the other side's NAT.
+
     Attributes:
         waiting: bursts that the kernel had no room for.
     """
 
-    __slots__ = ("_counters", "_mapped", "_segments", "family", "socket", "waiting")
+    __slots__ = (
+        "_answers_from",
+        "_counters",
+        "_mapped",
+        "_segments",
+        "_sources",
+        "family",
+        "socket",
+        "waiting",
+    )
 
-    def __init__(self, bound: socket.socket, counters: Counter[str]) -> None:
+    def __init__(
+        self, bound: socket.socket, counters: Counter[str], *, answers_from: bool = False
+    ) -> None:
         self.socket = bound
         self.family = bound.family
         self.waiting: deque[Burst] = deque()
@@ -60,6 +86,12 @@ class UdpPort:
         if bound.family == socket.AF_INET:
             # Fragments are better than nothing on paths with a small MTU, and as in the kernel's.
             bound.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+        self._answers_from = answers_from
+        self._sources: dict[Endpoint, _Control] = {}
+        if answers_from and bound.family == socket.AF_INET:
+            bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        elif answers_from:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         self._segments = self._has(_UDP_SEGMENT, 0)
         self._has(_UDP_GRO, 1)
         self._mapped = bound.family == socket.AF_INET6 and not bound.getsockopt(
@@ -87,9 +119,15 @@ class UdpPort:
             size = len(data)
             view = memoryview(data)
             segment = size
-            for _, kind, value in control:
-                if kind == _UDP_GRO and len(value) >= 2:
-                    segment = int.from_bytes(value[:4], "little") or size
+            for level, kind, value in control:
+                if level == socket.IPPROTO_UDP and kind == _UDP_GRO:
+                    segment = int.from_bytes(value[:4], sys.byteorder) or size
+                elif level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+                    # The interface is left open, as routes may change.
+                    self._remember(source, (level, kind, bytes(4) + value[4:8] + bytes(4)))
+                elif level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:
+                    # A link-local address needs its interface, which the place has too.
+                    self._remember(source, (level, kind, value[:16] + bytes(4)))
             counters["udp_received_calls"] += 1
             if segment >= size:
                 found.append((view, source))
@@ -128,13 +166,18 @@ class UdpPort:
         """Send a burst; what is left of it if there is no room."""
         endpoint, datagrams = burst
         counters = self._counters
+        source = self._sources.get(endpoint)
+        here = [] if source is None else [source]
         if self._segments and len(datagrams) > 1:
-            control = [(socket.IPPROTO_UDP, _UDP_SEGMENT, _SIZE(len(datagrams[0])))]
+            control = [(socket.IPPROTO_UDP, _UDP_SEGMENT, _SIZE(len(datagrams[0]))), *here]
             try:
                 self.socket.sendmsg(datagrams, control, 0, endpoint)
             except BlockingIOError:
                 return burst
             except OSError as error:
+                if here and error.errno in _NOT_FROM_HERE:
+                    del self._sources[endpoint]
+                    return self._try(burst)
                 if error.errno not in _NO_SEGMENTS:
                     self._count("udp_send", error, len(datagrams))
                     return None
@@ -146,14 +189,23 @@ class UdpPort:
                 return None
         for number, datagram in enumerate(datagrams):
             try:
-                self.socket.sendto(datagram, endpoint)
+                self.socket.sendmsg((datagram,), here, 0, endpoint)
             except BlockingIOError:
                 return endpoint, datagrams[number:]
             except OSError as error:
+                if here and error.errno in _NOT_FROM_HERE:
+                    del self._sources[endpoint]
+                    return self._try((endpoint, datagrams[number:]))
                 self._count("udp_send", error)
             else:
                 counters["udp_sent"] += 1
         return None
+
+    def _remember(self, place: Endpoint, source: _Control) -> None:
+        if self._sources.get(place) != source:
+            if len(self._sources) >= _MOST_SOURCES:
+                del self._sources[next(iter(self._sources))]
+            self._sources[place] = source
 
     def _count(self, what: str, error: OSError, number: int = 1) -> None:
         name = errno.errorcode.get(error.errno or 0, "unknown")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.tunnel.engines import udp
 from octelium.tunnel.engines.udp import MOST_WAITING, UdpPort
 from tests.tunnel.engines.pairs import udp_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -54,6 +55,7 @@ class Refusing:
         self._real = real
         self.errors = list(errors)
         self.sent: list[bytes] = []
+        self.controls: list[list[Any]] = []
 
     def __enter__(self) -> None: ...
 
@@ -68,13 +70,10 @@ class Refusing:
         if number is not None:
             raise OSError(number, "refused")
 
-    def sendmsg(self, datagrams: list[bytes], *_: object) -> None:
+    def sendmsg(self, datagrams: Sequence[bytes], control: list[Any], *_: object) -> None:
         self._next()
         self.sent += datagrams
-
-    def sendto(self, datagram: bytes, _: object) -> None:
-        self._next()
-        self.sent.append(datagram)
+        self.controls.append(control)
 
     def recvmsg(self, *sizes: int) -> Any:
         self._next()
@@ -153,3 +152,43 @@ def test_which_families_a_socket_takes() -> None:
     with socket.socket(V6, socket.SOCK_DGRAM) as both:
         both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         assert UdpPort(both, Counter()).takes_ipv4
+
+
+@pytest.mark.parametrize("family", [V4, V6])
+@pytest.mark.parametrize("size", [1, 3])
+def test_answers_leave_from_where_they_were_asked(family: socket.AddressFamily, size: int) -> None:
+    """The kernel takes what it told; `test_tunnel_engines` has a host with two addresses."""
+    counters: Counter[str] = Counter()
+    with udp_socket(family) as caller, socket.socket(family, socket.SOCK_DGRAM) as any_address:
+        any_address.bind(("127.0.0.2" if family == V4 else "::1", 0))
+        port = UdpPort(any_address, counters, answers_from=True)
+        caller.connect(any_address.getsockname())
+        caller.settimeout(5)
+        caller.send(b"hello")
+        ((_, place),) = port.receive()
+        assert place in port._sources
+        port.send((place, [b"answer"] * size))
+        assert caller.recv(100) == b"answer"
+        assert counters["udp_sent"] == size
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_an_own_address_that_is_no_more_is_forgotten(size: int) -> None:
+    port, fake, counters = refusing(errno.EADDRNOTAVAIL)
+    with fake:
+        port._sources[("127.0.0.1", 9)] = source = (socket.IPPROTO_IP, 8, bytes(12))
+        port.send((("127.0.0.1", 9), [b"a"] * size))
+        assert fake.sent == [b"a"] * size
+        assert source not in fake.controls[0]
+        assert not port._sources
+        assert counters["udp_sent"] == size
+        assert not any("ADDR" in name for name in counters)
+
+
+def test_own_addresses_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp, "_MOST_SOURCES", 2)
+    port, fake, _ = refusing()
+    with fake:
+        for number in range(1, 5):
+            port._remember(("127.0.0.1", number), (0, 8, b""))
+        assert [place[1] for place in port._sources] == [3, 4]
