@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from octelium.authserver import ceremony
@@ -36,6 +37,7 @@ from octelium.authserver.login import LOGOUT_PATH, LoginPages
 from octelium.authserver.logins import Logins
 from octelium.authserver.oauth2 import METADATA_PATH, TOKEN_PATH, OAuth2
 from octelium.authserver.pages import SCRIPT_PATH, Pages
+from octelium.authserver.planted import PlantedCookies
 from octelium.authserver.saml_page import METADATA_PATH as SAML_PATH
 from octelium.authserver.saml_page import SamlPage
 from octelium.authserver.waiting import Waiting
@@ -127,6 +129,7 @@ def create_app(
             Route(PAGE_PATH, device.page, methods=["GET", "POST"]),
             Route(METADATA_PATH, oauth2.metadata),
         ],
+        middleware=[Middleware(PlantedCookies, site)],
         exception_handlers={HTTPException: login.elsewhere, Exception: pages.failed},
     )
     # A redirect to the path with or without its slash would name the Host of the request.

@@ -25,7 +25,7 @@ REFRESH: Final = "octelium_rt"
 LOGIN_STATE: Final = "__Host-octelium_login_state"
 INVITATION: Final = "__Host-octelium_invitation"
 _LOGIN_STATE_SECONDS: Final = 15 * 60
-_TOKENS: Final = (ACCESS, REFRESH)
+TOKENS: Final = (ACCESS, REFRESH)
 
 
 def cookie(request: Request, name: str) -> str:
@@ -34,13 +34,22 @@ def cookie(request: Request, name: str) -> str:
     A page of a Service can set a second one, for a narrower path, and the order in which a browser
     sends them says little (RFC 6265 section 5.4).
     """
-    found = [
+    found = _values(request.headers.getlist("cookie"), name)
+    return found[0] if len(found) == 1 else ""
+
+
+def several(lines: Iterable[str], name: str) -> bool:
+    """Whether fields `Cookie` hold several cookies of a name."""
+    return len(_values(lines, name)) > 1
+
+
+def _values(lines: Iterable[str], name: str) -> list[str]:
+    return [
         value.strip(" \t")
-        for line in request.headers.getlist("cookie")
+        for line in lines
         for given, mark, value in (part.partition("=") for part in line.split(";"))
         if mark and given.strip(" \t") == name
     ]
-    return found[0] if len(found) == 1 else ""
 
 
 def set_tokens(site: Site, response: Response, issued: IssuedTokens) -> None:
@@ -65,7 +74,7 @@ def clear_cookies(site: Site, response: Response) -> None:
 
     A login that has begun goes on: it may be another tab's.
     """
-    for name in _TOKENS:
+    for name in TOKENS:
         _set(site, response, name, "", 0)
 
 
@@ -74,9 +83,15 @@ def clear_login_state(site: Site, response: Response) -> None:
     _set(site, response, LOGIN_STATE, "", 0)
 
 
-def has_cookies(names: Iterable[str]) -> bool:
-    """Whether a browser that sent cookies of these names believes to have a Session."""
-    return not set(_TOKENS).isdisjoint(names)
+def has_ended(request: Request) -> bool:
+    """Whether a browser that has no Session believes to have one.
+
+    With several cookies of a name it may have one yet: the genuine one stays.
+    """
+    lines = request.headers.getlist("cookie")
+    return any(name in request.cookies for name in TOKENS) and not any(
+        several(lines, name) for name in TOKENS
+    )
 
 
 def _set(site: Site, response: Response, name: str, value: str, seconds: int) -> None:

@@ -21,7 +21,7 @@ from octelium.authserver.cookies import (
     clear_cookies,
     clear_login_state,
     cookie,
-    has_cookies,
+    has_ended,
 )
 from octelium.authserver.flow import BEGIN_PATH, SUCCESS_PATH, redirect
 from octelium.authserver.markup import (
@@ -195,7 +195,7 @@ class LoginPages:
             told.append(notice("You are signed out."))
         forms = ("'self'",) if offered else ()
         response = self._pages.page("Sign in", *told, *blocks, forms=forms)
-        if not keep and has_cookies(request.cookies):
+        if not keep and has_ended(request):
             clear_cookies(self._site, response)
         return response
 

@@ -12,25 +12,32 @@ from octelium.vigil.refusals import Answer
 from octelium.vigil.rules import checked_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from octelium.http.message import HeaderBlock, RequestHead
 
 _is_origin = re.compile(
     rb"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 ).fullmatch
-API_CORS: Final = core.ServiceSpecConfigHttpCors(
-    allow_cluster_services=True,
-    allow_credentials=True,
-    allow_methods="GET, PUT, DELETE, POST, OPTIONS",
-    allow_headers=(
-        "cookie,keep-alive,user-agent,cache-control,content-type,content-transfer-encoding,"
-        "x-grpc-web,grpc-timeout"
-    ),
-    expose_headers="set-cookie,grpc-status,grpc-message",
-    max_age="86400",
-)
-"""Of the Cluster's API: pages of the Cluster may call it, signed in as they are."""
-
 _PORTS: Final = {b"http": b":80", b"https": b":443"}
+
+
+def api_cors(pages: Iterable[str]) -> core.ServiceSpecConfigHttpCors:
+    """Of the Cluster's API: the origins `pages` may call it, signed in as they are.
+
+    No other page of the Cluster's domain may: whoever makes a Service makes one.
+    """
+    return core.ServiceSpecConfigHttpCors(
+        allow_origin_string_match=pages,
+        allow_credentials=True,
+        allow_methods="GET, PUT, DELETE, POST, OPTIONS",
+        allow_headers=(
+            "cookie,keep-alive,user-agent,cache-control,content-type,content-transfer-encoding,"
+            "x-grpc-web,grpc-timeout"
+        ),
+        expose_headers="set-cookie,grpc-status,grpc-message",
+        max_age="86400",
+    )
 
 
 def is_preflight(head: RequestHead) -> bool:
@@ -38,16 +45,26 @@ def is_preflight(head: RequestHead) -> bool:
     return (
         head.method == b"OPTIONS"
         and head.block.first(b"access-control-request-method") is not None
-        and _origin(head.block) is not None
+        and origin_of(head.block) is not None
     )
 
 
-def _origin(block: HeaderBlock) -> bytes | None:
+def origin_of(block: HeaderBlock) -> bytes | None:
     """The one valid `Origin`, normalised: lower-case, without the scheme's own port."""
     values = block.all(b"origin")
-    if len(values) != 1 or _is_origin(values[0]) is None:
+    return _checked(values[0]) if len(values) == 1 else None
+
+
+def origin_in(url: bytes) -> bytes | None:
+    """The origin of an absolute URL, normalised; None if it has none."""
+    scheme, mark, rest = url.partition(b"://")
+    return _checked(scheme + mark + re.split(rb"[/?#]", rest, maxsplit=1)[0])
+
+
+def _checked(origin: bytes) -> bytes | None:
+    if _is_origin(origin) is None:
         return None
-    origin = _normalise(values[0])
+    origin = _normalise(origin)
     name = _name(origin)
     if name.startswith(b"["):
         try:
@@ -70,7 +87,7 @@ def _name(origin: bytes) -> bytes:
     return host.partition(b":")[0]
 
 
-def _is_own(origin: bytes, head: RequestHead) -> bool:
+def is_own(origin: bytes, head: RequestHead) -> bool:
     """Whether a normalised origin has the host and port that the request was sent to."""
     scheme, _, host = origin.partition(b"://")
     return host == head.host.lower().removesuffix(_PORTS[scheme])
@@ -79,8 +96,12 @@ def _is_own(origin: bytes, head: RequestHead) -> bool:
 class Cors:
     """The rules of one Service: those of its default configuration, or none."""
 
-    def __init__(self, settings: core.ServiceSpecConfigHttpCors | None, *, domain: str) -> None:
+    def __init__(
+        self, settings: core.ServiceSpecConfigHttpCors | None, *, domain: str, own: bool = True
+    ) -> None:
+        """With `own`, pages of the Service itself may send what they like."""
         self.configured = settings is not None
+        self._own = own
         self._any = False
         self._origins: frozenset[bytes] = frozenset()
         self._cluster = False
@@ -107,20 +128,27 @@ class Cors:
         """
         if b"origin" not in head.block.index:
             return None
-        origin = _origin(head.block)
+        origin = origin_of(head.block)
         return origin is not None and self._allows(origin, head)[0]
+
+    def trusts(self, head: RequestHead) -> bool:
+        """Whether the settings let another origin, the one that a request names, sign users in."""
+        if not self.configured:
+            return False
+        origin = origin_of(head.block)
+        return origin is not None and not is_own(origin, head) and all(self._allows(origin, head))
 
     def is_foreign(self, head: RequestHead) -> bool:
         """Whether a request names an origin that is not the Service as the request calls it."""
         if b"origin" not in head.block.index:
             return False
-        origin = _origin(head.block)
-        return origin is None or not _is_own(origin, head)
+        origin = origin_of(head.block)
+        return origin is None or not is_own(origin, head)
 
     def _allows(self, origin: bytes, head: RequestHead) -> tuple[bool, bool]:
         """Whether `origin` may read, and whether with the user's credentials."""
         scheme = origin.partition(b"://")[0]
-        if _is_own(origin, head):
+        if self._own and is_own(origin, head):
             return True, self._credentials
         name = _name(origin)
         if (
@@ -134,7 +162,7 @@ class Cors:
     def preflight(self, head: RequestHead, own: list[Field]) -> Answer:
         """The answer to a preflight; `own` fields are in every answer."""
         block = head.block
-        origin = _origin(block)
+        origin = origin_of(block)
         assert origin is not None
         vary = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
         answer: list[Field] = [*own, (b"vary", vary)]
@@ -160,7 +188,7 @@ class Cors:
         `vary` is the upstream's `Vary`. Empty for requests without an origin, and where nothing is
         configured: then the upstream's own answers count.
         """
-        origin = _origin(head.block)
+        origin = origin_of(head.block)
         if origin is None or not self.configured:
             return []
         fields = [(b"vary", b"Origin" if not vary else vary + b", Origin")]

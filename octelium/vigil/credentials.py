@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from octelium.http.message import MessageError
 
@@ -19,38 +19,49 @@ _access_cookie = re.compile(rb"(?:\A|;)[ \t]*octelium_auth[ \t]*=[ \t]*([^;]*)")
 _own_bearer = re.compile(rb"(?i:bearer)[ \t]+A[Q-Za-f][A-Za-z0-9_-]{148,218}={0,2}").fullmatch
 """`octelium.identity.tokens` describes the shape; the first byte is the version, 1."""
 _KEY: Final = object()
-_NONE: Final = object()
 
 
-def find_token(block: HeaderBlock) -> bytes | None:
+class Credential(NamedTuple):
+    """The access token of a request, None if it has none that counts."""
+
+    token: bytes | None
+    from_cookie: bool = False
+    planted: bool = False
+    """Whether there are cookies with different tokens, of which none counts."""
+
+
+_NOTHING: Final = Credential(None)
+_PLANTED: Final = Credential(None, from_cookie=True, planted=True)
+
+
+def find_credential(block: HeaderBlock) -> Credential:
     """The access token of a request: the first non-empty of `X-Octelium-Auth`, the cookie
     `octelium_auth` and `Authorization: Bearer`. A wrong token in an earlier place is not skipped.
 
     Raises:
         MessageError: one of the two headers stands there more than once.
     """
-    known = block.derived.get(_KEY)
-    if known is not None:
-        return None if known is _NONE else known
-    token = _find(block)
-    block.remember(_KEY, token if token is not None else _NONE)
-    return token
+    known: Credential | None = block.derived.get(_KEY)
+    if known is None:
+        known = _find(block)
+        block.remember(_KEY, known)
+    return known
 
 
-def _find(block: HeaderBlock) -> bytes | None:
+def _find(block: HeaderBlock) -> Credential:
     if AUTH_HEADER in block.repeated or b"authorization" in block.repeated:
         raise MessageError("more than one credential in one place")
     if value := block.first(AUTH_HEADER):
-        return value
+        return Credential(value)
     cookies = block.first(b"cookie")
     if cookies is not None:
-        for match in _access_cookie(cookies):
-            if cookie := match[1].rstrip(b" \t"):
-                return cookie
+        tokens = {token for match in _access_cookie(cookies) if (token := match[1].rstrip(b" \t"))}
+        if tokens:
+            return Credential(tokens.pop(), from_cookie=True) if len(tokens) == 1 else _PLANTED
     authorization = block.first(b"authorization")
     if authorization is not None and authorization.startswith(b"Bearer "):
-        return authorization[7:].strip(b" \t") or None
-    return None
+        return Credential(authorization[7:].strip(b" \t") or None)
+    return _NOTHING
 
 
 def without_own_cookies(cookies: bytes) -> bytes:

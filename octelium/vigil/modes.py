@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.context import GrpcRequest, HttpRequest
-from octelium.vigil.refusals import Answer, grpc_refusal, grpc_status, plain, refusal
+from octelium.vigil.refusals import Answer, explained, grpc_refusal, grpc_status, plain, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,13 +31,15 @@ class Mode:
     """How requests of one mode are read and refused.
 
     `request(head, target, token, client_address, host)` gives None for what is not of this kind;
-    `unknown(front)` is the answer to that. `refuse` gets, last, the id of the log entry.
+    `unknown(front)` is the answer to that. `refuse` gets, last, the id of the log entry. `explain`
+    makes a refusal of a status, 401 or 403, and a text.
     """
 
     name: str
     request: Callable[[RequestHead, Target, bytes | None, str, str], HttpRequest | None]
     refuse: Callable[[Decision, RequestHead, Target, Site, Sequence[Field], bytes], Answer]
     unknown: Callable[[bool], Answer]
+    explain: Callable[[int, bytes, bool, Sequence[Field]], Answer]
     cors: bool = True
 
 
@@ -74,10 +76,21 @@ def _not_found(front: bool) -> Answer:
     return plain(404, front=front)
 
 
+def _explain(status: int, text: bytes, front: bool, extra: Sequence[Field]) -> Answer:
+    return explained(status, text, front=front, extra=extra)
+
+
+def _explain_grpc(status: int, text: bytes, front: bool, extra: Sequence[Field]) -> Answer:
+    return grpc_status(_GRPC_STATUS[status], text, front=front, extra=extra)
+
+
+_GRPC_STATUS: Final = {401: b"16", 403: b"7"}
 _ENUM = core.ServiceSpecMode__
 
 MODES: dict[int, Mode] = {
-    _ENUM.HTTP: Mode("HTTP", HttpRequest, refusal, _not_found),
-    _ENUM.WEB: Mode("WEB", HttpRequest, refusal, _not_found),
-    _ENUM.GRPC: Mode("GRPC", _grpc_request, _refuse_grpc, _unimplemented, cors=False),
+    _ENUM.HTTP: Mode("HTTP", HttpRequest, refusal, _not_found, _explain),
+    _ENUM.WEB: Mode("WEB", HttpRequest, refusal, _not_found, _explain),
+    _ENUM.GRPC: Mode(
+        "GRPC", _grpc_request, _refuse_grpc, _unimplemented, _explain_grpc, cors=False
+    ),
 }

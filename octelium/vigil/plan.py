@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.service_settings import allows_cross_origin
 from octelium.vigil.configuration import (
     Configuration,
     compile_configuration,
     managed_configuration,
 )
-from octelium.vigil.cors import API_CORS, Cors
+from octelium.vigil.cookie_guard import CookieGuard
+from octelium.vigil.cors import Cors, api_cors
 from octelium.vigil.errors import Unserviceable, not_offered
 from octelium.vigil.modes import MODES, Mode
 from octelium.vigil.own_names import OwnNames
@@ -26,6 +28,7 @@ _MAX_CONFIGURATIONS: Final = 256
 _PATH_LABEL: Final = "apiserver-path"
 _API_LABEL: Final = "octelium-apiserver"
 _API_HOST: Final = "octelium-api"
+_PORTAL: Final = "portal"
 _LOGIN_TYPE: Final = "authserver"
 
 
@@ -53,22 +56,27 @@ class Plan:
             mode = MODES[core.ServiceSpecMode__.HTTP]
         self.mode: Mode = mode
         self.api = self.managed and mode is MODES[core.ServiceSpecMode__.GRPC]
-        """Whether it is part of the Cluster's API, which the Cluster's own pages call too."""
+        """Whether it is part of the Cluster's API, which two of its own pages call too."""
         self.cross_origin = mode.cors or self.api
         """Whether browsers may ask from other origins, as far as `cors` allows."""
-        self.cors = Cors(API_CORS if self.api else None, domain=environment.domain)
+        login = environment.url(environment.domain)
+        pages = (login, environment.url(f"{_PORTAL}.{environment.domain}")) if self.api else None
+        self.cors = Cors(
+            None if pages is None else api_cors(pages), domain=environment.domain, own=not self.api
+        )
         default = service.spec.config
-        if default.http.HasField("cors"):
+        if default.http.HasField("cors") and not self.api:
             try:
                 self.cors = Cors(default.http.cors, domain=environment.domain)
             except Unserviceable as problem:
                 self.problem = problem
+        cross_origin = not self.managed and allows_cross_origin(service.spec)
+        self.cookies = CookieGuard(self.cors, pages, cross_origin=cross_origin)
         labels = service.metadata.system_labels
         aliases = (f"{_API_HOST}.{environment.domain}",) if labels.get(_API_LABEL) else ()
         self.guard = TunnelGuard(
             OwnNames(service.metadata.name, environment.domain, entry.addresses, aliases), self.cors
         )
-        login = environment.url(environment.domain)
         public = environment.url(self.public_host) if self.public else None
         self.sites = {front: Site(login, public, front) for front in (True, False)}
         """By whether the client came through the front door."""

@@ -99,6 +99,20 @@ def plain(status: int, *, front: bool, extra: Sequence[Field] = ()) -> Answer:
     return Answer(status, FieldBlock(fields))
 
 
+def explained(status: int, text: bytes, *, front: bool, extra: Sequence[Field] = ()) -> Answer:
+    """A refusal that says why in plain text."""
+    body = text + b"\n"
+    fields = [
+        *own_fields(front=front),
+        *extra,
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    return Answer(status, FieldBlock(fields), body)
+
+
 def upstream_failure(status: int, *, front: bool, extra: Sequence[Field] = ()) -> Answer:
     """The answer when the upstream has none: its status' text."""
     body = HTTPStatus(status).phrase.encode()

@@ -14,10 +14,11 @@ from octelium.http.message import FieldBlock, Fields, MessageError, UpstreamRequ
 from octelium.http.target import normalise
 from octelium.policy.decision import Decision, Outcome
 from octelium.replica.arrival import FrontDoor
+from octelium.vigil.cookie_guard import PLANTED, endings
 from octelium.vigil.cors import is_preflight
-from octelium.vigil.credentials import find_token
+from octelium.vigil.credentials import find_credential
 from octelium.vigil.errors import Unserviceable
-from octelium.vigil.refusals import identified, own_fields, plain, upstream_failure
+from octelium.vigil.refusals import MARK, identified, own_fields, plain, upstream_failure
 from octelium.vigil.rules import Exchange
 from octelium.visibility.batch import entry_id
 from octelium.visibility.record import AccessRecord
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from octelium.http.exchange import RequestStream, UpstreamStream
-    from octelium.http.message import Field, ResponseHead
+    from octelium.http.message import Field, RequestHead, ResponseHead
     from octelium.http.target import Target
     from octelium.policy.decision import Watch
     from octelium.vigil.configuration import Configuration
     from octelium.vigil.context import HttpRequest
+    from octelium.vigil.cookie_guard import Doubt
     from octelium.vigil.plan import Plan
     from octelium.vigil.refusals import Answer
     from octelium.vigil.vigil import Vigil
@@ -76,6 +78,7 @@ class Relay:
         "_configuration",
         "_content_type",
         "_decision",
+        "_doubt",
         "_ended",
         "_error",
         "_front",
@@ -111,6 +114,8 @@ class Relay:
         self._target: Target | None = None
         self._request: HttpRequest | None = None
         self._decision: Decision | None = None
+        self._doubt: Doubt | None = None
+        """Why a cookie of the request does not count."""
         self._configuration: Configuration | None = None
         self._upstream: UpstreamStream | None = None
         self._upstream_request: UpstreamRequest | None = None
@@ -146,7 +151,7 @@ class Relay:
             return
         try:
             target = self._target = normalise(head.target)
-            token = find_token(head.block) if self._front and plan.public else None
+            token = self._token(head) if self._front and plan.public else None
         except MessageError as error:
             self._answer(plain(error.status, front=self._front))
             return
@@ -164,6 +169,15 @@ class Relay:
             self._decided(decision)
         else:
             self._wait(decision)  # type: ignore[arg-type]  # what is not a Decision is awaitable
+
+    def _token(self, head: RequestHead) -> bytes | None:
+        """The access token that counts. Raises MessageError for several in one place."""
+        credential = find_credential(head.block)
+        if credential.from_cookie:
+            self._doubt = self._plan.cookies.doubt(head, credential)
+            if self._doubt is not None:
+                return None
+        return credential.token
 
     def _wait(self, decision: Awaitable[Decision]) -> None:
         """Hold the body back until the decision is there."""
@@ -555,9 +569,17 @@ class Relay:
             self._error = decision.error
             if decision.outcome is Outcome.ERROR:
                 _LOG.error("Service %s: %s", self._plan.entry.name, decision.error)
-        plan = self._plan
+        plan, doubt = self._plan, self._doubt
         site = plan.sites[self._front]
         head, extra = self._stream.head, self._cors_fields()
+        if doubt is not None and decision.outcome is Outcome.UNAUTHENTICATED:
+            self._error = doubt.problem
+            if doubt is PLANTED:
+                extra += endings(head, self._vigil.environment.domain)
+            else:
+                extra += [MARK, *identified(self._entry())]
+                self._answer(plan.mode.explain(doubt.status, doubt.text, self._front, extra))
+                return
         self._answer(plan.mode.refuse(decision, head, self._target, site, extra, self._entry()))
 
     def _unserviceable(self, problem: Unserviceable) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from octelium.http.message import Field, FieldBlock
+from octelium.vigil.foreign_pages import OWN_SITES, SITE, may_act
 from octelium.vigil.refusals import MARK, Answer, own_fields
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from octelium.vigil.cors import Cors
     from octelium.vigil.own_names import OwnNames
 
-_SAFE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-"""Methods that change nothing (RFC 9110, section 9.2.1); TRACE is refused anyway."""
-_WEBSOCKET: Final = b"sec-websocket-key"
-_SITE: Final = b"sec-fetch-site"
-_OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 _ELSEWHERE: Final = (
     b"This address belongs to a Service that has other names. Call it by one of its own names in "
     b"the private network, or by its address.\n"
@@ -54,15 +50,9 @@ class TunnelGuard:
         """The answer to a request that nobody is to decide on; None for others."""
         if not self._names.has(head.authority):
             return _answer(421, _ELSEWHERE)
-        if self._may_act(head) and self._is_foreign(head):
+        if may_act(head) and self._is_foreign(head):
             return _answer(403, _FOREIGN, MARK)
         return None
-
-    def _may_act(self, head: RequestHead) -> bool:
-        """Whether a request may change something, or begin a conversation."""
-        return (
-            head.method not in _SAFE or head.upgrade is not None or _WEBSOCKET in head.block.index
-        )
 
     def _is_foreign(self, head: RequestHead) -> bool:
         """Whether a page of an origin caused the request that has no right to."""
@@ -71,8 +61,8 @@ class TunnelGuard:
             return True
         if allowed and self._cors.configured and self._cors.is_foreign(head):
             return False  # named by the settings, whatever site that is
-        sites = head.block.all(_SITE)
-        return any(site not in _OWN_SITES for site in sites)
+        sites = head.block.all(SITE)
+        return any(site not in OWN_SITES for site in sites)
 
 
 def _answer(status: int, body: bytes, *extra: Field) -> Answer:

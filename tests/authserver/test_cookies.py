@@ -11,9 +11,10 @@ from octelium.authserver.cookies import (
     clear_cookies,
     clear_login_state,
     cookie,
-    has_cookies,
+    has_ended,
     set_login_state,
     set_tokens,
+    several,
 )
 from octelium.authserver.site import Site
 from octelium.identity.admission import IssuedTokens
@@ -81,6 +82,23 @@ def test_reading(header: str, value: str) -> None:
     assert cookie(Request({"type": "http", "headers": headers}), REFRESH) == value
 
 
-def test_who_believes_to_have_a_session() -> None:
-    assert has_cookies(["x", "octelium_rt"])
-    assert not has_cookies(["x", "octelium_domain", LOGIN_STATE])
+@pytest.mark.parametrize(
+    ("header", "ended"),
+    [
+        ("x=y; octelium_rt=a", True),
+        ("octelium_auth=a", True),
+        (f"x=y; octelium_domain=z; {LOGIN_STATE}=a", False),
+        ("octelium_rt=a; octelium_rt=b", False),
+        ("octelium_rt=a; octelium_auth=b; octelium_auth=c", False),
+        ("", False),
+    ],
+)
+def test_whose_cookies_are_cleared(header: str, ended: bool) -> None:
+    headers = [(b"cookie", header.encode())]
+    assert has_ended(Request({"type": "http", "headers": headers})) is ended
+
+
+def test_several_of_a_name() -> None:
+    assert several(["octelium_rt=a; octelium_rt=b"], REFRESH)
+    assert several(["octelium_rt=a", "octelium_rt=a"], REFRESH)
+    assert not several(["octelium_rt=a; octelium_auth=b; octelium_rt"], REFRESH)

@@ -37,6 +37,9 @@ PATHS = [
 """Of the login host: they lead away without a Session."""
 
 
+GET_STATUS = "/octelium.api.main.user.v1.MainService/GetStatus"
+
+
 class Raw:
     """Sends whatever a test puts into `Cookie`."""
 
@@ -78,8 +81,7 @@ class Raw:
             status = self.status("POST", cluster.url("", path), cookies, **form)
             assert status in (303, 400, 401, 403, 404), (path, cookies)
         web = {"Content-Type": "application/grpc-web+proto", "Origin": cluster.url("portal", "")}
-        method = "/octelium.api.main.user.v1.MainService/GetStatus"
-        url = cluster.url("octelium-api", method)
+        url = cluster.url("octelium-api", GET_STATUS)
         answer = self.send("POST", url, cookies, **web)
         told = f"{answer.headers} {answer.content!r}"
         refused = answer.status_code in (400, 401, 403)
@@ -168,15 +170,51 @@ def test_half_a_session(raw: Raw) -> None:
     assert alone.get("/authenticators").status_code == 303
 
 
-def test_the_first_of_two_access_tokens_counts(raw: Raw) -> None:
-    """A wrong one in front is not skipped, wherever a page of a Service may have put it."""
+def test_none_of_two_access_tokens_counts(raw: Raw) -> None:
+    """A page of any Service can plant one, and the order says little of which is which."""
     genuine, broken = raw.ann.cookies[ACCESS], raw.ann.cookies[ACCESS][:-2] + "AA"
-    page = raw.lab.cluster.url("demo-nginx")
-    for value, opens in ((f"{genuine}; {ACCESS}={broken}", True), (broken, False)):
-        ann = Visitor(raw.lab.cluster, raw.lab.client, raw.ann.address, {ACCESS: value})
-        assert (ann.get(page).status_code == 200) == opens
-    ann.cookies = {ACCESS: f"{broken}; {ACCESS}={genuine}"}
-    assert ann.get(page).status_code != 200
+    other = raw.lab.as_ann().cookies[ACCESS]
+    page = raw.lab.cluster.url("demo-nginx", "/a")
+    for pair in ((genuine, broken), (broken, genuine), (genuine, other), (other, genuine)):
+        raw.refused_everywhere(f"{ACCESS}={pair[0]}; {ACCESS}={pair[1]}".encode())
+        ann = Visitor(raw.lab.cluster, raw.lab.client, raw.ann.address)
+        ann.cookies = {ACCESS: f"{pair[0]}; {ACCESS}={pair[1]}"}
+        told = ann.send("GET", page, keep=False)
+        assert told.status_code == 303
+        ended = told.headers.get_list("set-cookie")
+        assert f"{ACCESS}=; Max-Age=0; Path=/a; Domain={DOMAIN}; Secure" in ended
+        assert f"{ACCESS}=; Max-Age=0; Path=/; Domain={DOMAIN}; Secure" not in ended
+    assert Visitor(raw.lab.cluster, raw.lab.client, raw.ann.address, {ACCESS: genuine}).opens()
+
+
+def test_what_was_planted_locks_nobody_out(raw: Raw) -> None:
+    """The login host ends it, and leaves the genuine cookie alone."""
+    genuine = raw.ann.cookies[REFRESH]
+    login = raw.lab.cluster.url("", "/login")
+    told = raw.send("GET", login, f"{REFRESH}=x; {REFRESH}={genuine}".encode())
+    assert told.status_code == 200
+    ended = told.headers.get_list("set-cookie")
+    assert f"{REFRESH}=; Max-Age=0; Path=/login; Domain={DOMAIN}; Secure" in ended
+    assert not any("HttpOnly" in line for line in ended if line.startswith(REFRESH))
+    assert raw.ann.opens()
+
+
+def test_a_cookie_counts_for_the_pages_it_is_meant_for(raw: Raw) -> None:
+    """Whatever another page has a browser send, it sends as nobody."""
+    cluster, cookies = raw.lab.cluster, f"{ACCESS}={raw.ann.cookies[ACCESS]}".encode()
+    before = raw.lab.state
+    service, api = cluster.url("demo-nginx"), cluster.url("octelium-api", GET_STATUS)
+    for origin in (cluster.url("evil", ""), "https://evil.test", "null", "", None):
+        named = {} if origin is None else {"Origin": origin}
+        for method in ("POST", "PUT", "DELETE"):
+            assert raw.status(method, service, cookies, **named) == 403
+        for kind in ("application/grpc", "application/grpc-web+proto"):
+            told = raw.send("POST", api, cookies, Content_Type=kind, **named)
+            assert told.headers["grpc-status"] == "16"
+            assert "a cookie counts here only" in told.headers["grpc-message"]
+            assert "access-control-allow-origin" not in told.headers
+    assert raw.lab.state == before
+    assert raw.status("GET", service, cookies, Origin=cluster.url("evil", "")) == 200
 
 
 def test_cookies_go_where_they_belong(lab: Lab) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from octelium.http.message import HeaderBlock, MessageError
 from octelium.identity.tokens import Signer, TokenType
 from octelium.vigil.credentials import (
-    find_token,
+    Credential,
+    find_credential,
     is_own_authorization,
     sets_own_cookie,
     without_own_cookies,
@@ -32,7 +33,7 @@ def block(*fields: tuple[bytes, bytes]) -> HeaderBlock:
         ([(b"cookie", b"xoctelium_auth=t; octelium_authx=t; Octelium_Auth=t")], None),
         ([(b"cookie", b"a=octelium_auth=t")], None),
         ([(b"cookie", b"octelium_auth=; octelium_auth=t")], b"t"),
-        ([(b"cookie", b"octelium_auth=t; octelium_auth=u")], b"t"),
+        ([(b"cookie", b"octelium_auth=t; octelium_auth=u")], None),
         ([(b"authorization", b"Bearer t")], b"t"),
         ([(b"authorization", b"bearer t")], None),
         ([(b"authorization", b"Bearer")], None),
@@ -46,14 +47,38 @@ def block(*fields: tuple[bytes, bytes]) -> HeaderBlock:
 )
 def test_where_the_token_is(fields: list[tuple[bytes, bytes]], token: bytes | None) -> None:
     made = block(*fields)
-    assert find_token(made) == token
-    assert find_token(made) == token  # from memory
+    assert find_credential(made).token == token
+    assert find_credential(made) is find_credential(made)  # from memory
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ([(b"x-octelium-auth", b"t"), (b"cookie", b"octelium_auth=t")], Credential(b"t")),
+        ([(b"authorization", b"Bearer t")], Credential(b"t")),
+        ([(b"cookie", b"octelium_auth=t")], Credential(b"t", from_cookie=True)),
+        (
+            [(b"cookie", b"octelium_auth=t; a=1; octelium_auth = t ;octelium_auth=")],
+            Credential(b"t", from_cookie=True),
+        ),
+        (
+            [(b"cookie", b"octelium_auth=t; octelium_auth=u"), (b"authorization", b"Bearer t")],
+            Credential(None, from_cookie=True, planted=True),
+        ),
+        (
+            [(b"cookie", b"octelium_auth=t; octelium_auth=u"), (b"x-octelium-auth", b"t")],
+            Credential(b"t"),
+        ),
+    ],
+)
+def test_what_is_known_of_a_token(fields: list[tuple[bytes, bytes]], expected: Credential) -> None:
+    assert find_credential(block(*fields)) == expected
 
 
 @pytest.mark.parametrize("name", [b"x-octelium-auth", b"authorization"])
 def test_two_credentials_in_one_place(name: bytes) -> None:
     with pytest.raises(MessageError) as caught:
-        find_token(block((name, b"Bearer a"), (name, b"Bearer b")))
+        find_credential(block((name, b"Bearer a"), (name, b"Bearer b")))
     assert caught.value.status == 400
 
 
@@ -109,9 +134,9 @@ def test_nothing_of_ours_remains_and_nothing_else_goes(pieces: list[bytes]) -> N
 
 @given(st.binary(max_size=80))
 def test_any_cookie_gives_a_token_or_none(value: bytes) -> None:
-    token = find_token(block((b"cookie", value)))
+    token = find_credential(block((b"cookie", value))).token
     assert token is None or (token and token in value)
-    assert find_token(block((b"cookie", without_own_cookies(value)))) is None
+    assert find_credential(block((b"cookie", without_own_cookies(value)))).token is None
 
 
 def test_own_tokens_as_authorization() -> None:

@@ -9,6 +9,7 @@ from google.protobuf import struct_pb2
 from octelium.schema.errors import Invalid, under
 from octelium.schema.json_writer import write
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.service_settings import ALLOW, CROSS_ORIGIN, REFUSE, SETTINGS_KEY
 from octelium.schema.suggestion import did_you_mean
 from octelium.schema.validation.rules import Validator, rule
 
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 MAX_BYTES = 20_000
 _MAX_KEY = 100
 
-SETTINGS_KEY = "octelium"
-SERVICE_SETTINGS: dict[str, Callable[[Any, str], None]] = {}
+
+def _check_cross_origin(value: Any, path: str) -> None:
+    if value not in (ALLOW, REFUSE):
+        raise Invalid(path, "is not a way to treat pages of other origins", f"{ALLOW} or {REFUSE}")
+
+
+SERVICE_SETTINGS: dict[str, Callable[[Any, str], None]] = {CROSS_ORIGIN: _check_cross_origin}
 """The settings of one Service under `spec.attrs.octelium`, each with the check of its value."""
 
 

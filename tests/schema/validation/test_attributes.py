@@ -44,7 +44,7 @@ def test_unknown_settings_of_a_service_are_refused(world: World) -> None:
     refused = world.refusal(with_settings("{timeout: 5}"))
     assert refused.path == "spec.attrs.octelium.timeout"
     assert refused.problem == "unknown setting"
-    assert "none exist" in refused.remedy
+    assert refused.remedy == "settings: crossOrigin"
     assert world.refusal(with_settings("5")).path == "spec.attrs.octelium"
     world.apply(with_settings("{}"))
 
@@ -58,6 +58,15 @@ def test_known_settings_are_checked(world: World, monkeypatch: pytest.MonkeyPatc
     world.apply(with_settings("{timeout: 5}"))
     assert world.refusal(with_settings("{timeout: x}")).problem == "is not a number"
     assert world.refusal(with_settings("{timeuot: 5}")).remedy == "did you mean timeout?"
+
+
+def test_pages_of_other_origins(world: World) -> None:
+    world.apply(with_settings("{crossOrigin: allow}"))
+    world.apply(with_settings("{crossOrigin: refuse}"))
+    for value in ("ALLOW", "''", "true", "[]", "{}", "null", "1", "[allow]"):
+        refused = world.refusal(with_settings(f"{{crossOrigin: {value}}}"))
+        assert refused.path == "spec.attrs.octelium.crossOrigin"
+        assert refused.remedy == "allow or refuse"
 
 
 def test_other_kinds_may_use_the_key_as_they_like(world: World) -> None:
