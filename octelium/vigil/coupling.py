@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from octelium.vigil.splicing import reset
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,6 +31,11 @@ class Coupling:
         self.client = End(self)
         self.upstream = End(self)
         self.client.other, self.upstream.other = self.upstream, self.client
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is passed on any more."""
+        return self._ended is None
 
     @property
     def received(self) -> int:
@@ -98,7 +105,8 @@ class End(asyncio.Protocol):
 
     def resume(self) -> None:
         """Read again."""
-        if not self._reading and self._transport is not None and not self._transport.is_closing():
+        # Not asked is whether it is closing: a TLS layer says so when it has ended its half.
+        if not self._reading and self._transport is not None and not self._coupling.over:
             self._reading = True
             self._transport.resume_reading()
             if self._finishing:
@@ -125,8 +133,12 @@ class End(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, so that the peer sees that the stream is incomplete."""
         if self._transport is not None:
+            about = getattr(self._transport, "get_extra_info", None)  # a TLS layer has none
+            connection = None if about is None else about("socket")
+            if connection is not None:
+                reset(connection)
             self._transport.abort()
 
     # The asyncio Protocol.
