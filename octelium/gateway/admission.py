@@ -58,7 +58,7 @@ class Admission:
         self._timer = None
         if not self._waiting:
             return
-        if self._committed.value < self._view.revision:
+        if self._committed.value < self._view.handed:
             self._timer = asyncio.get_running_loop().call_later(_AGAIN, self._admit)
             return
         waiting, self._waiting = self._waiting, set()

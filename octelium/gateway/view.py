@@ -34,10 +34,14 @@ class View:
     `ranges` and `keys` are None while the Cluster has no Gateway. `peers` are by the uid of the
     Session. `listeners` are called after each commit with the uids of Sessions that it touched;
     they must not block. A Session that cannot be a peer is none, and logged.
+
+    `handed` is the revision of the last commit, 0 after a snapshot: other readers may still have to
+    get that commit, while what a snapshot tells was published before.
     """
 
     def __init__(self) -> None:
         self.revision = 0
+        self.handed = 0
         self.ranges: Ranges | None = None
         self.keys: GatewayKeys | None = None
         self.port = 0
@@ -77,11 +81,13 @@ class View:
             before = self._resources
             self._resources = {key: each for key, each in resources.items() if each is not None}
             touched = {key for key in before.keys() | self._resources if key[0] == "Session"}
+            self.handed = 0
             self._take(commit.revision, {*touched, ("ClusterConfig", "")})
             return
         if commit.revision != self.revision + 1:
             raise FeedError(f"revision {commit.revision} does not follow {self.revision}")
         changed = _parsed(commit.changes)
+        self.handed = commit.revision
         for key, resource in changed.items():
             if resource is None:
                 self._resources.pop(key, None)

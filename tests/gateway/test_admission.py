@@ -8,7 +8,17 @@ import pytest
 from octelium.gateway.admission import Admission
 from octelium.gateway.keeper import PeerKeeper
 from octelium.gateway.memory import Memory
-from tests.gateway.world import FakeEngine, Writer, gone, key, session
+from tests.gateway.world import (
+    FakeEngine,
+    Writer,
+    config,
+    gateway,
+    gone,
+    key,
+    key_secret,
+    session,
+    snapshot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,4 +80,19 @@ async def test_who_is_gone_again_meanwhile_is_not_let_in(memory: Memory) -> None
     writer.publish()
     await until_put(engine, key(2))
     assert ("put", key(1)) not in engine.said
+    admission.close()
+
+
+async def test_what_a_snapshot_tells_was_published_before(memory: Memory) -> None:
+    """After a start nothing is published until something changes."""
+    writer, engine = Writer(), FakeEngine()
+    view = writer.begin(session(1))
+    writer.value = 0
+    admission = Admission(view, PeerKeeper(engine, memory), writer)
+    admission.start()
+    assert set(engine.peers) == {key(1)}
+    writer.commit(session(2), published=False)
+    view.apply(snapshot(config(), gateway(), key_secret(), session(3), revision=9))
+    await until_put(engine, key(3))
+    assert set(engine.peers) == {key(3)}
     admission.close()
