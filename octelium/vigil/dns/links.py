@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.vigil.dns.wire import UDP_SIZE
 from octelium.vigil.errors import Unserviceable
@@ -196,7 +196,7 @@ class _Stream(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.open = True
-        self._transport: asyncio.Transport | None = None
+        self._transport: Any = None
         self._buffer = bytearray()
         self._pending: dict[bytes, tuple[Question, asyncio.Future[bytes]]] = {}
         self._received = 0
@@ -205,7 +205,6 @@ class _Stream(asyncio.Protocol):
     async def ask(self, question: Question) -> bytes:
         if len(self._pending) >= _MOST_PENDING:
             raise LinkError("too many questions are under way")
-        assert self._transport is not None
         number = secrets.token_bytes(2)
         while number in self._pending:
             number = secrets.token_bytes(2)
@@ -236,8 +235,8 @@ class _Stream(asyncio.Protocol):
             if not answered.done():
                 answered.set_exception(LinkError(why))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: Any) -> None:
+        # Those of uvloop are no asyncio.Transport.
         self._transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -14,6 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
+import uvloop
 
 from octelium.replica.arrival import FrontDoor, Tunnel
 from octelium.vigil.dns import limits
@@ -263,7 +264,7 @@ async def test_only_tunnels_get_answers() -> None:
 async def test_answers_are_never_answered() -> None:
     async with world() as here:
         reply = dns.message.make_response(dns.message.make_query("wiki.local", "A"))
-        for data in (reply.to_wire(), b"", b"x" * 11):
+        for data in (reply.to_wire(), b"x", b"x" * 11):
             with pytest.raises(TimeoutError):
                 await here.raw(data, patience=0.05)
         assert here.dns.dropped == 3
@@ -431,6 +432,37 @@ async def test_a_service_without_a_usable_upstream_fails() -> None:
             )
             assert (await here.ask("www.example.com")).rcode() == dns.rcode.SERVFAIL
             assert problem in records(here)[-1].error
+
+
+def test_on_the_event_loop_of_workers(tmp_path: Path) -> None:
+    async def ask() -> None:
+        tls = server_context(tmp_path, "127.0.0.1")
+        async with upstream() as plain, upstream(tls) as secure, world() as here:
+            for server in (plain, secure):
+                server.put("www.example.com", "A", "192.0.2.1")
+                server.put("big.example", "TXT", *(f'"{n:04}{"x" * 200}"' for n in range(20)))
+            here.service = "resolver.default"
+            trusted = {"trustedCAs": [certs.ca().chain.decode()]}
+            for url in (
+                plain.url,
+                f"tcp://127.0.0.1:{plain.port}",
+                f"tls://127.0.0.1:{secure.port}",
+            ):
+                here.cluster.service(
+                    "resolver.default",
+                    mode="DNS",
+                    isPublic=None,
+                    config={"upstream": {"url": url}, "tls": trusted},
+                    authorization=allow_all(),
+                )
+                for tcp in (False, True):
+                    reply = await here.ask("www.example.com", tcp=tcp)
+                    assert reply.answer[0][0].to_text() == "192.0.2.1"
+                assert len((await here.ask("big.example", "TXT", tcp=True)).answer[0]) == 20
+            here.service = "dns.octelium"
+            assert (await here.ask("wiki.local", tcp=True)).rcode() == 0
+
+    uvloop.run(ask())
 
 
 # Through the private network's listeners.
