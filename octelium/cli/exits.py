@@ -13,3 +13,5 @@ UNKNOWN = 3
 """`diff` could not find out."""
 INTERRUPTED = 130
 """Ctrl-C: 128 and the signal's number, as shells do it."""
+READER_GONE = 141
+"""Nobody reads the output any more: 128 and the number of SIGPIPE."""

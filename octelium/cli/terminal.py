@@ -7,6 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from octelium.cli import exits
 from octelium.cli.inert import inert_lines
 from octelium.client.errors import ClientError
 
@@ -30,12 +31,16 @@ class Terminal:
     def show(self, text: str) -> None:
         """Write a part of what was asked for; a missing newline is added.
 
-        Raises OutputError.
+        Ends the program, without a word, if the reader has seen enough (`… | head`). Raises
+        OutputError.
         """
         if sys.stdout is None:  # typeshed does not know that it may be
             raise OutputError("cannot write the output: stdout is closed")
         try:
             _write(sys.stdout, text)
+        except BrokenPipeError:
+            _give_up(sys.stdout)
+            raise SystemExit(exits.READER_GONE) from None
         except OSError as error:
             _give_up(sys.stdout)
             raise OutputError(f"cannot write the output: {error.strerror}") from error

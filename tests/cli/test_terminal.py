@@ -65,6 +65,21 @@ def test_output_that_nobody_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     Terminal({}).warn("nobody reads this")
 
 
+class Gone(Tty):
+    def flush(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with pytest.raises(SystemExit) as ended:
+        Terminal({}).show("x")
+    assert ended.value.code == 141
+    assert capsys.readouterr().err == ""
+
+
 def test_the_word_stays_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     error = Tty()
     monkeypatch.setattr(sys, "stderr", error)
