@@ -1,0 +1,292 @@
+"""Clients with tunnels, a Gateway, and Services in the private network: hosts are namespaces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.cluster import ROOT, Cluster, wait_for
+from tests.e2e.documents import credential, rule, workload
+from tests.peers.namespaces import network
+from tests.peers.programs import program
+from tests.peers.tunnel_client import TunnelClient, tunnel_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.peers.namespaces import Namespace
+
+GATEWAY = "192.0.2.1"
+RECOVERY = 5.0
+"""Seconds within which requests are answered after a process was killed. Without being told,
+WireGuard would take 15 to notice (the WireGuard paper, section 6.5)."""
+_ECHO = """
+import socket, threading
+def serve(one):
+    with one:
+        while data := one.recv(4096):
+            one.sendall(data)
+with socket.create_server(("127.0.0.1", 8001)) as listening:
+    while True:
+        one, _ = listening.accept()
+        threading.Thread(target=serve, args=(one,), daemon=True).start()
+"""
+_DATAGRAMS = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+    bound.bind(("127.0.0.1", 8002))
+    while True:
+        data, source = bound.recvfrom(4096)
+        bound.sendto(data, source)
+"""
+_TALK = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as one:
+    for line in sys.stdin:
+        one.sendall(line.encode())
+        print(one.recv(4096).decode().strip() or "end", flush=True)
+"""
+_ASK = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    one.settimeout(5)
+    one.sendto(b"hello", (sys.argv[1], int(sys.argv[2])))
+    print(one.recv(100).decode())
+"""
+
+
+class GatewayCluster(Cluster):
+    """A Cluster that listens everywhere in its namespace."""
+
+    def up_command(self) -> list[str]:
+        words = super().up_command()
+        words[words.index("--listen") + 1] = f"0.0.0.0:{self.port}"
+        return words
+
+
+@dataclass
+class Person:
+    """Somebody with a host and a token; `client` is the tunnel."""
+
+    host: Namespace
+    token: str
+    client: TunnelClient
+
+
+@dataclass
+class World:
+    """A Gateway, its Services, and two people."""
+
+    cluster: Cluster
+    host: Namespace
+    alice: Person
+    bob: Person
+
+    def address(self, service: str, family: str = "ipv4") -> str:
+        """A Service's own address."""
+        told = json.loads(self.cluster.ctl("get", "service", service, "-o", "json"))
+        return str(told["status"]["addresses"][0]["dualStackIP"][family])
+
+    def metrics(self, event: str) -> float:
+        """How often something happened to the gateway."""
+        text = self.host.run(
+            _curl(), "-sS", f"http://127.0.0.1:{self.cluster.admin}/metrics"
+        ).stdout
+        (line,) = [each for each in text.splitlines() if f'event="{event}"' in each]
+        return float(line.split()[-1])
+
+
+def _curl() -> str:
+    return program("curl", "curl")
+
+
+def service(name: str, mode: str, url: str, port: int) -> dict[str, Any]:
+    """A Service for alice."""
+    allowed = rule("ALLOW", "ctx.user.metadata.name == 'alice'")
+    return {
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {
+            "mode": mode,
+            "port": port,
+            "authorization": {"inlinePolicies": [{"spec": {"rules": [allowed]}}]},
+            "config": {"upstream": {"url": url}},
+        },
+    }
+
+
+def token(cluster: Cluster, name: str) -> str:
+    made = json.loads(cluster.ctl("create", "credential", name, "--rotate", "-o", "json"))
+    return str(made["authenticationToken"]["authenticationToken"])
+
+
+def get(person: Person, url: str, *more: str) -> str:
+    """Status of a response, `000` for none within two seconds."""
+    words = [_curl(), "-sS", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", *more, url]
+    return person.host.run(*words, check=False).stdout
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("private")
+    with network(folder) as made:
+        names = ("host", "alice", "bob")
+        spaces = {name: made.namespace(name) for name in names}
+        made.switch("lan", {name: f"192.0.2.{at}/24" for at, name in enumerate(names, 1)})
+        host = spaces["host"]
+        cluster = GatewayCluster(
+            folder / "cluster", within=host.enter, environment={"OCTELIUM_TUNNEL": "on"}
+        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        echo = ROOT / "tests/e2e/echo.py"
+        try:
+            with (
+                host.process(sys.executable, echo, "8000", **quiet),
+                host.process(sys.executable, "-c", _ECHO, **quiet),
+                host.process(sys.executable, "-c", _DATAGRAMS, **quiet),
+            ):
+                yield from _running(cluster, spaces)
+        finally:
+            cluster.remove()
+
+
+def _running(cluster: Cluster, spaces: dict[str, Namespace]) -> Iterator[World]:
+    cluster.start()
+    cluster.login()
+    people = ("alice", "bob")
+    cluster.apply(
+        *(workload(name) for name in people),
+        *(credential(f"{name}-token", name, "AUTH_TOKEN", sessionType="CLIENT") for name in people),
+        service("web", "HTTP", "http://127.0.0.1:8000", 80),
+        service("raw", "TCP", "tcp://127.0.0.1:8001", 7),
+        service("datagrams", "UDP", "udp://127.0.0.1:8002", 7),
+    )
+    tokens = [token(cluster, f"{name}-token") for name in people]
+    places = [(spaces[name], f"{GATEWAY}:{cluster.port}") for name in people]
+    authority = cluster.data / "ca.pem"
+    with (
+        tunnel_client(*places[0], authority, tokens[0]) as one,
+        tunnel_client(*places[1], authority, tokens[1]) as other,
+    ):
+        alice = Person(spaces["alice"], tokens[0], one)
+        bob = Person(spaces["bob"], tokens[1], other)
+        yield World(cluster, spaces["host"], alice, bob)
+
+
+def test_what_a_client_is_told(world: World) -> None:
+    state = world.alice.client.state
+    (gateway,) = state["gateways"]
+    assert gateway["addresses"] == [GATEWAY]
+    assert gateway["wireguard"]["port"] == 53820
+    assert world.alice.client.address != world.bob.client.address
+    assert world.alice.client.address.startswith("100.65.")
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_requests_through_a_tunnel_are_decided_by_whose_it_is(world: World, family: str) -> None:
+    address = world.address("web", family)
+    url = f"http://[{address}]/" if ":" in address else f"http://{address}/"
+    assert get(world.alice, url) == "200"
+    assert get(world.bob, url) == "403"
+
+
+def test_names_of_others_are_not_answered_at_a_services_address(world: World) -> None:
+    url = f"http://{world.address('web')}/"
+    assert get(world.alice, url, "-H", "Host: rebinding.example") == "421"
+
+
+def test_connections_and_datagrams_are_decided_too(world: World) -> None:
+    words = (sys.executable, "-c", _TALK, world.address("raw"), "7")
+    assert world.alice.host.run(*words, input="hello\n").stdout == "hello\n"
+    assert "hello" not in world.bob.host.run(*words, input="hello\n", check=False).stdout
+    words = (sys.executable, "-c", _ASK, world.address("datagrams"), "7")
+    assert world.alice.host.run(*words).stdout == "hello\n"
+    assert world.bob.host.run(*words, check=False).returncode != 0
+
+
+def test_nobody_sends_from_anothers_address(world: World) -> None:
+    url, stolen = f"http://{world.address('web')}/", world.alice.client.address
+    before = world.metrics("bad_source")
+    world.bob.host.ip(f"address add {stolen}/32 dev oct0")
+    try:
+        assert get(world.bob, url, "--interface", stolen) == "000"
+    finally:
+        world.bob.host.ip(f"address del {stolen}/32 dev oct0")
+    wait_for(lambda: world.metrics("bad_source") > before)
+    assert get(world.bob, url) == "403"
+
+
+@pytest.mark.parametrize("name", ["gateway", "link", "control", "worker-0"])
+def test_tunnels_outlive_every_process(world: World, name: str) -> None:
+    url = f"http://{world.address('web')}/"
+    assert get(world.alice, url) == "200"
+    old = world.cluster.kill(name)
+    wait_for(lambda: world.cluster.children().get(name, old) != old)
+    started = time.monotonic()
+    wait_for(lambda: get(world.alice, url) == "200", every=0.05)
+    assert time.monotonic() - started < RECOVERY
+    assert get(world.bob, url) == "403"
+
+
+@pytest.mark.parametrize("name", ["gateway", "link", "control"])
+def test_open_connections_outlive_what_does_not_carry_them(world: World, name: str) -> None:
+    words = (sys.executable, "-c", _TALK, world.address("raw"), "7")
+    pipe = subprocess.PIPE
+    with world.alice.host.process(*words, stdin=pipe, stdout=pipe) as talk:
+        assert say(talk, "before") == "before"
+        old = world.cluster.kill(name)
+        assert say(talk, "meanwhile") == "meanwhile"
+        wait_for(lambda: world.cluster.children().get(name, old) != old)
+        assert say(talk, "after") == "after"
+
+
+def say(talk: subprocess.Popen[str], word: str) -> str:
+    """What comes back of a word."""
+    assert talk.stdin is not None
+    assert talk.stdout is not None
+    talk.stdin.write(word + "\n")
+    talk.stdin.flush()
+    return talk.stdout.readline().strip()
+
+
+def test_a_deleted_session_has_no_tunnel(world: World) -> None:
+    url = f"http://{world.address('web')}/"
+    cluster = world.cluster
+    made = token(cluster, "alice-token")
+    place = (world.host, f"127.0.0.1:{cluster.port}")
+    with tunnel_client(*place, cluster.data / "ca.pem", made) as client:
+        guest = Person(world.host, made, client)
+        assert get(guest, url) == "200"
+        address = client.address
+        sessions = json.loads(cluster.ctl("get", "session", "-o", "json"))["items"]
+        (name,) = [
+            each["metadata"]["name"]
+            for each in sessions
+            if address in json.dumps(each["status"].get("connection", {}))
+        ]
+        before = world.metrics("unknown_index")
+        cluster.ctl("delete", "session", name)
+        started = time.monotonic()
+        assert get(guest, url) == "000"
+        wait_for(lambda: world.metrics("unknown_index") > before)
+        wait_for(lambda: "disconnect" in client.ask("events")["events"])
+        assert time.monotonic() - started < 2 + RECOVERY
+
+
+def test_tunnels_outlive_a_restart_of_everything(world: World) -> None:
+    url = f"http://{world.address('web')}/"
+    assert get(world.alice, url) == "200"
+    before = world.alice.client.ask("handshakes")["last"]
+    world.cluster.stop()
+    world.cluster.start()
+    started = time.monotonic()
+    wait_for(lambda: get(world.alice, url) == "200", every=0.05)
+    assert time.monotonic() - started < RECOVERY
+    # The gateway has found the client, who was not told of the restart.
+    assert world.alice.client.ask("handshakes")["last"] > before
