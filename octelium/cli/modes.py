@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from octelium.cli.invocation import Invocation
 
-SERVED = frozenset({"HTTP", "WEB", "GRPC", "TCP", "UDP"})
+SERVED = frozenset({"HTTP", "WEB", "GRPC", "TCP", "UDP", "DNS"})
 """The modes with a data plane."""
 
 

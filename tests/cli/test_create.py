@@ -48,7 +48,7 @@ def test_the_mode_of_a_service_follows_from_its_upstream(
 ) -> None:
     result = terminal.ctl("create", "service", "wiki", "--upstream", url)
     assert (result.code, result.out) == (0, "service/wiki.default created\n")
-    assert ("not served" in result.err) is (mode not in ("HTTP", "GRPC"))
+    assert ("not served" in result.err) is (mode not in ("HTTP", "GRPC", "TCP"))
     spec = cluster.objects["Service", "wiki.default"].spec
     assert spec.mode == core.ServiceSpecMode__.ServiceSpecMode.Value(mode)
     assert spec.config.upstream.url == url
