@@ -109,7 +109,7 @@ def test_streams_arrive_whole(hosts: Hosts) -> None:
 def test_ten_rotations_hold_no_stream_up(hosts: Hosts) -> None:
     def rotate() -> None:
         for _ in range(10):
-            time.sleep(0.15)
+            time.sleep(0.1)
             before, old = hosts.keys["two"]
             after, new = hosts.keys["two"] = keys()
             hosts.engines["two"].ask(
@@ -117,7 +117,7 @@ def test_ten_rotations_hold_no_stream_up(hosts: Hosts) -> None:
             )
             hosts.engines["one"].ask("change_peer_key", public_key=old.hex(), new=new.hex())
 
-    found = hosts.stream(2, during=rotate)
+    found = hosts.stream(1.3, during=rotate)
     assert found["intact"]
     # The bar of 200 ms is that of `bench tunnel`; other tests share this machine.
     assert found["stall"] < 1

@@ -9,6 +9,7 @@ line: a JSON object, or `{"error": …}`.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import resource
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 DEVICE = "oct0"
 PORT = 51_820
+_PR_CAPBSET_DROP = 24
+_CAP_SYS_ADMIN = 21
 
 
 class EngineProcess:
@@ -77,8 +80,8 @@ def engine_process(
     pipe = subprocess.PIPE
     with where.process(*words, stdin=pipe, stdout=pipe) as process:
         engine = EngineProcess(process, where)
-        if place := engine.ask("place")["place"]:
-            engine.inside = (program("nsenter", "util-linux"), f"--net={place}", "--")
+        if place := engine.ask("place")["words"]:
+            engine.inside = (program("nsenter", "util-linux"), *place, "--")
         commands = [
             *(f"address add {address} dev {DEVICE} nodad" for address in addresses),
             "link set lo up",
@@ -98,19 +101,25 @@ async def _serve(settings: dict[str, Any]) -> None:
     while line := await reader.readline():
         try:
             request = json.loads(line)
-            answer = {"place": place} if request["do"] == "place" else _answer(engine, request)
+            answer = {"words": place} if request["do"] == "place" else _answer(engine, request)
         except (ConfigurationError, EngineError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)
     await engine.close()
 
 
-def _engine(settings: dict[str, Any]) -> tuple[Engine, str]:
-    """The engine, and the path of the network namespace that its device is in, if not this one."""
+def _engine(settings: dict[str, Any]) -> tuple[Engine, list[str]]:
+    """The engine, and words for `nsenter` where its device is, if not here."""
     key = bytes.fromhex(settings["private_key"])
+    if settings.get("rootless"):
+        # Programs that are started from here on may not change namespaces that are the machine's.
+        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_SYS_ADMIN, 0, 0, 0)
     private = namespace.make() if settings.get("private") else None
     descriptors = [] if private is None else private.descriptors
-    place = "" if private is None else f"/proc/{os.getpid()}/fd/{private.net}"
+    place = [
+        f"--{kind}=/proc/{os.getpid()}/fd/{number}"
+        for kind, number in zip(("net", "user"), descriptors, strict=False)
+    ]
     choice = choose(settings.get("engine", "own"))
     tun = _open(descriptors, offload=choice.wants_offload)
     if choice.name == "own" and (timing := settings.get("timing")):

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from octelium.tunnel.engines.interface import ConfigurationError, EngineError, PeerConfig
-from octelium.tunnel.engines.own import OwnEngine
+from octelium.tunnel.engines.own import OwnEngine, boottime
 from octelium.tunnel.packets import virtio
 from octelium.tunnel.wireguard import Timing
 from tests.tunnel.engines.pairs import End, address, keys, packet, pair, udp_socket, until
@@ -206,6 +206,21 @@ async def test_timers_run_by_themselves() -> None:
         one.say(other, b"data")
         await other.hear()
         await until(lambda: one.engine.counters()["keepalives_received"], "an answer to data")
+
+
+@pytest.mark.parametrize("jump", [1000.0, -1000.0])
+async def test_clocks_that_jump(jump: float) -> None:
+    """After a sleep of the machine sessions are over, and the next packet makes another one."""
+    offset = 0.0
+    async with pair(clock=lambda: boottime() + offset, timing=HASTY) as (one, other):
+        one.say(other, b"before")
+        assert await other.hear() == b"before"
+        offset = jump
+        one.say(other, b"after")
+        assert await other.hear() == b"after"
+        other.say(one, b"back")
+        assert await one.hear() == b"back"
+        assert one.engine.counters()["handshakes"] == (2 if jump > 0 else 1)
 
 
 async def test_a_device_that_is_gone_is_told() -> None:

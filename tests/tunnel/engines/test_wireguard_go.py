@@ -48,17 +48,24 @@ class Pair:
         return self.a.run("ping", "-q", "-c1", "-W1", *words, host, check=False).returncode
 
 
-@pytest.fixture
-def pair(joined: Network, tmp_path: Path) -> Iterator[Pair]:
+@pytest.fixture(params=["as root", "rootless"])
+def pair(request: pytest.FixtureRequest, joined: Network, tmp_path: Path) -> Iterator[Pair]:
+    """Rootless, the private network is within a user namespace (user_namespaces(7))."""
     (ka, pa), (kb, pb) = keys(), keys()
     routes = "10.100.0.0/24 fd00::/64"
-    go = {"engine": "wireguard-go", "private": True, "folder": str(tmp_path / "go")}
+    go = {
+        "engine": "wireguard-go",
+        "private": True,
+        "rootless": request.param == "rootless",
+        "folder": str(tmp_path / "go"),
+    }
     own = {"folder": str(tmp_path / "own")}
     one, other = joined._namespaces["a"], joined._namespaces["b"]
     with (
         engine_process(one, ka, *ADDRESSES["a"], routes=routes, **go) as a,
         engine_process(other, kb, *ADDRESSES["b"], routes=routes, **own) as b,
     ):
+        assert ("--user" in str(a.inside)) == go["rootless"]
         yield Pair(a, b, {"a": pa, "b": pb})
 
 
