@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from octelium.replica.addresses import text as address_text
-from octelium.schema.names import DEFAULT_NAMESPACE, LABEL, private_fqdn
+from octelium.schema.names import DEFAULT_NAMESPACE, private_fqdn
 from octelium.vigil.dns.top_level import is_top_level
 from octelium.vigil.dns.wire import (
     NOERROR,
@@ -161,10 +161,9 @@ class ClusterNames:
         return self._named(rest[-2:])
 
     def _named(self, labels: Labels) -> ServiceEntry | None:
-        texts = [label.decode("ascii", "replace") for label in labels]
-        if not all(map(LABEL.fullmatch, texts)):
-            return None
-        return self._replica.service_by_name.get(".".join(texts))
+        # What is in no name of a Service, a dot within a label too, finds none.
+        name = b".".join(labels).decode("ascii", "replace")
+        return self._replica.service_by_name.get(name)
 
     def _answer(
         self, name: Labels, kind: int, service: ServiceEntry | None, *, exists: bool, size: int

@@ -104,7 +104,7 @@ class DnsStream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client asks nothing more; what it has asked is answered."""
         self._half = True
-        return self._waiting > 0
+        return self._waiting > 0 or self._full
 
     def pause_writing(self) -> None:
         """The client takes no answers for now, so it may ask nothing either."""

@@ -139,6 +139,21 @@ async def test_a_stream_that_is_silent_is_given_up() -> None:
         links.close()
 
 
+@pytest.mark.parametrize(("name", "good"), [("localhost", True), ("127.0.0.1", False)])
+async def test_tls_servers_with_a_name_show_that_name(
+    name: str, good: bool, tmp_path: Path
+) -> None:
+    async with upstream(server_context(tmp_path, name)) as server:
+        links = Links()
+        named = Peer(DnsServer("tls", "localhost", server.port), client_context())
+        if good:
+            assert question().is_answered_by(await links.stream(named, question()))
+        else:
+            with pytest.raises(LinkError, match=r"(?i)certificate|mismatch"):
+                await links.stream(named, question())
+        links.close()
+
+
 def client_context() -> ssl.SSLContext:
     return ssl.create_default_context(cadata=certs.ca().chain.decode())
 

@@ -108,6 +108,18 @@ async def test_denials_are_kept_for_less() -> None:
         assert len(server.asked) == 3
 
 
+async def test_nothing_is_denied_for_long() -> None:
+    async with asking() as (one, (server,)):
+        server.negative = 86400
+        await one.ask("gone.example")
+        one.clock.now += module.LONGEST_NEGATIVE - 1
+        await one.ask("gone.example")
+        assert len(server.asked) == 1
+        one.clock.now += 2
+        await one.ask("gone.example")
+        assert len(server.asked) == 2
+
+
 async def test_equal_questions_are_asked_once() -> None:
     async with asking() as (one, (server,)):
         answers = await asyncio.gather(*(one.ask() for _ in range(50)))

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 
 import dns.message
 import dns.rcode
 import pytest
 
+from octelium.http.exchange import Peer
 from octelium.vigil.dns import stream as module
 from octelium.vigil.dns.limits import MOST_STREAMS
 from tests.vigil.dns.world import DnsWorld, upstream, world
@@ -142,25 +141,65 @@ async def test_a_session_has_only_so_many_connections() -> None:
         assert here.left == MOST_STREAMS + 2
 
 
+class Transport:
+    """What a stream is told to write, and whether it reads."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.reading = True
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def reads(self) -> bool:
+        return self.reading
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def close(self) -> None:
+        self.written.append(b"")
+
+    abort = close
+
+
 async def test_a_client_that_does_not_read_is_not_read() -> None:
-    steps = itertools.count()
-    async with world(clock=lambda: next(steps) / 100) as here:
-        _, writer = await connect(here)
-        question = framed("wiki.local", "TXT")
-        sent = 0
-        with contextlib.suppress(TimeoutError):
-            while sent < 200_000:
-                writer.write(question * 500)
-                sent += 500
-                async with asyncio.timeout(0.3):
-                    await writer.drain()
-        # Buffers of both kernels are full, ours holds little, and nothing more is taken.
-        (stream,) = here.streams
-        assert stream._transport.get_write_buffer_size() < 1 << 20
-        assert len(stream._buffer) < 1 << 20
-        assert sent < 200_000 or stream._full
-        writer.transport.abort()
-        await here.until(lambda: here.left == 1)
+    async with world() as here:
+        peer = Peer(here.arrival, number=1, secure=True)
+        entry = here.replica.service_by_name["dns.octelium"]
+        stream, codec = here.dns.secured(entry, peer, "100.64.0.16:53", here._gone)
+        transport = Transport()
+        codec.connection_made(transport)
+        codec.data_received(framed("wiki.local"))
+        codec.pause_writing()
+        assert not transport.reads()
+        codec.data_received(framed("wiki.local") * 2)
+        assert len(transport.written) == 1
+        codec.resume_writing()
+        assert transport.reads()
+        assert len(transport.written) == 3
+        assert codec.eof_received() is False
+        stream.abort()
+        codec.connection_lost(None)
+        assert here.left == 1
+
+
+async def test_a_client_that_ends_its_half_gets_what_it_asked_for() -> None:
+    async with world() as here:
+        peer = Peer(here.arrival, number=1, secure=True)
+        entry = here.replica.service_by_name["dns.octelium"]
+        _, codec = here.dns.secured(entry, peer, "100.64.0.16:53", here._gone)
+        transport = Transport()
+        codec.connection_made(transport)
+        codec.pause_writing()
+        codec.data_received(framed("wiki.local"))
+        assert codec.eof_received() is True
+        codec.resume_writing()
+        assert [len(data) > 12 for data in transport.written] == [True, False]
+        codec.connection_lost(None)
 
 
 async def test_its_owner_can_end_it() -> None:

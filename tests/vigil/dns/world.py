@@ -254,6 +254,7 @@ class Upstream:
         self.records: dict[tuple[str, str], list[str]] = {}
         self.respond: Callable[[dns.message.Message, bool], list[bytes]] = self.answer
         self.connections = 0
+        self.negative = 60
         self.port = 0
         self.writers: list[asyncio.StreamWriter] = []
         self._context = context
@@ -283,9 +284,9 @@ class Upstream:
             name = target
         if not any(known == name for known, _ in self.records):
             response.set_rcode(dns.rcode.NXDOMAIN)
-        soa = "ns.example. host.example. 1 2 3 4 60"
+        soa = f"ns.example. host.example. 1 2 3 4 {self.negative}"
         zone = name.split(".", 1)[1] or "."
-        response.authority.append(dns.rrset.from_text(zone, 60, "IN", "SOA", soa))
+        response.authority.append(dns.rrset.from_text(zone, self.negative, "IN", "SOA", soa))
         return response
 
     def answer(self, query: dns.message.Message, tcp: bool) -> list[bytes]:
