@@ -25,6 +25,7 @@ from octelium.authserver.authenticator_pages import (
     AuthenticatorPages,
 )
 from octelium.authserver.browsers import AUTHENTICATE_PATH, INVITED_PATH, REGISTER_PATH, Browsers
+from octelium.authserver.contained import Contained
 from octelium.authserver.denied import WHY_PATH, DeniedPages
 from octelium.authserver.device_codes import DeviceCodes
 from octelium.authserver.device_grant import AUTHORIZATION_PATH, GRANT, PAGE_PATH, DeviceGrant
@@ -129,8 +130,8 @@ def create_app(
             Route(PAGE_PATH, device.page, methods=["GET", "POST"]),
             Route(METADATA_PATH, oauth2.metadata),
         ],
-        middleware=[Middleware(PlantedCookies, site)],
-        exception_handlers={HTTPException: login.elsewhere, Exception: pages.failed},
+        middleware=[Middleware(PlantedCookies, site), Middleware(Contained, pages.failed)],
+        exception_handlers={HTTPException: login.elsewhere},
     )
     # A redirect to the path with or without its slash would name the Host of the request.
     app.router.redirect_slashes = False

@@ -8,13 +8,12 @@ began the login (RFC 8252 sections 7.3 and 8.1).
 from __future__ import annotations
 
 import hmac
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from octelium.authserver.body import BodyError, media_type, read_body, read_form
+from octelium.authserver.body import BodyError, media_type, read_form, read_json
 from octelium.authserver.flow import APPROVAL_PATH, redirect
 from octelium.authserver.markup import aside, button, buttons, facts, onward, paragraph, strong
 from octelium.authserver.origins import comes_from
@@ -100,15 +99,15 @@ class Approval:
     async def _decide(self, request: Request) -> Response:
         """Let the command line in, or not: by the page's form, or as Octelium's pages ask it."""
         as_json = media_type(request) == "application/json"
-        try:
-            approved, wanted = await _decision(request, as_json=as_json)
-        except (BodyError, ClientDisconnect, ValueError):
-            return self._refused(400, as_json=as_json)
         session = self._browsers.session(request)
         if session is None or not comes_from(request, self._site.origin):
             reason = "nobody is signed in, or a page of another site let the command line in"
             self._log(request, session, reason)
             return self._refused(403, as_json=as_json)
+        try:
+            approved, wanted = await _decision(request, as_json=as_json)
+        except (BodyError, ClientDisconnect, ValueError):
+            return self._refused(400, as_json=as_json)
         uid = session.metadata.uid
         asked = self._waiting.asked(uid)
         if asked is None or (wanted is not None and not _equal(wanted, asked.id)):
@@ -192,10 +191,10 @@ async def _decision(request: Request, *, as_json: bool) -> tuple[bool, str | Non
         BodyError, ValueError: it cannot be read.
     """
     if as_json:
-        body: Any = json.loads(await read_body(request, _MAX_BODY))
-        if not isinstance(body, dict) or not isinstance(body.get("isApproved", False), bool):
+        approved = (await read_json(request, _MAX_BODY)).get("isApproved", False)
+        if not isinstance(approved, bool):
             raise ValueError("isApproved is wanted")
-        return bool(body.get("isApproved")), None
+        return approved, None
     form = await read_form(request, _MAX_BODY)
     if form.keys() != {"request", "decision"} or form["decision"] not in ("approve", "deny"):
         raise ValueError("request and decision are wanted")

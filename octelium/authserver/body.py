@@ -1,17 +1,23 @@
-"""Bodies of requests, bounded in size and time."""
+"""Bodies of requests, bounded in size and time, and all of them together."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+import json
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.authserver.form import MEDIA_TYPE, FormError, parse_form
+from octelium.authserver.requests import address_of
+from octelium.http.budget import Budget
+from octelium.http.callers import caller_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 SECONDS: Final = 15.0
 """In which a body must have arrived."""
+_READING: Final = Budget(32 << 20, 8 << 20)
+"""Bytes of bodies that are being read in this process, and of those one caller's."""
 
 
 class BodyError(Exception):
@@ -32,19 +38,61 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes.
 
     Raises:
-        BodyError: it is larger, or does not arrive in time.
+        BodyError: it is larger, does not arrive in time, or too many others arrive with it.
         ClientDisconnect: the client is gone.
     """
     body = bytearray()
+    evicted = False
+
+    def evict() -> None:
+        nonlocal evicted
+        evicted = True
+        deadline.reschedule(asyncio.get_running_loop().time())
+
     try:
-        async with asyncio.timeout(SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise BodyError(413, f"the body is larger than {limit} bytes")
+        async with asyncio.timeout(SECONDS) as deadline:
+            place = _READING.place(caller_of(address_of(request)), evict)
+            try:
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > limit:
+                        raise BodyError(413, f"the body is larger than {limit} bytes")
+                    if not evicted:
+                        place.take(len(chunk))
+            finally:
+                place.leave()
     except TimeoutError as error:
+        if evicted:
+            raise BodyError(503, "too many bodies are being read; try again") from error
         raise BodyError(408, "the body did not arrive in time") from error
     return bytes(body)
+
+
+async def read_json(request: Request, limit: int) -> dict[str, Any]:
+    """The JSON object that is the body, in which no name stands twice.
+
+    Raises:
+        BodyError: it is none, or as with `read_body`.
+    """
+    body = await read_body(request, limit)
+    try:
+        value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # what is nested too deeply is the latter
+        raise BodyError(400, "the body is no JSON that can be used") from error
+    if not isinstance(value, dict):
+        raise BodyError(400, "the body must be a JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice")
+    return value
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
 
 
 async def read_form(request: Request, limit: int, *, wrapped: bool = False) -> dict[str, str]:

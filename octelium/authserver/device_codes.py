@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from octelium.authserver.short_lived import ShortLived
+from octelium.http.callers import caller_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +88,7 @@ class DeviceCodes:
     def begin(
         self, client_id: str, scopes: list[str] | None, downstream: Downstream
     ) -> DeviceLogin:
-        """A new login; of one address at most 32 wait at a time."""
+        """A new login; of one caller at most 32 wait at a time."""
         user_code = _new_code()
         while self._device_codes.get(user_code) is not None:
             user_code = _new_code()
@@ -99,8 +100,9 @@ class DeviceCodes:
             scopes=scopes,
             next_poll=self._clock() + INTERVAL,
         )
-        self._logins.put(login.device_code, login, downstream.address)
-        self._device_codes.put(user_code, login.device_code, downstream.address)
+        caller = caller_of(downstream.address)
+        self._logins.put(login.device_code, login, caller)
+        self._device_codes.put(user_code, login.device_code, caller)
         return login
 
     def of_user_code(self, user_code: str, guesser: str) -> DeviceLogin | None:

@@ -7,7 +7,6 @@ Octelium.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from octelium.authserver import offers
-from octelium.authserver.body import BodyError, media_type, read_body, read_form
+from octelium.authserver.body import BodyError, media_type, read_form, read_json
 from octelium.authserver.browsers import is_pending, required_path, wanted_path
 from octelium.authserver.cookies import clear_login_state, set_login_state, set_tokens
 from octelium.authserver.form import FormError, parse_form
@@ -32,6 +31,7 @@ from octelium.authserver.targets import (
     is_own_page,
     target_of,
 )
+from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
     from octelium.authserver.waiting import Waiting
-    from octelium.schema.pb import core_v1_pb2 as core
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,8 +53,10 @@ APPROVAL_PATH: Final = "/callback/success/approval"
 _BEGIN: Final = BEGIN_PATH.removeprefix("/")
 _MAX_JSON: Final = 512
 _MAX_FORM: Final = 8 << 10
-_MAX_ANSWER: Final = 512 << 10
+_MAX_ANSWER: Final = 16 << 10
+_MAX_SAML_ANSWER: Final = 512 << 10
 _MAX_QUERY: Final = 1000
+_SAML: Final = core.IdentityProviderStatusType__.SAML
 _BROWSER: Final = re.compile(r"Mozilla/[ -~]{0,292}")
 
 
@@ -122,7 +123,7 @@ class Flow:
         if request.method == "HEAD":
             return self.failed(LoginError("again"))
         try:
-            parameters = await _parameters(request)
+            parameters = await self._parameters(request)
             returned = parameters.get("RelayState" if request.method == "POST" else "state", "")
             issued, target = await self._logins.end(request, returned, parameters)
         except ClientDisconnect:
@@ -169,6 +170,25 @@ class Flow:
             reason = f"the page that {REDIRECT!r} names is none of this Cluster, and is not used"
             self._logins.refuse(request, path.removeprefix("/"), reason)
 
+    async def _parameters(self, request: Request) -> Mapping[str, str]:
+        """Those that a provider sends, each at most once.
+
+        A form is read only if it comes from a browser that a login began in: its cookie goes with
+        forms of other sites too.
+
+        Raises:
+            BodyError, FormError: they cannot be read.
+            LoginError: no login is this browser's.
+        """
+        if request.method == "POST":
+            state = self._logins.begun(request)
+            is_saml = state.provider.status.type == _SAML
+            return await read_form(
+                request, _MAX_SAML_ANSWER if is_saml else _MAX_ANSWER, wrapped=True
+            )
+        query: bytes = request.scope["query_string"]
+        return parse_form(query[: 16 << 10])
+
     def _wanted(
         self, request: Request, uid: str, query: str
     ) -> tuple[core.IdentityProvider, Target]:
@@ -207,7 +227,7 @@ class Flow:
     async def _begin_json(self, request: Request) -> Response:
         fault = Response(status_code=400, headers={"Cache-Control": "no-store"})
         try:
-            asked = _asked(request, await read_body(request, _MAX_JSON))
+            asked = _asked(request, await read_json(request, _MAX_JSON))
             provider, target = self._wanted(request, asked["uid"], asked.get("query", ""))
             url, state = await self._logins.begin(request, provider, target)
         except (BodyError, ValueError) as error:
@@ -224,10 +244,9 @@ def _with(query: str) -> str:
     return f"?{query}" if query else ""
 
 
-def _asked(request: Request, body: bytes) -> dict[str, str]:
+def _asked(request: Request, wanted: dict[str, Any]) -> dict[str, str]:
     """What Octelium's own login page sends. Raises ValueError for anything else."""
-    wanted: Any = json.loads(body)
-    if not isinstance(wanted, dict) or not {"uid", "userAgent"} <= wanted.keys():
+    if not {"uid", "userAgent"} <= wanted.keys():
         raise ValueError("uid and userAgent are wanted")
     if any(not isinstance(value, str) for value in wanted.values()):
         raise ValueError("all values are texts")
@@ -237,15 +256,3 @@ def _asked(request: Request, body: bytes) -> dict[str, str]:
     if len(wanted.get("query", "")) > _MAX_QUERY:
         raise ValueError("the query is too long")
     return wanted
-
-
-async def _parameters(request: Request) -> Mapping[str, str]:
-    """Those that a provider sends, each at most once.
-
-    Raises:
-        BodyError, FormError: they cannot be read.
-    """
-    if request.method == "POST":
-        return await read_form(request, _MAX_ANSWER, wrapped=True)
-    query: bytes = request.scope["query_string"]
-    return parse_form(query[: 16 << 10])

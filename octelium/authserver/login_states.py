@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from octelium.authserver.short_lived import ShortLived
+from octelium.http.callers import caller_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,14 +50,18 @@ class LoginState:
 
 
 class LoginStates:
-    """The logins under way; those of one address beyond 512 end the oldest of it."""
+    """The logins under way; those of one caller beyond 512 end the oldest of it."""
 
     def __init__(self) -> None:
         self._states: ShortLived[LoginState] = ShortLived(SECONDS, most=_MOST, most_each=_MOST_EACH)
 
     def put(self, state: LoginState, address: str) -> None:
         """Remember a login of a client at `address`."""
-        self._states.put(state.id, state, address)
+        self._states.put(state.id, state, caller_of(address))
+
+    def get(self, cookie: str) -> LoginState | None:
+        """The login that began in a browser with this cookie."""
+        return self._states.get(cookie) if _ID.fullmatch(cookie) else None
 
     def take(self, returned: str, cookie: str) -> LoginState | None:
         """The login that a browser comes back from, once; None unless it is the browser's own."""

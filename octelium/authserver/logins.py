@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from octelium.store.resources import Resources
 
 _OPERATION = "callback"
+_NOT_THIS_ONE = "the login is not this browser's, has ended before, or took too long"
 
 
 class Protocols(Protocol):
@@ -82,6 +83,18 @@ class Logins:
         self.states.put(kept, address_of(request))
         return begun.url, state
 
+    def begun(self, request: Request) -> LoginState:
+        """The login that began in the browser that asks.
+
+        Raises:
+            LoginError: there is none.
+        """
+        state = self.states.get(cookie(request, LOGIN_STATE))
+        if state is None:
+            self.refuse(request, _OPERATION, _NOT_THIS_ONE)
+            raise LoginError("expired")
+        return state
+
     async def end(
         self, request: Request, returned: str, parameters: Mapping[str, str]
     ) -> tuple[IssuedTokens, Target]:
@@ -92,8 +105,7 @@ class Logins:
         """
         state = self.states.take(returned, cookie(request, LOGIN_STATE))
         if state is None:
-            reason = "the login is not this browser's, has ended before, or took too long"
-            self.refuse(request, _OPERATION, reason)
+            self.refuse(request, _OPERATION, _NOT_THIS_ONE)
             raise LoginError("expired")
         provider, target = state.provider, state.target
         if offers.offer(self.resources, provider.metadata.uid) is None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from octelium.authserver.account import ACCOUNT_PATH, SIGN_OUT_PATH, Account, menu, signed_in_as
+from octelium.authserver.contained import Contained
 from octelium.authserver.csrf import FormTokens
 from octelium.authserver.flow import redirect
 from octelium.authserver.markup import (
@@ -74,7 +76,8 @@ def create_portal_app(
             Route(SIGN_OUT_PATH, portal.with_session(account.sign_out), methods=["POST"]),
             Route("/{path:path}", portal.with_session(portal.services)),
         ],
-        exception_handlers={HTTPException: pages.not_offered, Exception: pages.failed},
+        middleware=[Middleware(Contained, pages.failed)],
+        exception_handlers={HTTPException: pages.not_offered},
     )
 
 

@@ -1,7 +1,8 @@
 """Things that are remembered for some minutes, and of which anybody may make one.
 
 They are in the memory of one process and gone when it ends. So that nobody can fill it, the oldest
-make room for new ones: first those of the same origin, and when there are too many at all, of any.
+make room for new ones: first those of the same owner, and when there are too many at all, those of
+whoever has the most.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class ShortLived(Generic[T]):
         self._clock = clock
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
         self._owned: dict[str, OrderedDict[str, None]] = {}
+        self._by_count: dict[int, OrderedDict[str, None]] = {}
+        """Owners by how many they have, in the order in which they got as many."""
+        self._largest = 0
 
     def __len__(self) -> int:
         """How many are remembered, those included that are over and not dropped yet."""
@@ -52,9 +56,12 @@ class ShortLived(Generic[T]):
         if own is not None and len(own) >= self._most_each:
             self._drop(next(iter(own)))
         if len(self._entries) >= self._most:
-            self._drop(next(iter(self._entries)))
+            largest = next(iter(self._by_count[self._largest]))
+            self._drop(next(iter(self._owned[largest])))
         self._entries[key] = _Entry(value, owner, self._clock() + self._seconds)
-        self._owned.setdefault(owner, OrderedDict())[key] = None
+        own = self._owned.setdefault(owner, OrderedDict())
+        own[key] = None
+        self._count(owner, len(own) - 1, len(own))
 
     def get(self, key: str) -> T | None:
         """What is remembered under `key`, if its time is not over."""
@@ -81,5 +88,18 @@ class ShortLived(Generic[T]):
             return
         own = self._owned[entry.owner]
         del own[key]
+        self._count(entry.owner, len(own) + 1, len(own))
         if not own:
             del self._owned[entry.owner]
+
+    def _count(self, owner: str, before: int, now: int) -> None:
+        """An owner has one more or one less."""
+        if before:
+            same = self._by_count[before]
+            del same[owner]
+            if not same:
+                del self._by_count[before]
+        if now:
+            self._by_count.setdefault(now, OrderedDict())[owner] = None
+        if now > self._largest or before == self._largest not in self._by_count:
+            self._largest = now

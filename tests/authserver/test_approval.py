@@ -207,7 +207,19 @@ async def test_as_they_deny(host: Host, body: dict[str, bool]) -> None:
     assert host.cluster.resources.list(core.Credential) == []
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", {"isApproved": "true"}, {"isApproved": 1}])
+DEEP = b"[" * 4000
+
+
+async def test_what_strangers_send_is_not_read(host: Host) -> None:
+    browser = await asked(host)
+    assert (await send_json(Browser(host), DEEP)).status_code == 403
+    assert (await send_json(browser, DEEP, "https://evil.test")).status_code == 403
+    assert (await send_json(browser, DEEP)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", DEEP, {"isApproved": "true"}, {"isApproved": 1}]
+)
 async def test_json_that_says_nothing(host: Host, body: Any) -> None:
     browser = await asked(host)
     assert (await send_json(browser, body)).status_code == 400

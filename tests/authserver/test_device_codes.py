@@ -133,3 +133,20 @@ def test_a_flood_from_one_address_leaves_others_alone() -> None:
     for _ in range(100):
         begin(codes, "198.51.100.1")
     assert codes.of_user_code(mine.user_code, "session") is mine
+
+
+def test_many_callers_throw_out_their_own() -> None:
+    codes = DeviceCodes()
+    mine = begin(codes, "192.0.2.1")
+    for number in range(132 * 32):
+        begin(codes, f"198.51.100.{number // 32}")
+    assert refused(codes, mine.device_code) == "slow_down"
+    assert codes.of_user_code(mine.user_code, "somebody") is mine
+
+
+def test_the_network_of_a_subscriber_is_one_caller() -> None:
+    codes = DeviceCodes()
+    first = begin(codes, "2001:db8::1")
+    for number in range(32):
+        begin(codes, f"2001:db8::2:{number:x}")
+    assert refused(codes, first.device_code) == "expired_token"

@@ -21,6 +21,8 @@ from tests.authserver.test_targets import FOREIGN, request
 from tests.authserver.walk import ORIGIN, Browser, onward_url, prepare
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx
 
     from tests.authserver.browser import Host
@@ -306,6 +308,40 @@ async def test_a_saml_answer_comes_as_a_form_of_another_site(host: Host) -> None
     assert second.status.total_authentications == 2
     login, parameters, _ = host.provider.finished[-1]
     assert (login.state, parameters) == (state, form)
+
+
+@pytest.mark.parametrize("cookie", [None, "a" * 36, "x"])
+async def test_what_strangers_post_is_not_read(host: Host, cookie: str | None) -> None:
+    await prepare(host, kind="saml")
+    browser = Browser(host)
+    if cookie is not None:
+        browser.cookies[LOGIN_STATE] = cookie
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield b"a" * 1024
+
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    response = await browser.send("POST", "/callback", headers, content=endless())
+    await nothing_came_of_it(host, response, "expired")
+    assert read == 0
+
+
+@pytest.mark.parametrize(("kind", "most"), [("saml", 512 << 10), ("oidc", 16 << 10)])
+async def test_how_large_an_answer_may_be(host: Host, kind: str, most: int) -> None:
+    await prepare(host, kind=kind)
+    browser = Browser(host)
+    form = {"RelayState": state_of(await browser.begin()), "code": ""}
+    form["code"] = "x" * (most - len(urlencode(form)) + 1)
+    response = await browser.post("/callback", form)
+    await nothing_came_of_it(host, response, "again")
+    assert host.provider.finished == []
+    form["code"] = "x" * 8000
+    await browser.post("/callback", form)
+    assert len(host.provider.finished) == 1
 
 
 async def test_the_parameters_of_the_two_methods_are_not_mixed_up(host: Host) -> None:

@@ -53,3 +53,23 @@ def test_a_flood_from_one_address_leaves_others_alone(count: int) -> None:
         states.put(state(new_id()), "198.51.100.1")
     assert states.take(mine, mine) is not None
     assert states.take(first, first) is None
+
+
+def test_the_network_of_a_subscriber_is_one_caller() -> None:
+    states, mine = LoginStates(), new_id()
+    states.put(state(mine), "2001:db8:1::1")
+    for number in range(600):
+        states.put(state(new_id()), f"2001:db8:2::{number:x}")
+    assert len(states._states) == 513
+    assert states.get(mine) is not None
+    assert states.get(new_id()) is states.get("") is states.get("\u00e9" * 36) is None
+    assert states.take(mine, mine) is not None
+    assert states.get(mine) is None
+
+
+def test_many_callers_throw_out_their_own() -> None:
+    states, mine = LoginStates(), new_id()
+    states.put(state(mine), "192.0.2.1")
+    for number in range(17_000):
+        states.put(state(new_id()), f"198.51.100.{number % 40}")
+    assert states.take(mine, mine) is not None

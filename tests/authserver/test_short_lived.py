@@ -55,6 +55,16 @@ def test_the_oldest_goes_when_there_are_too_many() -> None:
     assert [kept.get(name) for name in "abcd"] == [None, "b", "c", "d"]
 
 
+def test_whoever_has_the_most_makes_room() -> None:
+    kept = made(Clock(0), most=40, most_each=5)
+    kept.put("victim", "v", "somebody")
+    for number in range(100):
+        kept.put(f"flood-{number}", "f", f"attacker-{number // 5}")
+    assert len(kept) == 40
+    assert kept.get("flood-99") == "f"
+    assert kept.get("victim") == "v"
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["put", "take", "wait"]), st.sampled_from("abcdef"), st.sampled_from("xyz")
@@ -77,6 +87,9 @@ def test_there_are_never_more_and_none_comes_twice(steps: list[tuple[str, str, s
             assert kept.take(key) is None
         else:
             clock.now += 6
+        owned = {name: len(keys) for name, keys in kept._owned.items()}
+        assert {name: count for count, names in kept._by_count.items() for name in names} == owned
+        assert kept._largest == max(owned.values(), default=0)
         assert len(kept) <= 4
         assert sum(len(own) for own in kept._owned.values()) == len(kept)
         assert all(0 < len(own) <= 2 for own in kept._owned.values())
