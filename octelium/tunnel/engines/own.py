@@ -29,7 +29,8 @@ _LONGEST_SLEEP: Final = 5.0
 """Seconds. The loop's clock stands still while the machine sleeps; ours does not."""
 _NAP: Final = 0.01
 """Seconds. Timers of many peers that are due close together are served together."""
-_NO_KEY: Final = bytes(32)
+_KEY: Final = 32
+_NO_KEY: Final = bytes(_KEY)
 
 
 def boottime() -> float:
@@ -130,6 +131,9 @@ class OwnEngine:
     def set_private_key(self, private_key: bytes, previous: Sequence[bytes] = ()) -> None:
         """Have another key; the device's own former one is taken on if `previous` has it."""
         now = self._clock()
+        for key in (private_key, *previous):
+            if len(key) != _KEY:
+                raise ConfigurationError(f"private key: {len(key)} bytes are not {_KEY}")
         for key in (*reversed(previous), private_key):
             if key in self._accepted and key != private_key:
                 continue

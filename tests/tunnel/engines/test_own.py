@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from octelium.tunnel.engines.own import OwnEngine, boottime
 from octelium.tunnel.packets import virtio
 from octelium.tunnel.wireguard import Timing
 from tests.tunnel.engines.pairs import End, address, keys, packet, pair, udp_socket, until
+from tests.tunnel.engines.test_udp import Refusing
 from tests.tunnel.packets.flows import train
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -180,8 +183,10 @@ async def test_bad_settings_change_nothing() -> None:
                 one.engine.replace_peers([config])
         with pytest.raises(ConfigurationError, match="none"):
             one.engine.poke(keys()[1])
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match="5 bytes"):
             one.engine.set_private_key(b"short")
+        with pytest.raises(ConfigurationError, match="5 bytes"):
+            one.engine.set_private_key(keys()[0], [one.private, b"short"])
         with pytest.raises(ConfigurationError, match="socket"):
             OwnEngine(one.tun.fileno(), [], private_key=one.private)
         assert one.engine.stats() == before
@@ -270,6 +275,29 @@ async def test_who_cannot_pass_packets_on_reads_no_more() -> None:
                 break
         assert heard == sorted(heard)
         assert "tun_dropped" not in other.engine.counters()
+
+
+class Full(Refusing):
+    """Refuses as told, and sends after that."""
+
+    def sendmsg(self, *words: Any) -> None:
+        self._next()
+        self._real.sendmsg(*words)
+
+
+async def test_a_full_socket_holds_the_device_up() -> None:
+    async with pair() as (one, other):
+        one.say(other, b"first")
+        await other.hear()
+        (port,) = one.engine._ports
+        port.socket = full = Full(port.socket, errno.EAGAIN)  # type: ignore[assignment]  # like one
+        for number in range(50):
+            one.say(other, b"%d" % number)
+        assert [int(await other.hear()) for _ in range(50)] == list(range(50))
+        port.socket = full._real
+        counters = one.engine.counters()
+        assert counters["udp_full"] == 1
+        assert "udp_dropped" not in counters
 
 
 async def test_ipv4_through_a_socket_for_both() -> None:
