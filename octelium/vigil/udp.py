@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from octelium.replica.addresses import text
 from octelium.vigil.flow import Flow
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Udp:
         self.evicted = 0
         """Flows that had to make room for others."""
         self._by_session: dict[str, OrderedDict[Key, Flow]] = {}
+        self._concerned: dict[tuple[str, str], set[Flow]] = {}
+        """Flows by what they depend on: `Session` and `Service` by uid, `address` as text."""
         self._refused: OrderedDict[Key, float] = OrderedDict()
         """When a refused flow was seen first: it is logged once."""
         ticker.add(self)
@@ -96,6 +99,8 @@ class Udp:
             self._make_room(arrival.session_uid)
             self.flows[key] = flow
             self._by_session.setdefault(arrival.session_uid, OrderedDict())[key] = flow
+            for concern in _concerns(flow):
+                self._concerned.setdefault(concern, set()).add(flow)
             flow.begin()
         flow.take(data)
 
@@ -113,6 +118,10 @@ class Udp:
             del self._by_session[uid][flow.key]
             if not self._by_session[uid]:
                 del self._by_session[uid]
+            for concern in _concerns(flow):
+                self._concerned[concern].discard(flow)
+                if not self._concerned[concern]:
+                    del self._concerned[concern]
 
     def refused(self, flow: Flow) -> bool:
         """Remember that a flow was refused; whether that is news."""
@@ -152,8 +161,21 @@ class Udp:
 
     def _changed(self, changed: frozenset[tuple[str, str]]) -> None:
         """End the flows whose Session or Service is not where it was."""
-        if not self.flows or not any(kind in {"Session", "Service"} for kind, _ in changed):
+        if not self.flows:
             return
-        for flow in list(self.flows.values()):
-            if not flow.stands():
-                flow.end("the connection to the private network ended")
+        concerns = set(changed)
+        for kind, uid in changed:
+            if kind == "Session" and (session := self.vigil.replica.sessions.get(uid)) is not None:
+                concerns |= {("address", text(address)) for address in session.addresses}
+        for concern in concerns:
+            for flow in list(self._concerned.get(concern, ())):
+                if not flow.stands():
+                    flow.end("the connection to the private network ended")
+
+
+def _concerns(flow: Flow) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Session", flow.arrival.session_uid),
+        ("Service", flow.service_uid),
+        ("address", flow.key[1][0]),
+    )

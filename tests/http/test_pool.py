@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -444,3 +445,46 @@ async def test_an_origin_that_was_made_twice_is_looked_after_twice(
         while pool.counts() != (0, 0):
             await asyncio.sleep(0.001)
     assert not kept.idle
+
+
+async def test_connections_that_somebody_else_makes(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    dialled = 0
+
+    async def dial() -> socket.socket:
+        nonlocal dialled
+        dialled += 1
+        made = socket.create_connection(("127.0.0.1", origins.port))
+        made.setblocking(False)
+        return made
+
+    pool = make_pool()
+    mine = pool.separate(Origin("192.0.2.1", 1, dial=dial))
+    assert not mine.ready(upgrade=False)
+    for _ in range(3):
+        response = Waiting()
+        mine.open(get(), response, b"", True)
+        assert (await response.wait()).body == b"ok"
+    assert dialled == 1
+    assert mine.ready(upgrade=True)
+    assert pool.at(mine.origin) is not mine
+    mine.close()
+    await asyncio.sleep(0)
+    assert not mine.ready(upgrade=False)
+    assert not mine.busy()
+
+
+async def test_somebody_else_cannot_make_a_connection(
+    make_pool: Callable[..., UpstreamPool],
+) -> None:
+    async def dial() -> socket.socket:
+        raise OSError("nobody there")
+
+    response = Waiting()
+    make_pool().separate(Origin("192.0.2.1", 1, dial=dial)).open(get(), response, b"", True)
+    failed = await response.wait()
+    assert failed.error is not None
+    assert failed.error.failure is Failure.UNREACHABLE
+    assert failed.error.untouched

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 import ssl
 
 import pytest
+from cryptography import x509
 
 from octelium.ingress.certificates import Certificate, CertificateStore, server_context
 from tests.http import certs
@@ -109,3 +111,43 @@ def test_closing(feed: Feed) -> None:
     store.close()
     feed.put(certificate_secret(DOMAIN))
     assert len(store) == 0
+
+
+def test_services_of_the_private_network_are_called_by_any_name(feed: Feed) -> None:
+    store = CertificateStore(feed.replica)
+    with pytest.raises(ssl.SSLError):
+        shake_hands(store.private_context("default"), "wiki.local")
+    feed.put(
+        certificate_secret(DOMAIN, f"*.{DOMAIN}"),
+        certificate_secret(f"*.prod.local.{DOMAIN}", name="crt-ns-prod"),
+    )
+    for namespace, name, expected in (
+        ("prod", f"wiki.prod.local.{DOMAIN}", f"*.prod.local.{DOMAIN}"),
+        ("prod", f"wiki.{DOMAIN}", f"*.{DOMAIN}"),
+        ("prod", "wiki.local", f"*.prod.local.{DOMAIN}"),
+        ("prod", None, f"*.prod.local.{DOMAIN}"),
+        ("other", None, f"*.{DOMAIN}"),
+        ("other", "evil.test", f"*.{DOMAIN}"),
+    ):
+        assert expected in shake_hands(store.private_context(namespace), name)
+    assert store.private_context("prod") is store.private_context("prod")
+
+
+def shake_hands(context: ssl.SSLContext, name: str | None) -> set[str]:
+    """The names of the certificate that a client is shown."""
+    client = ssl.create_default_context(cadata=certs.ca().chain.decode())
+    client.check_hostname = False
+    pipes = [ssl.MemoryBIO() for _ in range(2)]
+    sides = [
+        client.wrap_bio(pipes[0], pipes[1], server_hostname=name),
+        context.wrap_bio(pipes[1], pipes[0], server_side=True),
+    ]
+    for _ in range(4):
+        for side in sides:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    found = sides[0].getpeercert(binary_form=True)
+    assert found is not None
+    extensions = x509.load_der_x509_certificate(found).extensions
+    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(names.get_values_for_type(x509.DNSName))

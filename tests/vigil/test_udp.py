@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -13,6 +14,7 @@ from octelium.ingress.datagrams import LARGEST
 from octelium.policy.decision import Outcome
 from octelium.replica.arrival import Tunnel
 from octelium.vigil.udp import IDLE, FlowLimits
+from tests.conftest import SOAK
 from tests.ingress.private_world import (
     ANN,
     BOB,
@@ -216,6 +218,47 @@ async def test_a_flow_ends_with_its_session(here: PrivateWorld) -> None:
         ann.send(b"x")
         await here.until(lambda: here.server.counters.unknown_address == 1)
         assert await bob.says(b"b") == b"B"
+
+
+async def test_an_address_that_passes_to_another_session(here: PrivateWorld) -> None:
+    with Caller(here) as ann:
+        assert await ann.says(b"a") == b"A"
+        here.feed.put(connected("eve-1", ANN))  # nothing of Ann's own Session changes
+        assert not here.udp.flows
+        assert await ann.says(b"b") == b"B"
+    assert here.decider.asked[-1][2] == Tunnel("uid-eve-1", ANN)
+
+
+async def test_a_flood_of_flows_is_bounded(echo: Echo) -> None:
+    limits = FlowLimits(most=300, most_each=200)
+    number = 65_000 if SOAK else 1500
+    async with private_world(limits=limits) as here:
+        await here.serve(f"udp://127.0.0.1:{echo.port}", mode=MODES.UDP)
+        echo.silent = True
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        bob = Caller(here, BOB)
+        bob.send(b"x")
+        for each in range(number):
+            with Caller(here) as ann:
+                ann.send(b"x")
+            if each % 50 == 0:
+                await asyncio.sleep(0)
+                here.sink.records.clear()
+        await here.until(lambda: here.server.counters.datagrams >= number // 2)
+        assert len(here.udp.flows) <= 201
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2 * 201 + 60
+        echo.silent = False
+        async with asyncio.timeout(10):
+            while bob.hears_nothing():  # the upstream's queue is full for a moment
+                bob.send(b"still here")
+                await asyncio.sleep(0.05)
+        assert sum(arrival == Tunnel("uid-bob-1", BOB) for *_, arrival in here.decider.asked) == 1
+        here.udp.tick(here.base.ticker.now + IDLE)
+        assert not here.udp.flows
+        assert not here.udp._concerned
+        assert not here.udp._by_session
+        assert not here.vigil.running
+        bob.socket.close()
 
 
 async def test_the_oldest_flow_of_a_session_makes_room(here: PrivateWorld, echo: Echo) -> None:

@@ -72,3 +72,24 @@ def test_secrets_in_urls_are_left_out() -> None:
     assert without_secrets(b"https://user:pass@host/p?q=1") == "https://host/p"
     assert without_secrets(b"nonsense") == "nonsense"
     assert without_query(b"/\xff") == "/\ufffd"
+
+
+def test_streams_and_flows_have_the_official_form() -> None:
+    made = []
+    for number, (mode, kind) in enumerate(
+        (mode, kind) for mode in ("TCP", "UDP") for kind in (b"START", b"END")
+    ):
+        one = record(number, AuditSubject(mode, True, True, {}))
+        one.method, one.target, one.status, one.version = kind, b"", 0, 0
+        one.request_bytes, one.response_bytes = 5_000_000_000, 7
+        made.append(one)
+    batch = decode(encode("abcdefgh", made))
+    entries = [json_format.MessageToDict(make_entry(batch, row)) for row in batch.rows]
+    counts = {"receivedBytes": "5000000000", "sentBytes": "7"}
+    assert [one["entry"]["info"] for one in entries] == [
+        {"tcp": {"type": "START", **counts}},
+        {"tcp": {"type": "END", **counts}},
+        {"udp": {"type": "START"}},
+        {"udp": {"type": "END"}},
+    ]
+    assert [one["entry"]["common"]["mode"] for one in entries] == ["TCP", "TCP", "UDP", "UDP"]
