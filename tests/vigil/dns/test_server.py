@@ -33,7 +33,7 @@ from tests.vigil.dns.world import (
     upstream,
     world,
 )
-from tests.vigil.world import MODES, service
+from tests.vigil.world import MODES, certificate_secret, service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -499,6 +499,28 @@ async def test_by_the_addresses_of_tunnels() -> None:
         here.feed.delete(here.sessions[ANN])
         await connection.breaks()
         assert not here.vigil.running
+        served.close()
+
+
+async def test_dns_over_tls() -> None:
+    async with private_world() as here:
+        here.feed.put(certificate_secret("octelium.test", "*.local.octelium.test"))
+        served = Dns(here.vigil)
+        here.server._streams = {MODES.DNS: served}
+        here.server._flows = {MODES.DNS: served}
+        made = private(service("dns.octelium", mode=MODES.DNS, is_tls=True), here.port)
+        made.spec.is_public = False
+        made.status.managed_service.type = "dns"
+        await here.put(made)
+        trusted = ssl.create_default_context(cadata=certs.ca().chain.decode())
+        connection = await here.connect(ssl=trusted, server_hostname="dns.local.octelium.test")
+        wire = dns.message.make_query("dns.octelium.local", "A").to_wire()
+        await connection.send((len(wire).to_bytes(2, "big") + wire) * 3)
+        for _ in range(3):
+            size = int.from_bytes(await connection.exactly(2), "big")
+            assert dns.message.from_wire(await connection.exactly(size)).answer
+        connection.close()
+        await here.until(lambda: not here.vigil.running)
         served.close()
 
 
