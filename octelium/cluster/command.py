@@ -132,7 +132,7 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
 @click.option(
     "--wireguard-listen",
     metavar="ADDR:PORT",
-    help="UDP address of the tunnel. Default :53820, all addresses.",
+    help="UDP address of the tunnel. Default: port 53820 where --listen is.",
 )
 @click.option(
     "--public-address",

@@ -176,7 +176,7 @@ class Control:
         try:
             plan = GatewayPlan(
                 public_addresses=tuple(
-                    choose_public_addresses(host.interfaces(), settings.public_address)
+                    choose_public_addresses(host.interfaces(), settings.told_addresses)
                 ),
                 port=settings.wireguard_listen.port,
                 network_v4=settings.network_v4,

@@ -52,6 +52,7 @@ async def serve(assignment: Assignment, stopped: asyncio.Event) -> None:
             private_key=keys.current,
             previous=keys.former(time.time()),
             mtu=ranges.mtu,
+            answers_from=True,
         )
 
     gateway = Gateway(

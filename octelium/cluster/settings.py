@@ -93,10 +93,19 @@ class Settings:
     wireguard_listen: Address = Address("", WIREGUARD_PORT)
     """Where clients' datagrams arrive."""
     public_address: tuple[str, ...] = ()
-    """IP addresses that clients are told to send to; empty for this machine's own."""
+    """IP addresses that clients are told to send to; empty for that of `wireguard_listen`, or, if
+    that is all, for this machine's own."""
     network_v4: str = ""
     network_v6: str = ""
     """The Cluster's networks; empty for the default. They are chosen at the first start."""
+
+    @property
+    def told_addresses(self) -> tuple[str, ...]:
+        """Those that clients of the tunnel are told, as far as they are set."""
+        host = self.wireguard_listen.host
+        if self.public_address or not host or ipaddress.ip_address(host).is_unspecified:
+            return self.public_address
+        return (host,)
 
     @property
     def port_suffix(self) -> str:
@@ -233,6 +242,14 @@ def check_admin(name: str, setting: str) -> str:
     return name
 
 
+def _host(addresses: tuple[Address, ...]) -> str:
+    """Where the tunnel is by default: where the front door is, and no further."""
+    hosts = {address.host for address in addresses}
+    if len(hosts) == 1 or all(host and ipaddress.ip_address(host).is_loopback for host in hosts):
+        return addresses[0].host
+    return ""
+
+
 def _read_file(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
@@ -291,7 +308,7 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
             ipaddress.ip_address(text)
         except ValueError as error:
             raise SettingsError(f"{sources.names['public_address']}: {error}") from error
-    wireguard = str(sources.get("wireguard_listen", f":{WIREGUARD_PORT}"))
+    wireguard = str(sources.get("wireguard_listen", Address(_host(addresses), WIREGUARD_PORT)))
     github = str(sources.get("github_url", GITHUB))
     cores = len(os.sched_getaffinity(0))
     return Settings(

@@ -87,6 +87,7 @@ class Supervisor:
     _ground: Ground | None = None
     _stopping: bool = False
     _was_up: bool = False
+    _planned: bool = False
     _failure: str = ""
 
     def run(self) -> None:
@@ -174,6 +175,7 @@ class Supervisor:
             gateway = {**shared, **self._ground.for_gateway()}
             self._children.append(_Child("gateway", "gateway", gateway))
         worker = {**shared, "listen": [bound.fileno() for bound in public]}
+        self._planned = True
         for number in range(self.settings.workers):
             self._children.append(_Child(f"worker-{number}", "worker", dict(worker)))
 
@@ -259,7 +261,7 @@ class Supervisor:
                 self._without_tunnel(str(message["no_tunnel"]))
             elif child.role not in _TUNNEL:
                 self.announce(child.name, message)
-        if not self._was_up and all(each.ready for each in self._children):
+        if self._planned and not self._was_up and all(each.ready for each in self._children):
             self._was_up = True
             if self._ground is not None:
                 self.announce("supervisor", {"tunnel": self._ground.describe(self.settings)})

@@ -52,6 +52,37 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
         yield one
 
 
+def overlapping(folder: Path, tunnel: str, namespace: Namespace) -> Gateway:
+    """A Cluster on a host that has a route into the network that it would take."""
+    environment = {"OCTELIUM_TUNNEL": tunnel, "OCTELIUM_WIREGUARD_LISTEN": "127.0.0.1:53821"}
+    return Gateway(folder, workers=1, within=namespace.enter, environment=environment)
+
+
+@pytest.fixture
+def elsewhere(host: Namespace) -> Iterator[Namespace]:
+    """The host, on which somebody else uses a part of 100.64.0.0/10."""
+    host.ip("route add 100.100.0.0/16 via 192.0.2.2")
+    yield host
+    host.ip("route del 100.100.0.0/16")
+
+
+def test_a_network_in_use_is_refused_with_a_remedy(tmp_path: Path, elsewhere: Namespace) -> None:
+    cluster = overlapping(tmp_path / "on", "on", elsewhere)
+    with pytest.raises(RuntimeError, match=r"100\.100\.0\.0/16.*--network-v4 10\.192"):
+        cluster.start()
+    assert "Octelium serves" not in cluster.log.read_text()
+    cluster.remove()
+    cluster = overlapping(tmp_path / "auto", "auto", elsewhere)
+    try:
+        cluster.start()
+        assert "No tunnels: " in cluster.log.read_text()
+        assert "--network-v4" in cluster.log.read_text()
+        assert set(cluster.children()) == {"control", "worker-0"}
+        assert "gateway" not in cluster.asked("/readyz")
+    finally:
+        cluster.remove()
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, host: Namespace) -> Iterator[Gateway]:
     cluster = Gateway(
@@ -68,7 +99,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, host: Namespace) -> Iterat
 
 
 def test_it_says_what_it_uses(gateway: Gateway) -> None:
-    assert "tunnel          WireGuard at UDP :53820, engine own" in gateway.log.read_text()
+    assert "tunnel          WireGuard at UDP 127.0.0.1:53820, engine own" in gateway.log.read_text()
 
 
 def test_no_process_has_more_capabilities_than_it_needs(gateway: Gateway) -> None:

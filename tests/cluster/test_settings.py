@@ -83,6 +83,28 @@ def test_the_tunnel_is_set_as_everything_else() -> None:
     assert from_wire(json.loads(json.dumps(to_wire(settings)))) == settings
 
 
+@pytest.mark.parametrize(
+    ("listen", "host"),
+    [
+        ((), ""),
+        ((":8443",), ""),
+        (("127.0.0.1:8443",), "127.0.0.1"),
+        (("[::1]:8443", "127.0.0.1:8443"), "::1"),
+        (("192.0.2.1:443", "192.0.2.1:8443"), "192.0.2.1"),
+        (("192.0.2.1:443", "127.0.0.1:443"), ""),
+    ],
+)
+def test_the_tunnel_is_no_more_public_than_the_front_door(
+    listen: tuple[str, ...], host: str
+) -> None:
+    settings = load({"domain": "a.example", "listen": listen}, {}, None)
+    assert settings.wireguard_listen == Address(host, 53820)
+    assert settings.told_addresses == ((host,) if host else ())
+    environment = {"OCTELIUM_PUBLIC_ADDRESS": "198.51.100.1"}
+    settings = load({"domain": "a.example", "listen": listen}, environment, None)
+    assert settings.told_addresses == ("198.51.100.1",)
+
+
 @pytest.mark.parametrize(("written", "meant"), [("on", "on"), ("off", "off"), ("auto", "auto")])
 def test_on_and_off_are_words_in_yaml_too(tmp_path: Path, written: str, meant: str) -> None:
     file = tmp_path / "up.yaml"
