@@ -17,17 +17,15 @@ import pytest
 import uvloop
 
 from octelium.replica.arrival import FrontDoor, Tunnel
-from octelium.vigil.dns import limits
-from octelium.vigil.dns.limits import FORWARDED_PER_SECOND, PER_SECOND
 from octelium.vigil.dns.server import Dns
 from tests.http import certs
 from tests.ingress.private_world import ANN, BOB, L4, WIKI, connected, private, private_world
-from tests.octovigil.world import uid_of
 from tests.vigil.dns.world import (
     DOMAIN,
+    NAMES,
     PLACE,
     SESSION,
-    DnsWorld,
+    TYPES,
     allow_all,
     server_context,
     upstream,
@@ -37,22 +35,6 @@ from tests.vigil.world import MODES, certificate_secret, service
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from octelium.visibility.record import AccessRecord
-
-TYPES = ["A", "AAAA", "MX", "TXT", "HTTPS", "SVCB", "SOA", "NS", "PTR", "SRV", "CNAME", "ANY"]
-NAMES = {
-    f"wiki.local.{DOMAIN}": "service",
-    "wiki.default.local": "service",
-    f"WIKI.{DOMAIN}.local": "service",
-    "wiki": "service",
-    "wiki.prod-eu": "service",
-    "v4only.local": "v4only",
-    f"nope.local.{DOMAIN}": "unknown",
-    "local": "apex",
-    "20.0.64.100.in-addr.arpa": "reverse",
-    "9.0.65.100.in-addr.arpa": "unknown",
-}
 
 
 def expected(what: str, kind: str) -> tuple[str, int]:
@@ -139,10 +121,6 @@ async def test_what_is_not_looked_up(tcp: bool) -> None:
 # Decisions.
 
 
-def records(here: DnsWorld) -> list[AccessRecord]:
-    return here.sink.records
-
-
 async def test_every_question_is_decided_and_logged() -> None:
     deny = {
         "effect": "DENY",
@@ -158,7 +136,7 @@ async def test_every_question_is_decided_and_logged() -> None:
         assert (await here.ask("api.prod-eu.local")).rcode() == dns.rcode.REFUSED
         assert (await here.ask("API.prod-eu.local", tcp=True)).rcode() == dns.rcode.REFUSED
         assert (await here.ask("wiki.local", "MX")).rcode() == dns.rcode.REFUSED
-        allowed, denied, *_ = made = records(here)
+        allowed, denied, *_ = made = here.sink.records
         assert [(one.method, one.target, one.status) for one in made] == [
             (b"A", b"wiki.local.", 0),
             (b"A", b"api.prod-eu.local.", 5),
@@ -192,7 +170,7 @@ async def test_a_change_is_seen_by_the_next_question() -> None:
         here.cluster.remove("Session", "ann-1")
         assert await ask() == dns.rcode.REFUSED
         assert (await here.ask("wiki.local")).rcode() == dns.rcode.REFUSED
-        assert not records(here)[-1].subject.authenticated
+        assert not here.sink.records[-1].subject.authenticated
         writer.close()
 
 
@@ -204,7 +182,7 @@ async def test_a_disabled_service_fails_and_ends_its_streams() -> None:
         assert await reader.read() == b""
         writer.close()
         assert (await here.ask("wiki.local")).rcode() == dns.rcode.SERVFAIL
-        assert not records(here)
+        assert not here.sink.records
 
 
 async def test_errors_of_decisions_fail() -> None:
@@ -214,7 +192,7 @@ async def test_errors_of_decisions_fail() -> None:
         rules = {"inlinePolicies": [{"name": "p", "spec": {"rules": [broken, allow]}}]}
         here.cluster.dns_service(authorization=rules)
         assert (await here.ask("wiki.local")).rcode() == dns.rcode.SERVFAIL
-        assert records(here)[0].error
+        assert here.sink.records[0].error
 
 
 async def test_a_decision_that_takes_long_is_waited_for() -> None:
@@ -280,158 +258,6 @@ async def test_no_answer_over_udp_is_much_larger_than_its_question() -> None:
         ):
             query = dns.message.make_query(name, kind, use_edns=0, payload=65535).to_wire()
             assert len(await here.raw(query)) < 5 * len(query)
-
-
-# Elsewhere.
-
-
-async def test_other_names_go_to_the_zones() -> None:
-    async with upstream() as fallback, upstream() as corp, world() as here:
-        fallback.put("www.example.com", "A", "192.0.2.1")
-        corp.put("db.corp.example", "A", "10.1.1.1")
-        corp.put("dc.corp.local", "A", "10.1.1.2")
-        here.cluster.config(
-            fallbackZone={"servers": [fallback.url]},
-            zones=[{"servers": [corp.url], "domains": ["corp.example", "corp.local"]}],
-        )
-        reply = await here.ask("www.EXAMPLE.com", use_edns=0)
-        assert reply.answer[0][0].to_text() == "192.0.2.1"
-        assert reply.question[0].name.to_text() == "www.EXAMPLE.com."
-        assert not reply.flags & dns.flags.AA
-        assert reply.flags & dns.flags.RA
-        assert (await here.ask("db.corp.example")).answer[0][0].to_text() == "10.1.1.1"
-        assert (await here.ask("dc.corp.local")).answer[0][0].to_text() == "10.1.1.2"
-        assert (await here.ask("gone.example")).rcode() == dns.rcode.NXDOMAIN
-        assert [name for name, _, _ in fallback.asked] == ["www.example.com.", "gone.example."]
-        assert [name for name, _, _ in corp.asked] == ["db.corp.example.", "dc.corp.local."]
-        assert records(here)[0].content_type == b"192.0.2.1"
-
-
-async def test_names_of_the_cluster_never_leave_it() -> None:
-    async with upstream() as fallback, world() as here:
-        here.cluster.config(fallbackZone={"servers": [fallback.url]})
-        for name in (*(name for name in NAMES), f"a.b.c.local.{DOMAIN}", "_x._tcp.wiki.local"):
-            for kind in TYPES:
-                await here.ask(name, kind)
-        assert fallback.asked == []
-        await here.ask(f"wiki.{DOMAIN}")  # the public name
-        await here.ask("gone")
-        await here.ask("gone.default")
-        assert [name for name, _, _ in fallback.asked] == [
-            f"wiki.{DOMAIN}.",
-            "gone.",
-            "gone.default.",
-        ]
-
-
-async def test_everything_about_a_name_is_asked_nowhere() -> None:
-    async with upstream() as fallback, world() as here:
-        here.cluster.config(fallbackZone={"servers": [fallback.url]})
-        reply = await here.ask("www.example.com", "ANY")
-        assert reply.answer[0].rdtype == dns.rdatatype.HINFO
-        assert fallback.asked == []
-
-
-async def test_a_new_zone_is_asked_at_once() -> None:
-    async with upstream() as one, upstream() as other, world() as here:
-        one.put("www.example.com", "A", "192.0.2.1")
-        other.put("www.example.com", "A", "192.0.2.2")
-        for server, text in ((one, "192.0.2.1"), (other, "192.0.2.2")):
-            here.cluster.config(fallbackZone={"servers": [server.url]})
-            assert (await here.ask("www.example.com")).answer[0][0].to_text() == text
-
-
-async def test_large_answers_are_cut_for_udp() -> None:
-    async with upstream() as fallback, world() as here:
-        here.cluster.config(fallbackZone={"servers": [fallback.url]})
-        fallback.put("big.example", "TXT", *(f'"{number:04}{"x" * 200}"' for number in range(20)))
-        choices: list[dict[str, Any]] = [{}, {"use_edns": 0, "payload": 4096}]
-        for options in choices:
-            cut = await here.ask("big.example", "TXT", **options)
-            assert cut.flags & dns.flags.TC
-            assert not cut.answer
-        whole = await here.ask("big.example", "TXT", tcp=True)
-        assert not whole.flags & dns.flags.TC
-        assert len(whole.answer[0]) == 20
-
-
-async def test_answers_that_point_into_the_cluster_are_dropped() -> None:
-    async with upstream() as fallback, world() as here:
-        here.cluster.config(fallbackZone={"servers": [fallback.url]})
-        fallback.put("a.evil.example", "A", "100.64.0.20", ttl=0)
-        fallback.put("b.evil.example", "AAAA", "fdee:1234::14")
-        fallback.put("c.evil.example", "CNAME", f"wiki.local.{DOMAIN}.")
-        fallback.put("d.evil.example", "HTTPS", "1 . ipv4hint=100.65.0.9")
-        fallback.put("e.evil.example", "A", "192.0.2.1")
-        for name, kind in (("a", "A"), ("b", "AAAA"), ("c", "A"), ("d", "HTTPS")):
-            reply = await here.ask(f"{name}.evil.example", kind)
-            assert reply.rcode() == dns.rcode.SERVFAIL, name
-            assert not reply.answer
-        assert (await here.ask("e.evil.example")).rcode() == 0
-        assert here.dns.resolver.filtered == 4
-
-
-async def test_failures_are_said_to_be_failures() -> None:
-    async with world(total=0.1) as here:
-        here.cluster.config(fallbackZone={"servers": ["127.0.0.1:1"]})
-        reply = await here.ask("www.example.com", use_edns=0)
-        assert reply.rcode() == dns.rcode.SERVFAIL
-        assert "no server" in records(here)[0].error
-
-
-async def test_a_service_with_an_upstream_of_its_own() -> None:
-    async with upstream() as server, world() as here:
-        server.put("www.example.com", "A", "192.0.2.1")
-        server.put("wiki.local", "A", "192.0.2.2")
-        for scheme in ("dns", "udp", "tcp"):
-            here.cluster.service(
-                "resolver.default",
-                mode="DNS",
-                isPublic=None,
-                config={"upstream": {"url": f"{scheme}://127.0.0.1:{server.port}"}},
-                authorization=allow_all(),
-            )
-            here.service = "resolver.default"
-            assert (await here.ask("www.example.com")).answer[0][0].to_text() == "192.0.2.1"
-            # It knows nothing of the Cluster's names.
-            assert (await here.ask("wiki.local")).answer[0][0].to_text() == "192.0.2.2"
-            assert server.asked[-1][2] == (scheme == "tcp")
-        asked_of = records(here)[0].subject.service
-        assert asked_of is not None
-        assert asked_of["name"] == "resolver.default"
-
-
-async def test_a_service_with_an_encrypted_upstream(tmp_path: Path) -> None:
-    async with upstream(server_context(tmp_path, "127.0.0.1")) as server, world() as here:
-        server.put("www.example.com", "A", "192.0.2.1")
-        config: dict[str, Any] = {"upstream": {"url": f"tls://127.0.0.1:{server.port}"}}
-        here.service = "resolver.default"
-        options: dict[str, Any] = {"mode": "DNS", "isPublic": None, "authorization": allow_all()}
-        here.cluster.service("resolver.default", config=config, **options)
-        assert (await here.ask("www.example.com")).rcode() == dns.rcode.SERVFAIL  # nobody's word
-        config["tls"] = {"trustedCAs": [certs.ca().chain.decode()]}
-        here.cluster.service("resolver.default", config=config, **options)
-        assert (await here.ask("www.example.com")).answer[0][0].to_text() == "192.0.2.1"
-
-
-async def test_a_service_without_a_usable_upstream_fails() -> None:
-    async with world() as here:
-        here.service = "resolver.default"
-        for config, problem in (
-            ({"upstream": {"url": "https://dns.example/q"}}, "upstream"),
-            ({"upstream": {"url": "tls://1.1.1.1", "user": "ann"}}, "client by tls"),
-            ({"upstream": {"url": "dns://1.1.1.1", "user": "ann"}}, "no server"),
-            ({}, "no upstream"),
-        ):
-            here.cluster.service(
-                "resolver.default",
-                mode="DNS",
-                isPublic=None,
-                config=config,
-                authorization=allow_all(),
-            )
-            assert (await here.ask("www.example.com")).rcode() == dns.rcode.SERVFAIL
-            assert problem in records(here)[-1].error
 
 
 def test_on_the_event_loop_of_workers(tmp_path: Path) -> None:
@@ -578,76 +404,3 @@ async def test_a_resolver_behind_a_connected_client() -> None:
         assert dns.message.from_wire(answers[0]).rcode() == dns.rcode.SERVFAIL
         transport.close()
         served.close()
-
-
-# Limits.
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-async def test_a_session_may_ask_only_so_many_and_others_are_served() -> None:
-    async with world(clock=Clock()) as here:
-        entry = here.replica.service_by_name["dns.octelium"]
-        query = dns.message.make_query("wiki.local", "A").to_wire()
-        answers: list[bytes] = []
-        for _ in range(int(PER_SECOND) + 500):
-            here.dns.datagram(entry, SESSION, PLACE, ("100.65.0.7", 9), query, answers.append)
-        assert len(answers) == PER_SECOND
-        assert here.dns.dropped == 500
-        here.cluster.session("ann-2", "ann")
-        other = Tunnel(uid_of("Session", "ann-2"), "100.65.0.8")
-        here.dns.datagram(entry, other, PLACE, ("100.65.0.8", 9), query, answers.append)
-        assert len(answers) == PER_SECOND + 1
-
-
-async def test_a_flood_leaves_a_bounded_number_of_entries() -> None:
-    clock = Clock()
-    async with world(clock=clock) as here:
-        entry = here.replica.service_by_name["dns.octelium"]
-        query = dns.message.make_query("wiki.local", "A").to_wire()
-        for _ in range(3000):
-            here.dns.datagram(entry, SESSION, PLACE, ("100.65.0.7", 9), query, lambda _: None)
-        logged = int(5 * limits.LOGGED_PER_SECOND)
-        assert len(records(here)) == logged
-        clock.now += 1
-        here.dns.datagram(entry, SESSION, PLACE, ("100.65.0.7", 9), query, lambda _: None)
-        assert records(here)[-1].error == (
-            f"{3000 - logged} questions of this Session before are not logged"
-        )
-
-
-async def test_questions_elsewhere_are_limited() -> None:
-    async with upstream() as fallback, world(clock=Clock(), total=0.3) as here:
-        fallback.respond = lambda _query, _tcp: []
-        here.cluster.config(fallbackZone={"servers": [fallback.url]})
-        entry = here.replica.service_by_name["dns.octelium"]
-        answers: list[int] = []
-
-        def take(data: bytes) -> None:
-            answers.append(int(dns.message.from_wire(data).rcode()))
-
-        for number in range(limits.MOST_WAITING + 50):
-            query = dns.message.make_query(f"{number}.example", "A").to_wire()
-            here.dns.datagram(entry, SESSION, PLACE, ("100.65.0.7", 9), query, take)
-        assert answers == [dns.rcode.REFUSED] * 50
-        assert here.dns.limits.waiting == limits.MOST_WAITING
-        # The Cluster's own names need nobody else.
-        here.dns.datagram(
-            entry, SESSION, PLACE, ("100.65.0.7", 9),
-            dns.message.make_query("wiki.local", "A").to_wire(), take,
-        )  # fmt: skip
-        assert answers[-1] == 0
-        await here.until(lambda: len(answers) == limits.MOST_WAITING + 51)
-        assert here.dns.limits.waiting == 0
-        assert FORWARDED_PER_SECOND > limits.MOST_WAITING
-
-
-def test_an_unverified_context_is_never_the_default() -> None:
-    context = ssl.create_default_context()
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname

@@ -45,6 +45,22 @@ PLACE = ("100.64.0.16", 53)
 SESSION = Tunnel(uid_of("Session", "ann-1"), "100.65.0.7")
 
 
+TYPES = ["A", "AAAA", "MX", "TXT", "HTTPS", "SVCB", "SOA", "NS", "PTR", "SRV", "CNAME", "ANY"]
+NAMES = {
+    f"wiki.local.{DOMAIN}": "service",
+    "wiki.default.local": "service",
+    f"WIKI.{DOMAIN}.local": "service",
+    "wiki": "service",
+    "wiki.prod-eu": "service",
+    "v4only.local": "v4only",
+    f"nope.local.{DOMAIN}": "unknown",
+    "local": "apex",
+    "20.0.64.100.in-addr.arpa": "reverse",
+    "9.0.65.100.in-addr.arpa": "unknown",
+}
+"""What there is to ask for, and of which sort each name is."""
+
+
 def wire_form(name: str) -> bytes:
     """A name in wire form and lower case."""
     made = dns.name.from_text(name).to_wire()
