@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from octelium.authserver import offers
 from octelium.authserver.cookies import LOGIN_STATE, REFRESH, cookie
 from octelium.authserver.login_states import LoginState, LoginStates, new_id
+from octelium.authserver.pace import Pace
 from octelium.authserver.providers.interface import (
     LoginContext,
     ProviderDeniedError,
@@ -15,6 +16,7 @@ from octelium.authserver.providers.interface import (
     ProviderUnavailableError,
 )
 from octelium.authserver.requests import address_of, downstream_of
+from octelium.http.callers import caller_of
 from octelium.identity.attempts import Attempt, Way
 from octelium.identity.errors import AuthenticationError
 
@@ -61,6 +63,11 @@ class Logins:
     protocols: Protocols
     publish: Publish
     states: LoginStates = field(default_factory=LoginStates)
+    callers: Pace = field(default_factory=lambda: Pace(20, 0.5))
+    """What clients bring back that no provider knows of; the Cluster asks the provider each time,
+    under its own name."""
+    providers: Pace = field(default_factory=lambda: Pace(200, 20))
+    """The same by IdentityProvider."""
 
     async def begin(
         self, request: Request, provider: core.IdentityProvider, target: Target
@@ -103,8 +110,16 @@ class Logins:
         Raises:
             LoginError: nobody is signed in.
         """
+        began = self.begun(request)
+        caller = caller_of(address_of(request))
+        uid = began.provider.metadata.uid
+        if not self._may_ask(caller, uid):
+            reason = "too many logins came to nothing; this one was not looked at"
+            self.refuse(request, _OPERATION, reason, began.provider)
+            raise LoginError("again", began.target)
         state = self.states.take(returned, cookie(request, LOGIN_STATE))
         if state is None:
+            self._give_back(caller, uid)
             self.refuse(request, _OPERATION, _NOT_THIS_ONE)
             raise LoginError("expired")
         provider, target = state.provider, state.target
@@ -120,6 +135,7 @@ class Logins:
             self.refuse(request, _OPERATION, str(error), provider)
             declined = isinstance(error, ProviderDeniedError)
             raise LoginError("denied" if declined else "provider", target) from error
+        self._give_back(caller, uid)
         try:
             issued = await self.authentication.with_web_identity(
                 verified,
@@ -131,6 +147,18 @@ class Logins:
             raise LoginError("refused", target) from error
         await self.publish()
         return issued, target
+
+    def _may_ask(self, caller: str, provider_uid: str) -> bool:
+        if not self.callers.take(caller):
+            return False
+        if self.providers.take(provider_uid):
+            return True
+        self.callers.give_back(caller)
+        return False
+
+    def _give_back(self, caller: str, provider_uid: str) -> None:
+        self.callers.give_back(caller)
+        self.providers.give_back(provider_uid)
 
     def refuse(
         self,

@@ -33,6 +33,12 @@ _MOST_KEYS: Final = 64
 _SHOWN: Final = 200
 """Characters of an audience that the log shows."""
 _SMALLEST_RSA: Final = 2048
+_LARGEST_RSA: Final = 8192
+_LARGEST_EXPONENT: Final = 32
+"""Bits. Verifying takes a step for each bit of the exponent, each of them longer the larger the
+modulus is. NIST SP 800-56B, section 6.2.1 has exponents from 65537 on; hardly any is another."""
+_MOST_TRIED: Final = 4
+"""Keys that one token is tried with. Issuers with more name the right one (`kid`)."""
 _CURVES: Final = {"ES256": "P-256", "ES384": "P-384"}
 
 
@@ -89,12 +95,17 @@ class Keys:
         return cls(usable)
 
     def find(self, algorithm: str, key_id: str | None) -> list[RSAKey | ECKey]:
-        """The keys that may have signed a token with this header."""
-        return [
+        """The keys that may have signed a token with this header, at most four of them.
+
+        Those that have its id come first.
+        """
+        fitting = [
             key
             for key in self._keys
             if _fits(key, algorithm) and (key_id is None or key.kid in (None, key_id))
         ]
+        fitting.sort(key=lambda key: key_id is not None and key.kid != key_id)
+        return fitting[:_MOST_TRIED]
 
 
 def _key(item: object) -> RSAKey | ECKey | None:
@@ -103,13 +114,27 @@ def _key(item: object) -> RSAKey | ECKey | None:
     if item.get("kty") not in ("RSA", "EC"):
         return None
     try:
-        if item["kty"] == "RSA" and len(item["n"]) * 6 < _SMALLEST_RSA:
+        if item["kty"] == "RSA" and not _is_usual_rsa(item):
             return None
         (key,) = KeySet.import_key_set({"keys": [item]}).keys
         key.check_key_op("verify")
     except (JoseError, ValueError, TypeError, KeyError):
         return None
     return key if isinstance(key, RSAKey | ECKey) else None
+
+
+def _is_usual_rsa(item: dict[str, Any]) -> bool:
+    """Whether a key of RSA has a size that is safe, and cheap enough to verify with.
+
+    Raises KeyError, ValueError for what is none.
+    """
+    modulus, exponent_text = item["n"], item["e"]
+    if not isinstance(modulus, str) or not isinstance(exponent_text, str):
+        return False
+    if not _SMALLEST_RSA <= len(modulus) * 6 <= _LARGEST_RSA + 24 or len(exponent_text) > 8:
+        return False  # 24: leading zeros and the rest of the last characters
+    exponent = int.from_bytes(_bytes(exponent_text), "big")
+    return exponent.bit_length() <= _LARGEST_EXPONENT and exponent >= 3 and exponent % 2 == 1
 
 
 def _fits(key: RSAKey | ECKey, algorithm: str) -> bool:
@@ -212,10 +237,15 @@ def _instant(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _part(text: str, name: str) -> dict[str, Any]:
     try:
-        padded = text.encode().translate(_URL_SAFE) + b"=" * (-len(text) % 4)
-        return _json(a2b_base64(padded, strict_mode=True))
+        return _json(_bytes(text))
     except (Base64Error, ValueError) as error:
         raise UnprovenError(f"the token's {name} cannot be read") from error
+
+
+def _bytes(text: str) -> bytes:
+    """base64url without padding. Raises ValueError."""
+    padded = text.encode().translate(_URL_SAFE) + b"=" * (-len(text) % 4)
+    return a2b_base64(padded, strict_mode=True)
 
 
 _URL_SAFE: Final = bytes.maketrans(b"-_+/", b"+/!!")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,8 +9,10 @@ from starlette.requests import Request
 
 from octelium.authserver.cookies import LOGIN_STATE
 from octelium.authserver.logins import LoginError, Logins
+from octelium.authserver.pace import Pace
 from octelium.authserver.targets import Target
 from octelium.identity.attempts import Outcome
+from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.walk import prepare
 
 if TYPE_CHECKING:
@@ -65,3 +68,49 @@ async def test_what_fails_is_logged_and_tells_one_word(host: Host) -> None:
         await made.end(request(), "x", {})
     assert host.cluster.log.last().provider is None
     assert host.published == 0
+
+
+def request_from(address: str, **cookies: str) -> Request:
+    made = request(**cookies)
+    made.scope["headers"].append((b"x-octelium-client-address", address.encode()))
+    return made
+
+
+async def end(host: Host, made: Logins, address: str, code: str) -> str:
+    """Begin a login and come back with `code`; the one word, or empty."""
+    (provider,) = host.cluster.resources.list(core.IdentityProvider)
+    _, state = await made.begin(request_from(address), provider, Target())
+    browser = request_from(address, **{LOGIN_STATE: state})
+    try:
+        await made.end(browser, state, {"code": code})
+    except LoginError as error:
+        return error.code
+    return ""
+
+
+async def test_codes_that_are_made_up_are_not_all_asked_about(host: Host) -> None:
+    await prepare(host)
+    made = replace(logins(host), callers=Pace(3, 0), providers=Pace(6, 0))
+    for number in range(5):
+        address = f"2001:db8::{number}"
+        assert await end(host, made, address, "refused") == ("provider" if number < 3 else "again")
+    assert len(host.provider.finished) == 3
+    assert "too many logins" in host.cluster.log.attempts[-1].reason
+    # Others are not held up, and whoever signs in may do so as often as they like.
+    for _ in range(10):
+        assert await end(host, made, "192.0.2.1", "ann") == ""
+    for _ in range(5):
+        await end(host, made, "192.0.2.2", "refused")
+    assert len(host.provider.finished) == 16
+    assert await end(host, made, "192.0.2.3", "refused") == "again"
+    assert len(host.provider.finished) == 16
+
+
+async def test_what_was_not_asked_about_does_not_count(host: Host) -> None:
+    provider = await prepare(host)
+    made = replace(logins(host), callers=Pace(1, 0), providers=Pace(1, 0))
+    _, state = await made.begin(request(), provider, Target())
+    for _ in range(3):
+        with pytest.raises(LoginError, match="expired"):
+            await made.end(request(**{LOGIN_STATE: state}), "a" * 36, {"code": "ann"})
+    await made.end(request(**{LOGIN_STATE: state}), state, {"code": "ann"})

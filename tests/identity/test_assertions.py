@@ -232,6 +232,54 @@ def test_what_is_no_key_set(text: str) -> None:
         Keys.parse(text)
 
 
+def number(value: int) -> str:
+    data = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    ("modulus", "exponent", "usable"),
+    [
+        (2048, 65537, True),
+        (3072, 3, True),
+        (8192, (1 << 32) - 1, True),
+        (2048, (1 << 32) + 1, False),
+        (2048, (1 << 2039) + 1, False),
+        (2048, 65536, False),
+        (2048, 1, False),
+        (2048, 0, False),
+        (8256, 65537, False),
+        (16384, 65537, False),
+    ],
+)
+def test_keys_that_are_cheap_to_verify_with(modulus: int, exponent: int, usable: bool) -> None:
+    item = {"kty": "RSA", "kid": "k", "n": number((1 << modulus) - 1), "e": number(exponent)}
+    text = json.dumps({"keys": [item]})
+    if usable:
+        assert len(Keys.parse(text).find("RS256", "k")) == 1
+    else:
+        with pytest.raises(ValueError, match="no key"):
+            Keys.parse(text)
+
+
+@pytest.mark.parametrize("change", [{"e": ["AQAB"]}, {"n": ["A"] * 500}, {"e": "A!=="}, {"e": ""}])
+def test_numbers_of_a_key_that_are_none(change: dict[str, Any]) -> None:
+    item = {**rsa().as_dict(private=False), **change}
+    with pytest.raises(ValueError, match="no key"):
+        Keys.parse(json.dumps({"keys": [item]}))
+
+
+def test_a_token_is_tried_with_a_few_keys() -> None:
+    right = {**rsa().as_dict(private=False), "kid": "right"}
+    others = [{**RSAKey.generate_key(2048).as_dict(private=False)} for _ in range(5)]
+    for item in others:
+        item.pop("kid", None)
+    keys = Keys.parse(json.dumps({"keys": [*others, right]}))
+    assert len(keys.find("RS256", None)) == 4
+    assert keys.find("RS256", "right")[0].kid == "right"
+    assert check(token(rsa(), "RS256", kid="right"), keys)["sub"] == "repo:org/app"
+
+
 def test_a_huge_key_set_is_not_read() -> None:
     with pytest.raises(ValueError, match="larger"):
         Keys.parse(" " * (300 << 10))
