@@ -14,7 +14,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__)
     parser.add_argument(
-        "name", choices=("dns", "http", "identity", "policy", "start", "store", "tunnel")
+        "name", choices=("dns", "http", "identity", "policy", "relay", "start", "store", "tunnel")
     )
     parser.add_argument("--json", action="store_true", help="all values as JSON on stdout")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
@@ -40,6 +40,10 @@ def main() -> int:
             from bench import policy
 
             report = policy.run(arguments.rounds, arguments.seconds)
+        elif arguments.name == "relay":
+            from bench import relay
+
+            report = relay.run(arguments.rounds, arguments.seconds)
         elif arguments.name == "start":
             from bench import start
 
