@@ -1,4 +1,4 @@
-"""What the front door counts, for metrics and health."""
+"""What the front door and the private network count, for metrics and health."""
 
 from __future__ import annotations
 
@@ -26,3 +26,21 @@ class Counters:
     """Requests that had to wait for the replica."""
     refused_behind: int = 0
     """Requests refused because the replica did not catch up in time."""
+
+
+@dataclass(slots=True)
+class PrivateCounters:
+    """What comes through tunnels; each number only grows."""
+
+    connections: int = 0
+    datagrams: int = 0
+    requests: int = 0
+    unknown_service: int = 0
+    """Calls of an address or port that is no Service's."""
+    unknown_address: int = 0
+    """Calls from an address that is no connected Session's."""
+    over_limit: int = 0
+    behind: int = 0
+    """Calls and requests that had to wait for the replica."""
+    refused_behind: int = 0
+    bad_datagrams: int = 0

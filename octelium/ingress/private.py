@@ -12,7 +12,6 @@ import contextlib
 import itertools
 import socket
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.http.exchange import Peer
@@ -21,6 +20,7 @@ from octelium.http.h2.protocol import H2Server
 from octelium.http.message import FieldBlock
 from octelium.http.tasks import spawn
 from octelium.ingress import datagrams
+from octelium.ingress.counters import PrivateCounters
 from octelium.ingress.held import Held
 from octelium.ingress.places import Places
 from octelium.ingress.private_connection import PrivateConnection, attach
@@ -93,24 +93,6 @@ class DatagramMode(Protocol):
         reply: Callable[[bytes], None],
     ) -> None:
         """Take a datagram to `place`; `reply` sends one from there to its sender, or drops it."""
-
-
-@dataclass(slots=True)
-class PrivateCounters:
-    """Numbers since the process began; each only grows."""
-
-    connections: int = 0
-    datagrams: int = 0
-    requests: int = 0
-    unknown_service: int = 0
-    """Calls of an address or port that is no Service's."""
-    unknown_address: int = 0
-    """Calls from an address that is no connected Session's."""
-    over_limit: int = 0
-    behind: int = 0
-    """Calls and requests that had to wait for the replica."""
-    refused_behind: int = 0
-    bad_datagrams: int = 0
 
 
 class Guest:
@@ -315,7 +297,7 @@ class PrivateServer:
         mode = self._streams.get(service.mode)
         if mode is not None and not service.is_tls:
             name = f"{text(guest.place)}:{service.port}"
-            self._run(guest, mode.plain(service, peer, name, connection, self._leaver(guest)))
+            guest.running = mode.plain(service, peer, name, connection, self._leaver(guest))
             return
         made = PrivateConnection(
             lambda alpn: self._codec(guest, peer, alpn),
@@ -329,7 +311,7 @@ class PrivateServer:
             ),
             deadline=self._ticker.now + self._settings.handshake_timeout,
         )
-        self._run(guest, made)
+        guest.running = made
         spawn(attach(made, connection), name="a connection of the private network")
 
     def _identify(self, connection: socket.socket) -> Guest | None:
@@ -363,9 +345,6 @@ class PrivateServer:
             (self._by_source, guest.source),  # type: ignore[list-item]  # bytes keys
             (self._by_service, guest.service.uid),  # type: ignore[list-item]  # str keys
         ]
-
-    def _run(self, guest: Guest, running: Abortable) -> None:
-        guest.running = running
 
     def _leaver(self, guest: Guest) -> Callable[[], None]:
         def left() -> None:
