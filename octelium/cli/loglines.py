@@ -9,6 +9,7 @@ from octelium.cli.columns import enum_name
 from octelium.cli.inert import inert
 from octelium.cli.table import line, shortened, width
 from octelium.schema.jsonform import to_json
+from octelium.visibility.dns import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,8 +166,7 @@ def _request(info: Any) -> str:
     if chosen == "grpc" and info.grpc.service_full_name:
         return f"{info.grpc.service_full_name}/{info.grpc.method}"
     if chosen == "dns":
-        kind = enum_name(info.dns, "type")
-        return f"{f'TYPE{info.dns.type_id}' if kind == 'TYPE_OTHER' else kind} {info.dns.name}"
+        return f"{type_name(info.dns.type_id)} {info.dns.name}"
     http = _http(info)
     if http is not None:
         return f"{http.request.method} {http.request.uri or http.request.path}".strip()

@@ -108,7 +108,7 @@ def test_other_modes() -> None:
     asked = {"type": "AAAA", "typeID": 28, "name": "wiki.local.", "rcode": 3}
     assert cells(entry(info={"dns": asked}))[3:5] == ("AAAA wiki.local.", "NXDOMAIN")
     asked = {"type": "TYPE_OTHER", "typeID": 65, "name": "x.", "rcode": 16}
-    assert cells(entry(info={"dns": asked}))[3:5] == ("TYPE65 x.", "16")
+    assert cells(entry(info={"dns": asked}))[3:5] == ("HTTPS x.", "16")
     assert cells(Entry(core.AccessLog()))[3] == "-"
 
 
