@@ -20,8 +20,9 @@ from octelium.gateway.view import View
 from octelium.http.tasks import spawn
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.feed import Follower
+from octelium.tunnel.engines.choose import choose, make
 from octelium.tunnel.engines.interface import EngineError
-from octelium.tunnel.engines.own import OwnEngine
+from octelium.tunnel.link.plan import DEVICE
 from octelium.tunnel.link.sockets import LinkSockets
 
 if TYPE_CHECKING:
@@ -39,18 +40,25 @@ async def serve(assignment: Assignment, stopped: asyncio.Event) -> None:
     Raises:
         GatewayError, EngineError, OSError: it cannot be, or not go on.
     """
-    layout = Layout(from_wire(assignment.settings).data_dir)
+    settings = from_wire(assignment.settings)
+    layout = Layout(settings.data_dir)
+    choice = choose(settings.engine)
     committed = CommittedRevision(assignment.descriptors["committed"][0])
     view, memory, link = View(), Memory(layout.peers), LinkSockets(layout.link, spare=1)
     sockets = [socket.socket(fileno=number) for number in assignment.descriptors["udp"]]
     follower = Follower(layout.feed, view, committed, role="gateway", worker=assignment.name)
 
     async def make_engine(keys: GatewayKeys, ranges: Ranges) -> Engine:
-        return OwnEngine(
-            await link.tun(),
-            sockets,
+        return make(
+            choice,
+            tun=await link.tun(),
+            device=DEVICE,
             private_key=keys.current,
             previous=keys.former(time.time()),
+            port=settings.wireguard_listen.port,
+            folder=layout.engine,
+            sockets=sockets,
+            namespace=assignment.descriptors["namespace"],
             mtu=ranges.mtu,
             answers_from=True,
         )
@@ -62,6 +70,7 @@ async def serve(assignment: Assignment, stopped: asyncio.Event) -> None:
         committed,
         make_engine,
         lambda report: follower.send(TOPIC, report),
+        offload=choice.wants_offload,
     )
     follower.start()
     running = spawn(

@@ -77,6 +77,11 @@ class Layout:
         return self.run / "link.sock"
 
     @property
+    def engine(self) -> Path:
+        """What a tunnel engine of another make needs for itself."""
+        return self.run / "engine"
+
+    @property
     def peers(self) -> Path:
         """Where the peers of the tunnel were last."""
         return self.root / "gateway.peers"

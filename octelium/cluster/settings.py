@@ -16,7 +16,7 @@ GITHUB = "https://github.com"
 ADMIN = "admin"
 WIREGUARD_PORT = 53820
 TUNNEL = ("auto", "on", "off")
-ENGINE = ("auto", "own")
+ENGINE = ("auto", "own", "wireguard-go")
 DEFAULT_TUNNEL = "off"
 _ORIGIN = re.compile(r"https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -89,7 +89,7 @@ class Settings:
     tunnel: str = "off"
     """Whether this machine is a Gateway: `on`, `off`, or `auto` for whether it can be one."""
     engine: str = "auto"
-    """What encrypts: `own`, or `auto` for the fastest that is there."""
+    """What encrypts: `own`, `wireguard-go`, or `auto` for the fastest that is there."""
     wireguard_listen: Address = Address("", WIREGUARD_PORT)
     """Where clients' datagrams arrive."""
     public_address: tuple[str, ...] = ()

@@ -125,6 +125,7 @@ class Supervisor:
             return
         try:
             self._ground = prepare(self.settings, layout)
+            self.settings = replace(self.settings, engine=self._ground.engine)
             link = _Child("link", "link", self._ground.for_link())
             self._children.append(link)
             self._start(link)

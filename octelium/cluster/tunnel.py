@@ -6,11 +6,14 @@ at which the link process is asked.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from octelium.cluster.sockets import ListenError, listen_udp
+from octelium.tunnel.engines.choose import choose
+from octelium.tunnel.engines.interface import EngineError
 from octelium.tunnel.link import protocol
 from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace, make
 from octelium.tunnel.link.tun import NODE
@@ -40,8 +43,9 @@ class Ground:
         return {"link": [self.link.fileno()], "namespace": self.namespace.descriptors}
 
     def for_gateway(self) -> dict[str, list[int]]:
-        """Descriptors of the gateway."""
-        return {"udp": [bound.fileno() for bound in self.udp]}
+        """Descriptors of the gateway; those of the namespace are for an engine that goes there."""
+        namespace = [] if self.udp else self.namespace.descriptors
+        return {"udp": [bound.fileno() for bound in self.udp], "namespace": namespace}
 
     def describe(self, settings: Settings) -> str:
         """In a few words, for who starts it."""
@@ -63,21 +67,41 @@ def prepare(settings: Settings, layout: Layout) -> Ground:
     Raises:
         TunnelError: something cannot be had.
     """
+    engine = _engine(settings)
+    udp: list[socket.socket] = []
+    namespace: PrivateNamespace | None = None
     try:
         os.close(os.open(NODE, os.O_RDWR | os.O_CLOEXEC))
-        udp = listen_udp(settings.wireguard_listen, "--wireguard-listen")
-    except OSError as error:
-        raise TunnelError(f"{NODE}: {error.strerror}; the kernel's TUN driver is needed") from error
-    except ListenError as error:
-        raise TunnelError(str(error)) from error
-    try:
-        namespace = make()
-        try:
-            return Ground("own", namespace, protocol.listen(layout.link), tuple(udp))
-        except OSError as error:
-            namespace.close()
-            raise TunnelError(f"{layout.link}: {error}; a shorter --data-dir may help") from error
-    except (NamespaceError, TunnelError) as error:
+        if engine == "own":
+            udp = listen_udp(settings.wireguard_listen, "--wireguard-listen")
+        # Another engine enters the private network, and has no capability to do it with.
+        namespace = make(with_user=engine != "own")
+        return Ground(engine, namespace, protocol.listen(layout.link), tuple(udp))
+    except (OSError, ListenError, NamespaceError) as error:
         for bound in udp:
             bound.close()
+        if namespace is not None:
+            namespace.close()
+            raise TunnelError(f"{layout.link}: {error}; a shorter --data-dir may help") from error
+        if isinstance(error, OSError):
+            why = f"{NODE}: {error.strerror}; the kernel's TUN driver is needed"
+            raise TunnelError(why) from error
         raise TunnelError(str(error)) from error
+
+
+def _engine(settings: Settings) -> str:
+    """The engine to have. One that makes its own sockets has them at every address."""
+    host = settings.wireguard_listen.host
+    everywhere = not host or ipaddress.ip_address(host).is_unspecified
+    if settings.engine == "auto" and not everywhere:
+        return "own"
+    try:
+        choice = choose(settings.engine)
+    except EngineError as error:
+        raise TunnelError(str(error)) from error
+    if not choice.wants_sockets and not everywhere:
+        raise TunnelError(
+            f"--engine {choice.name} is at every address: use --engine own, or"
+            f" --wireguard-listen :{settings.wireguard_listen.port}"
+        )
+    return choice.name

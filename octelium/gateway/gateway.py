@@ -66,6 +66,8 @@ class Gateway:
     committed: Committed
     make_engine: Callable[[GatewayKeys, Ranges], Awaitable[Engine]]
     tell: Callable[[bytes], Any]
+    offload: bool = True
+    """Whether the engine wants a device with IFF_VNET_HDR."""
     clock: Callable[[], float] = time.time
     _ranges: Ranges | None = None
     _keys: GatewayKeys | None = None
@@ -82,7 +84,9 @@ class Gateway:
         self.view.listeners.append(self._noticed)
         ranges, keys = await self._begun()
         async with AsyncExitStack() as stack:
-            await self.link.configure(ranges.link_plan())
+            await self.link.configure(ranges.link_plan(offload=self.offload))
+            if (wall := (await self.link.status()).firewall) != "active":
+                _LOG.error("the private network has no firewall: %s", wall)
             engine = await self.make_engine(keys, ranges)
             stack.push_async_callback(engine.close)
             self._ranges, self._keys = ranges, keys
@@ -156,14 +160,16 @@ class Gateway:
         if ranges is not None and ranges != self._ranges:
             if self._ranges is not None and ranges.mtu != self._ranges.mtu:
                 raise GatewayError(f"the MTU is {ranges.mtu} now")
-            await self.link.configure(ranges.link_plan())
+            await self.link.configure(ranges.link_plan(offload=self.offload))
             self._ranges = ranges
 
     async def _probe(self, prober: Prober) -> None:
         before = self._trouble
         self._trouble = await prober.trouble()
-        if not self._trouble:
+        if not self._trouble and self._ranges is not None:
             try:
+                # Again, because an engine that starts may change the device.
+                await self.link.configure(self._ranges.link_plan(offload=self.offload))
                 status = await self.link.status()
             except OSError as error:
                 self._trouble = f"the link process does not answer: {error}"

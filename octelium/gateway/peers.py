@@ -45,7 +45,7 @@ class Ranges:
     sessions: tuple[str, ...]
     mtu: int = _MTU
 
-    def link_plan(self) -> LinkPlan:
+    def link_plan(self, *, offload: bool) -> LinkPlan:
         """The private namespace: every Service's address is its own, Sessions are behind the TUN
         device, and nothing else is reachable.
         """
@@ -53,6 +53,7 @@ class Ranges:
             mtu=self.mtu,
             local_routes=self.services,
             tun_routes=self.sessions,
+            offload=offload,
             firewall=FirewallPlan(peers=self.sessions, own=self.services),
         )
 

@@ -39,7 +39,8 @@ def wanted(tmp_path: Path, port: int | None = None) -> Any:
 
 
 def fake_namespace(monkeypatch: pytest.MonkeyPatch, *, user: bool = False) -> None:
-    def make() -> PrivateNamespace:
+    def make(*, with_user: bool = False) -> PrivateNamespace:
+        del with_user
         net = os.open("/proc/self/ns/net", os.O_RDONLY)
         return PrivateNamespace(net, os.open("/proc/self/ns/user", os.O_RDONLY) if user else None)
 
@@ -99,7 +100,7 @@ def test_a_machine_without_namespaces_is_told(
 ) -> None:
     fake_namespace(monkeypatch)
 
-    def refuse() -> PrivateNamespace:
+    def refuse(**_: bool) -> PrivateNamespace:
         raise NamespaceError("start as root")
 
     monkeypatch.setattr(tunnel, "make", refuse)
@@ -141,3 +142,65 @@ def _has_ipv6() -> bool:
             raise
         return False
     return True
+
+
+def test_an_engine_with_sockets_of_its_own_has_none_of_ours(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It enters the private network, which without capabilities takes a user namespace."""
+    asked: list[bool] = []
+
+    def make(*, with_user: bool = False) -> PrivateNamespace:
+        asked.append(with_user)
+        return PrivateNamespace(
+            os.open("/proc/self/ns/net", os.O_RDONLY), os.open("/proc/self/ns/user", os.O_RDONLY)
+        )
+
+    monkeypatch.setattr(tunnel, "make", make)
+    monkeypatch.setattr(tunnel, "NODE", os.devnull)
+    program = tmp_path / "wireguard-go"
+    program.write_text("#!/bin/sh\necho wireguard-go v0.0.20990101\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("OCTELIUM_WIREGUARD_GO", str(program))
+    made = settings(tmp_path, engine="wireguard-go", wireguard_listen=Address("", udp_port()))
+    ground = prepare(made, layout)
+    assert (ground.engine, asked) == ("wireguard-go", [True])
+    assert ground.for_gateway()["udp"] == []
+    assert ground.for_gateway()["namespace"] == ground.namespace.descriptors
+    ground.close()
+
+
+@pytest.mark.parametrize(
+    ("engine", "host", "problem"),
+    [("wireguard-go", "127.0.0.1", "--wireguard-listen :"), ("wireguard-go", "", "is no program")],
+)
+def test_an_engine_that_cannot_be_had_is_told(
+    tmp_path: Path,
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    host: str,
+    problem: str,
+) -> None:
+    fake_namespace(monkeypatch)
+    program = tmp_path / "wireguard-go"
+    if host:
+        program.write_text("#!/bin/sh\necho wireguard-go v0.0.20990101\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("OCTELIUM_WIREGUARD_GO", str(program))
+    made = settings(tmp_path, engine=engine, wireguard_listen=Address(host, udp_port()))
+    with pytest.raises(TunnelError, match=problem):
+        prepare(made, layout)
+
+
+def test_by_itself_the_engine_is_one_that_can_be_where_it_shall_be(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_namespace(monkeypatch)
+    program = tmp_path / "wireguard-go"
+    program.write_text("#!/bin/sh\necho wireguard-go v0.0.20990101\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("OCTELIUM_WIREGUARD_GO", str(program))
+    ground = prepare(wanted(tmp_path), layout)
+    assert ground.engine == "own"
+    ground.close()

@@ -173,6 +173,7 @@ class Helper:
     def _configure(self, plan: LinkPlan) -> None:
         """A plan that cannot be put in force leaves the one before in force."""
         if plan == self.plan and self._outcome is not None:
+            addresses.set_up(plan.device, plan.mtu)  # some engines choose an MTU of their own
             return
         if self.plan is not None and plan.device != self.plan.device:
             raise RefusedError(f"the device is {self.plan.device} for good", errno.EINVAL)

@@ -66,8 +66,11 @@ class PrivateNamespace:
             os.close(descriptor)
 
 
-def make() -> PrivateNamespace:
+def make(*, with_user: bool = False) -> PrivateNamespace:
     """Make a namespace: with CAP_SYS_ADMIN a network alone, else with a user namespace about it.
+
+    `with_user` asks for the latter in any case. Processes of this user need no capability to enter
+    such a one.
 
     Raises:
         NamespaceError: neither kind is allowed here.
@@ -75,7 +78,7 @@ def make() -> PrivateNamespace:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         ended = subprocess.run(  # noqa: S603  (our own interpreter and this very file)
-            [sys.executable, "-I", "-S", __file__, str(theirs.fileno())],
+            [sys.executable, "-I", "-S", __file__, str(theirs.fileno()), str(int(with_user))],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -96,11 +99,11 @@ def _refused(what: str, number: int) -> NamespaceError:
     return NamespaceError(f"cannot {what}: {os.strerror(number)}; {_REMEDY}")
 
 
-def _unshare() -> bool:
-    """Whether a user namespace was needed."""
+def _unshare(*, with_user: bool) -> bool:
+    """Whether there is a user namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.geteuid(), os.getegid()
-    if libc.unshare(_CLONE_NEWNET) == 0:
+    if not with_user and libc.unshare(_CLONE_NEWNET) == 0:
         return False
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         raise _refused("make a private network namespace", ctypes.get_errno())
@@ -117,7 +120,7 @@ def _unshare() -> bool:
 def _main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     try:
-        names = ("net", "user") if _unshare() else ("net",)
+        names = ("net", "user") if _unshare(with_user=sys.argv[2] == "1") else ("net",)
     except NamespaceError as error:
         sys.exit(str(error))
     socket.send_fds(channel, [b"x"], [os.open(f"/proc/self/ns/{name}", 0) for name in names])
