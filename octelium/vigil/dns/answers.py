@@ -88,7 +88,7 @@ class Received:
 
 
 def load() -> None:
-    """Load the parser of answers: 14 MB that workers without such questions do not need."""
+    """Load the parser of answers, which workers without such questions do not need."""
     import dns.message
     import dns.rdtypes.ANY.CNAME
     import dns.rdtypes.IN.A
