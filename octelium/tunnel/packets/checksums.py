@@ -40,7 +40,7 @@ def word_sum(data: Buffer) -> int:
         number = (number & _M1280) + (number >> 1280)
         number = (number & _M640) + (number >> 640)
     swapped = number % 65535
-    return ((swapped & 0xFF) << 8 | swapped >> 8) % 65535
+    return (swapped & 0xFF) << 8 | swapped >> 8
 
 
 def checksum(total: int) -> int:

@@ -162,6 +162,19 @@ async def test_a_previous_key_is_taken_and_others_are_not() -> None:
             await other.close()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_key_that_was_replaced(kept: bool) -> None:
+    """Who has not heard of the new one yet may use it only if it is said to be a former one."""
+    async with pair() as (one, other):
+        other.engine.set_private_key(keys()[0], [other.private] if kept else [])
+        one.say(other, b"hello")
+        if kept:
+            assert await other.hear() == b"hello"
+        else:
+            await until(lambda: other.engine.counters()["bad_mac1"], "a refusal")
+            assert other.engine.counters()["handshakes"] == 0
+
+
 async def test_bad_settings_change_nothing() -> None:
     async with pair(V4) as (one, other):
         before = one.engine.stats()

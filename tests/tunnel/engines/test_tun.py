@@ -79,6 +79,19 @@ def test_a_full_device(ends: Ends) -> None:
     assert found == packets[:kept]
 
 
+def test_nothing_overtakes_what_waits(ends: Ends) -> None:
+    kernel, port, _ = ends
+    packets = [segment(4, b"", sequence=number) for number in range(400)]
+    port.write(packets[:399])
+    assert port.waiting
+    found = [kernel.recv(100)[10:]]
+    port.write(packets[399:])  # there is room again
+    while len(found) < 400:
+        port.flush()
+        found.append(kernel.recv(100)[10:])
+    assert found == packets
+
+
 def test_refusals_are_counted(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     """EIO: the device is down; EINVAL: the kernel takes the packet for nonsense."""
     _, port, counters = ends

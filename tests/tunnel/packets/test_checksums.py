@@ -37,6 +37,13 @@ def test_the_example_of_rfc_1071() -> None:
     assert word_sum(bytes.fromhex("0001f203f4f5f6f7")) == 0xDDF2
 
 
+def test_a_finished_checksum_is_never_zero() -> None:
+    """RFC 768: zero would mean that there is none."""
+    packet = bytearray(b"\0\0\xff\xff")
+    finish(packet, 0, 0)
+    assert packet == b"\xff\xff\xff\xff"
+
+
 def test_sums_of_nothing_and_of_ones() -> None:
     assert word_sum(b"") == word_sum(b"\xff\xff") == word_sum(bytes(4)) == 0
     assert checksum(0) == checksum(65535) == 0

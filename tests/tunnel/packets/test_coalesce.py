@@ -160,6 +160,26 @@ def test_fragments_and_options_and_other_protocols_pass() -> None:
     assert coalesce([]) == []
 
 
+@pytest.mark.parametrize("fragment", [0x2000, 0x0001, 0x0100, 0x1000, 0x3FFF])
+def test_fragments_are_not_joined(fragment: int) -> None:
+    packets = []
+    for number in range(2):
+        packet = bytearray(segment(4, bytes(100), sequence=1000 + 100 * number))
+        packet[6:8] = fragment.to_bytes(2, "big")
+        packets.append(bytes(packet))
+    assert coalesce(packets) == [virtio.PLAIN + each for each in packets]
+
+
+@VERSIONS
+def test_heads_that_are_too_small_are_not_joined(version: int) -> None:
+    packets = []
+    for number in range(2):
+        packet = bytearray(segment(version, bytes(100), sequence=1000 + 104 * number))
+        packet[(20 if version == 4 else 40) + 12] = 4 << 4
+        packets.append(bytes(packet))
+    assert coalesce(packets) == [virtio.PLAIN + each for each in packets]
+
+
 @given(
     st.lists(
         st.one_of(
