@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,10 +64,10 @@ class Logins:
     protocols: Protocols
     publish: Publish
     states: LoginStates = field(default_factory=LoginStates)
-    callers: Pace = field(default_factory=lambda: Pace(20, 0.5))
+    callers: Pace = field(default_factory=lambda: Pace(20, 10))
     """What clients bring back that no provider knows of; the Cluster asks the provider each time,
     under its own name."""
-    providers: Pace = field(default_factory=lambda: Pace(200, 20))
+    providers: Pace = field(default_factory=lambda: Pace(200, 50))
     """The same by IdentityProvider."""
 
     async def begin(
@@ -113,7 +114,8 @@ class Logins:
         began = self.begun(request)
         caller = caller_of(address_of(request))
         uid = began.provider.metadata.uid
-        if not self._may_ask(caller, uid):
+        delay = self._pace(caller, uid)
+        if delay is None:
             reason = "too many logins came to nothing; this one was not looked at"
             self.refuse(request, _OPERATION, reason, began.provider)
             raise LoginError("again", began.target)
@@ -122,6 +124,8 @@ class Logins:
             self._give_back(caller, uid)
             self.refuse(request, _OPERATION, _NOT_THIS_ONE)
             raise LoginError("expired")
+        if delay:
+            await asyncio.sleep(delay)
         provider, target = state.provider, state.target
         if offers.offer(self.resources, provider.metadata.uid) is None:
             reason = "the IdentityProvider is disabled, locked or gone by now"
@@ -148,13 +152,16 @@ class Logins:
         await self.publish()
         return issued, target
 
-    def _may_ask(self, caller: str, provider_uid: str) -> bool:
-        if not self.callers.take(caller):
-            return False
-        if self.providers.take(provider_uid):
-            return True
-        self.callers.give_back(caller)
-        return False
+    def _pace(self, caller: str, provider_uid: str) -> float | None:
+        """Seconds to wait before a provider is asked; None if that would take too long."""
+        mine = self.callers.take(caller)
+        if mine is None:
+            return None
+        everybodys = self.providers.take(provider_uid)
+        if everybodys is None:
+            self.callers.give_back(caller)
+            return None
+        return max(mine, everybodys)
 
     def _give_back(self, caller: str, provider_uid: str) -> None:
         self.callers.give_back(caller)

@@ -1,7 +1,8 @@
 """How often strangers may have the Cluster do something for them that others pay for.
 
-A token bucket for each of them: so much at once, and so much more a second. What turns out to be
-right is given back, so only what comes to nothing counts in the end.
+A token bucket for each of them: so much at once, and so much more a second. Who comes too often
+waits for a moment, so that others at the same address are slowed down but not shut out. What turns
+out to be right is given back: only what comes to nothing counts in the end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST: Final = 16_384
+_PATIENCE: Final = 5.0
+"""Seconds that anybody waits."""
 
 
 class Pace:
@@ -26,15 +29,19 @@ class Pace:
         self._rate = rate
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """What was left, and when."""
+        """What was left, and when; less than nothing where somebody waits."""
 
-    def take(self, key: str) -> bool:
-        """Whether it may be done once more, which this counts as."""
+    def take(self, key: str) -> float | None:
+        """Seconds after which it may be done once more, which this counts as.
+
+        None if that is too long to wait for, which does not count.
+        """
         left, now = self._now(key)
-        if left < 1:
-            return False
+        missing = 1 - left
+        if missing > 0 and missing > self._rate * _PATIENCE:
+            return None
         self._keep(key, left - 1, now)
-        return True
+        return missing / self._rate if missing > 0 else 0.0
 
     def give_back(self, key: str) -> None:
         """What was taken last does not count."""

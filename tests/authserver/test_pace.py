@@ -11,25 +11,23 @@ from tests.identity.cluster import Clock
 def test_so_much_at_once_and_more_with_time() -> None:
     clock = Clock(0)
     kept = Pace(3, 0.5, clock)
-    assert [kept.take("a") for _ in range(5)] == [True] * 3 + [False] * 2
-    assert kept.take("b")
-    clock.now = 1.9
-    assert not kept.take("a")
-    clock.now = 2
-    assert kept.take("a")
-    assert not kept.take("a")
+    assert [kept.take("a") for _ in range(6)] == [0, 0, 0, 2, 4, None]
+    assert kept.take("b") == 0
+    clock.now = 1
+    assert kept.take("a") == 5
+    assert kept.take("a") is None
     clock.now = 1000
-    assert [kept.take("a") for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [kept.take("a") for _ in range(4)] == [0, 0, 0, 2]
 
 
 def test_what_is_given_back_does_not_count() -> None:
     kept = Pace(2, 0, Clock(0))
     for _ in range(10):
-        assert kept.take("a")
+        assert kept.take("a") == 0
         kept.give_back("a")
     assert len(kept._left) == 0
     kept.give_back("a")
-    assert [kept.take("a") for _ in range(3)] == [True, True, False]
+    assert [kept.take("a") for _ in range(3)] == [0, 0, None]
 
 
 def test_memory_is_bounded() -> None:
@@ -43,8 +41,15 @@ def test_memory_is_bounded() -> None:
 def test_never_more_than_the_burst_and_the_rate(steps: list[tuple[str, float]]) -> None:
     clock = Clock(0)
     kept = Pace(4, 1, clock)
-    taken = {"a": 0, "b": 0}
+    done: dict[str, list[float]] = {"a": [], "b": []}
     for key, seconds in steps:
         clock.now += seconds
-        taken[key] += kept.take(key)
-        assert taken[key] <= 4 + clock.now + 1e-6
+        delay = kept.take(key)
+        if delay is not None:
+            assert delay <= 5
+            done[key].append(clock.now + delay)
+    for instants in done.values():
+        for first, _ in enumerate(instants):
+            for last in range(first, len(instants)):
+                span = instants[last] - instants[first]
+                assert last - first + 1 <= 4 + span + 1e-6
