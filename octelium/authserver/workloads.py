@@ -6,6 +6,7 @@ identity tokens, by the keys that an issuer publishes or that the IdentityProvid
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from octelium.authserver.keys_of_issuers import KeySource
@@ -65,7 +66,7 @@ class Workloads:
         """Begin a Session; its type is by the User-Agent unless one is given.
 
         An assertion can be used until it expires, as often as wanted: platforms hand out the same
-        one for a while.
+        one for a while. It leads to the same Session each time.
 
         Raises:
             AuthenticationError: nobody is signed in.
@@ -112,7 +113,13 @@ class Workloads:
             )
         except (UnprovenError, FetchError) as error:
             raise UnauthenticatedError(str(error)) from error
-        return VerifiedIdentity(provider=provider, identifier=claims["sub"], claims=claims)
+        signed, _, _ = assertion.rpartition(".")  # signatures of ECDSA can be written otherwise
+        return VerifiedIdentity(
+            provider=provider,
+            identifier=claims["sub"],
+            claims=claims,
+            token_hash=hashlib.sha256(signed.encode()).hexdigest(),
+        )
 
     def _provider(self, name: str, uid: str, issuer: str) -> core.IdentityProvider:
         """A copy of the IdentityProvider that is to vouch."""

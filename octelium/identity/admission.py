@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from octelium.identity import sessions
 from octelium.identity.errors import (
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from octelium.identity.tokens import Signer, TokenClaims
     from octelium.store.transaction import Transaction
 
+GRACE: Final = 60
+"""Seconds in which a refresh token that was replaced may come again: retries cross each other."""
+SHARED: Final = "octelium-shared-tokens"
+"""System label of a Session whose tokens several holders of one assertion were given."""
 _STATES = core.SessionSpecState__
 
 
@@ -106,9 +110,32 @@ def session_of_token(tx: Transaction, claims: TokenClaims, now: int) -> core.Ses
         raise UnauthenticatedError(f"Session {name} has newer tokens")
     if sessions.is_over(session, now) or sessions.refresh_expires_at(session) <= now:
         raise UnauthenticatedError(f"Session {name} is over")
-    if _is_refused(session):
+    if is_refused(session):
         raise UnauthenticatedError(f"Session {name} is rejected or locked")
     return session
+
+
+def end_if_reused(tx: Transaction, claims: TokenClaims, now: int) -> core.Session | None:
+    """End the Session of a refresh token that another one has replaced a while ago.
+
+    Returns what it was; None if the token is the present one, was replaced within `GRACE`, or is
+    of a Session whose tokens were handed out more than once.
+    """
+    session = tx.find(core.Session, uid=claims.subject)
+    if session is None or SHARED in session.metadata.system_labels:
+        return None
+    if is_refused(session) or sessions.is_over(session, now):
+        return None  # what an administrator has decided stays
+    replaced_at = 0
+    status = session.status
+    for authentication in (status.authentication, *status.last_authentications):
+        if hmac.compare_digest(authentication.token_id, claims.token_id):
+            if not replaced_at or now - replaced_at <= GRACE:
+                return None
+            ended: core.Session = tx.delete("Session", session.metadata.uid)
+            return ended
+        replaced_at = authentication.set_at.seconds
+    return None
 
 
 def session_of_credential(
@@ -123,7 +150,7 @@ def session_of_credential(
     found = next((session for session in own if not sessions.is_over(session, now)), None)
     if found is None:
         return None
-    if _is_refused(found):
+    if is_refused(found):
         raise SessionRefusedError(
             f"Session {found.metadata.name} of Credential {credential.metadata.name} "
             "is rejected or locked; delete it to begin another"
@@ -131,5 +158,6 @@ def session_of_credential(
     return tx.get(core.Session, uid=found.metadata.uid)
 
 
-def _is_refused(session: core.Session) -> bool:
+def is_refused(session: core.Session) -> bool:
+    """Whether an administrator has rejected or locked a Session."""
     return session.status.is_locked or session.spec.state not in (_STATES.ACTIVE, _STATES.PENDING)

@@ -30,6 +30,9 @@ class Way(Enum):
     PASSKEY = "passkey"
     INVITATION = "invitation"
     DEVICE_CODE = "device code"
+    APPROVAL = "browser approval"
+    ACCOUNT = "account"
+    """What was done with Sessions and Authenticators; it signs nobody in."""
 
 
 class Outcome(Enum):
@@ -101,6 +104,9 @@ class Attempt:
         """It authenticated `session`, which is stored."""
         self.outcome = Outcome.SUCCEEDED
         self.concerns_session(session)
+        if session.spec.state == core.SessionSpecState__.PENDING:
+            name = session.metadata.name
+            self.reason = f"waits for approval: octeliumctl update session {name} --approve"
 
     def did(self, what: str) -> None:
         """It succeeded in something that begins no Session of use."""

@@ -12,12 +12,20 @@ import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from octelium.identity import admission, credential_logins, credentials, own_sessions, sessions
+from octelium.identity import (
+    admission,
+    approved,
+    credential_logins,
+    credentials,
+    own_sessions,
+    sessions,
+)
 from octelium.identity.attempts import Attempt, AttemptLog, NoAttemptLog, Way
 from octelium.identity.errors import (
     AuthenticationError,
     CredentialUnusableError,
     RefusedError,
+    ReusedTokenError,
     UnauthenticatedError,
     UnknownUserError,
 )
@@ -88,8 +96,11 @@ class Authentication:
         code_verifier: bytes = b"",
         downstream: Downstream,
         operation: str,
+        way: Way = Way.APPROVAL,
     ) -> IssuedTokens:
         """Begin a Session with the token of an AUTH_TOKEN Credential.
+
+        `way` is what the log calls it where a person has let this one login in.
 
         Raises:
             ScopeError: `scopes` cannot be read.
@@ -102,6 +113,8 @@ class Authentication:
             def begin(tx: Transaction, now: int) -> core.Session:
                 self._note_credential(tx, claims, attempt)
                 credential = credentials.present(tx, claims, _TYPES.AUTH_TOKEN, now)
+                if approved.is_marked(credential):
+                    attempt.way, attempt.credential = way, None
                 credentials.check_verifier(credential, code_verifier)
                 user = credentials.user_of(tx, credential)
                 attempt.concerns(user=user)
@@ -110,6 +123,7 @@ class Authentication:
                 session = credential_logins.begin(
                     tx, credential, user, chosen, wanted, downstream, self._locate, now
                 )
+                session = approved.inherit(tx, session, credential, now)
                 credentials.consume(tx, credential)
                 return session
 
@@ -171,7 +185,8 @@ class Authentication:
         that wants nothing more to come of it, and it can be undone. One that has expired, is used
         up or is gone does not: these only end what can be begun with it, and a Credential for one
         use deletes itself while its Session goes on. An IdentityProvider does the same as a
-        Credential.
+        Credential. A token that was replaced a while ago ends the Session: somebody has a copy
+        (RFC 9700 section 4.14.2).
 
         Raises:
             TooEarlyError: the present tokens are to be kept, and stay good.
@@ -188,6 +203,7 @@ class Authentication:
                     raise UnknownUserError(f"the User of Session {session.metadata.name} is gone")
                 sessions.check_refresh(session, user, now)
                 credential = _origin(tx, session, attempt)
+                approved.follow(tx, session, now)
                 info = core.SessionStatusAuthenticationInfo(
                     type=_INFO_TYPES.REFRESH_TOKEN, aal=session.status.authentication.info.aal
                 )
@@ -195,7 +211,19 @@ class Authentication:
                     tx, session, credential, info, downstream, self._locate, now
                 )
 
-            return await self._issue(renew, self._actor(claims, operation), attempt)
+            actor = self._actor(claims, operation)
+            reused = None
+            if self._present(claims) is None:
+                reused = await self._run(
+                    lambda tx, now: admission.end_if_reused(tx, claims, now), actor
+                )
+            if reused is not None:
+                attempt.concerns_session(reused)
+                raise ReusedTokenError(
+                    f"an earlier refresh token of Session {reused.metadata.name} was used again; "
+                    "the Session has ended, for somebody may have a copy"
+                )
+            return await self._issue(renew, actor, attempt)
 
     async def with_web_identity(
         self,
@@ -444,8 +472,7 @@ def _origin(tx: Transaction, session: core.Session, attempt: Attempt) -> core.Cr
     Raises:
         RefusedError: it, or the IdentityProvider that the Session began with, is switched off.
     """
-    began = session.status.initial_authentication.info
-    provider_uid = began.identity_provider.identity_provider_ref.uid
+    provider_uid = approved.provider_uid(session)
     provider = tx.find(core.IdentityProvider, uid=provider_uid) if provider_uid else None
     if provider is not None:
         attempt.concerns(provider=provider)

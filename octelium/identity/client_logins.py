@@ -2,7 +2,8 @@
 
 What it gets is the token of a Credential that authenticates once, within a minute, only a client,
 and, where the login began with a code challenge, only who has the verifier. So every check of a
-login by authentication token holds for these too.
+login by authentication token holds for these too, and what restricts the browser's Session
+restricts the command line's.
 https://octelium.com/docs/octelium/latest/management/core/credential
 """
 
@@ -15,7 +16,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from octelium.identity import credentials, own_sessions
+from octelium.identity import approved, credentials, own_sessions
 from octelium.identity.errors import AuthenticationError, RefusedError
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.metadata import Actor, reference
@@ -88,6 +89,7 @@ def _credential(
     status.token_id = str(uuid.uuid4())
     if code_challenge:
         status.pkce.code_challenge = code_challenge
+    approved.mark(credential, asking)
     return tx.create(credential)
 
 

@@ -40,6 +40,10 @@ class UnauthenticatedError(AuthenticationError):
     public = False
 
 
+class ReusedTokenError(UnauthenticatedError):
+    """A refresh token that newer ones have replaced a while ago; its Session has ended."""
+
+
 class UnknownUserError(UnauthenticatedError):
     """The User of a genuine Credential or Session does not exist."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.struct_pb2 import Struct
 
-from octelium.identity import admission, lookup, sessions
+from octelium.identity import admission, assertion_sessions, lookup, sessions
 from octelium.identity.errors import RefusedError, UnauthenticatedError
 from octelium.identity.sessions import Beginning
 from octelium.schema.pb import core_v1_pb2 as core
@@ -90,7 +90,10 @@ class ProviderLogins:
         attempt: Attempt,
         now: int,
     ) -> core.Session:
-        """A new Session of a workload; its type is that of its User-Agent unless one is given.
+        """A Session of a workload; its type is that of its User-Agent unless one is given.
+
+        It is the one that the same assertion has begun, or a new one, for which the oldest of the
+        same IdentityProvider ends where the User has as many as it may have.
 
         Raises:
             AuthenticationError: the workload cannot sign in in this way.
@@ -104,7 +107,15 @@ class ProviderLogins:
         groups = self._groups(verified)
         chosen = session_type or sessions.type_for(attempt.downstream.user_agent)
         beginning = Beginning(user=user, type=chosen, info=info, scopes=scopes)
-        session = admission.open_session(tx, beginning, config, now)
+        token_hash = verified.token_hash
+        session = assertion_sessions.again(tx, token_hash, beginning, now)
+        if session is None:
+            ended = assertion_sessions.make_room(tx, beginning, config, now)
+            if ended is not None:
+                attempt.reason = f"in place of {ended.metadata.name}, its oldest Session"
+            session = admission.open_session(tx, beginning, config, now)
+            if token_hash:
+                session.metadata.system_labels[assertion_sessions.LABEL] = token_hash
         keep_groups(session, provider, groups)
         return tx.update(session)
 

@@ -184,8 +184,8 @@ def begin(beginning: Beginning, config: core.ClusterConfig, name: str, now: int)
     return session
 
 
-def take_authorization(session: core.Session, credential: core.Credential) -> None:
-    """Give `session` the policies that its Credential has at present.
+def take_authorization(session: core.Session, giver: core.Credential | core.Session) -> None:
+    """Give `session` the policies that its Credential, or the Session that let it in, has.
 
     So that what was taken away from a Credential does not live on in renewed Sessions. What was
     changed on the Session itself since stays, as long as the Credential's policies are the same; a
@@ -194,7 +194,7 @@ def take_authorization(session: core.Session, credential: core.Credential) -> No
     Raises:
         SessionRefusedError: both were changed; either choice might revive what was revoked.
     """
-    given = credential.spec.authorization
+    given = giver.spec.authorization
     wanted = core.SessionSpecAuthorization(
         policies=given.policies, inline_policies=given.inline_policies
     )
@@ -205,8 +205,8 @@ def take_authorization(session: core.Session, credential: core.Credential) -> No
     if current != wanted:
         if known is not None and _digest(current) != known:
             raise SessionRefusedError(
-                f"the policies of Session {session.metadata.name} and those of Credential "
-                f"{credential.metadata.name} were both changed; delete the Session to begin another"
+                f"the policies of Session {session.metadata.name} and those of {giver.kind} "
+                f"{giver.metadata.name} were both changed; delete the Session to begin another"
             )
         session.spec.authorization.CopyFrom(wanted)
     labels[AUTHORIZATION_LABEL] = offered

@@ -31,3 +31,5 @@ class VerifiedIdentity:
     """The claims or attributes, JSON data."""
     assertion: str = ""
     """The text of a SAML assertion; empty with other protocols."""
+    token_hash: str = ""
+    """SHA-256 of what a workload's platform has signed, in hexadecimal digits; else empty."""

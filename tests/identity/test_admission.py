@@ -7,6 +7,7 @@ import pytest
 
 from octelium.identity import admission, keys, sessions
 from octelium.identity.errors import (
+    ReusedTokenError,
     SessionLimitError,
     SessionRefusedError,
     UnauthenticatedError,
@@ -15,15 +16,20 @@ from octelium.identity.sessions import Beginning
 from octelium.identity.tokens import TokenClaims, TokenType, Verifier
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.identity.cluster import (
+    CLI,
     NOW,
     OAUTH2,
     add_config,
     add_credential,
     add_user,
     lone_transaction,
+    open_cluster,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from octelium.identity.admission import IssuedTokens
     from octelium.store.transaction import Transaction
 
 HOUR = 3600
@@ -181,3 +187,42 @@ def test_configuration() -> None:
     assert admission.cluster_config(tx) == core.ClusterConfig()
     config = add_config(tx)
     assert admission.cluster_config(tx) == config
+
+
+@pytest.mark.parametrize(("late", "ended"), [(admission.GRACE, False), (admission.GRACE + 1, True)])
+async def test_a_copy_of_an_old_refresh_token_ends_the_session(
+    tmp_path: Path, late: int, ended: bool
+) -> None:
+    async with open_cluster(tmp_path) as cluster:
+        credential = await cluster.add_credential(cluster.alice)
+        first = await cluster.authentication.with_authentication_token(
+            cluster.token(credential), downstream=CLI, operation="sign-in"
+        )
+
+        async def renew(issued: IssuedTokens) -> IssuedTokens:
+            return await cluster.authentication.with_refresh_token(
+                issued.refresh_token, downstream=CLI, operation="renew"
+            )
+
+        cluster.clock.now += 3 * 3600
+        second = await renew(first)
+        cluster.clock.now += late
+        with pytest.raises(UnauthenticatedError) as caught:
+            await renew(first)
+        assert isinstance(caught.value, ReusedTokenError) is ended
+        assert caught.value.answer == "Unauthenticated User"
+        assert ("copy" in cluster.log.attempts[-1].reason) is ended
+        if ended:
+            assert not cluster.sessions()
+            with pytest.raises(UnauthenticatedError):
+                await renew(second)
+        else:
+            assert (await renew(second)).session.metadata.uid == first.session.metadata.uid
+
+
+def test_a_token_that_no_session_had_ends_none() -> None:
+    tx = lone_transaction()
+    session = open_session(tx, add_user(tx, "alice", human=True))
+    stranger = TokenClaims(TokenType.REFRESH, session.metadata.uid, str(uuid.uuid4()), NOW + HOUR)
+    assert admission.end_if_reused(tx, stranger, NOW + 9999) is None
+    assert tx.find(core.Session, uid=session.metadata.uid) is not None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from octelium.identity.admission import GRACE
 from octelium.identity.devices import Devices
 from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
@@ -223,6 +224,34 @@ class Life:
         if self.now >= pair.set_at + REFRESH[held.user] or not self.lives(held):
             return None
         return None if held.locked or held.state == STATES.REJECTED else held
+
+    def was_replaced(self, pair: Pair) -> bool:
+        """Whether newer tokens have replaced one so long ago that it must be a copy."""
+        held = self.held.get(pair.uid)
+        if held is None or not pair.refresh or held.number <= pair.number or not self.lives(held):
+            return False
+        if self.now >= pair.set_at + REFRESH[held.user]:
+            return False
+        if held.locked or held.state == STATES.REJECTED:
+            return False
+        moments = [held.set_at, *held.earlier]
+        return self.now - moments[held.number - pair.number - 1] > GRACE
+
+    def make_room(self, provider: str) -> bool:
+        """Forget the oldest Session of a workload, as a new one of its IdentityProvider does."""
+        known = [
+            (held.set_at, uid)
+            for uid, held in self.held.items()
+            if held.provider == provider
+            and held.state == STATES.ACTIVE
+            and not held.locked
+            and self.lives(held)
+        ]
+        if not known:
+            return False
+        oldest = min(moment for moment, _ in known)
+        self.forget(next(uid for moment, uid in known if moment == oldest))
+        return True
 
     def too_early(self, held: Held) -> bool:
         recent = sum(moment > self.now - HOUR for moment in held.earlier)

@@ -12,6 +12,7 @@ from octelium.identity.errors import (
     AuthenticationError,
     CredentialUnusableError,
     RefusedError,
+    ReusedTokenError,
     SessionLimitError,
     SessionRefusedError,
     TooEarlyError,
@@ -194,7 +195,7 @@ class Steps:
         wanted: type[AuthenticationError] | None = None
         if "k8s" in life.barred or "robot" in life.barred:
             wanted = RefusedError
-        elif life.is_full("robot"):
+        elif life.is_full("robot") and not life.make_room("k8s"):
             wanted = SessionLimitError
         issued = self._try(
             life.cluster.authentication.with_assertion(
@@ -209,7 +210,10 @@ class Steps:
         life, pair = self.life, self._pair(pick)
         held = None if access else life.renews(pair)
         wanted: type[AuthenticationError] | None = None
-        if held is None:
+        if held is None and not access and life.was_replaced(pair):
+            wanted = ReusedTokenError
+            life.forget(pair.uid)
+        elif held is None:
             wanted = UnauthenticatedError
         elif held.kind == "browser" or held.user in life.barred:
             wanted = RefusedError
