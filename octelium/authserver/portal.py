@@ -177,7 +177,7 @@ class Portal:
         mode = core.ServiceSpecMode__.ServiceSpecMode.Name(service.spec.mode)
         about = "\n".join(filter(None, (metadata.description, f"{metadata.name} · {mode}")))
         text = f"{label}\n{about}".casefold()
-        mark = badge("in part") if openness is Openness.DEPENDS else Markup("")
+        mark = badge("some pages only") if openness is Openness.DEPENDS else Markup("")
         if service.spec.is_public and service.spec.mode in _PAGES:
             url = self._site.url(public_fqdn(metadata.name, self._site.domain))
             return _Item(text, (link(f"{url}/", label), about, mark))

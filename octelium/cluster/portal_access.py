@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from octelium.apiserver.rpc import ApiError
 from octelium.authserver.openable import Openness
 from octelium.cluster.lane import Deadline, Lane
-from octelium.octovigil.access.listing import list_access
+from octelium.octovigil.access.listing import list_for_session
 from octelium.octovigil.inquiry import InquiryError
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -98,13 +98,13 @@ class PortalAccess:
         replica = self._replica.fork()
 
         def work(_deadline: Deadline) -> list[ext.Access]:
-            return list_access(replica, user=user)
+            return list_for_session(replica, asker)
 
         return await self._lane.run(work, asker)
 
 
 def _opened(items: Iterable[ext.Access], session: str) -> dict[str, Openness]:
-    """By Service; what is said of the Session itself goes before what is said of any new one."""
+    """By Service; what is said of the Session's own policies goes before the rest."""
     verdicts: dict[str, ext.AccessVerdict__.AccessVerdict.ValueType] = {}
     for item in items:
         if item.session in ("", session):

@@ -8,12 +8,12 @@ from octelium.authserver.openable import Openness
 from octelium.cluster import portal_access
 from octelium.cluster.insight import Insight
 from octelium.cluster.portal_access import PortalAccess
-from octelium.octovigil.access.listing import list_access
+from octelium.octovigil.access.listing import list_for_session
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.store.errors import Unavailable
 from tests.identity.cluster import Clock
-from tests.octovigil.world import World, allow, deny
+from tests.octovigil.world import World, allow, deny, uid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Scene:
     async def services(self, name: str = "ann", session: str = "ann-1") -> Any:
         user, one = core.User(), core.Session()
         user.metadata.name = name
-        one.metadata.name, one.metadata.uid = session, session
+        one.metadata.name, one.metadata.uid = session, uid_of("Session", session)
         return await self.access.services(user, one)
 
 
@@ -57,6 +57,17 @@ async def test_what_is_open(scene: Scene) -> None:
     }
 
 
+async def test_what_the_session_itself_is_known_to_be_counts(scene: Scene) -> None:
+    level = 'ctx.session.status.authentication.info.aal == "AAL2"'
+    with scene.world.together():
+        scene.world.service("vault.default", authorization=_inline(allow(level)))
+        for name, aal in (("ann-1", "AAL1"), ("ann-2", "AAL2")):
+            info = {"authentication": {"info": {"aal": aal}}}
+            scene.world.session(name, "ann", status=info)
+    assert await scene.services() == {}
+    assert await scene.services(session="ann-2") == {"vault.default": Openness.OPEN}
+
+
 def _inline(*rules: Any) -> dict[str, Any]:
     return {"inlinePolicies": [{"spec": {"rules": list(rules)}}]}
 
@@ -67,10 +78,10 @@ async def test_an_answer_is_used_until_something_changes(
     asked = []
 
     def counted(*args: Any, **more: Any) -> Any:
-        asked.append(more)
-        return list_access(*args, **more)
+        asked.append(args)
+        return list_for_session(*args, **more)
 
-    monkeypatch.setattr(portal_access, "list_access", counted)
+    monkeypatch.setattr(portal_access, "list_for_session", counted)
     for _ in range(3):
         assert await scene.services() == {}
     assert len(asked) == 1
@@ -86,14 +97,14 @@ async def test_an_answer_is_used_until_something_changes(
 async def test_what_fails_is_logged_and_tells_nothing(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await scene.services("nobody") is None
+    assert await scene.services("nobody", "none-1") is None
     assert "nobody" in caplog.text
     for error in (Unavailable("too many"), RuntimeError("sesame")):
 
         def fail(*_args: Any, failure: Exception = error, **_more: Any) -> Any:
             raise failure
 
-        monkeypatch.setattr(portal_access, "list_access", fail)
+        monkeypatch.setattr(portal_access, "list_for_session", fail)
         assert await scene.services() is None
     assert "sesame" in caplog.text
     monkeypatch.undo()
@@ -119,11 +130,12 @@ async def test_many_services_are_an_errand(scene: Scene, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(scene.insight, "list_access", errand)
     assert await scene.services() == {"a": Openness.OPEN}
-    assert asked == [("ann", "", "portal:ann-1")]
+    assert asked == [("ann", "", f"portal:{uid_of('Session', 'ann-1')}")]
 
 
 async def test_little_is_remembered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portal_access, "_REMEMBERED", 2)
     for number in range(5):
+        scene.world.session(f"ann-{number}", "ann")
         await scene.services(session=f"ann-{number}")
-    assert list(scene.access._answers) == ["ann-3", "ann-4"]
+    assert list(scene.access._answers) == [uid_of("Session", f"ann-{at}") for at in (3, 4)]

@@ -10,6 +10,7 @@ from octelium.octovigil.access.world import Workshop, World
 from octelium.octovigil.inquiry import InquiryError
 from octelium.schema.modes import SERVED_MODES
 from octelium.schema.names import full_service_name
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.suggestion import did_you_mean
 
@@ -64,6 +65,37 @@ def list_access(
                 outcome = world.outcome(with_own, offer)
                 if not world.agree(outcome, world.outcome(without, offer)):
                     found.append(access(each, offered, outcome, session))
+    return found
+
+
+def list_for_session(
+    replica: Replica,
+    session: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    served: Container[int] = SERVED_MODES,
+) -> list[ext.Access]:
+    """What one existing Session may do with Services, by Service.
+
+    Those that only Sessions of type CLIENT reach are judged for a new one of the same User, if the
+    Session has another type. `session` is a uid.
+
+    Raises:
+        InquiryError: there is no such Session, or its User is gone.
+    """
+    world = World(replica, Workshop(clock(), served))
+    entry = replica.sessions.get(session)
+    user = None if entry is None else replica.users.get(entry.user_uid)
+    if entry is None or user is None:
+        raise InquiryError("the Session is gone")
+    own = world.asker(user, session=entry)
+    is_client = entry.type == core.SessionStatusType__.CLIENT
+    elsewhere = own if is_client else world.asker(user, client=True)
+    found: list[ext.Access] = []
+    for name, service in sorted(replica.service_by_name.items()):
+        offer = world.offer(service)
+        asker = own if service.is_public else elsewhere
+        found.append(access(user.name, name, world.outcome(asker, offer)))
     return found
 
 

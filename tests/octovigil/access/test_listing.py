@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.octovigil.access.listing import list_access
+from octelium.octovigil.access.listing import list_access, list_for_session
 from octelium.octovigil.inquiry import InquiryError
 from octelium.policy.cel.errors import EvaluationError
 from octelium.policy.cel.program import compile_program, new_frame
@@ -14,7 +15,7 @@ from octelium.policy.cel.values import normalized
 from octelium.policy.request import NoRequest
 from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.conftest import SOAK
-from tests.octovigil.access.crowd import ANY_MODE, Crowd
+from tests.octovigil.access.crowd import ANY_MODE, TYPES, Crowd
 from tests.octovigil.world import World, allow, deny, inline, uid_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 VERDICT = ext.AccessVerdict__
 
+EXPECTED = {
+    frozenset({True}): VERDICT.ALLOWED,
+    frozenset({False}): VERDICT.REFUSED,
+    frozenset({True, False}): VERDICT.DEPENDS,
+}
 SIZE = (50, 20) if SOAK else (8, 8)
 
 
@@ -349,3 +355,35 @@ def test_expressions_are_not_changed_by_the_evaluation() -> None:
     assert only(world).verdict == VERDICT.DEPENDS
     assert compile_program(text).test(new_frame({"request": {"http": {"method": "GET"}}}))
     assert world.ask().allowed
+
+
+# --- one Session
+
+
+@pytest.mark.parametrize("seed", range(12 if SOAK else 4))
+def test_what_is_told_of_a_session_is_decided_for_it(seed: int) -> None:
+    crowd = Crowd(seed, *SIZE)
+    wrong = []
+    for user, kind, browser in itertools.product(crowd.users[:3], TYPES, (False, True)):
+        session = crowd.session(user, kind, browser=browser)
+        told = list_for_session(
+            crowd.world.replica,
+            uid_of("Session", session),
+            clock=crowd.world.clock,
+            served=ANY_MODE,
+        )
+        assert [access.service for access in told] == sorted(crowd.services)
+        for access in told:
+            decided = {
+                decision.allowed
+                for name, _, decision in crowd.decisions(user, access.service)
+                if name == session
+            }
+            if decided and access.verdict != EXPECTED[frozenset(decided)]:
+                wrong.append((session, access, decided))
+    assert not wrong
+
+
+def test_a_session_that_is_gone() -> None:
+    with pytest.raises(InquiryError, match="the Session is gone"):
+        list_for_session(World().replica, "none")
