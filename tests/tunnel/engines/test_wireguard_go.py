@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.tunnel.engines import wireguard_go
 from octelium.tunnel.engines.interface import ConfigurationError, EngineError, PeerConfig
 from octelium.tunnel.engines.wireguard_go import WireGuardGo
 from tests.peers.engine import PORT, EngineProcess, engine_process
@@ -138,7 +139,8 @@ def engine(tmp_path: Path, key: bytes) -> WireGuardGo:
     return WireGuardGo(program, 0, device="x0", folder=tmp_path, port=1, private_key=key)
 
 
-async def test_bad_settings_change_nothing(tmp_path: Path) -> None:
+async def test_bad_settings_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wireguard_go, "_PAUSE", 0)
     private, public = keys()
     made = engine(tmp_path, private)
     good = PeerConfig(keys()[1], ("10.0.0.1/32",))

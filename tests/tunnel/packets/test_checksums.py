@@ -24,7 +24,11 @@ def test_short_data(data: bytes) -> None:
     assert checksum(word_sum(memoryview(data))) == naive(data)
 
 
-@given(st.integers(1, 66_000), st.randoms(use_true_random=False), st.sampled_from((0, 255)))
+@given(
+    st.integers(1, 4000) | st.sampled_from((20_001, 65_575)),
+    st.randoms(use_true_random=False),
+    st.sampled_from((0, 255)),
+)
 def test_data_of_all_lengths(size: int, random: object, fill: int) -> None:
     data = bytes([1]) + random.randbytes(size)  # type: ignore[attr-defined]  # a Random
     assert checksum(word_sum(data)) == naive(data)
