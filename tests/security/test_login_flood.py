@@ -1,0 +1,88 @@
+"""Strangers who have the login host wait for them, and read what they send."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from octelium.vigil.anteroom import AnteroomLimits
+from tests.e2e.cluster import DOMAIN
+
+if TYPE_CHECKING:
+    from tests.security.lab import Lab
+
+LIMITS = AnteroomLimits()
+CONNECTIONS = LIMITS.unfinished_each + 40
+FORM = "application/x-www-form-urlencoded"
+
+
+def trusting(lab: Lab) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(lab.cluster.data / "ca.pem"))
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def begin(lab: Lab, context: ssl.SSLContext, path: str, address: str, body: bytes) -> ssl.SSLSocket:
+    """Send a request whose body lacks its last byte."""
+    plain = socket.create_connection(("127.0.0.1", lab.cluster.port), timeout=10)
+    secured = context.wrap_socket(plain, server_hostname=DOMAIN)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {DOMAIN}:{lab.cluster.port}\r\nUser-Agent: Mozilla/5.0\r\n"
+        f"X-Forwarded-For: {address}\r\nContent-Type: {FORM}\r\nContent-Length: {len(body) + 1}"
+        "\r\n\r\n"
+    )
+    secured.sendall(head.encode() + body)
+    return secured
+
+
+def connections_of_control(lab: Lab) -> int:
+    return len(list(Path(f"/proc/{lab.cluster.children()['control']}/fd").iterdir()))
+
+
+def memory_of_control(lab: Lab) -> int:
+    """Bytes."""
+    status = Path(f"/proc/{lab.cluster.children()['control']}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) << 10
+
+
+def test_bodies_that_never_end_take_nothing_from_others(lab: Lab) -> None:
+    context, before = trusting(lab), connections_of_control(lab)
+    with ExitStack() as stack:
+        flood = [
+            stack.enter_context(begin(lab, context, "/callback", "203.0.113.1", b"a=b"))
+            for _ in range(CONNECTIONS)
+        ]
+        # The oldest make room, and learn it.
+        flood[0].settimeout(10)
+        assert flood[0].recv(64).startswith(b"HTTP/1.1 503 ")
+        assert connections_of_control(lab) <= before + 10
+        visitor = lab.visitor()
+        assert visitor.get("/login").status_code == 200
+        lab.sign_in(visitor, email="ann@example.com")
+        assert visitor.is_signed_in
+
+
+def test_bodies_of_strangers_fill_no_memory(lab: Lab) -> None:
+    context, before = trusting(lab), memory_of_control(lab)
+    with ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(begin(lab, context, "/callback", "203.0.113.2", b"x" * (500 << 10)))
+        assert memory_of_control(lab) < before + (8 << 20)
+        assert lab.visitor().get("/login").status_code == 200
+
+
+def test_a_request_that_breaks_its_handler_breaks_no_other(lab: Lab) -> None:
+    """The server behind the front door would close the connection that others' requests share."""
+    for _ in range(20):
+        deep = lab.visitor().send(
+            "POST",
+            "/callback/success/approval",
+            {"Content-Type": "application/json"},
+            content=b"[" * 4000,
+        )
+        assert deep.status_code in (400, 403)
+        answer = lab.visitor().post("/oauth2/device_authorization", {"client_id": "cli"})
+        assert answer.status_code == 200
