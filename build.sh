@@ -13,7 +13,7 @@ usage: ./build.sh VERB [ARGUMENTS]
   demo [--exit]      build, start a Cluster, apply examples/, show real requests; --exit stops afterwards
   test [PYTEST ...]  all tests, with the servers and browsers that they need
   lint               format, rules, types, layers, and that tests mirror sources
-  bench NAME         http | identity | policy | start | store [--json]; soak: all tests at full length
+  bench NAME         dns | http | identity | policy | relay | start | store [--json]; soak: all tests at full length
   zipapp             dist/octelium.pyz and the links octelium, octeliumctl, octops
   schema             derive the official schema's descriptors and our own packages again
   lock               resolve the dependencies again (locks/*.txt)
@@ -82,7 +82,7 @@ zipapp() {
 test_packages() {
   # identity providers that the tests sign in at, and a browser to do it with
   local wanted=(curl nginx-light chromium simplesamlphp micro-httpd
-    iproute2 iputils-ping util-linux wireguard-go wireguard-tools
+    iproute2 iputils-ping nftables bind9-dnsutils util-linux wireguard-go wireguard-tools
     php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3)
   # Node.js may come from elsewhere, with an npm that Debian's package would contradict.
   command -v node >/dev/null || wanted+=(nodejs)
