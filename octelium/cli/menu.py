@@ -120,6 +120,10 @@ PROGRAMS = {
             "up": Command("octelium.cluster.command:up", "Run a Cluster on this machine."),
             "status": Command("octelium.cli.status:status", "Show who one is logged in as."),
             "get": Command("octelium.cli.user_get:get", "List the Services and Namespaces to use."),
+            "connect": Command("octelium.cli.connect:connect", "Join the private network."),
+            "disconnect": Command(
+                "octelium.cli.disconnect:disconnect", "Leave the private network."
+            ),
             "auth": Command("octelium.cli.auth:auth", AUTH.summary),
             **_COMMON,
         },

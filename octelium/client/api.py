@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from octelium.client.errors import ApiError
-from octelium.client.stub import DEADLINE, Metadata, Stub
+from octelium.client.stub import DEADLINE, Conversation, Metadata, Stub
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import user_v1_pb2 as user
@@ -86,6 +86,19 @@ class Authorized:
         token = self._tokens.access_token()
         begun = self._stub.stream(method, request, _bearing(token))
         return self._renewed(begun, token, method, request)
+
+    def converse(self, method: str, requests: Iterator[Message]) -> tuple[str, Conversation]:
+        """Begin a call with streams both ways; its token, for `renew` when it is refused."""
+        token = self._tokens.access_token()
+        return token, self._stub.converse(method, requests, _bearing(token))
+
+    def renew(self, rejected: str) -> bool:
+        """Whether there is another token now than the one that was refused. Raises ClientError."""
+        return self._tokens.after_rejection(rejected) is not None
+
+    def keep_fresh(self) -> None:
+        """Renew the token if it is time, so that it is good at any moment. Raises ClientError."""
+        self._tokens.access_token()
 
     def _renewed(
         self, begun: Iterator[Any], token: str, method: str, request: Message

@@ -58,4 +58,5 @@ def _common() -> list[tuple[str, str | int]]:
         ("grpc.keepalive_timeout_ms", 15_000),
         ("grpc.enable_retries", 0),  # octelium.client.stub knows which calls may be repeated
         ("grpc.initial_reconnect_backoff_ms", 50),  # else the attempts after the first are none
+        ("grpc.max_reconnect_backoff_ms", 5_000),  # callers that wait longer do so by themselves
     ]

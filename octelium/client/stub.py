@@ -102,8 +102,38 @@ class Stub:
         )(request, metadata=tuple(metadata))
         return _read(call, path, self._domain)
 
+    def converse(
+        self, method: str, requests: Iterator[Message], metadata: Metadata = ()
+    ) -> Conversation:
+        """Begin a call with streams both ways; `requests` is read by a thread of its own."""
+        described = self._service.methods_by_name[method]
+        path = self._path(described)
+        call = self._channel.stream_stream(
+            path,
+            request_serializer=GetMessageClass(described.input_type).SerializeToString,
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )(requests, metadata=tuple(metadata))
+        return Conversation(call, path, self._domain)
+
     def _path(self, method: MethodDescriptor) -> str:
         return f"/{self._service.full_name}/{method.name}"
+
+
+class Conversation:
+    """A call with streams both ways."""
+
+    def __init__(self, call: Any, path: str, domain: str) -> None:
+        self._call = call
+        self._path = path
+        self._domain = domain
+
+    def __iter__(self) -> Iterator[Any]:
+        """The messages of the other side. Raises ApiError."""
+        return _read(self._call, self._path, self._domain)
+
+    def cancel(self) -> None:
+        """End it; from any thread."""
+        self._call.cancel()
 
 
 def _read(call: Any, path: str, domain: str) -> Iterator[Any]:

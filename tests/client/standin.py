@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import queue
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -136,6 +137,8 @@ class StandIn:
     live: queue.Queue[core.AccessLog | ext.AuthenticationLogEntry | RefusedError | None] = field(
         default_factory=queue.Queue
     )
+    said: queue.Queue[Any] = field(default_factory=queue.Queue)
+    heard: queue.Queue[Any] = field(default_factory=queue.Queue)
     insight: dict[str, Any] = field(default_factory=dict)
     generation: int = 0
     alive: bool = False
@@ -155,6 +158,7 @@ class StandIn:
 
     def stop(self) -> None:
         self.live.put(None)
+        self.said.put(None)
         self._server.stop(None).wait()
 
     @property
@@ -234,6 +238,31 @@ class StandIn:
             refresh_token_expires_in=self.token_life * 4,
         )
 
+    def converse(
+        self, method: str, requests: Iterator[Any], metadata: dict[str, str]
+    ) -> Iterator[Any]:
+        """What a client of `Connect` is told: what a test puts into `said`, until None."""
+        assert method == "Connect"
+        self.calls.append(Call(method, metadata, next(requests)))
+        if pending := self.failures.get(method):
+            raise pending.pop(0)
+        if self.check_tokens and metadata.get("x-octelium-auth") != self.access_token:
+            raise RefusedError("UNAUTHENTICATED", "no such token")
+        heard = threading.Thread(target=self._hear, args=(requests,), daemon=True)
+        heard.start()
+        while (event := self.said.get()) is not None:
+            if isinstance(event, RefusedError):
+                raise event
+            yield event
+
+    def _hear(self, requests: Iterator[Any]) -> None:
+        try:
+            for request in requests:
+                self.heard.put(request)
+        except grpc.RpcError:
+            pass  # the client is gone
+        self.heard.put(None)
+
     def _auth(self, method: str, request: Any, metadata: dict[str, str]) -> Any:
         if method == "AuthenticateWithAuthenticationToken":
             if request.authentication_token != TOKEN:
@@ -259,6 +288,8 @@ class StandIn:
             reply.session.metadata.name = f"root-{self.generation:06}"
             reply.user.spec.type = user.GetStatusResponseUserSpecType__.WORKLOAD
             return reply
+        if method == "Disconnect":
+            return user.DisconnectResponse()
         if method == "ListNamespace":
             names = [name for kind, name in self.objects if kind == "Namespace"]
             return user.NamespaceList(
@@ -496,6 +527,16 @@ class _Handler(grpc.GenericRpcHandler):
             except RefusedError as refused:
                 _refuse(context, refused)
 
+        def conversation(data: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            try:
+                requests = map(request_class.FromString, data)
+                for reply in self._server.converse(method, requests, metadata):
+                    yield reply.SerializeToString()
+            except RefusedError as refused:
+                _refuse(context, refused)
+
+        if described.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(conversation)
         if described.server_streaming:
             return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(unary)

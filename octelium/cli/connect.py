@@ -1,0 +1,251 @@
+"""`octelium connect`: join the private network of a Cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from octelium.cli.proving import chosen_proof
+from octelium.cli.verb import verb
+from octelium.cli.words import each
+from octelium.client.settings import is_true
+
+if TYPE_CHECKING:
+    from octelium.cli.invocation import Invocation
+    from octelium.client.api import Authorized
+    from octelium.client.tunnel.control import Place
+    from octelium.client.tunnel.side import Side
+    from octelium.client.tunnel.wanted import Wanted
+
+_LATER = {
+    "essh": "--essh",
+    "essh_user": "--essh-user",
+    "esocks5": "--esocks5",
+    "localdns": "--localdns",
+    "localdns_addr": "--localdns-addr",
+}
+_VARIABLES = {
+    "OCTELIUM_ESSH": "--essh",
+    "OCTELIUM_ESOCKS5": "--esocks5",
+    "OCTELIUM_LOCAL_DNS_SERVER": "--localdns",
+    "OCTELIUM_QUIC": "--tunnel-mode quicv0",
+}
+
+
+@verb(
+    example="""
+    {program} connect --domain example.com
+    {program} connect -p wiki:8080 -p db.ops:127.0.0.1:5432
+    {program} connect --serve-all --auth-token TOKEN
+    {program} connect -d && curl http://100.64.0.7
+    """
+)
+@click.option(
+    "-p",
+    "--publish",
+    metavar="SERVICE[.NAMESPACE][:ADDRESS]:PORT",
+    multiple=True,
+    callback=each,
+    help="Have a port of this host lead to a Service; repeatable.",
+)
+@click.option(
+    "--serve",
+    metavar="SERVICE",
+    multiple=True,
+    callback=each,
+    help="Serve a Service whose upstream names this User; repeatable.",
+)
+@click.option("--serve-all", is_flag=True, help="Serve all such Services.")
+@click.option("-d", "--detach", is_flag=True, help="In the background, once it works.")
+@click.option(
+    "--ip-mode",
+    type=click.Choice(("v4", "v6", "both")),
+    help="Address families within the tunnel; by itself both, if the Cluster has them.",
+)
+@click.option(
+    "--implementation",
+    type=click.Choice(("auto", "kernel", "tun", "gvisor")),
+    default="auto",
+    show_default=True,
+    help="tun: a device of this host, as root. gvisor: nothing of this host changes, and only -p "
+    "and --serve work. auto: the first for root, or else the second.",
+)
+@click.option("--no-dns", is_flag=True, help="Leave this host's resolver alone.")
+@click.option(
+    "--tunnel-mode",
+    type=click.Choice(("wg", "wireguard", "quicv0")),
+    default="wg",
+    help="WireGuard; quicv0 is not offered yet.",
+)
+@click.option(
+    "--auth-token", metavar="TOKEN", help="Authentication token [OCTELIUM_AUTH_TOKEN]; `-`: stdin."
+)
+@click.option(
+    "--assertion", metavar="[IDP:]TYPE[:K=V,...]", help="Token of a platform, as for login."
+)
+@click.option(
+    "--scope", "scopes", metavar="SCOPE", multiple=True, callback=each, help="Limit the Session."
+)
+@click.option("--localdns", is_flag=True, help="Not offered yet.")
+@click.option("--localdns-addr", metavar="IP[:PORT]", help="Not offered yet.")
+@click.option("--essh", is_flag=True, help="Not offered yet.")
+@click.option("--essh-user", metavar="USER", help="Not offered yet.")
+@click.option("--esocks5", is_flag=True, help="Not offered yet.")
+def connect(invocation: Invocation, **options: Any) -> int | None:
+    """Join the private network of a Cluster.
+
+    As root, every Service is at hand by its private address, for all programs of this host. For
+    others nothing of the host changes: Services are reached by the ports that -p gives, which needs
+    no privilege. Runs until Ctrl-C, or with -d in the background until `disconnect`. Names of the
+    private network are not looked up by this host yet; the resolver is left as it is.
+    """
+    _refuse_what_comes_later(invocation, options)
+    wanted = _wanted(invocation, options)
+    api = _signed_in(invocation, options)
+    place = _place(invocation)
+    if options["detach"]:
+        return _detach(invocation, options, place)
+    return asyncio.run(_run(invocation, api, wanted, _side(options, wanted), place))
+
+
+def _refuse_what_comes_later(invocation: Invocation, options: dict[str, Any]) -> None:
+    named = [flag for name, flag in _LATER.items() if options[name]]
+    named += [flag for name, flag in _VARIABLES.items() if is_true(invocation.environ.get(name))]
+    if options["tunnel_mode"] == "quicv0":
+        named.append("--tunnel-mode quicv0")
+    if named:
+        raise click.UsageError(f"{', '.join(dict.fromkeys(named))}: not offered yet.")
+    if options["implementation"] == "kernel":
+        raise click.UsageError("--implementation kernel: not offered; use auto, tun or gvisor.")
+    if options["auth_token"] and options["assertion"]:
+        raise click.UsageError("--auth-token and --assertion exclude each other.")
+
+
+def _wanted(invocation: Invocation, options: dict[str, Any]) -> Wanted:
+    from octelium.client.tunnel import wanted
+    from octelium.client.tunnel.errors import WantedError
+
+    try:
+        return wanted.Wanted(
+            ip_mode=options["ip_mode"],
+            publish=tuple(map(wanted.parse_publication, options["publish"])),
+            serve=tuple(map(wanted.served_name, options["serve"])),
+            serve_all=options["serve_all"],
+            no_dns=options["no_dns"],
+            mtu=wanted.mtu_of(invocation.environ),
+            keepalive=wanted.keepalive_of(invocation.environ),
+            port_start=wanted.any_port_start(),
+        )
+    except WantedError as error:
+        hint = f" {error.remedy[0].upper()}{error.remedy[1:]}." if error.remedy else ""
+        raise click.UsageError(f"{error}.{hint}") from error
+
+
+def _signed_in(invocation: Invocation, options: dict[str, Any]) -> Authorized:
+    """The API for whoever is logged in, or signs in now. Raises ClientError."""
+    client = invocation.client
+    is_given = options["auth_token"] or options["assertion"]
+    fixed = client.target.socket or invocation.environ.get("OCTELIUM_ACCESS_TOKEN")
+    if fixed and not is_given:
+        return client.api.user
+    proof = chosen_proof(invocation, options["auth_token"], options["assertion"])
+    keeper = client.keeper(proof, options["scopes"])
+    if keeper.remembered() is None:
+        invocation.terminal.note(f"Signing in to {client.domain}…")
+    elif is_given:
+        invocation.terminal.note(
+            f"Logged in to {client.domain} already: what was given to sign in is not used."
+        )
+    keeper.access_token()
+    if keeper.is_new:
+        client.remember_connection()
+    return client.connect(keeper).user
+
+
+def _side(options: dict[str, Any], wanted: Wanted) -> Side:
+    from octelium.client.tunnel.host import HostSide
+    from octelium.client.tunnel.private import PrivateSide
+    from octelium.tunnel.link import capabilities
+
+    chosen = options["implementation"]
+    may = capabilities.NET_ADMIN in capabilities.effective()
+    if chosen == "tun" or (chosen == "auto" and may):
+        return HostSide()
+    return PrivateSide(serves=wanted.serves)
+
+
+def _place(invocation: Invocation) -> Place | None:
+    from octelium.client.home import state_directory
+    from octelium.client.tunnel.control import Place
+
+    directory = state_directory(invocation.flags.get("homedir"), invocation.environ)
+    return None if directory is None else Place(directory, invocation.client.domain)
+
+
+async def _run(
+    invocation: Invocation, api: Authorized, wanted: Wanted, side: Side, place: Place | None
+) -> int | None:
+    from octelium.client.tunnel.running import Running
+
+    terminal = invocation.terminal
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stopped.set)
+    running = Running(
+        api,
+        invocation.client.domain,
+        wanted,
+        side,
+        place=place,
+        note=terminal.note,
+        warn=terminal.warn,
+    )
+    try:
+        await running.run(stopped)
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+    return None
+
+
+def _detach(invocation: Invocation, options: dict[str, Any], place: Place | None) -> int | None:
+    from octelium.client.tunnel import detach
+    from octelium.client.tunnel.errors import TunnelError
+
+    if place is None:
+        raise TunnelError("--detach needs the login on disk", "give another --homedir than `mem`")
+    answered = detach.start(
+        place, _arguments(invocation, options, place), invocation.environ, sleep=invocation.sleep
+    )
+    invocation.terminal.note(
+        f"Connected to {invocation.client.domain} in the background: {answered} answers. "
+        "`octelium disconnect` ends it."
+    )
+    return None
+
+
+def _arguments(invocation: Invocation, options: dict[str, Any], place: Place) -> list[str]:
+    """The same command again, for the background: without what proves who one is."""
+    words = ["connect", "--domain", invocation.client.domain]
+    words += ["--homedir", str(place.directory.absolute())]
+    for name in ("endpoint", "tls_server_name"):
+        if name in invocation.flags:
+            words += [f"--{name.replace('_', '-')}", invocation.flags[name]]
+    if "ca_file" in invocation.flags:
+        words += ["--ca-file", str(Path(invocation.flags["ca_file"]).expanduser().absolute())]
+    for name in ("publish", "serve", "scopes"):
+        flag = {"scopes": "--scope"}.get(name, f"--{name}")
+        for value in options[name]:
+            words += [flag, value]
+    for name in ("serve_all", "no_dns"):
+        if options[name]:
+            words.append(f"--{name.replace('_', '-')}")
+    if options["ip_mode"]:
+        words += ["--ip-mode", options["ip_mode"]]
+    return [*words, "--implementation", options["implementation"]]

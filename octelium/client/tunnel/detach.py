@@ -1,0 +1,147 @@
+"""A connection in the background: how it is started, and how it is known that it works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import octelium
+from octelium.client.tunnel.control import Place, ask
+from octelium.client.tunnel.errors import TunnelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+READY: Final = 30.0
+"""Seconds until a request through the tunnel must have been answered."""
+_TURN: Final = 0.05
+_LINES: Final = 20
+_RUNS_SYSTEMD: Final = Path("/run/systemd/system")
+"""Is there where systemd is the init system (sd_booted(3))."""
+_PASSED_ON: Final = (
+    "OCTELIUM_CONTAINER_MODE",
+    "OCTELIUM_INSECURE_TLS",
+    "OCTELIUM_KEEPALIVE",
+    "OCTELIUM_MTU",
+    "PATH",
+    "SSL_CERT_FILE",
+)
+"""Variables that a unit gets. Anybody may read a unit's properties, so secrets are not among them.
+"""
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    """The words that run this very program again."""
+    code = _code()
+    # Unpacked, everything stands beside the code; what the machine has is not wanted.
+    isolated = ["-S"] if (code / "bin/preamble.py").exists() else []
+    return [sys.executable, "-P", "-s", *isolated, "-m", "octelium", *arguments]
+
+
+def systemd_command(
+    place: Place, arguments: Sequence[str], environ: Mapping[str, str]
+) -> list[str] | None:
+    """The words that have systemd run this program; None where there is no systemd for us.
+
+    Raises:
+        TunnelError: the code could be changed by somebody who is not root.
+    """
+    runner = shutil.which("systemd-run", path=environ.get("PATH", os.defpath))
+    if os.geteuid() != 0 or runner is None or not _RUNS_SYSTEMD.is_dir():
+        return None
+    check_code(_code())
+    given = {name: environ[name] for name in _PASSED_ON if environ.get(name)}
+    settings = [f"--setenv={name}={value}" for name, value in given.items()]
+    return [
+        runner,
+        "--quiet",
+        "--collect",
+        f"--unit=octelium-{place.socket.stem}",
+        "--property=Restart=on-failure",
+        "--property=RestartSec=2",
+        f"--property=StandardError=append:{place.log}",
+        f"--setenv=PYTHONPATH={_code()}",
+        *settings,
+        "--",
+        *command(arguments),
+    ]
+
+
+def check_code(code: Path) -> None:
+    """Refuse to have root run code for good that others can change.
+
+    Raises:
+        TunnelError: somebody else owns it, or everybody may write there.
+    """
+    for path in (code, *code.parents):
+        found = path.stat()
+        is_open = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+        if found.st_uid != 0 or is_open:
+            raise TunnelError(
+                f"{path} does not belong to root alone, and root would run code from below it",
+                "run the program as root from a place of root's, such as /usr/local/bin",
+            )
+
+
+def start(
+    place: Place,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    ready: float = READY,
+) -> str:
+    """Run `octelium ARGUMENTS` in the background until `octelium disconnect`; what answered.
+
+    `arguments` are seen by everybody on this host: no secret may be among them.
+
+    Raises:
+        TunnelError: nothing answered through the tunnel; the background process is ended.
+    """
+    place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (other := ask(place, "status")) is not None:
+        problem = f"connected already, by process {other.get('pid', 'unknown')}"
+        raise TunnelError(problem, "octelium disconnect ends that connection")
+    log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    words = systemd_command(place, arguments, environ)
+    with os.fdopen(log, "wb") as output:
+        process = subprocess.Popen(  # noqa: S603  (our own program, or systemd's)
+            words or command(arguments),
+            env={**environ, "PYTHONPATH": str(_code())},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + ready
+    while time.monotonic() < deadline:
+        told = ask(place, "status") or {}
+        if told.get("answered"):
+            return str(told["answered"])
+        code = process.poll()
+        if code is not None and (words is None or code != 0):
+            raise TunnelError(f"the connection in the background ended:\n{_last_words(place)}")
+        sleep(_TURN)
+    ask(place, "end")
+    if words is None:
+        process.terminate()
+        process.wait()
+    raise TunnelError(
+        f"nothing answered through the tunnel within {ready:g} s:\n{_last_words(place)}",
+        "without --detach it shows more",
+    )
+
+
+def _last_words(place: Place) -> str:
+    lines = place.log.read_text(errors="replace").splitlines()
+    return "\n".join(f"  {line}" for line in lines[-_LINES:]) or "  it said nothing"
+
+
+def _code() -> Path:
+    return Path(octelium.__file__).parent.parent

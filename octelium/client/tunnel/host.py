@@ -1,0 +1,127 @@
+"""The tunnel's device in this host's own network: every program reaches the Services."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import string
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final
+
+from octelium.client.tunnel.errors import TunnelError
+from octelium.tunnel.link import addresses, opening, sysctls, tun
+from octelium.tunnel.link.addresses import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.client.tunnel.side import Kind
+    from octelium.client.tunnel.state import Connected
+    from octelium.tunnel.link.addresses import Range
+
+_LETTERS: Final = string.ascii_lowercase + string.digits
+_BACKLOG: Final = 128
+_ELSEWHERE: Final = (
+    "leave the other network, or connect without touching this host's: --implementation gvisor, "
+    "with -p for the Services that are needed"
+)
+
+
+class HostSide:
+    """A `Side`; see there. Needs CAP_NET_ADMIN.
+
+    The device is not persistent: with this process it ends, and its addresses and routes with it,
+    in whatever way the process does.
+    """
+
+    name = "this host"
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = device or f"octelium-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
+        self._descriptor: int | None = None
+
+    async def open(self, connected: Connected) -> int:
+        """Make the device, unless its routes overlap with others of this host."""
+        self._refuse_overlaps(connected)
+        try:
+            self._descriptor = tun.open_tun(self.device, persistent=False).descriptor
+            sysctls.apply_to(self.device)
+            addresses.set_up(self.device, connected.mtu)
+            self._put(connected)
+            tun.settle(self.device)
+        except OSError as error:
+            await self.close()
+            raise TunnelError(
+                f"this host cannot have a tunnel device: {error.strerror or error}",
+                "connect without one: --implementation gvisor",
+            ) from error
+        return self._descriptor
+
+    async def put(self, connected: Connected) -> None:
+        """Have other addresses and routes."""
+        self._refuse_overlaps(connected)
+        try:
+            self._put(connected)
+        except OSError as error:
+            raise TunnelError(f"{self.device}: {error.strerror or error}") from error
+
+    async def dial(self, kind: Kind, family: int) -> socket.socket:
+        """A socket bound to the device: without it nothing goes out elsewhere in the clear."""
+        made = opening.unconnected(kind, family)
+        return self._bound(made, lambda: None)
+
+    async def listen(self, kind: Kind, address: str, port: int) -> socket.socket:
+        """A socket that hears the device alone, whoever else can send to this address."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        kinds = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+        made = socket.socket(family, kinds[kind] | socket.SOCK_NONBLOCK)
+
+        def listen() -> None:
+            if kind == "tcp":  # in UDP it would let two of us have the port
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind((address, port))
+            if kind == "tcp":
+                made.listen(_BACKLOG)
+
+        return self._bound(made, listen)
+
+    async def release(self, kind: Kind, address: str, port: int) -> None:
+        """Nothing is kept of a socket."""
+
+    async def close(self) -> None:
+        """End the device."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            await asyncio.sleep(0)
+
+    def _bound(self, made: socket.socket, then: Callable[[], None]) -> socket.socket:
+        try:
+            name = self.device.encode()
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+            then()
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _refuse_overlaps(self, connected: Connected) -> None:
+        try:
+            found = addresses.overlapping(connected.routes, besides=(self.device,))
+        except OSError as error:
+            raise TunnelError(f"this host's routes cannot be read: {error}") from error
+        if found:
+            raise TunnelError(f"the Cluster's range {found[0]}", _ELSEWHERE)
+
+    def _put(self, connected: Connected) -> None:
+        addresses.put_addresses(self.device, _usable(connected.addresses))
+        index = socket.if_nametoindex(self.device)
+        ranges: list[Range] = [ip_network(text) for text in _usable(connected.routes)]
+        addresses.put_routes([Route(each, index, False) for each in ranges], devices={index})
+
+
+def _usable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Without IPv6 where the kernel has none."""
+    return texts if sysctls.has_ipv6() else tuple(text for text in texts if ":" not in text)

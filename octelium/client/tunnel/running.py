@@ -1,0 +1,225 @@
+"""One run of `octelium connect`, from the first word to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from octelium.client.errors import ApiError, ClientError
+from octelium.client.tunnel import control
+from octelium.client.tunnel.connection import Connection
+from octelium.client.tunnel.destinations import Dialler, Services
+from octelium.client.tunnel.device import Tunnel
+from octelium.client.tunnel.errors import TunnelError
+from octelium.client.tunnel.names import NoNames
+from octelium.client.tunnel.probe import probe
+from octelium.client.tunnel.publishing import Published
+from octelium.client.tunnel.stream import ConnectStream
+from octelium.client.tunnel.tasks import begin
+from octelium.client.tunnel.watch import Watch
+from octelium.schema.pb import user_v1_pb2 as user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from octelium.client.api import Authorized
+    from octelium.client.tunnel.names import NameService
+    from octelium.client.tunnel.side import Side
+    from octelium.client.tunnel.wanted import Wanted
+
+_FAREWELL: Final = 3.0
+"""Seconds for telling the Cluster that this is over."""
+
+
+class Running:
+    """A connection and what belongs to it. `note` and `warn` take words for people.
+
+    `place` is where other commands find it; None if nothing may be kept on disk.
+    """
+
+    def __init__(
+        self,
+        api: Authorized,
+        domain: str,
+        wanted: Wanted,
+        side: Side,
+        *,
+        place: control.Place | None,
+        note: Callable[[str], None],
+        warn: Callable[[str], None],
+        names: NameService | None = None,
+    ) -> None:
+        self._api = api
+        self._domain = domain
+        self._wanted = wanted
+        self._side = side
+        self._place = place
+        self._note = note
+        self._warn = warn
+        self._names = names
+        self._answered = ""
+        self._trouble = ""
+        self._tunnel: Tunnel | None = None
+        self._connection: Connection | None = None
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Be connected until `stopped`, or until the Cluster ends it.
+
+        Raises:
+            ClientError: it cannot be, or not go on; nothing is left behind.
+        """
+        with contextlib.ExitStack() as stack:
+            if self._place is not None:
+                stack.enter_context(self._place.hold())
+            async with contextlib.AsyncExitStack() as later:
+                try:
+                    if self._place is not None:
+                        served = control.serving(self._place, self.status, stopped.set)
+                        await later.enter_async_context(served)
+                except OSError as error:
+                    self._warn(f"other commands cannot see this connection: {error}")
+                await self._run(stopped, later)
+
+    def status(self) -> dict[str, Any]:
+        """What other commands are told."""
+        connection, tunnel = self._connection, self._tunnel
+        state = "joining"
+        if connection is not None and connection.joined.is_set():
+            state = "connected" if connection.since else "away"
+        told: dict[str, Any] = {"domain": self._domain, "pid": os.getpid(), "state": state}
+        told["answered"], told["trouble"] = self._answered, self._trouble
+        told["published"] = [
+            {"service": each.service, "address": each.address, "port": each.port}
+            for each in self._wanted.publish
+        ]
+        if connection is None or tunnel is None or tunnel.connected is None:
+            return told
+        told["network"] = self._side.name
+        told["since"] = _moment(connection.since)
+        told["addresses"] = list(tunnel.connected.addresses)
+        told["gateways"] = [
+            {
+                "id": each.gateway,
+                "endpoint": _place(each.endpoint),
+                "lastHandshake": _moment(each.last_handshake),
+                "received": each.received,
+                "sent": each.sent,
+            }
+            for each in tunnel.health()
+        ]
+        told["served"] = [
+            {"service": each.name, "port": each.port, "upstream": _place((each.host, upstream))}
+            for each in connection.served.present
+            for upstream in (each.upstream_port,)
+        ]
+        told["dns"] = {"servers": list(tunnel.connected.dns), "changed": self._names is not None}
+        return told
+
+    async def _run(self, stopped: asyncio.Event, later: contextlib.AsyncExitStack) -> None:
+        wanted = self._wanted
+        services = Services(self._api)
+        tunnel = self._tunnel = Tunnel(self._side, keepalive=wanted.keepalive, mtu=wanted.mtu)
+        dialler = Dialler(tunnel, services)
+        published = Published(dialler.dial)
+        later.push_async_callback(published.close)
+        self._note(f"Joining {self._domain}…")
+        await self._publish(published, dialler, services)
+        connection = self._connection = Connection(
+            wanted,
+            tunnel,
+            self._names or NoNames(),
+            open_stream=lambda first: ConnectStream(self._api, first),
+            keep_fresh=self._api.keep_fresh,
+            domain=self._domain,
+            note=self._note,
+            warn=self._warn,
+        )
+        later.push_async_callback(connection.close)
+        running = begin(connection.run(), name="connection")
+        watching = begin(
+            self._watch(connection, tunnel, dialler, services), name="watch of the tunnel"
+        )
+        stopping = begin(stopped.wait(), name="end")
+        try:
+            await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                self._note(f"Disconnected: {running.result()}.")
+            elif connection.since:
+                await self._say_farewell()
+        finally:
+            for task in (running, watching, stopping):
+                task.cancel()
+            await asyncio.wait((running, watching, stopping))
+
+    async def _publish(self, published: Published, dialler: Dialler, services: Services) -> None:
+        for each in self._wanted.publish:
+            found = await asyncio.to_thread(services.get, each.service)
+            dialler.learn(found)
+            published.open(each, is_udp=found.is_udp)
+            kind = " (UDP)" if found.is_udp else ""
+            self._note(f"{found.name} is published at {each}{kind}.")
+            if each.is_open:
+                self._warn(f"whoever can reach {each} uses {found.name} as you")
+
+    async def _watch(
+        self, connection: Connection, tunnel: Tunnel, dialler: Dialler, services: Services
+    ) -> None:
+        await connection.joined.wait()
+        watch = Watch(tunnel, note=self._note, warn=self._warn)
+        watching = begin(watch.run(), name="watch of the gateway")
+        try:
+            await watch.answered.wait()
+            await self._show(tunnel, dialler, services)
+            await watching
+        finally:
+            watching.cancel()
+
+    async def _show(self, tunnel: Tunnel, dialler: Dialler, services: Services) -> None:
+        """Say that it works, once something has answered."""
+        try:
+            some = await asyncio.to_thread(services.some)
+            count = await asyncio.to_thread(services.count)
+        except ClientError as error:  # a Session need not be allowed to ask
+            self._warn(f"the Services cannot be listed: {error}")
+            some, count = [], None
+        try:
+            self._answered = await probe(tunnel, dialler, some, self._domain)
+        except TunnelError as error:
+            self._trouble = str(error)
+            self._warn(f"{error}; {error.remedy}")
+            return
+        many = "" if count is None else f": {count} Service{'' if count == 1 else 's'}"
+        at = "" if self._names is None else f" at *.local.{self._domain}"
+        connected = tunnel.connected
+        own = "" if connected is None else ", ".join(connected.addresses)
+        self._note(f"Connected to {self._domain}{many}{at}. Own address: {own}.")
+
+    async def _say_farewell(self) -> None:
+        """Have the Cluster take the connection down at once rather than wait for our return."""
+        try:
+            await asyncio.to_thread(disconnect, self._api)
+        except ApiError as error:
+            self._warn(f"the Cluster was not told of the end: {error}")
+        self._note("Disconnected.")
+
+
+def disconnect(api: Authorized) -> None:
+    """Take down the connection of this Session, wherever it is. Raises ClientError."""
+    api.call("Disconnect", user.DisconnectRequest(), deadline=_FAREWELL)
+
+
+def _moment(seconds: float) -> str | None:
+    if not seconds:
+        return None
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _place(place: tuple[str, int] | None) -> str | None:
+    if place is None:
+        return None
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

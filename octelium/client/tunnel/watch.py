@@ -1,0 +1,93 @@
+"""Whether the other end of a tunnel answers, and what to say if it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from octelium.client.tunnel.device import Tunnel
+
+PATIENCE: Final = 5.0
+"""Seconds without an answer after which a person is told."""
+_AGAIN: Final = (0.1, 0.3, 0.7, 1.5)
+"""Seconds after which a first handshake is begun anew. A Gateway lets a Session in only once all
+of the Cluster knows it, and a protocol that repeats after 5 s would make that 5 s."""
+_TURN: Final = 0.02
+_LATER: Final = 5.0
+
+
+class Watch:
+    """Looks after the first answer of a tunnel, and after its silence later on."""
+
+    def __init__(
+        self,
+        tunnel: Tunnel,
+        *,
+        note: Callable[[str], None],
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._tunnel = tunnel
+        self._note = note
+        self._warn = warn
+        self._clock = clock
+        self._sleep = sleep
+        self.answered = asyncio.Event()
+        """Whether there was an answer since `run` began."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self.answered.clear()
+        await self._first()
+        silent = False
+        while True:
+            await self._sleep(_LATER)
+            if self._tunnel.is_alive() == silent:
+                silent = not silent
+                if silent:
+                    self._warn(no_answer(self._tunnel))
+                else:
+                    self._note("The gateway answers again.")
+
+    async def _first(self) -> None:
+        begun = self._clock()
+        again = list(_AGAIN)
+        told = begun + PATIENCE
+        is_told = False
+        while not self._tunnel.is_alive():
+            now = self._clock()
+            if again and now >= begun + again[0]:
+                again.pop(0)
+                self._tunnel.begin_again()
+            if now >= told:
+                told = now + PATIENCE
+                if not is_told:
+                    is_told = True
+                    self._warn(no_answer(self._tunnel))
+                for each in self._tunnel.health():
+                    self._tunnel.try_next(each.gateway)
+            await self._sleep(_TURN if again else _TURN * 5)
+        if is_told:
+            self._note("The gateway answers.")
+        self.answered.set()
+
+
+def no_answer(tunnel: Tunnel) -> str:
+    """What is to be said of a tunnel whose other end is silent."""
+    places = [
+        f"{host} port {port}"
+        for host, port in (each.endpoint for each in tunnel.health() if each.endpoint)
+    ]
+    if not tunnel.health():
+        return "the Cluster has no gateway for tunnels at present; waiting for one"
+    if not places:
+        return "this host has no route to the gateway's address; trying on"
+    return (
+        f"no answer from the gateway at {' and '.join(places)} (UDP). Does a firewall, here or on "
+        "the way or at the gateway, drop UDP to that port? Trying on"
+    )

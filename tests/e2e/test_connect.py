@@ -1,0 +1,340 @@
+"""`octelium connect` from behind a router that does NAT, as root and without any privilege."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cluster.conftest import SourceCluster
+from tests.e2e.cluster import DOMAIN, ROOT, wait_for
+from tests.e2e.documents import credential, workload
+from tests.peers.namespaces import network
+from tests.peers.programs import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.peers.namespaces import Namespace
+
+GATEWAY = "192.0.2.1"
+_NAT = """
+table ip nat {
+  chain post { type nat hook postrouting priority 100; oifname "to-host" masquerade; }
+}
+"""
+_ECHO = """
+import socket, threading
+def serve(one):
+    with one:
+        while data := one.recv(4096):
+            one.sendall(data)
+with socket.create_server(("127.0.0.1", 8001)) as listening:
+    while True:
+        one, _ = listening.accept()
+        threading.Thread(target=serve, args=(one,), daemon=True).start()
+"""
+_DATAGRAMS = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+    bound.bind(("127.0.0.1", 8002))
+    while True:
+        data, source = bound.recvfrom(4096)
+        bound.sendto(data, source)
+"""
+_ALL = """
+import socket
+with socket.create_connection(("127.0.0.1", 7001), 10) as one:
+    one.sendall(b"half" * 50_000)
+    one.shutdown(socket.SHUT_WR)
+    size = 0
+    while data := one.recv(65536):
+        size += len(data)
+    print(size)
+"""
+_ASK = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    one.settimeout(5)
+    one.sendto(b"hello", ("127.0.0.1", 7002))
+    print(one.recv(100).decode())
+"""
+_TALK = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", 7001), 10) as one:
+    for line in sys.stdin:
+        one.sendall(line.encode())
+        print(one.recv(4096).decode().strip() or "end", flush=True)
+"""
+_NOBODY = 65534
+# An ordinary user, who may read files (the tests' interpreter may be root's alone), and do nothing
+# else; with a device node that everybody may open, as most machines have it.
+_ORDINARY = """
+set -e
+mount -t tmpfs none "$1"
+mknod -m 666 "$1/tun" c 10 200
+mount --bind "$1/tun" /dev/net/tun
+shift
+exec setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all,+dac_read_search \
+    --inh-caps -all,+dac_read_search --ambient-caps -all,+dac_read_search -- "$@"
+"""
+_READS_FILES = "CapEff:\t0000000000000004\n"
+
+
+class ReachableCluster(SourceCluster):
+    """Listens everywhere in its namespace."""
+
+    def up_command(self) -> list[str]:
+        words = super().up_command()
+        words[words.index("--listen") + 1] = f"0.0.0.0:{self.port}"
+        return words
+
+
+@dataclass
+class World:
+    """A Cluster, and somebody's host behind a router."""
+
+    cluster: SourceCluster
+    host: Namespace
+    client: Namespace
+    folder: Path
+    tokens: dict[str, str]
+
+    def address(self, service: str) -> str:
+        told = json.loads(self.cluster.ctl("get", "service", service, "-o", "json"))
+        return str(told["status"]["addresses"][0]["dualStackIP"]["ipv4"])
+
+    def words(self, user: str, *arguments: str) -> list[str]:
+        """A command of somebody, with a state directory of their own."""
+        known = [
+            "--domain",
+            DOMAIN,
+            "--endpoint",
+            f"{GATEWAY}:{self.cluster.port}",
+            "--ca-file",
+            str(self.cluster.data / "ca.pem"),
+            "--homedir",
+            str(self.folder / user),
+        ]
+        return [sys.executable, "-m", "octelium", *arguments, *known]
+
+    def environment(self, user: str) -> dict[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("OCTELIUM")}
+        return {**clean, "OCTELIUM_AUTH_TOKEN": self.tokens[user], "PYTHONPATH": str(ROOT)}
+
+    def run(self, user: str, *arguments: str, **options: Any) -> str:
+        words = self.words(user, *arguments)
+        done = self.client.run(*words, env=self.environment(user), **options)
+        return done.stdout + done.stderr
+
+    def get(self, url: str, where: Namespace | None = None, *more: str) -> str:
+        """Status and body of a response, `000` for none within two seconds."""
+        words = [program("curl", "curl"), "-s", "-m", "2", "-w", " %{http_code}", *more, url]
+        return (where or self.client).run(*words, check=False).stdout
+
+
+@dataclass
+class Connected:
+    """A running `octelium connect`."""
+
+    process: subprocess.Popen[str]
+    said: list[str] = field(default_factory=list)
+
+    def has_said(self, text: str) -> bool:
+        if self.process.poll() is not None and not any(text in line for line in self.said):
+            pytest.fail(f"ended with {self.process.returncode}: {self.said}")
+        return any(text in line for line in self.said)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@contextlib.contextmanager
+def connected(world: World, user: str, *arguments: str, prefix: tuple[str, ...] = ()) -> Any:
+    words = [*prefix, *world.words(user, "connect", *arguments)]
+    options: dict[str, Any] = {"stderr": subprocess.PIPE, "env": world.environment(user)}
+    with world.client.process(*words, **options) as process:
+        running = Connected(process)
+        assert process.stderr is not None
+
+        def read() -> None:
+            for line in process.stderr or ():
+                running.said.append(line.strip())
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        try:
+            wait_for(lambda: running.has_said("Connected to"), 30)
+            yield running
+        finally:
+            process.kill()
+            thread.join(10)
+
+
+def service(name: str, mode: str, upstream: dict[str, str], port: int) -> dict[str, Any]:
+    return {
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {
+            "mode": mode,
+            "port": port,
+            "authorization": {"policies": ["allow-all"]},
+            "config": {"upstream": upstream},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("connect")
+    with network(folder) as made:
+        host, router, client = (made.namespace(name) for name in ("host", "router", "client"))
+        made.cable(router, "192.0.2.2/24", host, f"{GATEWAY}/24")
+        made.cable(client, "192.168.7.2/24", router, "192.168.7.1/24")
+        client.ip("route add default via 192.168.7.1")
+        router.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        router.run(program("nft", "nftables"), "-f", "-", input=_NAT)
+        cluster = ReachableCluster(
+            folder / "cluster",
+            workers=1,
+            within=host.enter,
+            environment={"OCTELIUM_TUNNEL": "on"},
+        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        echo = ROOT / "tests/e2e/echo.py"
+        try:
+            with (
+                host.process(sys.executable, echo, "8000", **quiet),
+                host.process(sys.executable, "-c", _ECHO, **quiet),
+                host.process(sys.executable, "-c", _DATAGRAMS, **quiet),
+                client.process(sys.executable, echo, "9000", **quiet),
+            ):
+                yield _running(cluster, host, client, folder)
+        finally:
+            cluster.remove()
+
+
+def _running(cluster: SourceCluster, host: Namespace, client: Namespace, folder: Path) -> World:
+    cluster.start()
+    cluster.login()
+    users = ("alice", "bob")
+    cluster.apply(
+        *(workload(name) for name in users),
+        *(credential(f"{name}-token", name, "AUTH_TOKEN", sessionType="CLIENT") for name in users),
+        service("web", "HTTP", {"url": "http://127.0.0.1:8000"}, 80),
+        service("raw", "TCP", {"url": "tcp://127.0.0.1:8001"}, 7),
+        service("datagrams", "UDP", {"url": "udp://127.0.0.1:8002"}, 7),
+        service("home", "HTTP", {"url": "http://127.0.0.1:9000", "user": "alice"}, 80),
+    )
+    tokens = {}
+    for name in users:
+        words = ("create", "credential", f"{name}-token", "--rotate", "-o", "json")
+        found = json.loads(cluster.ctl(*words))
+        tokens[name] = found["authenticationToken"]["authenticationToken"]
+    return World(cluster, host, client, folder, tokens)
+
+
+PUBLISHED = ("-p", "raw:7001", "-p", "datagrams:7002", "-p", "web:7003")
+
+
+@pytest.mark.parametrize("side", ["tun", "gvisor"])
+def test_published_services_answer(world: World, side: str) -> None:
+    with connected(world, "alice", "--implementation", side, *PUBLISHED) as running:
+        assert world.client.run(sys.executable, "-c", _ALL).stdout == "200000\n"
+        assert world.client.run(sys.executable, "-c", _ASK).stdout == "hello\n"
+        assert world.get("http://127.0.0.1:7003/").endswith(" 200")
+        told = json.loads(world.run("alice", "status", "-o", "json"))["connection"]
+        assert told["state"] == "connected"
+        (gateway,) = told["gateways"]
+        assert gateway["endpoint"] == f"{GATEWAY}:53820"
+        assert gateway["lastHandshake"]
+        assert gateway["received"] > 0
+        direct = world.get(f"http://{world.address('web')}/")
+        assert direct.endswith(" 200" if side == "tun" else " 000")
+        assert running.end() == 0
+    assert "octelium" not in world.client.run("ip", "-o", "link").stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not verified: run the tests as root")
+def test_an_ordinary_user(world: World) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        # Everybody may pass through its parents, unlike those of the test's own folder.
+        folder = Path(name)
+        folder.chmod(0o755)
+        for each in ("node", "bob"):
+            (folder / each).mkdir(mode=0o700)
+        os.chown(folder / "bob", _NOBODY, _NOBODY)
+        prefix = ("unshare", "--mount", "sh", "-c", _ORDINARY, "sh", str(folder / "node"))
+        theirs = replace(world, folder=folder)
+        with connected(theirs, "bob", "-p", "web:7003", prefix=prefix) as running:
+            assert world.get("http://127.0.0.1:7003/").endswith(" 200")
+            assert _READS_FILES in Path(f"/proc/{running.process.pid}/status").read_text()
+            assert running.end() == 0
+
+
+@pytest.mark.parametrize("side", ["tun", "gvisor"])
+def test_a_service_behind_the_router_is_served(world: World, side: str) -> None:
+    with connected(
+        world, "alice", "--serve-all", "--implementation", side, "-p", "home:7004"
+    ) as it:
+        wait_for(lambda: world.get("http://127.0.0.1:7004/").endswith(" 200"))
+        it.end()
+
+
+def test_a_second_one_is_told_of_the_first(world: World) -> None:
+    with connected(world, "alice", "--implementation", "gvisor"):
+        done = world.client.run(
+            *world.words("alice", "connect", "--implementation", "gvisor"),
+            env=world.environment("alice"),
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "is connected already" in done.stderr
+
+
+def test_in_the_background(world: World) -> None:
+    told = world.run("alice", "connect", "-d", "--implementation", "gvisor", "-p", "web:7003")
+    assert "in the background" in told
+    assert world.get("http://127.0.0.1:7003/").endswith(" 200")
+    assert world.tokens["alice"] not in world.client.run("ps", "-eo", "args").stdout
+    assert "Disconnected" in world.run("alice", "disconnect")
+    assert world.get("http://127.0.0.1:7003/").endswith(" 000")
+    assert "connection" not in json.loads(world.run("alice", "status", "-o", "json"))
+
+
+def test_open_connections_outlive_the_control_process(world: World) -> None:
+    with connected(world, "alice", "--implementation", "gvisor", "-p", "raw:7001") as running:
+        talk = (sys.executable, "-u", "-c", _TALK)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with world.client.process(*talk, **pipes) as talking:
+            assert _say(talking, "before") == "before"
+            old = world.cluster.kill("control")
+            wait_for(lambda: world.cluster.children().get("control", old) != old)
+            wait_for(lambda: running.has_said("Connected again"), 30)
+            assert _say(talking, "after") == "after"
+        assert running.end() == 0
+
+
+def test_the_cluster_ends_it(world: World) -> None:
+    with connected(world, "alice", "--implementation", "gvisor") as running:
+        world.run("alice", "disconnect")
+        assert running.process.wait(10) == 0
+
+
+def _say(talking: subprocess.Popen[str], line: str) -> str:
+    assert talking.stdin is not None
+    assert talking.stdout is not None
+    talking.stdin.write(f"{line}\n")
+    talking.stdin.flush()
+    return talking.stdout.readline().strip()
