@@ -213,6 +213,10 @@ def test_what_one_may_not_open(visitors: Visitors) -> None:
         album.take(page, "why")
         page.goto(cluster.url("demo-nginx"))
         album.take(page, "demo")
+        # From a page of the Service itself, such as one that was opened before a Policy changed.
+        form = cluster.url("diary", "/form")
+        page.route(form, lambda route: route.fulfill(content_type="text/html", body="A form"))
+        page.goto(form)
         post(page, cluster.url("diary"), {"text": "Dear diary"})
         page.get_by_text("The policies of this Cluster do not allow this request").wait_for()
         album.take(page, "refused-by-the-proxy")
