@@ -107,6 +107,7 @@ _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
 _MAX_CONNECTED = 16_384
 """Connect streams at a time."""
+_GATEWAY = "gateway"
 _SILENT = 5.0
 """Seconds without word after which a worker counts as missing."""
 
@@ -115,12 +116,15 @@ _SILENT = 5.0
 class _Gateway:
     """What the gateway last told, and when."""
 
-    trouble: str = "the gateway has not said anything yet"
-    heard: float = 0.0
+    trouble: str = ""
+    heard: float = -_SILENT
 
-    def check(self) -> str:
-        """Empty while traffic flows."""
-        if self.heard and self.heard < time.monotonic() - _SILENT:
+    def check(self, followers: list[tuple[str, int]]) -> str:
+        """Empty while traffic flows. `followers` are those of the feed."""
+        if all(name != _GATEWAY for name, _ in followers):
+            self.heard = -_SILENT  # what it said before is not said of the next one
+            return "the gateway is not connected"
+        if self.heard < time.monotonic() - _SILENT:
             return "the gateway is silent"
         return self.trouble
 
@@ -240,7 +244,7 @@ class Control:
             "log": lambda: log_store.trouble or attempts.trouble,
         }
         if has_gateway:
-            checks["gateway"] = self._gateway.check
+            checks["gateway"] = lambda: self._gateway.check(feed.followers)
         health = Health(checks)
         metrics = partial(self._metrics, registry, resources, stores)
         install = partial(self._install, resources)

@@ -84,8 +84,10 @@ def prepare(settings: Settings, layout: Layout) -> Ground:
             namespace.close()
             raise TunnelError(f"{layout.link}: {error}; a shorter --data-dir may help") from error
         if isinstance(error, OSError):
-            why = f"{NODE}: {error.strerror}; the kernel's TUN driver is needed"
-            raise TunnelError(why) from error
+            remedy = "the kernel's TUN driver is needed: modprobe tun, or --device of containers"
+            if isinstance(error, PermissionError):
+                remedy = f"start as root, or let this user open it: chmod 0666 {NODE}"
+            raise TunnelError(f"{NODE}: {error.strerror}; {remedy}") from error
         raise TunnelError(str(error)) from error
 
 

@@ -127,6 +127,8 @@ def test_each_process_may_die_and_the_others_go_on(gateway: Gateway, name: str) 
     others = {each: number for each, number in gateway.children().items() if each != name}
     private = network_of(gateway.children()["link"])
     old = gateway.kill(name)
+    if name == "gateway":
+        wait_for(lambda: not gateway.is_well(), every=0)
     wait_for(lambda: gateway.children().get(name, old) != old)
     wait_for(gateway.is_well)
     now = gateway.children()

@@ -95,6 +95,18 @@ def test_a_machine_without_tun_is_told(
         prepare(wanted(tmp_path), layout)
 
 
+def test_a_user_who_may_not_have_a_device_is_told(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    fake_namespace(monkeypatch)
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(TunnelError, match="start as root"):
+        prepare(wanted(tmp_path), layout)
+
+
 def test_a_machine_without_namespaces_is_told(
     tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ class Cluster:
         """The environment of every command, without settings of the outside."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("OCTELIUM_")}
         kept.update(OCTELIUM_HOME=str(self.folder / "home"), OCTELIUM_DOMAIN=DOMAIN)
+        kept["OCTELIUM_TUNNEL"] = "off"  # machines have only one port 53820
         return kept
 
     def up_command(self) -> list[str]:
