@@ -37,7 +37,7 @@ def fail(*_: Any, **__: Any) -> FieldBlock:
         (RequestRules, "render", 500),
         (ResponseRules, "render", 502),
         (Cors, "fields", 502),
-        (relay, "find_token", 500),
+        (relay, "find_credential", 500),
     ],
 )
 async def test_a_bug_ends_one_exchange_with_one_line(
