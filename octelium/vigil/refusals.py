@@ -49,6 +49,21 @@ _PAGE: Final = Template(
     "<p>The policies of this Cluster do not allow this request.</p>"
     '<p><a href="$why">Why?</a></p><p>Request <code>$entry</code></p></main></html>\n'
 )
+_FAILURES: Final = {
+    413: "{name} takes no request as large as this.",
+    500: "{name} cannot be served as it is configured. The Cluster's log says why.",
+    502: "{name} does not answer. If it is yours: is its server running?",
+    503: "{name} is busy. Try again in a moment.",
+    504: "{name} does not answer. If it is yours: is its server running?",
+}
+_FAILURE_PAGE: Final = Template(
+    '<!doctype html><html lang="en"><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
+    f"<title>$title</title><style>{_STYLE}</style>"
+    "<main><h1>$title</h1><p>$text</p>$entry</main></html>\n"
+)
+_TEXT_FIELDS: Final = ((b"content-type", b"text/plain; charset=utf-8"),)
 _PAGE_FIELDS: Final = (
     (b"content-type", b"text/html; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -113,13 +128,34 @@ def explained(status: int, text: bytes, *, front: bool, extra: Sequence[Field] =
     return Answer(status, FieldBlock(fields), body)
 
 
-def upstream_failure(status: int, *, front: bool, extra: Sequence[Field] = ()) -> Answer:
-    """The answer when the upstream has none: its status' text."""
-    body = HTTPStatus(status).phrase.encode()
+def upstream_failure(
+    status: int,
+    service: str,
+    head: RequestHead,
+    *,
+    front: bool,
+    extra: Sequence[Field] = (),
+    entry: bytes = b"",
+) -> Answer:
+    """The answer when the upstream of the Service `service` has none: what is the matter.
+
+    Browsers get a page. `entry` is the id of the request's log entry, empty if there is none.
+    """
+    text = _FAILURES.get(status, "{name} cannot be served.").format(
+        name=service.removesuffix(".default")
+    )
+    phrase = HTTPStatus(status).phrase
+    page = _shows_pages(head)
+    if page:
+        shown = f"<p>Request <code>{escape(entry.decode())}</code></p>" if entry else ""
+        about = _FAILURE_PAGE.substitute(title=escape(phrase), text=escape(text), entry=shown)
+        body = about.encode()
+    else:
+        body = f"{phrase}: {text}".encode()
     fields = [
         *own_fields(front=front),
         *extra,
-        (b"content-type", b"text/plain; charset=utf-8"),
+        *(_PAGE_FIELDS if page else _TEXT_FIELDS),
         (b"content-length", b"%d" % len(body)),
     ]
     return Answer(status, FieldBlock(fields), body)

@@ -24,7 +24,7 @@ from octelium.visibility.batch import entry_id
 from octelium.visibility.record import AccessRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from octelium.http.exchange import RequestStream, UpstreamStream
     from octelium.http.message import Field, RequestHead, ResponseHead
@@ -512,7 +512,7 @@ class Relay:
         extra = self._extra()
         if error.failure is Failure.BUSY:
             extra.append(_RETRY_AFTER)
-        self._answer(upstream_failure(status, front=self._front, extra=extra))
+        self._fail(status, extra)
 
     def upstream_paused(self) -> None:
         """See `ResponseReceiver`."""
@@ -585,7 +585,14 @@ class Relay:
     def _unserviceable(self, problem: Unserviceable) -> None:
         _LOG.error("Service %s cannot be served: %s", self._plan.entry.name, problem)
         self._error = str(problem)
-        self._answer(upstream_failure(problem.status, front=self._front, extra=self._extra()))
+        self._fail(problem.status, self._extra())
+
+    def _fail(self, status: int, extra: Sequence[Field]) -> None:
+        head, name = self._stream.head, self._plan.entry.name
+        entry = self._entry()
+        self._answer(
+            upstream_failure(status, name, head, front=self._front, extra=extra, entry=entry)
+        )
 
     def broken(self, error: Exception, status: int) -> None:
         """End this exchange after an error that nobody foresaw: one line in the log, no more."""

@@ -218,7 +218,7 @@ async def test_ambiguous_responses(here: World, rest: bytes) -> None:
     here.origins.answers = [b"HTTP/1.1 200 OK\r\n" + rest]
     client = await here.connect()
     reply = await client.request()
-    assert (reply.status, reply.body) == (502, b"Bad Gateway")
+    assert (reply.status, reply.body[:12]) == (502, b"Bad Gateway:")
     assert (await client.request()).status == 200
     assert here.origins.connections == 2
 

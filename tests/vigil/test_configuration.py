@@ -117,7 +117,7 @@ async def test_a_missing_secret_is_never_no_secret(
     made.spec.config.http.auth.bearer.from_secret = name
     here.feed.put(made)
     reply = await here.request()
-    assert (reply.status, reply.body) == (502, b"Bad Gateway")
+    assert (reply.status, reply.body[:12]) == (502, b"Bad Gateway:")
     assert here.origins.requests == []
     (record,) = here.sink.records
     assert record.status == 502

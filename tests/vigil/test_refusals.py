@@ -197,6 +197,33 @@ def test_plain_answers() -> None:
     assert field(front, b"strict-transport-security") == b"max-age=2592000"
     assert field(tunnel, b"strict-transport-security") is None
     assert field(tunnel, b"server") == b"octelium"
-    failure = upstream_failure(502, front=True)
-    assert failure.body == b"Bad Gateway"
-    assert field(failure, b"content-length") == b"11"
+
+
+def fail(status: int, accept: str, *, method: str = "GET", entry: bytes = b"") -> Answer:
+    section = parse_section(f"Host: wiki.c.example\r\nAccept: {accept}\r\n".encode())
+    head = parse_request(f"{method} / HTTP/1.1".encode(), section, b"https")
+    return upstream_failure(status, "wiki.default", head, front=True, entry=entry)
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_browser_reads_that_the_upstream_does_not_answer(status: int) -> None:
+    answer = fail(status, "text/html,*/*", method="POST", entry=ENTRY)
+    assert answer.status == status
+    assert field(answer, b"content-type") == b"text/html; charset=utf-8"
+    policy = field(answer, b"content-security-policy")
+    assert policy is not None
+    assert b"default-src 'none'" in policy
+    assert b"wiki does not answer. If it is yours: is its server running?" in answer.body
+    assert b"<code>abcd-efgh-24-0000-000z</code>" in answer.body
+    assert field(answer, b"content-length") == str(len(answer.body)).encode()
+    assert b"<code>" not in fail(status, "text/html").body
+
+
+def test_other_clients_get_a_line_of_text() -> None:
+    answer = fail(502, "*/*")
+    assert field(answer, b"content-type") == b"text/plain; charset=utf-8"
+    assert answer.body.startswith(b"Bad Gateway: wiki does not answer.")
+    assert field(answer, b"content-length") == str(len(answer.body)).encode()
+    assert b"busy" in fail(503, "*/*").body
+    assert b"as large as this" in fail(413, "*/*").body
+    assert fail(502, "text/html", method="HEAD").body == answer.body

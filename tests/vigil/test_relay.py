@@ -198,7 +198,7 @@ async def test_a_refused_request_is_not_continued(here: World) -> None:
 async def test_an_upstream_that_is_not_there(here: World) -> None:
     await here.origins.close()
     reply = await here.request()
-    assert (reply.status, reply.body) == (502, b"Bad Gateway")
+    assert (reply.status, reply.body[:12]) == (502, b"Bad Gateway:")
     (record,) = here.sink.records
     assert record.status == 502
     assert record.subject.allowed
@@ -219,7 +219,7 @@ async def test_an_upstream_that_is_not_there(here: World) -> None:
 async def test_an_upstream_that_does_not_speak_http(here: World, answer: bytes) -> None:
     here.origins.answers = [answer]
     reply = await here.request()
-    assert (reply.status, reply.body) == (502, b"Bad Gateway")
+    assert (reply.status, reply.body[:12]) == (502, b"Bad Gateway:")
     assert here.sink.records[0].error
 
 
