@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from octelium.authserver.body import BodyError, read_form
+from octelium.authserver.pace import Pace
 from octelium.authserver.requests import downstream_of
 from octelium.identity.errors import (
     AuthenticationError,
@@ -48,6 +49,7 @@ HEADERS = {
     "Pragma": "no-cache",
     "X-Content-Type-Options": "nosniff",
 }
+_MORE = {405: {"Allow": "POST"}, 429: {"Retry-After": "1"}}
 
 
 class Publish(Protocol):
@@ -76,7 +78,7 @@ class OAuth2Error(Exception):
         body = {"error": self.code}
         if self.description:
             body["error_description"] = self.description
-        headers = {**HEADERS, "Allow": "POST"} if self.status == 405 else HEADERS
+        headers = {**HEADERS, **_MORE.get(self.status, {})}
         return JSONResponse(body, self.status, headers)
 
 
@@ -100,6 +102,8 @@ class OAuth2:
         self._authentication = authentication
         self._publish = publish
         self._workloads = workloads
+        self._issued = Pace(600, 1)
+        """Tokens by client. The store remembers each for a while; they are good for hours."""
         self._grants = dict(grants)
         self._endpoints = {name: site.origin + path for name, path in endpoints.items()}
 
@@ -164,13 +168,18 @@ class OAuth2:
                     operation=operation,
                     session_type=core.SessionStatusType__.CLIENTLESS,
                 )
-            return await self._authentication.with_client_secret(
-                form.get("client_id", ""),
+            client_id = form.get("client_id", "")
+            if self._issued.is_spent(client_id):
+                raise OAuth2Error(429, "slow_down", "use a token until it expires")
+            issued = await self._authentication.with_client_secret(
+                client_id,
                 form.get("client_secret", ""),
                 scopes=scopes,
                 downstream=downstream,
                 operation=operation,
             )
+            self._issued.take(client_id)  # what strangers send under its name does not count
+            return issued
         except ScopeError as error:
             raise OAuth2Error(401, "invalid_scope", _ascii(str(error))) from error
         except AuthenticationError as error:

@@ -43,6 +43,10 @@ class Pace:
         self._keep(key, left - 1, now)
         return missing / self._rate if missing > 0 else 0.0
 
+    def is_spent(self, key: str) -> bool:
+        """Whether nothing is left at present."""
+        return self._now(key)[0] < 1
+
     def give_back(self, key: str) -> None:
         """What was taken last does not count."""
         left, now = self._now(key)

@@ -8,9 +8,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from octelium.apiserver.core.view import TransactionView
 from octelium.authserver import body, oauth2
+from octelium.authserver.pace import Pace
 from octelium.authserver.site import Site
 from octelium.identity.attempts import Outcome, Way
 from octelium.identity.tokens import TokenType
@@ -18,7 +21,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.validation.computed import complete
 from octelium.store.errors import Unavailable
 from tests.authserver.browser import Host
-from tests.identity.cluster import AUTH_TOKEN, OAUTH2
+from tests.identity.cluster import AUTH_TOKEN, OAUTH2, Clock
 from tests.identity.providers import add_person
 from tests.peers import issuer as peers
 
@@ -319,6 +322,29 @@ async def test_repeated_parameters(host: Host, name: str) -> None:
 async def test_unknown_parameters_are_ignored(host: Host) -> None:
     response = await post(host, {**await client(host), "resource": "https://example.com/x"})
     assert response.status_code == 200
+
+
+async def test_a_client_that_never_uses_its_tokens(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = endpoint_of(host, host.publish)
+    clock = Clock(0)
+    monkeypatch.setattr(endpoint, "_issued", Pace(2, 1, clock))
+    app = Starlette(routes=[Route("/oauth2/token", endpoint.token, methods=["POST"])])
+    form = await client(host)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="https://example.com"
+    ) as browser:
+        for _ in range(5):  # strangers cannot use up what is the client's
+            wrong = await browser.post("/oauth2/token", data={**form, "client_secret": "x"})
+            assert wrong.status_code == 401
+        for _ in range(2):
+            assert (await browser.post("/oauth2/token", data=form)).status_code == 200
+        response = await browser.post("/oauth2/token", data=form)
+        assert (response.status_code, response.json()["error"]) == (429, "slow_down")
+        assert response.headers["retry-after"] == "1"
+        clock.now = 1
+        assert (await browser.post("/oauth2/token", data=form)).status_code == 200
 
 
 async def test_the_body_is_bounded(host: Host) -> None:
