@@ -30,6 +30,14 @@ def test_what_is_given_back_does_not_count() -> None:
     assert [kept.take("a") for _ in range(3)] == [0, 0, None]
 
 
+def test_looking_takes_nothing() -> None:
+    kept = Pace(1, 1, Clock(0))
+    for _ in range(3):
+        assert not kept.is_spent("a")
+    kept.take("a")
+    assert kept.is_spent("a")
+
+
 def test_memory_is_bounded() -> None:
     kept = Pace(2, 0, Clock(0))
     for number in range(pace._MOST + 50):
