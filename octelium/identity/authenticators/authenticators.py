@@ -94,7 +94,7 @@ class Authenticators:
     async def create(self, asking: Asking, kind: int, display_name: str) -> core.Authenticator:
         """A new Authenticator of the caller, to be registered within an hour."""
         return await self._run(
-            asking, lambda tx, who, _now: owned.create(tx, who, kind, display_name)
+            asking, lambda tx, who, now: owned.create(tx, who, kind, display_name, now)
         )
 
     async def get(self, asking: Asking, ref: meta.ObjectReference) -> core.Authenticator:
@@ -117,7 +117,7 @@ class Authenticators:
 
     async def delete(self, asking: Asking, ref: meta.ObjectReference) -> core.Authenticator:
         """Remove one of the caller's Authenticators; what it was."""
-        return await self._run(asking, lambda tx, who, _now: owned.delete(tx, who, ref))
+        return await self._run(asking, lambda tx, who, now: owned.delete(tx, who, ref, now))
 
     async def available(self, asking: Asking) -> Selection:
         """What the caller can authenticate with. Shared; must not be written to."""

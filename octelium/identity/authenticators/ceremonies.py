@@ -76,6 +76,17 @@ def pending(
     return attempt.data_map.get(_CHALLENGE, b"")
 
 
+def was_registered_by(authenticator: core.Authenticator, session_uid: str, since: int) -> bool:
+    """Whether a Session has registered it after `since`, and nothing was asked of it from then."""
+    attempt = authenticator.status.authentication_attempt
+    return (
+        authenticator.status.is_registered
+        and attempt.session_ref.uid == session_uid
+        and attempt.data_map.get(_PURPOSE) == Purpose.REGISTRATION.value
+        and attempt.completed_at.seconds > since
+    )
+
+
 def complete(authenticator: core.Authenticator, now: int) -> None:
     """The challenge has been answered, well or badly, and is void."""
     attempt = authenticator.status.authentication_attempt

@@ -22,6 +22,10 @@ class RateLimitError(AuthenticationError):
     code = "INVALID_ARGUMENT"
 
 
+class ProofNeededError(RefusedError):
+    """Something that only who has just proved to be there, with an Authenticator, may do."""
+
+
 class InvalidRequestError(AuthenticationError):
     """A request that nothing can be done with as it is; the text says why."""
 

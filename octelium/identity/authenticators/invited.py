@@ -44,7 +44,7 @@ def begin(
     Raises:
         RefusedError: the User has as many Authenticators as one may have.
     """
-    found = _begun(tx, asking) or owned.create(tx, asking, _FIDO, display_name)
+    found = _begun(tx, asking) or owned.create(tx, asking, _FIDO, display_name, now)
     challenge = secrets.token_bytes(CHALLENGE_BYTES)
     ceremonies.begin(found, asking.session, Purpose.REGISTRATION, challenge, now)
     known, settings = registration.known_ids(tx, asking), asking.config.spec.authenticator.fido

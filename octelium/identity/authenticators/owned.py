@@ -6,7 +6,7 @@ import secrets
 import string
 from typing import TYPE_CHECKING, Final
 
-from octelium.identity.authenticators.callers import require_second_factor
+from octelium.identity.authenticators.callers import require_proof, require_second_factor
 from octelium.identity.authenticators.errors import InvalidRequestError, NotOfferedError
 from octelium.identity.errors import RefusedError
 from octelium.schema.pb import core_v1_pb2 as core
@@ -50,7 +50,9 @@ def page(
     return tx.page(core.Authenticator, options, by=_of(asking))
 
 
-def create(tx: Transaction, asking: Caller, kind: int, display_name: str) -> core.Authenticator:
+def create(
+    tx: Transaction, asking: Caller, kind: int, display_name: str, now: int
+) -> core.Authenticator:
     """A new Authenticator, not registered yet.
 
     Raises:
@@ -59,6 +61,7 @@ def create(tx: Transaction, asking: Caller, kind: int, display_name: str) -> cor
         RefusedError: not for this User or Session, or there are too many already.
     """
     require_second_factor(asking)
+    require_proof(tx, asking, now)
     _check_display_name(display_name)
     _check_type(asking, kind)
     if tx.count(core.Authenticator, by=_of(asking)) >= MOST:
@@ -87,10 +90,14 @@ def rename(
     return tx.update(found)
 
 
-def delete(tx: Transaction, asking: Caller, ref: meta.ObjectReference) -> core.Authenticator:
+def delete(
+    tx: Transaction, asking: Caller, ref: meta.ObjectReference, now: int
+) -> core.Authenticator:
     """Remove one; Sessions that must go on with it cannot be authenticated any more."""
     require_second_factor(asking)
     found = own(tx, asking, ref)
+    if found.status.is_registered:
+        require_proof(tx, asking, now)
     tx.delete("Authenticator", found.metadata.uid)
     return found
 

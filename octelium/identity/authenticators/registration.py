@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from octelium.identity import sessions
 from octelium.identity.authenticators import ceremonies, owned, passkey_logins, sealing, totp
-from octelium.identity.authenticators.callers import require_second_factor
+from octelium.identity.authenticators.callers import require_proof, require_second_factor
 from octelium.identity.authenticators.ceremonies import Purpose
 from octelium.identity.authenticators.errors import (
     InvalidRequestError,
@@ -73,6 +73,7 @@ def begin(
     A secret for TOTP stays the same while its challenge is open, so that a page can be shown again.
     """
     require_second_factor(asking)
+    require_proof(tx, asking, now)
     found = _unregistered(tx, asking, ref)
     match found.status.type:
         case TYPES.TOTP:

@@ -4,11 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.identity.authenticators.callers import Caller, caller, require_second_factor
+from octelium.identity.authenticators.callers import (
+    PROVED,
+    Caller,
+    caller,
+    require_second_factor,
+)
+from octelium.identity.authenticators.errors import ProofNeededError
 from octelium.identity.errors import RefusedError, UnauthenticatedError
+from octelium.identity.scopes import parse_scopes
 from octelium.identity.tokens import TokenType
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.identity.authenticators.people import ACTIONS, asking
+from tests.identity.authenticators.people import ACTIONS, TYPES, asking, ref
+from tests.identity.cluster import CLI
 
 if TYPE_CHECKING:
     from tests.identity.authenticators.people import People
@@ -83,3 +91,88 @@ def test_who_must_authenticate_first(action: Any, passes: bool) -> None:
     else:
         with pytest.raises(RefusedError, match="first"):
             require_second_factor(who)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "passes"),
+    [
+        ([], True),
+        (["service:wiki"], False),
+        (["service:octelium-api/*"], True),
+        (["service:*"], True),
+        (["api:*"], True),
+        (["api:auth"], True),
+        (["api:user"], False),
+        (["api:auth.MainService/Logout"], False),
+    ],
+)
+async def test_scopes_hold_for_authenticators_too(
+    people: People, scopes: list[str], passes: bool
+) -> None:
+    session = await people.session()
+    made = await people.authenticators.create(asking(session), TYPES.TOTP, "phone")
+    stored = people.get(session.session)
+    if scopes:
+        stored.status.scopes.extend(parse_scopes(scopes))
+        await people.cluster.change(stored)
+    api, revision = people.authenticators, people.cluster.resources.revision
+    for operation in (
+        lambda: api.create(asking(session), TYPES.TOTP, ""),
+        lambda: api.rename(asking(session), ref(made), "x"),
+        lambda: api.register_begin(asking(session), ref(made)),
+        lambda: api.delete(asking(session), ref(made)),
+    ):
+        if passes:
+            await operation()
+        else:
+            with pytest.raises(RefusedError, match="scopes"):
+                await operation()
+    assert (people.cluster.resources.revision == revision) is not passes
+
+
+async def test_a_token_alone_neither_adds_nor_removes_one(people: People) -> None:
+    """Whoever has stolen a Session's tokens has no Authenticator of its User."""
+    owner, thief = await people.session(), await people.session(client=True)
+    made, secret = await people.add_totp(owner)
+    begun = await people.authenticators.create(asking(owner), TYPES.TOTP, "begun")
+    api, revision = people.authenticators, people.cluster.resources.revision
+    for operation in (
+        api.create(asking(thief), TYPES.TOTP, ""),
+        api.register_begin(asking(thief), ref(begun)),
+        api.delete(asking(thief), ref(made)),
+    ):
+        with pytest.raises(ProofNeededError, match="prove first"):
+            await operation
+    assert people.cluster.resources.revision == revision
+    await api.delete(asking(thief), ref(begun))  # it never was one
+
+    proved = await people.step_up(thief, made, secret)
+    people.cluster.clock.now += PROVED - 1
+    await api.create(asking(proved), TYPES.TOTP, "second")
+    renewed = await people.cluster.authentication.with_refresh_token(
+        proved.refresh_token, downstream=CLI, operation="renew"
+    )
+    await api.create(asking(renewed), TYPES.TOTP, "third")
+    people.cluster.clock.now += 1
+    with pytest.raises(ProofNeededError):
+        await api.delete(asking(renewed), ref(made))
+
+
+async def test_who_has_just_registered_one_has_proved_it(people: People) -> None:
+    session = await people.session()
+    made, _ = await people.add_totp(session)
+    await people.add_fido(session)
+    people.cluster.clock.now += PROVED
+    with pytest.raises(ProofNeededError):
+        await people.authenticators.delete(asking(session), ref(made))
+    other = await people.session()
+    with pytest.raises(ProofNeededError):
+        await people.authenticators.create(asking(other), TYPES.TOTP, "")
+
+
+async def test_authenticators_that_do_not_count_need_no_proof(people: People) -> None:
+    first, second = await people.session(), await people.session()
+    made, _ = await people.add_totp(first)
+    made.spec.state = core.AuthenticatorSpecState__.REJECTED
+    await people.cluster.change(made)
+    await people.authenticators.create(asking(second), TYPES.TOTP, "")

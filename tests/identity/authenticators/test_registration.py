@@ -140,8 +140,8 @@ async def test_the_device_of_the_session(people: People) -> None:
     device.metadata.name = "linux-1"
     device = await people.cluster.write(lambda tx: tx.create(device))
     session = await people.session(client=True, device_ref=reference(device))
+    fido = await people.authenticators.create(asking(await people.session()), TYPES.FIDO, "")
     made, _ = await people.add_totp(session)
     assert made.status.device_ref.uid == device.metadata.uid
-    fido = await people.authenticators.create(asking(await people.session()), TYPES.FIDO, "")
     with pytest.raises((InvalidRequestError, RefusedError)):
         await people.authenticators.register_begin(asking(session), ref(fido))
