@@ -97,8 +97,16 @@ class Layout:
             self.run.mkdir(exist_ok=True, mode=0o700)
             self.run.chmod(0o700)
             lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            owners = {path.stat().st_uid for path in (self.root, *self.root.glob("*"))}
         except OSError as error:
             raise DataDirectoryError(f"--data-dir: {error}") from error
+        if strangers := owners - {os.geteuid()}:
+            # Also for root, whose processes give up the capability that would pass over this.
+            os.close(lock)
+            raise DataDirectoryError(
+                f"--data-dir: {self.root}, or something in it, belongs to user {min(strangers)}:"
+                f" start as that user, or chown -R {os.geteuid()} {self.root}"
+            )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _TURN = 0.02
 _REPORT = 1.0
+_SLOWEST_REPORT = 3.0
 _PROBE = 5.0
 _PROBE_AGAIN = 0.5
 _REMEMBER = 0.5
 _PER_SECOND = 200
-"""Peers whose places are looked at in a second."""
+"""Peers that are looked at in a second, to remember their places and to count."""
 
 
 class Link(Dialler, Protocol):
@@ -132,7 +133,8 @@ class Gateway:
                 if now >= report_at:
                     series = series_of(engine, self.clock(), self._counters)
                     self.tell(Report(self._trouble, series).encode())
-                    report_at = now + _REPORT
+                    often = len(keeper.present) / _PER_SECOND
+                    report_at = now + max(_REPORT, min(_SLOWEST_REPORT, often))
                 await self._pause(keeper, min(probe_at, report_at, remember_at) - loop.time())
             raise GatewayError(failed.result())
         finally:

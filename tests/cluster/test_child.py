@@ -7,10 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from octelium.cluster.child import Assignment
+
+if TYPE_CHECKING:
+    from tests.cluster.conftest import SourceCluster
 
 CHILD = """
 import os, sys, time
@@ -40,6 +44,17 @@ def test_messages_are_lines_of_json() -> None:
     assert json.loads(os.read(reading, 100)) == {"ready": True}
     os.close(reading)
     os.close(writing)
+
+
+def test_processes_have_no_capabilities_whoever_started_them(running: SourceCluster) -> None:
+    for name in ("control", "worker-0"):
+        lines = Path(f"/proc/{running.children()[name]}/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        found = {line: int(status[line], 16) for line in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
+        if os.geteuid() == 0:
+            found["CapBnd"] = int(status["CapBnd"], 16)
+        assert set(found.values()) == {0}, (name, found)
+        assert status["NoNewPrivs"] == "1"
 
 
 def test_a_child_dies_with_its_parent() -> None:

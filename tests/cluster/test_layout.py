@@ -32,6 +32,20 @@ def test_folders_are_private_and_old_sockets_are_removed(tmp_path: Path) -> None
     assert layout.root.stat().st_mode & 0o077 == 0
 
 
+def test_a_directory_of_somebody_else_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's processes have no capability either that would pass over it."""
+    layout = Layout(tmp_path / "data")
+    os.close(layout.prepare())
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(DataDirectoryError, match=rf"belongs to user {owner}: .*chown"):
+        layout.prepare()
+    monkeypatch.undo()
+    os.close(layout.prepare())
+
+
 def test_a_place_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataDirectoryError, match="--data-dir"):
