@@ -32,6 +32,23 @@ class NotLoggedIn(ClientError):  # noqa: N818  (a state)
     """No token for this Cluster, and nothing to get one with."""
 
 
+def unknown_authority(host: str, method: str) -> ApiError:
+    """The server's certificate is of an authority that this computer does not trust."""
+    return ApiError(
+        "UNAVAILABLE",
+        f"the certificate of {host} is of an authority this computer does not trust",
+        method,
+        "get the Cluster's ca.pem (its login host offers it at /ca.pem; on the Cluster's machine "
+        "it is in the data directory) and give --ca-file ca.pem",
+    )
+
+
+def is_unknown_authority(cause: str) -> bool:
+    """Whether OpenSSL's words mean that nobody trusted vouches for a certificate."""
+    said = cause.lower().replace("-", " ")
+    return "self signed certificate" in said or "local issuer certificate" in said
+
+
 class ApiError(ClientError):
     """A call that the Cluster refused or that did not reach it.
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from octelium import __version__
-from octelium.client.errors import ApiError, SettingsError
+from octelium.client.errors import (
+    ApiError,
+    SettingsError,
+    is_unknown_authority,
+    unknown_authority,
+)
 from octelium.client.pinning import fetch_certificate, loopback_or
 
 if TYPE_CHECKING:
@@ -95,6 +100,8 @@ class LoginHost:
                 )
                 return fetch_json(client, request)
         except httpx.HTTPError as error:
+            if is_unknown_authority(str(error)):
+                raise unknown_authority(self.origin.removeprefix("https://"), path) from error
             raise ApiError(
                 "UNAVAILABLE",
                 f"cannot reach {self.origin} at {self._target.endpoint}: {error}",

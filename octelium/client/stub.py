@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message_factory import GetMessageClass
 
-from octelium.client.errors import ApiError
+from octelium.client.errors import ApiError, is_unknown_authority, unknown_authority
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -155,6 +155,8 @@ def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
         trailers = _binary(error.trailing_metadata())
         return ApiError(code, message, path, trailers=trailers)
     _, untrusted, cause = message.partition("CERTIFICATE_VERIFY_FAILED: ")
+    if untrusted and is_unknown_authority(cause):
+        return unknown_authority(domain or "the server", path)
     if untrusted:
         return ApiError(
             code,

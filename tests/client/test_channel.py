@@ -66,7 +66,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
 
 
 def test_an_unknown_authority_is_refused_with_a_remedy(cluster: StandIn) -> None:
-    with pytest.raises(ApiError, match="certificate is not trusted") as caught:
+    with pytest.raises(ApiError, match="authority this computer does not trust") as caught:
         ask(target(cluster, ca=Authority.new("other").pem))
     assert "--ca-file" in caught.value.remedy
     assert cluster.calls == []

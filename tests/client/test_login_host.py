@@ -56,9 +56,10 @@ def test_a_name_in_the_certificate_that_was_set_holds_here_too(server: HttpsServ
 def test_who_is_not_trusted_is_told_nothing(server: HttpsServer) -> None:
     other = certs.issue("other", authority=True)
     bad = Target(D, "127.0.0.1", port_of(server), f"octelium-api.{D}", other.chain)
-    with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+    with pytest.raises(ApiError, match="of an authority this computer does not trust") as caught:
         LoginHost(bad).post("/it", {"secret": "s"})
-    assert "--ca-file" in caught.value.remedy
+    assert "--ca-file ca.pem" in caught.value.remedy
+    assert f"certificate of localhost:{port_of(server)} is" in str(caught.value)
     assert server.requests == []
 
 

@@ -13,6 +13,7 @@ from octelium.client.stub import PAUSES, Stub, api_error
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.schema.pb import user_v1_pb2 as user
 from tests.client.standin import DOMAIN, RefusedError, StandIn
 
 if TYPE_CHECKING:
@@ -152,3 +153,16 @@ def test_a_domain_that_is_another_clusters() -> None:
     error = api_error(Refused(), "/m", "other.test")
     assert error.message == "this Cluster does not serve other.test"
     assert error.remedy == "check --domain"
+
+
+def test_a_conversation_of_streams(cluster: StandIn, channel: grpc.Channel) -> None:
+    talking = Stub(channel, user.DESCRIPTOR.services_by_name["MainService"])
+    first = user.ConnectRequest(initialize=user.ConnectRequestInitialize())
+    conversation = talking.converse("Connect", iter([first]), _BEARING)
+    cluster.said.put(user.ConnectResponse(message=user.ConnectResponseMessage(message="hello")))
+    heard = iter(conversation)
+    assert next(heard).message.message == "hello"
+    conversation.cancel()
+    with pytest.raises(ApiError) as caught:
+        next(heard)
+    assert caught.value.code == "CANCELLED"

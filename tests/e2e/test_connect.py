@@ -106,6 +106,7 @@ class World:
 
     cluster: SourceCluster
     host: Namespace
+    router: Namespace
     client: Namespace
     folder: Path
     tokens: dict[str, str]
@@ -220,12 +221,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 host.process(sys.executable, "-c", _DATAGRAMS, **quiet),
                 client.process(sys.executable, echo, "9000", **quiet),
             ):
-                yield _running(cluster, host, client, folder)
+                yield _running(cluster, host, router, client, folder)
         finally:
             cluster.remove()
 
 
-def _running(cluster: SourceCluster, host: Namespace, client: Namespace, folder: Path) -> World:
+def _running(
+    cluster: SourceCluster, host: Namespace, router: Namespace, client: Namespace, folder: Path
+) -> World:
     cluster.start()
     cluster.login()
     users = ("alice", "bob")
@@ -242,7 +245,7 @@ def _running(cluster: SourceCluster, host: Namespace, client: Namespace, folder:
         words = ("create", "credential", f"{name}-token", "--rotate", "-o", "json")
         found = json.loads(cluster.ctl(*words))
         tokens[name] = found["authenticationToken"]["authenticationToken"]
-    return World(cluster, host, client, folder, tokens)
+    return World(cluster, host, router, client, folder, tokens)
 
 
 PUBLISHED = ("-p", "raw:7001", "-p", "datagrams:7002", "-p", "web:7003")
@@ -289,7 +292,14 @@ def test_a_service_behind_the_router_is_served(world: World, side: str) -> None:
         world, "alice", "--serve-all", "--implementation", side, "-p", "home:7004"
     ) as it:
         wait_for(lambda: world.get("http://127.0.0.1:7004/").endswith(" 200"))
-        it.end()
+        told = json.loads(world.run("alice", "status", "-o", "json"))["connection"]
+        (served,) = told["served"]
+        assert (served["service"], served["upstream"]) == ("home.default", "127.0.0.1:9000")
+        address = told["addresses"][0].removesuffix("/32")
+        # Another host of the same network is none of the Cluster's, even with a route.
+        world.router.ip(f"route replace {address} via 192.168.7.2")
+        assert world.get(f"http://{address}:{served['port']}/", world.router).endswith(" 000")
+        assert it.end() == 0
 
 
 def test_a_second_one_is_told_of_the_first(world: World) -> None:

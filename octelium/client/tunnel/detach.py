@@ -35,6 +35,9 @@ _PASSED_ON: Final = (
 """Variables that a unit gets. Anybody may read a unit's properties, so secrets are not among them.
 """
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Processes that outlive this one: nobody waits for them."""
+
 
 def command(arguments: Sequence[str]) -> list[str]:
     """The words that run this very program again."""
@@ -123,6 +126,7 @@ def start(
     while time.monotonic() < deadline:
         told = ask(place, "status") or {}
         if told.get("answered"):
+            _STARTED.append(process)
             return str(told["answered"])
         code = process.poll()
         if code is not None and (words is None or code != 0):

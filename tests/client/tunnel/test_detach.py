@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from octelium.client.tunnel import detach
+from octelium.client.tunnel.control import Place, ask
+from octelium.client.tunnel.errors import TunnelError
+
+SECRET = "a-token-that-nobody-may-see"
+# Answers as a connection in the background does, after some time, or not.
+_FAKE = """
+import asyncio, os, pathlib, sys
+from octelium.client.tunnel.control import Place, serving
+place = Place(pathlib.Path(sys.argv[1]), "lab.test")
+async def main():
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.call_later(20, stopped.set)
+    told = {"pid": os.getpid(), "answered": ""}
+    if sys.argv[2] == "works":
+        loop.call_later(0.1, told.update, {"answered": "Service wiki.default"})
+    print("it says so", file=sys.stderr, flush=True)
+    with place.hold():
+        async with serving(place, lambda: told, stopped.set):
+            await stopped.wait()
+if sys.argv[2] == "fails":
+    sys.exit("Error: no such thing")
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "home", "lab.test")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
+    def command(arguments: list[str]) -> list[str]:
+        return [sys.executable, "-c", _FAKE, str(place.directory), *arguments]
+
+    monkeypatch.setattr(detach, "command", command)
+    monkeypatch.setattr(detach, "systemd_command", lambda *_: None)
+
+
+@pytest.mark.usefixtures("fake")
+def test_it_returns_once_a_request_was_answered(place: Place) -> None:
+    answered = detach.start(place, ["works"], dict(os.environ))
+    assert answered == "Service wiki.default"
+    with pytest.raises(TunnelError, match="connected already, by process"):
+        detach.start(place, ["works"], dict(os.environ))
+    assert place.log.stat().st_mode & 0o777 == 0o600
+    assert ask(place, "end")
+    detach._STARTED.pop().wait(10)
+
+
+@pytest.mark.usefixtures("fake")
+def test_what_went_wrong_is_told(place: Place) -> None:
+    with pytest.raises(TunnelError, match="ended:\n  Error: no such thing"):
+        detach.start(place, ["fails"], dict(os.environ))
+
+
+@pytest.mark.usefixtures("fake")
+def test_without_an_answer_nothing_stays(place: Place) -> None:
+    with pytest.raises(TunnelError, match="within 1 s:\n  it says so"):
+        detach.start(place, ["silent"], dict(os.environ), ready=1)
+    deadline = time.monotonic() + 5
+    while ask(place, "status") is not None:
+        assert time.monotonic() < deadline
+
+
+def test_the_program_itself_is_run_again() -> None:
+    words = detach.command(["connect", "--domain", "lab.test"])
+    assert words[0] == sys.executable
+    assert words[-5:] == ["-m", "octelium", "connect", "--domain", "lab.test"]
+
+
+def test_a_unit_has_no_secret(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = tmp_path / "systemd-run"
+    runner.write_text("#!/bin/sh\n")
+    runner.chmod(0o755)
+    environ = {
+        "PATH": str(tmp_path),
+        "OCTELIUM_AUTH_TOKEN": SECRET,
+        "OCTELIUM_ACCESS_TOKEN": SECRET,
+        "OCTELIUM_AUTH_ASSERTION": SECRET,
+        "OCTELIUM_MTU": "1400",
+    }
+    monkeypatch.setattr(detach, "_RUNS_SYSTEMD", tmp_path)
+    monkeypatch.setattr(detach, "check_code", lambda _: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    words = detach.systemd_command(place, ["connect"], environ)
+    assert words is not None
+    assert words[0] == str(runner)
+    assert "--setenv=OCTELIUM_MTU=1400" in words
+    assert "--property=Restart=on-failure" in words
+    assert words[-3:] == ["-m", "octelium", "connect"]
+    assert SECRET not in " ".join(words)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert detach.systemd_command(place, ["connect"], environ) is None
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert detach.systemd_command(place, ["connect"], {"PATH": "/nowhere"}) is None
+    monkeypatch.setattr(detach, "_RUNS_SYSTEMD", tmp_path / "none")
+    assert detach.systemd_command(place, ["connect"], environ) is None
+
+
+def test_root_runs_no_code_that_others_can_change(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(TunnelError, match="does not belong to root alone"):
+        detach.check_code(tmp_path)
+    if os.geteuid() == 0:
+        detach.check_code(Path("/usr/bin"))
+        other = tmp_path / "code"
+        other.mkdir()
+        tmp_path.chmod(0o700)
+        os.chown(other, 65534, 65534)
+        with pytest.raises(TunnelError, match=str(other)):
+            detach.check_code(other)

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.client.client import Client
+from octelium.client.errors import ApiError
+from octelium.client.settings import Flags
+from octelium.client.tunnel import device
+from octelium.client.tunnel import running as module
+from octelium.client.tunnel.control import Place, ask
+from octelium.client.tunnel.errors import TunnelError
+from octelium.client.tunnel.running import Running
+from octelium.client.tunnel.tasks import begin
+from octelium.client.tunnel.wanted import Wanted, parse_publication
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.schema.pb import user_v1_pb2 as user
+from tests.client.standin import DOMAIN, NOW, RefusedError
+from tests.client.tunnel.pieces import GATEWAY_KEY, Engines, FakeEngine, FakeSide, free_port, state
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.client.standin import StandIn
+
+
+class Session:
+    """A run against the stand-in for a Cluster, with a tunnel of stand-ins."""
+
+    def __init__(self, cluster: StandIn, folder: Path, **wanted: Any) -> None:
+        self.cluster = cluster
+        self.place = Place(folder / "home", DOMAIN)
+        self.client = Client(
+            Flags(),
+            cluster.environ(folder),
+            warn=print,
+            clock=lambda: NOW,
+            sleep=lambda _: None,
+        )
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.side = FakeSide()
+        self.stopped = asyncio.Event()
+        self.running = Running(
+            self.client.api.user,
+            DOMAIN,
+            Wanted(**wanted),
+            self.side,
+            place=self.place,
+            note=self.notes.append,
+            warn=self.warnings.append,
+        )
+
+    async def status(self, **wanted: Any) -> dict[str, Any]:
+        """What other commands are told, once it is as wanted."""
+        async with asyncio.timeout(10):
+            while True:
+                told = await asyncio.to_thread(ask, self.place, "status") or {}
+                if told and all(told.get(key) == value for key, value in wanted.items()):
+                    return told
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
+    """Engines that were answered at once."""
+    made = Engines()
+
+    def make(*given: Any) -> FakeEngine:
+        engine = made(*given)
+        engine.handshakes[GATEWAY_KEY] = 4e9
+        return engine
+
+    def tunnel(side: FakeSide, **settings: Any) -> device.Tunnel:
+        return device.Tunnel(side, make_engine=make, **settings)
+
+    monkeypatch.setattr(module, "Tunnel", tunnel)
+    return made
+
+
+@pytest.fixture
+async def clients() -> AsyncIterator[list[Client]]:
+    made: list[Client] = []
+    yield made
+    for each in made:
+        each.close()
+
+
+def _service(cluster: StandIn, name: str) -> None:
+    made = core.Service(metadata=meta.Metadata(name=name))
+    made.status.port = 80
+    stored = cluster.add(made)
+    stored.status.port = 80
+
+
+@pytest.mark.usefixtures("engines")
+async def test_from_joining_to_the_end(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    _service(cluster, "wiki")
+    port = free_port()
+    session = Session(cluster, tmp_path, publish=(parse_publication(f"wiki:{port}"),))
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    assert (await session.status())["state"] == "joining"
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
+    told = await session.status(answered="the gateway; there is no Service to ask")
+    assert told["state"] == "connected"
+    assert told["addresses"] == ["100.65.0.7/32", "fdee:1:2:3:1::7/128"]
+    assert told["gateways"][0]["endpoint"] == "127.0.0.1:53820"
+    assert told["published"] == [{"service": "wiki.default", "address": "localhost", "port": port}]
+    assert told["dns"] == {"servers": [], "changed": False}
+    assert session.notes[:2] == [
+        "Joining lab.test…",
+        f"wiki.default is published at localhost:{port}.",
+    ]
+    assert session.notes[-1].startswith("Connected to lab.test: 1 Service. Own address: 100.65.0.7")
+    await asyncio.to_thread(ask, session.place, "end")
+    async with asyncio.timeout(10):
+        await run
+    assert cluster.methods()[-1] == "Disconnect"
+    assert session.notes[-1] == "Disconnected."
+    assert session.side.closed
+    assert not session.place.socket.exists()
+
+
+@pytest.mark.usefixtures("engines")
+async def test_the_clusters_last_word(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    session = Session(cluster, tmp_path)
+    clients.append(session.client)
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
+    last = user.ConnectResponseDisconnect(message="replaced by another client")
+    cluster.said.put(user.ConnectResponse(disconnect=last))
+    async with asyncio.timeout(10):
+        await session.running.run(session.stopped)
+    assert session.notes[-1] == "Disconnected: replaced by another client."
+    assert "Disconnect" not in cluster.methods()
+
+
+@pytest.mark.usefixtures("engines")
+async def test_refusals_leave_nothing_behind(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    cluster.failures["Connect"] = [RefusedError("PERMISSION_DENIED", "no Gateway")]
+    session = Session(cluster, tmp_path)
+    clients.append(session.client)
+    with pytest.raises(ApiError, match="no Gateway"):
+        async with asyncio.timeout(10):
+            await session.running.run(session.stopped)
+    assert not session.place.socket.exists()
+    with session.place.hold():
+        pass
+
+
+async def test_a_service_that_is_not_there_is_said_before_anything_begins(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    session = Session(cluster, tmp_path, publish=(parse_publication("wiki:1"),))
+    clients.append(session.client)
+    with pytest.raises(TunnelError, match="there is no Service wiki"):
+        await session.running.run(session.stopped)
+    assert "Connect" not in cluster.methods()
+
+
+@pytest.mark.usefixtures("engines")
+async def test_a_port_open_to_others_is_warned_of(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    _service(cluster, "wiki")
+    text = f"wiki:0.0.0.0:{free_port()}"
+    session = Session(cluster, tmp_path, publish=(parse_publication(text),))
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
+    await session.status(state="connected")
+    assert "uses wiki.default as you" in session.warnings[0]
+    session.stopped.set()
+    async with asyncio.timeout(10):
+        await run

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.client.tunnel.device import FRESH, Tunnel
+from octelium.client.tunnel.state import connected
+from octelium.client.tunnel.tasks import begin
+from octelium.client.tunnel.watch import PATIENCE, Watch, no_answer
+from tests.client.tunnel.pieces import GATEWAY_KEY, Engines, FakeSide, gateway, state
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Watched:
+    """A tunnel of stand-ins, watched by a clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.engines = Engines()
+        self.tunnel = Tunnel(FakeSide(), keepalive=30, make_engine=self.engines)
+        self.now = 0.0
+        self.wall = 0.0
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.watch = Watch(
+            self.tunnel,
+            note=self.notes.append,
+            warn=self.warnings.append,
+            clock=lambda: self.now,
+            sleep=self._sleep,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    async def until(self, now: float) -> None:
+        async with asyncio.timeout(10):
+            while self.now < now:
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def watched(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+    made = Watched()
+    alive = Tunnel.is_alive
+    monkeypatch.setattr(Tunnel, "is_alive", lambda self: alive(self, lambda: made.now))
+    addresses = ["127.0.0.1", "127.0.0.2"]
+    await made.tunnel.put(connected(state(gateways=[gateway(addresses=addresses)])))
+    made.engines.last.handshakes[GATEWAY_KEY] = -2 * FRESH
+    running = begin(made.watch.run(), name="watch of a test")
+    yield made
+    running.cancel()
+    await asyncio.wait((running,))
+    await made.tunnel.close()
+
+
+async def test_a_first_handshake_is_begun_anew_soon(watched: Watched) -> None:
+    """Rather than five seconds later, as the protocol does by itself."""
+    await watched.until(0.2)
+    assert watched.engines.last.log.count("peers 0") == 1
+    watched.engines.last.handshakes[GATEWAY_KEY] = 0.2
+    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    assert watched.engines.last.log.count("peers 0") == 1
+    assert (watched.notes, watched.warnings) == ([], [])
+
+
+async def test_silence_is_told_with_the_place_and_the_next_place_is_tried(
+    watched: Watched,
+) -> None:
+    await watched.until(2.0)
+    assert watched.engines.last.log.count("peers 0") == 4
+    assert watched.warnings == []
+    await watched.until(PATIENCE + 1)
+    (told,) = watched.warnings
+    assert "127.0.0.1 port 53820 (UDP)" in told
+    assert "firewall" in told
+    assert watched.engines.last.peers[GATEWAY_KEY].endpoint == ("127.0.0.2", 53820)
+    await watched.until(2 * PATIENCE + 1)
+    assert len(watched.warnings) == 1
+    watched.engines.last.handshakes[GATEWAY_KEY] = watched.now
+    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    assert watched.notes == ["The gateway answers."]
+
+
+async def test_silence_later_on_and_its_end(watched: Watched) -> None:
+    watched.engines.last.handshakes[GATEWAY_KEY] = 0.1
+    await watched.until(FRESH + 20)
+    assert len(watched.warnings) == 1
+    watched.engines.last.handshakes[GATEWAY_KEY] = watched.now
+    await watched.until(watched.now + 10)
+    assert watched.notes == ["The gateway answers again."]
+
+
+async def test_other_reasons_for_silence() -> None:
+    tunnel = Tunnel(FakeSide(), keepalive=30, make_engine=Engines())
+    assert "no gateway" in no_answer(tunnel)
+    await tunnel.put(connected(state(gateways=[gateway(addresses=["255.255.255.255"])])))
+    assert "no route" in no_answer(tunnel)
+    await tunnel.close()
