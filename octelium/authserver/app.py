@@ -24,6 +24,7 @@ from octelium.authserver.authenticator_pages import (
     LIST_PATH,
     AuthenticatorPages,
 )
+from octelium.authserver.authority import AUTHORITY_PATH, AuthorityPage
 from octelium.authserver.browsers import AUTHENTICATE_PATH, INVITED_PATH, REGISTER_PATH, Browsers
 from octelium.authserver.contained import Contained
 from octelium.authserver.denied import WHY_PATH, DeniedPages
@@ -82,7 +83,7 @@ def create_app(
     login = LoginPages(
         site, pages, logins, browsers, waiting, flow, lambda: authenticators.offers_passkeys
     )
-    own = AuthenticatorPages(site, pages, browsers, authenticators, publish, resources)
+    own = AuthenticatorPages(site, pages, browsers, waiting, authenticators, publish, resources)
     proving = AuthenticatorLogin(site, pages, browsers, waiting, authenticators, publish)
     approval = Approval(site, pages, logins, browsers, waiting, client_logins)
     invited = InvitationPages(
@@ -124,6 +125,7 @@ def create_app(
             Route(INVITATION_SCRIPT_PATH, invited.script),
             Route("/denied", denied.denied),
             Route(WHY_PATH, denied.why),
+            Route(AUTHORITY_PATH, AuthorityPage(site, pages).certificate),
             Route(SAML_PATH, SamlPage(site, resources).metadata),
             Route(TOKEN_PATH, oauth2.token, methods=_METHODS),
             Route(AUTHORIZATION_PATH, machines.authorize, methods=["POST"]),

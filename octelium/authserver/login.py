@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from octelium.authserver import offers
 from octelium.authserver.authenticator_login import PASSKEY_PATH
+from octelium.authserver.authority import authority_hint
 from octelium.authserver.browsers import (
     AUTHENTICATE_PATH,
     began_with_authenticator,
@@ -29,7 +30,6 @@ from octelium.authserver.markup import (
     aside,
     button,
     buttons,
-    code,
     command,
     notice,
     onward,
@@ -66,7 +66,8 @@ _WORDS: Final = {
     "Please sign in again.",
     "failed": "The Cluster could not finish the login. Its log says why.",
     "passkey": "That passkey did not sign you in: it is not known here, or you may not use it at "
-    "present. Try again, or sign in in another way. The authentication log says why.",
+    "present. Try again, or sign in in another way. If you have lost it, ask an administrator to "
+    "invite you. The authentication log says why.",
     "provider": "The provider did not confirm who you are. Please try again; if it happens again, "
     "tell an administrator: the authentication log says why.",
     "refused": "You could not be signed in: your account at the provider belongs to no User of "
@@ -219,7 +220,7 @@ class LoginPages:
             label = "Sign in with a passkey"
             ways.append(button(PASSKEY_PATH, label, fields, quiet=bool(providers)))
         lost = "If you have no passkey, or have lost it, ask an administrator to invite you."
-        return [*about, buttons(ways), *([] if providers else [aside(lost)])]
+        return [*about, buttons(ways), *([aside(lost)] if self._offers_passkeys() else [])]
 
     def _without_providers(self) -> list[Markup]:
         return [
@@ -229,12 +230,8 @@ class LoginPages:
                 "token you can sign in on the command line:"
             ),
             command(self._site.token_login_command),
-            aside(
-                "An administrator of the Cluster can invite you, or give you a token. If the "
-                "Cluster has a certificate authority of its own, add ",
-                code("--ca-file"),
-                " with its certificate.",
-            ),
+            *authority_hint(self._site),
+            aside("An administrator of the Cluster can invite you, or give you a token."),
         ]
 
 

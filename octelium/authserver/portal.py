@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from octelium.authserver.account import ACCOUNT_PATH, SIGN_OUT_PATH, Account, menu, signed_in_as
+from octelium.authserver.authority import authority_hint
 from octelium.authserver.contained import Contained
 from octelium.authserver.csrf import FormTokens
 from octelium.authserver.flow import redirect
@@ -157,6 +158,7 @@ class Portal:
             shown,
             aside("On a command line you sign in with this:"),
             command(self._site.login_command),
+            *authority_hint(self._site),
             forms=("'self'", self._site.origin),
             menu=menu(self._site, "/"),
         )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +15,8 @@ class Site:
 
     domain: str
     port: int = 443
+    authority: Callable[[], str] = field(default=str, repr=False, compare=False)
+    """The certificate (PEM) of the Cluster's own CA, empty where clients need not know it."""
 
     @property
     def issuer(self) -> str:
@@ -35,7 +41,8 @@ class Site:
     def login_command(self) -> str:
         """The command line by which a person signs in, with a browser."""
         endpoint = "" if self.port == 443 else f" --endpoint octelium-api.{self.domain}:{self.port}"
-        return f"octelium login --domain {self.domain}{endpoint}"
+        authority = " --ca-file ca.pem" if self.authority() else ""
+        return f"octelium login --domain {self.domain}{endpoint}{authority}"
 
     @property
     def token_login_command(self) -> str:

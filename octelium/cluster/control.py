@@ -237,7 +237,8 @@ class Control:
         async def publish() -> None:
             """Commits reach the followers' sockets, then shared memory, as they are made."""
 
-        site = Site(settings.domain, settings.public_port)
+        authority = partial(tls_secrets.authority_in_use, resources)
+        site = Site(settings.domain, settings.public_port, authority)
         has_gateway = settings.tunnel != "off" and not self._no_tunnel
         checks = {
             "workers": workers.trouble,

@@ -73,6 +73,16 @@ def authority_of(tx: Transaction | Resources) -> Pair:
     return Pair(secret.spec.data.value, secret.data.value)
 
 
+def authority_in_use(resources: Resources) -> str:
+    """The certificate (PEM) of the Cluster's own CA if its front door's certificate is of it."""
+    ca = resources.peek(core.Secret, name=AUTHORITY)
+    front = resources.peek(core.Secret, name=name_of("default"))
+    if ca is None or front is None:
+        return ""
+    pem = ca.spec.data.value
+    return pem if pem and front.spec.data.value.endswith(pem) else ""
+
+
 def _names(namespace: str, domain: str) -> list[str]:
     return cluster_names(domain) if namespace == "default" else namespace_names(namespace, domain)
 

@@ -33,6 +33,7 @@ async def test_what_there_is(host: Host) -> None:
         "/login",
         "/logout",
         "/begin",
+        "/ca.pem",
         "/callback",
         "/callback/success",
         "/callback/success/approval",

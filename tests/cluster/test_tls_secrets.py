@@ -112,3 +112,15 @@ async def test_the_authority_is_out_of_reach_for_the_api(resources: Resources) -
     assert secret.metadata.is_system
     assert secret.metadata.is_system_hidden
     assert secret.metadata.system_labels.get(tls_secrets.LABEL) is None
+
+
+async def test_the_own_authority_counts_while_its_certificate_is_served(
+    resources: Resources,
+) -> None:
+    own = tls_secrets.authority_of(resources).chain
+    assert tls_secrets.authority_in_use(resources) == own
+    other = issue(make_authority("other.example"), cluster_names(DOMAIN))
+    await tls_secrets.install(resources, DOMAIN, "default", other)
+    assert tls_secrets.authority_in_use(resources) == ""
+    await tls_secrets.install_own(resources, DOMAIN, "default")
+    assert tls_secrets.authority_in_use(resources) == own
