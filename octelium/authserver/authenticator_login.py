@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from octelium.authserver.authenticator_pages import LOGOUT_PATH, label, own_form, sentence
+from octelium.authserver.authenticator_pages import (
+    LIST_PATH,
+    LOGOUT_PATH,
+    label,
+    own_form,
+    sentence,
+)
 from octelium.authserver.browsers import AUTHENTICATE_PATH
 from octelium.authserver.ceremony import password_form, security_key
 from octelium.authserver.cookies import REFRESH, cookie, set_tokens
 from octelium.authserver.flow import SUCCESS_PATH, redirect
 from octelium.authserver.markup import (
     Markup,
+    aside,
     button,
     buttons,
     link,
@@ -46,6 +53,7 @@ PASSKEY_PATH: Final = "/authenticators/passkey"
 PASSKEY_FINISH_PATH: Final = "/authenticators/passkey/finish"
 _TYPES: Final = core.AuthenticatorStatusType__
 _RECOMMENDED: Final = core.SessionStatusAuthenticatorAction__.AUTHENTICATION_RECOMMENDED
+_REQUIRED: Final = core.SessionStatusAuthenticatorAction__.AUTHENTICATION_REQUIRED
 _AGAIN: Final = "That did not work. Please try again."
 _FOREIGN: Final = "a page of another site sent it, or it is no form of the Cluster's"
 
@@ -166,6 +174,7 @@ class AuthenticatorLogin:
                 PASSKEY_FINISH_PATH, options, {"query": form.get("query", "")}, "Ask again"
             ),
             paragraph(link(f"{self._site.origin}/login", "Sign in in another way")),
+            aside("If you have lost it, ask an administrator to invite you."),
             forms=("'self'",),
             script=True,
         )
@@ -211,7 +220,11 @@ class AuthenticatorLogin:
         if found.items:
             blocks.append(paragraph("This Cluster wants to know that it is still you."))
         blocks += _ways(found)
-        if session.status.authenticator_action == _RECOMMENDED:
+        blocks.append(aside("If you have lost it, ask an administrator to remove it."))
+        action = session.status.authenticator_action
+        if action not in (_RECOMMENDED, _REQUIRED):
+            blocks.append(paragraph(link(self._site.origin + LIST_PATH, "Cancel")))
+        if action == _RECOMMENDED:
             blocks.append(paragraph(link(self._site.origin + SUCCESS_PATH, "Not now")))
         blocks.append(buttons([button(LOGOUT_PATH, "Sign out", {}, quiet=True)]))
         return self._pages.page(

@@ -7,9 +7,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import ClientDisconnect
 
+from octelium.authserver import offers
 from octelium.authserver.account import menu, signed_in_as
 from octelium.authserver.body import BodyError, read_form
-from octelium.authserver.browsers import INVITED_PATH, REGISTER_PATH, required_path
+from octelium.authserver.browsers import (
+    AUTHENTICATE_PATH,
+    INVITED_PATH,
+    REGISTER_PATH,
+    began_with_authenticator,
+    required_path,
+)
 from octelium.authserver.ceremony import new_authenticator, password_form, qr_code, security_key
 from octelium.authserver.cookies import REFRESH, cookie, set_tokens
 from octelium.authserver.flow import SUCCESS_PATH, redirect
@@ -17,6 +24,7 @@ from octelium.authserver.markup import (
     Markup,
     aside,
     button,
+    buttons,
     command,
     entries,
     heading,
@@ -28,8 +36,10 @@ from octelium.authserver.markup import (
 )
 from octelium.authserver.origins import comes_from
 from octelium.authserver.requests import only
+from octelium.authserver.targets import Target
+from octelium.identity.authenticators import passkey_logins
 from octelium.identity.authenticators.authenticators import Asking
-from octelium.identity.authenticators.errors import WrongResponseError
+from octelium.identity.authenticators.errors import ProofNeededError, WrongResponseError
 from octelium.identity.authenticators.registration import Response as Answer
 from octelium.identity.errors import AuthenticationError
 from octelium.identity.invitations import is_invited
@@ -44,6 +54,7 @@ if TYPE_CHECKING:
     from octelium.authserver.oauth2 import Publish
     from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
+    from octelium.authserver.waiting import Waiting
     from octelium.identity.authenticators.authenticators import Authenticators
     from octelium.identity.authenticators.registration import Challenge
     from octelium.store.resources import Resources
@@ -61,6 +72,10 @@ _WORDS: Final = {
     "registered": "It is registered.",
     "removed": "It is removed.",
 }
+_INVITE: Final = "Without it an administrator must invite you again."
+_SECOND: Final = (
+    "A passkey or security key serves as a second proof here, not to sign in by itself."
+)
 _NEW: Final = (("fido", "Add a security key or passkey"), ("totp", "Add an authenticator app"))
 _WAYS: Final = (("fido", "Security key or passkey"), ("totp", "Authenticator app"))
 _CHOICE: Final = {"totp": _TYPES.TOTP, "fido": _TYPES.FIDO}
@@ -74,6 +89,7 @@ class AuthenticatorPages:
         site: Site,
         pages: Pages,
         browsers: Browsers,
+        waiting: Waiting,
         authenticators: Authenticators,
         publish: Publish,
         resources: Resources,
@@ -81,6 +97,7 @@ class AuthenticatorPages:
         self._site = site
         self._pages = pages
         self._browsers = browsers
+        self._waiting = waiting
         self._authenticators = authenticators
         self._publish = publish
         self._resources = resources
@@ -111,9 +128,11 @@ class AuthenticatorPages:
         try:
             ref = await self._unregistered(asking, kind, form.get("name", "").strip())
             challenge = await self._authenticators.register_begin(asking, ref)
+        except ProofNeededError:
+            return self._prove(session, REGISTER_PATH)
         except AuthenticationError as error:
             return self._choice(session, sentence(error.answer))
-        return self._steps(challenge)
+        return self._steps(challenge, session)
 
     async def finish(self, request: Request) -> Response:
         """Take what the new Authenticator answers."""
@@ -145,7 +164,7 @@ class AuthenticatorPages:
         return response
 
     async def delete(self, request: Request) -> Response:
-        """Remove one."""
+        """Remove one, once the person has said so again."""
         session = self._browsers.session(request)
         if session is None:
             return redirect(f"{self._site.origin}/login")
@@ -153,13 +172,37 @@ class AuthenticatorPages:
         if form is None:
             told = "That did not work. Please try again."
             return await self._list(request, session, told, bad=True)
-        ref = meta.ObjectReference(uid=form.get("uid", ""))
+        asking, ref = _asking(request), meta.ObjectReference(uid=form.get("uid", ""))
         try:
-            await self._authenticators.delete(_asking(request), ref)
+            if form.get("sure") != "yes":
+                return self._sure(session, await self._authenticators.get(asking, ref))
+            await self._authenticators.delete(asking, ref)
+        except ProofNeededError:
+            return self._prove(session, LIST_PATH)
         except AuthenticationError as error:
             return await self._list(request, session, sentence(error.answer), bad=True)
         await self._publish()
         return redirect(f"{self._site.origin}{LIST_PATH}?done=removed")
+
+    def _prove(self, session: core.Session, back: str) -> Response:
+        """First the page where the person uses an Authenticator, then `back`."""
+        target = Target(redirect=self._site.origin + back)
+        self._waiting.keep_target(session.metadata.uid, target)
+        return redirect(self._site.origin + AUTHENTICATE_PATH)
+
+    def _sure(self, session: core.Session, one: core.Authenticator) -> Response:
+        """Whether the person wants one to be removed."""
+        told = "It then proves nothing any more. This cannot be undone."
+        user = self._resources.peek(core.User, uid=session.status.user_ref.uid)
+        if user is not None and is_only_way(self._resources, user, one):
+            told = f"This is your only way to sign in. {_INVITE}"
+        return self._pages.page(
+            f"Remove {label(one)}?",
+            paragraph(told),
+            buttons([button(DELETE_PATH, "Remove", {"uid": one.metadata.uid, "sure": "yes"})]),
+            paragraph(link(self._site.origin + LIST_PATH, "Cancel")),
+            forms=("'self'",),
+        )
 
     async def _list(
         self, request: Request, session: core.Session, told: str, *, bad: bool = False
@@ -175,6 +218,8 @@ class AuthenticatorPages:
             blocks.append(signed_in_as(user, LOGOUT_PATH, {}))
         if known:
             blocks.append(entries(map(_entry, known)))
+        elif began_with_authenticator(session):
+            blocks.append(paragraph(f"You have none, and so no way to sign in again. {_INVITE}"))
         else:
             blocks.append(
                 paragraph("You have none yet. One protects you if somebody else gets to sign in.")
@@ -198,19 +243,33 @@ class AuthenticatorPages:
             )
         else:
             blocks.append(paragraph("It proves that it is you, besides your usual sign-in."))
+            if not self._signs_in(session):
+                blocks.append(aside(_SECOND))
         blocks.append(new_authenticator(REGISTER_PATH, _WAYS))
         if action == _ACTIONS.REGISTRATION_RECOMMENDED:
             blocks.append(paragraph(link(self._site.origin + SUCCESS_PATH, "Not now")))
         elif action != _ACTIONS.REGISTRATION_REQUIRED:
             more = menu(self._site, "")
+            blocks.append(paragraph(link(self._site.origin + LIST_PATH, "Cancel")))
+        blocks.append(_sign_out())
         status = 400 if told else 200
         return self._pages.page(
             "Register an Authenticator", *blocks, forms=("'self'",), menu=more, status=status
         )
 
-    def _steps(self, challenge: Challenge, told: str = "") -> Response:
+    def _signs_in(self, session: core.Session) -> bool:
+        """Whether a passkey that the person registers signs in by itself."""
+        config = self._resources.peek(core.ClusterConfig, name="default")
+        return passkey_logins.is_enabled(config or core.ClusterConfig()) or (
+            passkey_logins.is_followed(self._resources, session.status.user_ref.uid)
+        )
+
+    def _steps(self, challenge: Challenge, session: core.Session, told: str = "") -> Response:
         """How the Authenticator is registered."""
         blocks = [notice(told, bad=True)] if told else []
+        required = session.status.authenticator_action == _ACTIONS.REGISTRATION_REQUIRED
+        back = self._site.origin + (REGISTER_PATH if required else LIST_PATH)
+        ways = [paragraph(link(back, "Back" if required else "Cancel")), _sign_out()]
         uid = challenge.authenticator.metadata.uid
         if challenge.authenticator.status.type == _TYPES.FIDO:
             form = security_key(
@@ -220,11 +279,14 @@ class AuthenticatorPages:
                 "Ask again",
                 create=True,
             )
-            about = paragraph("Your browser asks for a security key, or makes a passkey.")
+            about = [paragraph("Your browser asks for a security key, or makes a passkey.")]
+            if not self._signs_in(session):
+                about.append(aside(_SECOND))
             return self._pages.page(
                 "Register a security key or passkey",
-                about,
+                *about,
                 form,
+                *ways,
                 forms=("'self'",),
                 script=True,
             )
@@ -242,6 +304,7 @@ class AuthenticatorPages:
                 "Register",
                 "Six digits, which change every 30 seconds.",
             ),
+            *ways,
             forms=("'self'",),
             status=400 if told else 200,
         )
@@ -254,7 +317,7 @@ class AuthenticatorPages:
         except AuthenticationError as error:
             return self._choice(session, sentence(error.answer))
         told = "That is not the password of this moment. Is the clock of the telephone right?"
-        return self._steps(challenge, told)
+        return self._steps(challenge, session, told)
 
     async def _unregistered(self, asking: Asking, kind: int, name: str) -> meta.ObjectReference:
         """One that was begun and not finished, or a new one; called `name`."""
@@ -294,6 +357,26 @@ def label(authenticator: core.Authenticator) -> str:
 
 def _asking(request: Request) -> Asking:
     return Asking(cookie(request, REFRESH), request.url.path.removeprefix("/"))
+
+
+def is_only_way(resources: Resources, user: core.User, one: core.Authenticator) -> bool:
+    """Whether a User who was invited could not sign in any more without this passkey.
+
+    Anybody who may sign in by an IdentityProvider could: its name or the User's address says so.
+    """
+    if not passkey_logins.is_labelled(one):
+        return False
+    others = [
+        each
+        for each in resources.peek_all(core.Authenticator, by={"status.userRef": user.metadata.uid})
+        if each.metadata.uid != one.metadata.uid and passkey_logins.is_labelled(each)
+    ]
+    by_provider = user.spec.email or user.spec.authentication.identities
+    return not others and not (by_provider and offers.offered(resources))
+
+
+def _sign_out() -> Markup:
+    return buttons([button(LOGOUT_PATH, "Sign out", {}, quiet=True)])
 
 
 def _entry(one: core.Authenticator) -> tuple[Markup, str, Markup]:

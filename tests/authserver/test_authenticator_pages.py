@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.identity.authenticators import totp
+from octelium.authserver.authenticator_pages import is_only_way
+from octelium.identity.authenticators import passkey_logins, totp
+from octelium.identity.authenticators.callers import PROVED
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.walk import Browser, onward_url, prepare
 from tests.identity.authenticators.people import ACTIONS, TYPES
@@ -163,7 +165,14 @@ async def test_what_was_begun_is_gone_on_with(host: Host) -> None:
 async def test_removing(host: Host) -> None:
     browser = await signed_in(host)
     uid, _ = await add_totp(host, browser)
-    done = await browser.post("/authenticators/delete", {"uid": uid})
+    asked = await browser.post("/authenticators/delete", {"uid": uid})
+    assert asked.status_code == 200
+    assert "cannot be undone" in asked.text
+    assert "only way" not in asked.text
+    assert '<input type="hidden" name="sure" value="yes">' in asked.text
+    assert f'<a href="{ORIGIN}/authenticators">Cancel</a>' in asked.text
+    assert len(registered(host)) == 1
+    done = await browser.post("/authenticators/delete", {"uid": uid, "sure": "yes"})
     assert done.headers["location"] == f"{ORIGIN}/authenticators?done=removed"
     assert not registered(host)
     again = await browser.post("/authenticators/delete", {"uid": uid})
@@ -200,9 +209,67 @@ async def test_nobody_adds_or_removes_before_the_second_factor(host: Host) -> No
     await thief.sign_in()
     listed = await thief.get("/authenticators")
     assert listed.headers["location"] == f"{ORIGIN}/authenticators/authenticate"
-    assert "first" in (await thief.post(REGISTER, {"type": "fido"})).text
-    assert "first" in (await thief.post("/authenticators/delete", {"uid": uid})).text
+    form = {"uid": uid, "sure": "yes"}
+    for refused in (
+        await thief.post(REGISTER, {"type": "fido"}),
+        await thief.post("/authenticators/delete", form),
+    ):
+        assert refused.headers["location"] == f"{ORIGIN}/authenticators/authenticate"
     assert len(registered(host)) == 1
+
+
+async def test_the_pages_lead_through_the_proof(host: Host) -> None:
+    browser = await signed_in(host)
+    uid, secret = await add_totp(host, browser)
+    host.cluster.clock.now += PROVED
+    removal = {"uid": uid, "sure": "yes"}
+    for path, form in ((REGISTER, {"type": "totp"}), ("/authenticators/delete", removal)):
+        asked = await browser.post(path, form)
+        assert asked.headers["location"] == f"{ORIGIN}/authenticators/authenticate"
+    page = await browser.get("/authenticators/authenticate")
+    assert "If you have lost it, ask an administrator" in page.text
+    assert f'<a href="{ORIGIN}/authenticators">Cancel</a>' in page.text
+    form = {"uid": uid, "type": "totp", "response": password(host, secret)}
+    proved = await browser.post("/authenticators/authenticate/finish", form)
+    assert onward_url(proved) == f"{ORIGIN}/callback/success"
+    back = await browser.get("/callback/success")
+    assert back.headers["location"] == f"{ORIGIN}/authenticators"
+    done = await browser.post("/authenticators/delete", removal)
+    assert done.headers["location"] == f"{ORIGIN}/authenticators?done=removed"
+
+
+async def test_the_only_way_to_sign_in(host: Host) -> None:
+    browser = await signed_in(host)
+    await add_fido(browser)
+    (one,) = registered(host)
+    resources, user = host.cluster.resources, core.User()
+    user.metadata.CopyFrom(host.cluster.resources.get(core.User, name="ann").metadata)
+    assert not is_only_way(resources, user, one)  # it is a second proof
+    passkey_logins.allow(one)
+    assert is_only_way(resources, user, one)
+    await host.cluster.change(one)
+    asked = await browser.post("/authenticators/delete", {"uid": one.metadata.uid})
+    assert "only way" not in asked.text  # there is the IdentityProvider
+    user.spec.email = "ann@example.com"
+    assert not is_only_way(resources, user, one)
+    user.spec.email = ""
+    await add_fido(browser)
+    assert not is_only_way(resources, user, one)
+
+
+async def test_what_a_passkey_serves_for(host: Host) -> None:
+    browser = await signed_in(host)
+    told = "serves as a second proof here"
+    choice = await browser.get(REGISTER)
+    assert told in choice.text
+    assert f'<a href="{ORIGIN}/authenticators">Cancel</a>' in choice.text
+    assert "Sign out" in choice.text
+    assert told in (await browser.post(REGISTER, {"type": "fido"})).text
+    config = host.cluster.resources.get(core.ClusterConfig, name="default")
+    config.spec.authenticator.enable_passkey_login = True
+    await host.cluster.change(config)
+    assert told not in (await browser.get(REGISTER)).text
+    assert told not in (await browser.post(REGISTER, {"type": "fido"})).text
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ _PROTECTED: Final = frozenset(
     ("iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "azp", "auth_time", "acr", "amr")
 )
 """Claims about the authentication itself, which only the ID token can tell."""
+_EMAIL: Final = frozenset(("email", "email_verified"))
 _HASHES: Final = {"RS256": "sha256", "ES256": "sha256", "ES384": "sha384"}
 
 
@@ -184,8 +185,21 @@ class Oidc:
         told = answer.require_ok().json_object()
         if told.get("sub") != claims["sub"]:
             raise ProviderError("the UserInfo endpoint tells about somebody else")
-        more = {name: value for name, value in told.items() if name not in _PROTECTED}
-        return {**claims, **more}
+        return _merged(claims, told)
+
+
+def _merged(claims: Mapping[str, Any], told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The claims of the ID token, with those of the UserInfo endpoint.
+
+    Whether an address is verified is said of the one that stands beside it (OpenID Connect Core
+    1.0 section 5.1): an address of one source never goes with the other's word.
+    """
+    more = {name: value for name, value in told.items() if name not in _PROTECTED}
+    if "email" not in told:
+        more.pop("email_verified", None)
+    elif told["email"] != claims.get("email"):
+        claims = {name: value for name, value in claims.items() if name not in _EMAIL}
+    return {**claims, **more}
 
 
 def _check_answering_issuer(found: Discovery, parameters: Mapping[str, str]) -> None:

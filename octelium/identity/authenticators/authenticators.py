@@ -105,7 +105,7 @@ class Authenticators:
         self, asking: Asking, options: meta.CommonListOptions
     ) -> Page[core.Authenticator]:
         """The caller's Authenticators."""
-        return await self._run(asking, lambda tx, who, _now: owned.page(tx, who, options))
+        return await self._run(asking, lambda tx, who, now: owned.page(tx, who, options, now))
 
     async def rename(
         self, asking: Asking, ref: meta.ObjectReference, display_name: str

@@ -6,6 +6,7 @@ import secrets
 import string
 from typing import TYPE_CHECKING, Final
 
+from octelium.identity.authenticators import ceremonies
 from octelium.identity.authenticators.callers import require_proof, require_second_factor
 from octelium.identity.authenticators.errors import InvalidRequestError, NotOfferedError
 from octelium.identity.errors import RefusedError
@@ -44,10 +45,16 @@ def own(tx: Transaction, asking: Caller, ref: meta.ObjectReference) -> core.Auth
 
 
 def page(
-    tx: Transaction, asking: Caller, options: meta.CommonListOptions
+    tx: Transaction, asking: Caller, options: meta.CommonListOptions, now: int
 ) -> Page[core.Authenticator]:
-    """The caller's Authenticators."""
-    return tx.page(core.Authenticator, options, by=_of(asking))
+    """The caller's Authenticators, without those whose registration was given up."""
+
+    def counts(one: core.Authenticator) -> bool:
+        begun = one.status.authentication_attempt.created_at.seconds
+        last = max(one.metadata.created_at.seconds, begun)
+        return one.status.is_registered or now - last < ceremonies.LIFETIME
+
+    return tx.page(core.Authenticator, options, by=_of(asking), where=counts)
 
 
 def create(

@@ -46,8 +46,16 @@ def follow(store: Reader, authenticator: core.Authenticator) -> None:
 
     Else the loss of the first one would lock a person out who has taken precautions.
     """
-    own = {"status.userRef": authenticator.status.user_ref.uid}
-    if any(
-        LABEL in one.metadata.system_labels for one in store.peek_all(core.Authenticator, by=own)
-    ):
+    if is_followed(store, authenticator.status.user_ref.uid):
         allow(authenticator)
+
+
+def is_labelled(authenticator: core.Authenticator) -> bool:
+    """Whether a passkey signs in whatever is configured."""
+    return LABEL in authenticator.metadata.system_labels
+
+
+def is_followed(store: Reader, user_uid: str) -> bool:
+    """Whether `follow` allows the next passkey of a User."""
+    own = store.peek_all(core.Authenticator, by={"status.userRef": user_uid})
+    return any(is_labelled(one) for one in own)

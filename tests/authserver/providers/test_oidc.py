@@ -346,6 +346,39 @@ async def test_user_info(world: World, liar: Rogue, provider: core.IdentityProvi
 
 
 @pytest.mark.parametrize(
+    ("own", "told", "email", "verified"),
+    [
+        (("a@x.test", True), ("b@x.test", None), "b@x.test", None),
+        (("a@x.test", True), ("b@x.test", False), "b@x.test", False),
+        (("a@x.test", False), ("b@x.test", True), "b@x.test", True),
+        (("a@x.test", False), (None, True), "a@x.test", False),
+        (("a@x.test", None), (None, True), "a@x.test", None),
+        (("a@x.test", True), ("a@x.test", None), "a@x.test", True),
+        (("a@x.test", True), (None, None), "a@x.test", True),
+    ],
+)
+async def test_an_address_and_the_word_for_it_come_from_one_source(
+    world: World,
+    liar: Rogue,
+    provider: core.IdentityProvider,
+    own: tuple[str | None, bool | None],
+    told: tuple[str | None, bool | None],
+    email: str,
+    verified: bool | None,
+) -> None:
+    provider.spec.oidc.use_user_info_endpoint = True
+    told_claims: dict[str, Any] = {"sub": "alice"}
+    for claims, source in ((liar.claims, own), (told_claims, told)):
+        for name, value in zip(("email", "email_verified"), source, strict=True):
+            claims.pop(name, None)
+            if value is not None:
+                claims[name] = value
+    liar.told = Response.json(told_claims)
+    found = await finish(world, liar, provider)
+    assert (found.email, found.email_verified) == (email, verified)
+
+
+@pytest.mark.parametrize(
     ("told", "why"),
     [
         (Response.json({"sub": "bob", "email": "bob@example.com"}), "somebody else"),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.identity.authenticators.ceremonies import LIFETIME
 from octelium.identity.authenticators.errors import InvalidRequestError, NotOfferedError
 from octelium.identity.authenticators.owned import MOST
 from octelium.identity.errors import AuthenticationError, RefusedError
@@ -134,3 +135,18 @@ async def test_initial_states(people: People, own: Any, cluster: Any, expected: 
     session = await people.session(people.bob)
     made = await people.authenticators.create(asking(session), TYPES.TOTP, "")
     assert made.spec.state == expected
+
+
+async def test_registrations_that_were_given_up_are_not_listed(people: People) -> None:
+    session = await people.session()
+    api = people.authenticators
+    kept, _ = await people.add_totp(session)
+    begun = await api.create(asking(session), TYPES.FIDO, "")
+
+    async def listed() -> list[str]:
+        page = await api.list(asking(session), meta.CommonListOptions())
+        return [one.metadata.name for one in page.items]
+
+    assert await listed() == [kept.metadata.name, begun.metadata.name]
+    people.cluster.clock.now = begun.metadata.created_at.seconds + LIFETIME
+    assert await listed() == [kept.metadata.name]
