@@ -36,6 +36,7 @@ def invite(invocation: Invocation, user: str, output: str, qr: bool, revoke: boo
     then on the person signs in with the passkey.
     """
     from octelium.client import invitations
+    from octelium.client.errors import ApiError
 
     _check(output, qr=qr)
     service = invocation.client.api.ext
@@ -46,8 +47,40 @@ def invite(invocation: Invocation, user: str, output: str, qr: bool, revoke: boo
         told = f"The invitation of {user} is void." if was else f"{user} has no invitation."
         invocation.terminal.note(told)
         return
-    made = invitations.invite(service, user)
+    try:
+        made = invitations.invite(service, user)
+    except ApiError as error:
+        if error.code == "NOT_FOUND" and not error.remedy:
+            error.remedy = f"create it: octeliumctl create user {user}"
+        raise
     _show(invocation, made.url, made.expires_at.seconds, made.user.name or user, output, qr=qr)
+    _tell_held(invocation, made.user.name or user)
+
+
+def _tell_held(invocation: Invocation, user: str) -> None:
+    """What a User signs in with already: an invitation ends none of it."""
+    from octelium.client.relations import Neighbourhood
+    from octelium.schema.pb import core_v1_pb2 as core
+
+    around = Neighbourhood(invocation.client.resources, invocation.client.domain)
+    passkeys = [
+        item.metadata.name
+        for item in around.all("Authenticator", user=user)
+        if item.status.type == core.AuthenticatorStatusType__.FIDO and item.status.is_registered
+    ]
+    sessions = len(around.all("Session", user=user))
+    parts = [f"{_counted(len(passkeys), 'passkey')} ({', '.join(passkeys)})"] if passkeys else []
+    parts += [_counted(sessions, "Session")] if sessions else []
+    if not parts:
+        return
+    said = f"{user} has {' and '.join(parts)}, which stay good"
+    if passkeys:
+        said += f"; if lost: octeliumctl delete authenticator {' '.join(passkeys)}"
+    invocation.terminal.note(said + ".")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 @verb(

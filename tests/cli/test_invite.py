@@ -7,7 +7,10 @@ import pytest
 
 from octelium.client import admin
 from octelium.client.admin import AdminError, NewInvitation
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
+from tests.cli.runner import resource
+from tests.client.standin import RefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +57,29 @@ def test_a_picture_for_telephones(cluster: StandIn, terminal: Runner) -> None:
 def test_what_a_cluster_says_moves_no_cursor(cluster: StandIn, terminal: Runner) -> None:
     prepare(cluster, terminal, "https://lab.test/\x1b[2J#T")
     assert "\x1b" not in terminal.ctl("invite", "ann").out
+
+
+def test_what_the_user_has_already_stays(cluster: StandIn, terminal: Runner) -> None:
+    prepare(cluster, terminal)
+    key = cluster.add(resource("Authenticator", "fido-egx4vl"))
+    key.status.user_ref.name = "ann"
+    key.status.type = core.AuthenticatorStatusType__.FIDO
+    assert "ann has" not in terminal.ctl("invite", "ann").err
+    key.status.is_registered = True
+    cluster.add(resource("Session", "ann-1")).status.user_ref.name = "ann"
+    result = terminal.ctl("invite", "ann")
+    assert (result.code, result.out) == (0, f"{URL}\n")
+    assert (
+        "ann has 1 passkey (fido-egx4vl) and 1 Session, which stay good; "
+        "if lost: octeliumctl delete authenticator fido-egx4vl.\n"
+    ) in result.err
+
+
+def test_a_user_that_does_not_exist(cluster: StandIn, terminal: Runner) -> None:
+    cluster.failures["Invite"] = [RefusedError("NOT_FOUND", "no User bob")]
+    result = terminal.ctl("invite", "bob")
+    assert result.code == 1
+    assert "create it: octeliumctl create user bob" in result.err
 
 
 def test_revoking(cluster: StandIn, terminal: Runner) -> None:
