@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 READY: Final = 30.0
 """Seconds until a request through the tunnel must have been answered."""
 _TURN: Final = 0.05
+_ENDS: Final = 25.0
+"""Seconds for the end of what was started in vain."""
 _LINES: Final = 20
 _RUNS_SYSTEMD: Final = Path("/run/systemd/system")
 """Is there where systemd is the init system (sd_booted(3))."""
@@ -65,7 +67,7 @@ def systemd_command(
         runner,
         "--quiet",
         "--collect",
-        f"--unit=octelium-{place.socket.stem}",
+        f"--unit={_unit(place)}",
         "--property=Restart=on-failure",
         "--property=RestartSec=2",
         f"--property=StandardError=append:{place.log}",
@@ -128,18 +130,38 @@ def start(
         if told.get("answered"):
             _STARTED.append(process)
             return str(told["answered"])
+        if told.get("trouble"):
+            break
         code = process.poll()
         if code is not None and (words is None or code != 0):
             raise TunnelError(f"the connection in the background ended:\n{_last_words(place)}")
         sleep(_TURN)
     ask(place, "end")
-    if words is None:
-        process.terminate()
-        process.wait()
+    _stop(process, None if words is None else _unit(place), environ)
     raise TunnelError(
         f"nothing answered through the tunnel within {ready:g} s:\n{_last_words(place)}",
         "without --detach it shows more",
     )
+
+
+def _stop(process: subprocess.Popen[bytes], unit: str | None, environ: Mapping[str, str]) -> None:
+    """End what was started, also if it does not listen, or is about to be started again."""
+    if unit is not None:
+        stopper = shutil.which("systemctl", path=environ.get("PATH", os.defpath))
+        if stopper is not None:
+            subprocess.run([stopper, "stop", unit], check=False, timeout=_ENDS)  # noqa: S603  (ours)
+        process.wait(_ENDS)
+        return
+    process.terminate()
+    try:
+        process.wait(_ENDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _unit(place: Place) -> str:
+    return f"octelium-{place.socket.stem}.service"
 
 
 def _last_words(place: Place) -> str:

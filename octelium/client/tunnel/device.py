@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ class Tunnel:
         self._sockets: list[socket.socket] = []
         self._gateways: dict[str, Gateway] = {}
         self._places: dict[str, int] = {}
+        self.begun = asyncio.Event()
+        """Set whenever all handshakes begin anew; for whoever looks after them to clear."""
 
     @property
     def is_open(self) -> bool:
@@ -93,6 +96,7 @@ class Tunnel:
                 # The other end has forgotten the former key and its sessions.
                 self._engine.replace_peers(())
                 self._engine.set_private_key(connected.private_key)
+                self.begun.set()
             self._have(connected.gateways)
         except ConfigurationError as error:
             raise _nonsense(error) from error
@@ -181,6 +185,7 @@ class Tunnel:
             self._engine, self.connected = engine, connected
             self._have(connected.gateways)
             await engine.start()
+            self.begun.set()
         except (ConfigurationError, EngineError, OSError) as error:
             await self.close()
             raise TunnelError(f"the tunnel cannot be made: {error}") from error

@@ -25,6 +25,8 @@ _MOST: Final = 4096
 """Connections of one port."""
 _SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE: Final = 0.1
+_ENDS: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
+"""Somebody ended a connection without ceremony, as programs do."""
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -39,7 +41,10 @@ class Acceptor:
     dial: Callable[[], Awaitable[socket.socket]]
     admits: Callable[[str], bool] = lambda _: True
     what: str = ""
-    """For the log."""
+    """For people."""
+    complain: Callable[[str], None] = _LOG.info
+    """Told why connections fail, once for each reason in a row."""
+    _told: str = ""
     _accepting: asyncio.Task[None] | None = None
     _joined: dict[asyncio.Task[None], socket.socket] = field(default_factory=dict)
 
@@ -84,6 +89,7 @@ class Acceptor:
         try:
             relay.prepare(accepted)
             made = await self.dial()
+            self._told = ""
             try:
                 relay.prepare(made)
                 await relay.join(accepted, made)
@@ -92,8 +98,11 @@ class Acceptor:
                 raise
             made.close()
         except OSError as error:
-            _LOG.info("%s: %s", self.what, error.strerror or error)
             relay.reset(accepted)
+            why = f"{self.what}: {error.strerror or error}"
+            if self._told != why and error.errno not in _ENDS:
+                self._told = why
+                self.complain(why)
         except BaseException:
             relay.reset(accepted)
             raise
@@ -102,8 +111,13 @@ class Acceptor:
 class Published:
     """The published Services of one connection, whatever becomes of the tunnel."""
 
-    def __init__(self, dial: Callable[[str], Awaitable[socket.socket]]) -> None:
+    def __init__(
+        self,
+        dial: Callable[[str], Awaitable[socket.socket]],
+        complain: Callable[[str], None] = _LOG.info,
+    ) -> None:
         self._dial = dial
+        self._complain = complain
         self._running: list[Acceptor | Flows] = []
 
     def open(self, publication: Publication, *, is_udp: bool) -> None:
@@ -120,7 +134,7 @@ class Published:
             if is_udp:
                 self._running.append(Flows(made, dial))
                 continue
-            acceptor = Acceptor(made, dial, what=publication.service)
+            acceptor = Acceptor(made, dial, what=publication.service, complain=self._complain)
             acceptor.start()
             self._running.append(acceptor)
 

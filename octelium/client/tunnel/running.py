@@ -123,7 +123,7 @@ class Running:
         services = Services(self._api)
         tunnel = self._tunnel = Tunnel(self._side, keepalive=wanted.keepalive, mtu=wanted.mtu)
         dialler = Dialler(tunnel, services)
-        published = Published(dialler.dial)
+        published = Published(dialler.dial, self._warn)
         later.push_async_callback(published.close)
         self._note(f"Joining {self._domain}…")
         await self._publish(published, dialler, services)

@@ -113,7 +113,7 @@ class Served:
 
         if each.kind == "udp":
             return Flows(listening, dial, admits=self._admits)
-        acceptor = Acceptor(listening, dial, self._admits, what=each.name)
+        acceptor = Acceptor(listening, dial, self._admits, what=each.name, complain=_LOG.warning)
         acceptor.start()
         return acceptor
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from octelium.client.tunnel.tasks import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from octelium.client.tunnel.device import Tunnel
 
@@ -30,7 +32,7 @@ class Watch:
         note: Callable[[str], None],
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         self._tunnel = tunnel
         self._note = note
@@ -43,16 +45,33 @@ class Watch:
     async def run(self) -> None:
         """Until cancelled."""
         self.answered.clear()
-        await self._first()
         silent = False
         while True:
-            await self._sleep(_LATER)
+            if self._tunnel.begun.is_set():
+                self._tunnel.begun.clear()
+                await self._first()
+                silent = False
+            await self._later()
+            if self._tunnel.begun.is_set():
+                continue
             if self._tunnel.is_alive() == silent:
                 silent = not silent
                 if silent:
                     self._warn(no_answer(self._tunnel))
                 else:
                     self._note("The gateway answers again.")
+
+    async def _later(self) -> None:
+        """Wait until it is time to look, or until handshakes begin anew."""
+        waiting = (
+            begin(self._sleep(_LATER), name="pause of the watch"),
+            begin(self._tunnel.begun.wait(), name="new handshakes"),
+        )
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
 
     async def _first(self) -> None:
         begun = self._clock()

@@ -24,6 +24,8 @@ async def main():
     told = {"pid": os.getpid(), "answered": ""}
     if sys.argv[2] == "works":
         loop.call_later(0.1, told.update, {"answered": "Service wiki.default"})
+    if sys.argv[2] == "trouble":
+        told["trouble"] = "the workers are down"
     print("it says so", file=sys.stderr, flush=True)
     with place.hold():
         async with serving(place, lambda: told, stopped.set):
@@ -63,6 +65,12 @@ def test_it_returns_once_a_request_was_answered(place: Place) -> None:
 def test_what_went_wrong_is_told(place: Place) -> None:
     with pytest.raises(TunnelError, match="ended:\n  Error: no such thing"):
         detach.start(place, ["fails"], dict(os.environ))
+
+
+@pytest.mark.usefixtures("fake")
+def test_trouble_ends_it_early(place: Place) -> None:
+    with pytest.raises(TunnelError, match="nothing answered through the tunnel"):
+        detach.start(place, ["trouble"], dict(os.environ))
 
 
 @pytest.mark.usefixtures("fake")
@@ -109,6 +117,20 @@ def test_a_unit_has_no_secret(
     assert detach.systemd_command(place, ["connect"], {"PATH": "/nowhere"}) is None
     monkeypatch.setattr(detach, "_RUNS_SYSTEMD", tmp_path / "none")
     assert detach.systemd_command(place, ["connect"], environ) is None
+
+
+def test_a_unit_that_does_not_work_is_stopped(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or systemd would start it for ever."""
+    stopper = tmp_path / "systemctl"
+    stopper.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\n')
+    stopper.chmod(0o755)
+    monkeypatch.setattr(detach, "systemd_command", lambda *_: [sys.executable, "-c", ""])
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with pytest.raises(TunnelError, match="nothing answered"):
+        detach.start(place, [], environ, ready=0.5)
+    assert (tmp_path / "said").read_text() == f"stop octelium-{place.socket.stem}.service\n"
 
 
 def test_root_runs_no_code_that_others_can_change(tmp_path: Path) -> None:

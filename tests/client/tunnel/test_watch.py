@@ -95,6 +95,21 @@ async def test_silence_later_on_and_its_end(watched: Watched) -> None:
     assert watched.notes == ["The gateway answers again."]
 
 
+async def test_a_new_key_is_looked_after_at_once(watched: Watched) -> None:
+    watched.engines.last.handshakes[GATEWAY_KEY] = 0.1
+    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    watched.engines.last.handshakes[GATEWAY_KEY] = -2 * FRESH
+    before = watched.now
+    await watched.tunnel.put(connected(state(x25519_key=bytes(32))))
+    log = watched.engines.last.log
+    log.clear()
+    async with asyncio.timeout(5):
+        while log.count("peers 0") < 2:
+            await asyncio.sleep(0)
+    assert watched.now <= before + 5.5
+    watched.engines.last.handshakes[GATEWAY_KEY] = watched.now
+
+
 async def test_other_reasons_for_silence() -> None:
     tunnel = Tunnel(FakeSide(), keepalive=30, make_engine=Engines())
     assert "no gateway" in no_answer(tunnel)
