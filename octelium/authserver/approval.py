@@ -131,6 +131,7 @@ class Approval:
             self._log(request, session, error)
             return self._refused(403, as_json=as_json)
         await self._logins.publish()
+        self._waiting.let_in(session.metadata.uid)
         url = client.answer(token)
         if as_json:
             return _json({"redirectURL": url})

@@ -115,6 +115,10 @@ class LoginPages:
             return self._pending()
         if not self._browsers.is_fresh(request, session):
             return await self._renew(request, session, target)
+        # The command line sends the browser to the host itself when it has signed in.
+        arrived = request.url.path == "/" and target == Target()
+        if arrived and self._waiting.has_let_in(session.metadata.uid):
+            return self._let_in()
         return self._on(request, session, target)
 
     async def log_out(self, request: Request) -> Response:
@@ -170,6 +174,13 @@ class LoginPages:
         await self._logins.authentication.log_out(cookie(request, REFRESH), operation="login")
         await self._logins.publish()
         return self._index(request, target, "unavailable" if uid else "")
+
+    def _let_in(self) -> Response:
+        return self._pages.page(
+            "You are signed in on the command line",
+            paragraph("You may close this page."),
+            onward(self._site.portal, "To the Portal"),
+        )
 
     def _pending(self) -> Response:
         return self._pages.page(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TARGET_SECONDS: Final = 12 * 60
 REQUEST_SECONDS: Final = 5 * 60
+LET_IN_SECONDS: Final = 60
+"""As long as a command line has to use what the browser brings it."""
 _MOST: Final = 16_384
 
 
@@ -39,6 +41,10 @@ class Waiting:
         )
         self._requests: ShortLived[ApprovalRequest] = ShortLived(
             REQUEST_SECONDS, most=_MOST, most_each=1, clock=clock
+        )
+
+        self._let_in: ShortLived[bool] = ShortLived(
+            LET_IN_SECONDS, most=_MOST, most_each=1, clock=clock
         )
 
     def keep_target(self, session_uid: str, target: Target) -> None:
@@ -62,3 +68,11 @@ class Waiting:
     def answer(self, session_uid: str) -> ApprovalRequest | None:
         """What the person of a Session was asked, once."""
         return self._requests.take(session_uid)
+
+    def let_in(self, session_uid: str) -> None:
+        """Remember that the person of a Session has let a command line in."""
+        self._let_in.put(session_uid, value=True, owner=session_uid)
+
+    def has_let_in(self, session_uid: str) -> bool:
+        """Whether that was just so, once."""
+        return self._let_in.take(session_uid) is not None

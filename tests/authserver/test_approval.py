@@ -97,6 +97,26 @@ async def test_the_command_line_is_let_in(host: Host) -> None:
     assert host.cluster.resources.list(core.Credential) == []
 
 
+async def test_where_the_command_line_sends_the_browser(host: Host) -> None:
+    browser = await asked(host)
+    portal = (await browser.get("/")).headers["location"]
+    assert portal == "https://portal.example.com"
+    await decide(browser, "approve")
+    # Elsewhere it is as ever.
+    assert (await browser.get("/login")).headers["location"] == portal
+    response = await browser.get("/")
+    assert response.status_code == 200
+    assert "You are signed in on the command line" in response.text
+    assert "You may close this page." in response.text
+    assert (await browser.get("/")).headers["location"] == portal
+
+
+async def test_who_denies_is_told_of_no_command_line(host: Host) -> None:
+    browser = await asked(host)
+    await decide(browser, "deny")
+    assert (await browser.get("/")).status_code == 303
+
+
 async def test_it_is_not(host: Host) -> None:
     browser = await asked(host)
     response = await decide(browser, "deny")

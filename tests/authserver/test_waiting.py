@@ -34,6 +34,18 @@ def test_a_person_decides_about_the_last_request_and_once() -> None:
     assert waiting.answer("one") is None
 
 
+def test_who_has_let_a_command_line_in() -> None:
+    now = 1000.0
+    waiting = Waiting(lambda: now)
+    assert not waiting.has_let_in("one")
+    waiting.let_in("one")
+    waiting.let_in("two")
+    assert waiting.has_let_in("one")
+    assert not waiting.has_let_in("one")
+    now += 61
+    assert not waiting.has_let_in("two")
+
+
 def test_for_how_long() -> None:
     now = 1000.0
     waiting = Waiting(lambda: now)
