@@ -109,7 +109,9 @@ def connect(invocation: Invocation, **options: Any) -> int | None:
     place = _place(invocation)
     if options["detach"]:
         return _detach(invocation, options, place)
-    return asyncio.run(_run(invocation, api, wanted, _side(options, wanted), place))
+    import uvloop
+
+    return uvloop.run(_run(invocation, api, wanted, _side(options, wanted), place))
 
 
 def _refuse_what_comes_later(invocation: Invocation, options: dict[str, Any]) -> None:

@@ -33,6 +33,11 @@ table ip nat {
   chain post { type nat hook postrouting priority 100; oifname "to-host" masquerade; }
 }
 """
+_NO_UDP = """
+table ip deaf {
+  chain forward { type filter hook forward priority 0; udp dport 53820 drop; }
+}
+"""
 _ECHO = """
 import socket, threading
 def serve(one):
@@ -348,3 +353,64 @@ def _say(talking: subprocess.Popen[str], line: str) -> str:
     talking.stdin.write(f"{line}\n")
     talking.stdin.flush()
     return talking.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("mode", ["v4", "v6"])
+def test_one_family_alone(world: World, mode: str) -> None:
+    with connected(world, "alice", "--ip-mode", mode, "-p", "web:7003", "-p", "raw:7001"):
+        told = json.loads(world.run("alice", "status", "-o", "json"))["connection"]
+        assert [":" in each for each in told["addresses"]] == [mode == "v6"]
+        assert world.client.run(sys.executable, "-c", _ALL).stdout == "200000\n"
+        # Every program may come by the loopback interface's name, but not pages by another's.
+        assert world.get("http://localhost:7003/").endswith(" 200")
+        foreign = ("-H", "Host: rebinding.example")
+        assert world.get("http://127.0.0.1:7003/", None, *foreign).endswith(" 421")
+
+
+def test_datagrams_that_nobody_answers_are_told_of(world: World) -> None:
+    nft = program("nft", "nftables")
+    world.router.run(nft, "-f", "-", input=_NO_UDP)
+    words = [*world.words("alice", "connect", "--implementation", "gvisor"), "-p", "raw:7001"]
+    options: dict[str, Any] = {"stderr": subprocess.PIPE, "env": world.environment("alice")}
+    try:
+        with world.client.process(*words, **options) as process:
+            assert process.stderr is not None
+            said = ""
+            for line in process.stderr:
+                said += line
+                if "no answer" in line:
+                    assert f"{GATEWAY} port 53820 (UDP)" in line
+                    world.router.run(nft, "delete", "table", "ip", "deaf")
+                if "Connected to" in line:
+                    break
+            assert "no answer" in said
+            assert "The gateway answers." in said
+    finally:
+        world.router.run(nft, "delete", "table", "ip", "deaf", check=False)
+
+
+@pytest.mark.parametrize("side", ["tun", "gvisor"])
+def test_one_that_is_killed_leaves_nothing(world: World, side: str) -> None:
+    def left() -> tuple[str, str]:
+        run = world.client.run
+        return run("ip", "-o", "link").stdout, run("ip", "route", "show", "table", "all").stdout
+
+    before = left()
+    for _ in range(2):
+        with connected(world, "alice", "--implementation", side, "-p", "web:7003") as running:
+            running.process.kill()
+            running.process.wait(10)
+        wait_for(lambda: left() == before)
+
+
+def test_a_session_that_is_deleted_ends_it(world: World) -> None:
+    with connected(world, "bob", "--implementation", "gvisor", "-p", "raw:7001") as running:
+        status = json.loads(world.run("bob", "status", "-o", "json"))
+        with world.client.process(
+            sys.executable, "-u", "-c", _TALK, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as talking:
+            assert _say(talking, "before") == "before"
+            world.cluster.ctl("delete", "session", status["session"]["metadata"]["name"])
+            assert _say(talking, "after") != "after"
+        assert running.process.wait(10) == 0
+    assert "Disconnected:" in running.said[-1]
