@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from octelium.authserver.browsers import required_path
 from octelium.authserver.cookies import ACCESS, cookie
 from octelium.authserver.flow import redirect
-from octelium.authserver.markup import aside, code, facts, lines, link, onward, paragraph
+from octelium.authserver.markup import aside, code, facts, folded, lines, link, onward, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,9 @@ class Reasons(Protocol):
     async def why(self, token: str, entry: str, client_address: str) -> Sequence[Line] | None:
         """Why the request of one log entry is refused, as its own User may know it.
 
-        `token` is what the reader shows for an access token. None if that is nobody's, or the
-        entry not one of the reader's own User.
+        `token` is what the reader shows for an access token. The first line is a sentence for
+        whoever knows nothing of policies. None if the token is nobody's, or the entry not one of
+        the reader's own User.
         """
 
 
@@ -58,7 +59,7 @@ class DeniedPages:
         why = []
         if entry:
             url = f"{self._site.origin}{WHY_PATH}?id={entry}"
-            why = [onward(url, "Why?"), facts([("Request", entry)])]
+            why = [onward(url, "Why?", quiet=True), facts([("Request", entry)])]
         return self._pages.page(
             "You may not open this",
             paragraph(
@@ -85,7 +86,8 @@ class DeniedPages:
             return await self._pages.not_offered(request, LookupError(entry))
         return self._pages.page(
             "Why",
-            lines(found),
+            paragraph(found[0].text),
+            *([folded("Step by step", lines(found[1:]))] if found[1:] else []),
             facts([("Request", entry)]),
             paragraph(link(self._site.portal, "To the Portal")),
         )

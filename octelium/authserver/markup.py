@@ -37,7 +37,7 @@ def link(url: str, label: str) -> Markup:
     return Markup(f'<a href="{escape(url)}">{escape(label)}</a>')
 
 
-def onward(url: str, label: str) -> Markup:
+def onward(url: str, label: str, *, quiet: bool = False) -> Markup:
     """A link that looks like a button: the way on. Besides https it may lead to loopback.
 
     Raises:
@@ -45,7 +45,8 @@ def onward(url: str, label: str) -> Markup:
     """
     if not url.startswith(("https://", "http://localhost:")):
         raise ValueError(f"{url!r} is no https URL")
-    return Markup(f'<p><a class="button" href="{escape(url)}">{escape(label)}</a></p>')
+    kind = "button quiet" if quiet else "button"
+    return Markup(f'<p><a class="{kind}" href="{escape(url)}">{escape(label)}</a></p>')
 
 
 def paragraph(*parts: Markup | str) -> Markup:
@@ -81,6 +82,11 @@ def lines(items: Iterable[Line]) -> Markup:
         for line in items
     )
     return Markup(f'<div class="lines">{shown}</div>')
+
+
+def folded(label: str, content: Markup) -> Markup:
+    """What only some readers want to see: they open it."""
+    return Markup(f"<details><summary>{escape(label)}</summary>{content}</details>")
 
 
 def listing(items: Iterable[tuple[Markup | str, str]]) -> Markup:

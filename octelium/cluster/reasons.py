@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from octelium.apiserver.insight.rights import EXPLAIN
 from octelium.apiserver.rpc import ApiError, Call, status_of
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
     from octelium.apiserver.insight.explaining import Explainer
     from octelium.identity.authentication import Authentication
+    from octelium.schema.pb import ext_v1_pb2 as ext
+
+
+_SENTENCES: Final = {
+    "NO_POLICY_MATCH": "No rule lets you open {service}.",
+    "POLICY_MATCH": "A rule keeps you from opening {service}.",
+}
+"""By the reason of the decision."""
 
 
 class Reasons:
@@ -40,4 +48,15 @@ class Reasons:
             explanation = await self._explainer.own(entry, call)
         except (Invalid, StoreError, ApiError) as error:
             return [Line(0, f"It cannot be explained at present: {status_of(error)[1]}.")]
-        return None if explanation is None else narrate(explanation)
+        if explanation is None:
+            return None
+        return [Line(0, _sentence(explanation)), *narrate(explanation)]
+
+
+def _sentence(explanation: ext.Explanation) -> str:
+    """What it comes to for the person whose request it was."""
+    service = explanation.service.name.removesuffix(".default") or "this"
+    said = _SENTENCES.get(explanation.reason)
+    if explanation.outcome != "DENIED" or said is None:
+        return explanation.summary
+    return f"{said.format(service=service)} Ask an administrator, and give the number below."

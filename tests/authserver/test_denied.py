@@ -7,7 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from octelium.policy.narration import Line, Tone
+from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.test_pages import ESCAPED, EVIL, check_headers
+from tests.authserver.walk import Browser, prepare
 
 if TYPE_CHECKING:
     from tests.authserver.browser import Host
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 ENTRY = "abcd-efgh-24-0000-000z"
 WHY = f"/denied/why?id={ENTRY}"
 STORY = [
+    Line(0, f"No rule lets you open {EVIL}."),
     Line(0, "Refused: no policy allows it.", Tone.BAD),
     Line(0, ""),
     Line(1, f"a rule {EVIL}", Tone.DIM),
@@ -40,6 +43,7 @@ async def test_the_way_to_the_reason(host: Host) -> None:
     response = await host.client.get(f"/denied?id={ENTRY}")
     assert response.status_code == 403
     assert f'href="https://example.com{WHY}">Why?</a>' in response.text
+    assert 'class="button quiet"' in response.text
     assert f"octeliumctl logs --id {ENTRY}" in response.text
     check_headers(response)
     assert host.reasons.asked == []
@@ -59,6 +63,7 @@ async def test_the_reason(told: Host, headers: dict[str, str]) -> None:
     response = await told.client.get(WHY, headers=sent)
     assert response.status_code == 200
     check_headers(response)
+    assert f"<h1>Why</h1>\n<p>No rule lets you open {ESCAPED}.</p>\n<details>" in response.text
     assert '<p class="bad level-0">Refused: no policy allows it.</p>' in response.text
     assert f'<p class="dim level-1">a rule {ESCAPED}</p>' in response.text
     assert told.reasons.asked == [("good", ENTRY, "192.0.2.1")]
@@ -114,3 +119,47 @@ async def test_what_is_no_id_is_never_repeated_or_looked_up(host: Host, text: st
 async def test_the_pages_are_there_to_be_read(told: Host, method: str, path: str) -> None:
     response = await told.client.request(method, path, headers={"authorization": "Bearer good"})
     assert response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("rejected", "Your Session was rejected by an administrator"),
+        ("locked", "Your Session was rejected by an administrator"),
+        ("disabled", "Your access is switched off at present"),
+    ],
+)
+async def test_who_is_shut_out_is_told_so(host: Host, how: str, told: str) -> None:
+    await prepare(host)
+    browser = Browser(host)
+    await browser.sign_in()
+    session = browser.session()
+    assert session is not None
+    session = host.cluster.get(session)
+    user = host.cluster.resources.get(core.User, uid=session.status.user_ref.uid)
+    if how == "rejected":
+        session.spec.state = core.SessionSpecState__.REJECTED
+    elif how == "locked":
+        session.status.is_locked = True
+    else:
+        user.spec.is_disabled = True
+    await host.cluster.change(user if how == "disabled" else session)
+    response = await browser.get("/denied")
+    assert response.status_code == 403
+    assert told in response.text
+    assert "policies" not in response.text
+    assert "portal.example.com" not in response.text
+
+
+async def test_who_waits_for_approval_sees_the_waiting_page(host: Host) -> None:
+    await prepare(host)
+    browser = Browser(host)
+    await browser.sign_in()
+    session = browser.session()
+    assert session is not None
+    session = host.cluster.get(session)
+    session.spec.state = core.SessionSpecState__.PENDING
+    await host.cluster.change(session)
+    response = await browser.get("/denied")
+    assert response.headers["location"] == "https://example.com/login"
+    assert "wait for approval" in (await browser.get("/login")).text

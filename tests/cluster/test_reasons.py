@@ -25,6 +25,7 @@ class Explainer:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.failure: Exception | None = None
+        self.told = ext.Explanation(summary="Refused: no policy allows it.", outcome="DENIED")
 
     async def own(self, entry: str, call: Call) -> ext.Explanation | None:
         self.calls.append(call)
@@ -32,7 +33,7 @@ class Explainer:
             raise self.failure
         if entry != "known":
             return None
-        return ext.Explanation(summary="Refused: no policy allows it.", outcome="DENIED")
+        return self.told
 
 
 @pytest.fixture
@@ -54,13 +55,35 @@ async def test_the_reader_asks_as_its_session(cluster: Cluster) -> None:
     reasons = Reasons(cluster.authentication, cast(Any, explainer))
     told = await reasons.why(issued.access_token, "known", "192.0.2.7")
     assert told is not None
-    assert told[0] == Line(0, "Refused: no policy allows it.", Tone.BAD)
+    assert told[0] == Line(0, "Refused: no policy allows it.")
+    assert told[1] == Line(0, "Refused: no policy allows it.", Tone.BAD)
     (call,) = explainer.calls
     assert (call.path, call.client_address) == (EXPLAIN, "192.0.2.7")
     assert call.session_uid == issued.session.metadata.uid
     assert call.session_ref is not None
     assert call.session_ref.name == issued.session.metadata.name
     assert await reasons.why(issued.access_token, "another", "") is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "said"),
+    [
+        ("DENIED", "NO_POLICY_MATCH", "No rule lets you open wiki. Ask an administrator, "),
+        ("DENIED", "POLICY_MATCH", "A rule keeps you from opening wiki. Ask an administrator, "),
+        ("DENIED", "SESSION_LOCKED", "The sentence."),
+        ("ALLOWED", "POLICY_MATCH", "The sentence."),
+    ],
+)
+async def test_a_sentence_comes_first(
+    cluster: Cluster, outcome: str, reason: str, said: str
+) -> None:
+    explainer = Explainer()
+    explainer.told = ext.Explanation(summary="The sentence.", outcome=outcome, reason=reason)
+    explainer.told.service.name = "wiki.default"
+    reasons = Reasons(cluster.authentication, cast(Any, explainer))
+    told = await reasons.why((await sign_in(cluster)).access_token, "known", "")
+    assert told is not None
+    assert told[0].text.startswith(said)
 
 
 async def test_nobody_else_is_told(cluster: Cluster) -> None:
