@@ -89,7 +89,7 @@ def create_app(
     invited = InvitationPages(
         site, pages, resources, browsers, invitations, authenticators, publish
     )
-    denied = DeniedPages(site, pages, browsers, reasons)
+    denied = DeniedPages(site, pages, resources, browsers, reasons)
     codes = DeviceCodes()
     machines = DeviceGrant(site, codes, authentication, client_logins, publish)
     device = DevicePage(site, pages, resources, browsers, codes)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from octelium.authserver.browsers import required_path
+from octelium.authserver.browsers import is_pending, required_path
 from octelium.authserver.cookies import ACCESS, cookie
 from octelium.authserver.flow import redirect
 from octelium.authserver.markup import aside, code, facts, folded, lines, link, onward, paragraph
+from octelium.identity.sessions import is_user_barred
+from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from octelium.authserver.pages import Pages
     from octelium.authserver.site import Site
     from octelium.policy.narration import Line
+    from octelium.store.resources import Resources
 
 WHY_PATH: Final = "/denied/why"
 _ID: Final = re.compile(r"[a-z0-9]{4}-[a-z0-9]{4}-24-[a-z0-9]{4}-[a-z0-9]{4}")
@@ -44,7 +47,15 @@ class Reasons(Protocol):
 class DeniedPages:
     """What a browser gets to see that was refused elsewhere."""
 
-    def __init__(self, site: Site, pages: Pages, browsers: Browsers, reasons: Reasons) -> None:
+    def __init__(
+        self,
+        site: Site,
+        pages: Pages,
+        resources: Resources,
+        browsers: Browsers,
+        reasons: Reasons,
+    ) -> None:
+        self._resources = resources
         self._site = site
         self._pages = pages
         self._browsers = browsers
@@ -53,6 +64,10 @@ class DeniedPages:
     async def denied(self, request: Request) -> Response:
         """That a request was refused; or what has to be done before any is not."""
         session = self._browsers.session(request)
+        if session is not None and is_pending(session):
+            return redirect(f"{self._site.origin}/login")
+        if session is None and (told := self._shut_out(request)):
+            return self._pages.page("You may not open this", paragraph(told), status=403)
         if session is not None and (path := required_path(session)):
             return redirect(self._site.origin + path)
         entry = _entry(request)
@@ -76,6 +91,18 @@ class DeniedPages:
             ),
             status=403,
         )
+
+    def _shut_out(self, request: Request) -> str:
+        """What keeps the browser's Session from everything, the Portal too; empty if nothing."""
+        session = self._browsers.authentication.holder_of_access_token(_token(request))
+        if session is None:
+            return ""
+        if session.spec.state == core.SessionSpecState__.REJECTED or session.status.is_locked:
+            return "Your Session was rejected by an administrator. Ask one, if you do not know why."
+        user = self._resources.peek(core.User, uid=session.status.user_ref.uid)
+        if user is not None and is_user_barred(user):
+            return "Your access is switched off at present. Ask an administrator."
+        return ""
 
     async def why(self, request: Request) -> Response:
         """Why it was: for the User whose request it was, and for nobody else."""

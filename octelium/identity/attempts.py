@@ -100,6 +100,25 @@ class Attempt:
         self.aal = _LEVELS.Name(info.aal) if info.aal else ""
         self.country = info.geoip.country.code
 
+    @classmethod
+    def deed(
+        cls,
+        what: str,
+        operation: str,
+        *,
+        session: core.Session | None = None,
+        authenticator: core.Authenticator | None = None,
+    ) -> Attempt:
+        """What somebody who is signed in has done with a Session or an Authenticator."""
+        attempt = cls(way=Way.ACCOUNT, operation=operation)
+        if authenticator is not None:
+            attempt.concerns(authenticator=authenticator)
+            attempt.user = authenticator.status.user_ref
+        if session is not None:
+            attempt.concerns_session(session)
+        attempt.did(what)
+        return attempt
+
     def succeeded(self, session: core.Session) -> None:
         """It authenticated `session`, which is stored."""
         self.outcome = Outcome.SUCCEEDED

@@ -57,15 +57,16 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _TYPES = core.CredentialSpecType__
 _MOST_ROUNDS = 8
-"""Times that rules may ask for a result that takes long."""
+"""Times that rules may ask for what takes long."""
+_OUT, _ENDED = "signed out", "its own User has ended the Session"
 _INFO_TYPES = core.SessionStatusAuthenticationInfoType__
 
 
 class Authentication:
     """Authenticates people, workloads, command lines and SDKs. All raise AuthenticationError.
 
-    `operation` is the gRPC method (without its leading slash) or the path of the request, under
-    which the store remembers the change. Without `rules` nobody signs in through IdentityProviders.
+    `operation` is the gRPC method (without its leading slash) or the request's path, under which
+    the store keeps the change. Without `rules` nobody signs in through IdentityProviders.
     """
 
     def __init__(
@@ -211,8 +212,7 @@ class Authentication:
                     tx, session, credential, info, downstream, self._locate, now
                 )
 
-            actor = self._actor(claims, operation)
-            reused = None
+            actor, reused = self._actor(claims, operation), None
             if self._present(claims) is None:
                 reused = await self._run(
                     lambda tx, now: admission.end_if_reused(tx, claims, now), actor
@@ -314,7 +314,9 @@ class Authentication:
             tx.delete("Session", session.metadata.uid)
             return session
 
-        return await self._run(end, self._actor(claims, operation))
+        session = await self._run(end, self._actor(claims, operation))
+        self.tell(Attempt.deed(_OUT, operation, session=session))
+        return session
 
     async def revoke_session(self, caller_uid: str, uid: str, *, operation: str) -> core.Session:
         """End one Session of the User that the Session `caller_uid` belongs to; what it was.
@@ -325,7 +327,10 @@ class Authentication:
         def end(tx: Transaction, now: int) -> core.Session:
             return own_sessions.revoke(tx, own_sessions.caller(tx, caller_uid, now), uid)
 
-        return await self._run(end, self._actor_of(caller_uid, operation))
+        session = await self._run(end, self._actor_of(caller_uid, operation))
+        deed = Attempt.deed(_OUT if uid == caller_uid else _ENDED, operation, session=session)
+        self.tell(deed)
+        return session
 
     async def revoke_other_sessions(self, caller_uid: str, *, operation: str) -> list[core.Session]:
         """End every other Session of the User of the Session `caller_uid`; what they were.
@@ -336,7 +341,10 @@ class Authentication:
         def end(tx: Transaction, now: int) -> list[core.Session]:
             return own_sessions.revoke_others(tx, own_sessions.caller(tx, caller_uid, now))
 
-        return await self._run(end, self._actor_of(caller_uid, operation))
+        ended = await self._run(end, self._actor_of(caller_uid, operation))
+        for session in ended:
+            self.tell(Attempt.deed(_ENDED, operation, session=session))
+        return ended
 
     def generate_token(self, tx: Transaction, credential: core.Credential) -> core.CredentialToken:
         """A new token for `credential`, as part of the caller's transaction; earlier ones die.
@@ -381,6 +389,10 @@ class Authentication:
         """
         attempt.failed(UnauthenticatedError(reason) if isinstance(reason, str) else reason)
         _LOG.debug("%s refused: %s", attempt.operation, attempt.reason)
+        self._log.record(attempt)
+
+    def tell(self, attempt: Attempt) -> None:
+        """Have the log remember what was done."""
         self._log.record(attempt)
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ from octelium.http.tasks import spawn
 from octelium.identity.attempts import Attempt, NoAttemptLog, Outcome, Way
 from octelium.identity.errors import AuthenticationError, RefusedError, UnauthenticatedError
 from octelium.identity.scopes import ScopeError
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.errors import AlreadyExists, Unavailable
 from tests.identity.cluster import CLI, OAUTH2, SDK, Cluster, open_cluster
 from tests.identity.providers import add_provider
@@ -87,7 +88,49 @@ async def test_tokens_leave_a_record(cluster: Cluster) -> None:
     assert attempt.outcome is Outcome.REFUSED
     assert "newer tokens" in attempt.reason
     await authentication.log_out(renewed.refresh_token, operation="logout")
-    assert not log.attempts  # nobody signed in
+    attempt = log.last()
+    assert (attempt.way, attempt.outcome) == (Way.ACCOUNT, Outcome.SUCCEEDED)
+    assert (attempt.reason, attempt.operation) == ("signed out", "logout")
+    assert attempt.session is not None
+    assert attempt.session.uid == issued.session.metadata.uid
+
+
+async def test_what_people_do_with_their_sessions_leaves_a_record(cluster: Cluster) -> None:
+    authentication, log = cluster.authentication, cluster.log
+    credential = await cluster.add_credential()
+    made = [
+        await authentication.with_authentication_token(
+            cluster.token(credential), downstream=CLI, operation="s"
+        )
+        for _ in range(4)
+    ]
+    own, one, *others = [each.session.metadata for each in made]
+    log.attempts.clear()
+    await authentication.revoke_session(own.uid, one.uid, operation="account")
+    attempt = log.last()
+    assert attempt.way is Way.ACCOUNT
+    assert attempt.reason == "its own User has ended the Session"
+    assert attempt.session is not None
+    assert attempt.session.name == one.name
+    await authentication.revoke_other_sessions(own.uid, operation="account")
+    named = {each.session.name for each in log.attempts if each.session is not None}
+    assert named == {each.name for each in others}
+    log.attempts.clear()
+    await authentication.revoke_session(own.uid, own.uid, operation="account")
+    assert log.last().reason == "signed out"
+
+
+async def test_a_session_that_waits_says_so(cluster: Cluster) -> None:
+    config = cluster.resources.get(core.ClusterConfig, name="default")
+    config.spec.session.workload.default_state = core.SessionSpecState__.PENDING
+    await cluster.change(config)
+    credential = await cluster.add_credential()
+    issued = await cluster.authentication.with_authentication_token(
+        cluster.token(credential), downstream=CLI, operation="s"
+    )
+    name = issued.session.metadata.name
+    expected = f"waits for approval: octeliumctl update session {name} --approve"
+    assert cluster.log.last().reason == expected
 
 
 async def test_refused_tokens_leave_what_is_known_of_them(cluster: Cluster) -> None:

@@ -117,7 +117,10 @@ class Authenticators:
 
     async def delete(self, asking: Asking, ref: meta.ObjectReference) -> core.Authenticator:
         """Remove one of the caller's Authenticators; what it was."""
-        return await self._run(asking, lambda tx, who, now: owned.delete(tx, who, ref, now))
+        gone = await self._run(asking, lambda tx, who, now: owned.delete(tx, who, ref, now))
+        if gone.status.is_registered:
+            self._tell("removed the Authenticator", asking, gone)
+        return gone
 
     async def available(self, asking: Asking) -> Selection:
         """What the caller can authenticate with. Shared; must not be written to."""
@@ -147,6 +150,7 @@ class Authenticators:
                 asking,
                 lambda tx, who, now: registration.finish(tx, who, self.party, ref, response, now),
             )
+            self._tell("registered the Authenticator", asking, done.authenticator)
             return None if done.renewed is None else admission.issue(signer, done.renewed)
         except WrongResponseError:
             await self._run(asking, lambda tx, who, now: registration.void(tx, who, ref, now))
@@ -313,6 +317,13 @@ class Authenticators:
         if claims is None:
             raise UnauthenticatedError("no valid refresh token was given")
         return claims
+
+    def _tell(self, what: str, asking: Asking, about: core.Authenticator) -> None:
+        session = self._resources.peek(core.Session, uid=self._claims(asking).subject)
+        name = about.spec.display_name
+        told = f"{what} {name!r}" if name else what
+        deed = Attempt.deed(told, asking.operation, session=session, authenticator=about)
+        self._authentication.tell(deed)
 
     async def _count(
         self, asking: Asking, ref: meta.ObjectReference, step: str
