@@ -72,6 +72,7 @@ class Gateway:
     clock: Callable[[], float] = time.time
     _ranges: Ranges | None = None
     _keys: GatewayKeys | None = None
+    _engine: Engine | None = None
     _trouble: str = "the gateway has not begun"
     _counters: Mapping[str, int] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,7 +91,9 @@ class Gateway:
                 _LOG.error("the private network has no firewall: %s", wall)
             engine = await self.make_engine(keys, ranges)
             stack.push_async_callback(engine.close)
-            self._ranges, self._keys = ranges, keys
+            stack.callback(self._forget)
+            self._engine, self._ranges, self._keys = engine, ranges, keys
+            self._noticed(())  # of what changed meanwhile
             keeper = PeerKeeper(engine, self.memory)
             admission = Admission(self.view, keeper, self.committed)
             stack.callback(admission.close)
@@ -100,6 +103,9 @@ class Gateway:
             prober = Prober(self.link, engine, ranges.probe())
             stack.callback(keeper.remember)
             await self._serve(engine, keeper, prober, up)
+
+    def _forget(self) -> None:
+        self._engine = None
 
     async def _begun(self) -> tuple[Ranges, GatewayKeys]:
         """Wait until the Cluster has a Gateway."""
@@ -119,7 +125,7 @@ class Gateway:
         try:
             while not failed.done():
                 keeper.poke()
-                await self._follow(engine)
+                await self._follow()
                 now = loop.time()
                 if now >= remember_at:
                     keeper.remember()
@@ -149,16 +155,18 @@ class Gateway:
             return
 
     def _noticed(self, _uids: Iterable[str]) -> None:
-        if self.view.ranges != self._ranges or self.view.keys != self._keys:
+        keys = self.view.keys
+        if self._engine is not None and keys is not None and keys != self._keys:
+            # At once: clients hear of it too, and who is here before us has to ask again in 5 s.
+            self._keys = keys
+            self._engine.set_private_key(keys.current, keys.former(self.clock()))
+        if self.view.ranges != self._ranges or keys != self._keys:
             self._changed.set()
 
-    async def _follow(self, engine: Engine) -> None:
-        """Have the keys and the network that the Cluster has now."""
+    async def _follow(self) -> None:
+        """Have the network that the Cluster has now."""
         self._changed.clear()
-        keys, ranges = self.view.keys, self.view.ranges
-        if keys is not None and keys != self._keys:
-            self._keys = keys
-            engine.set_private_key(keys.current, keys.former(self.clock()))
+        ranges = self.view.ranges
         if ranges is not None and ranges != self._ranges:
             if self._ranges is not None and ranges.mtu != self._ranges.mtu:
                 raise GatewayError(f"the MTU is {ranges.mtu} now")

@@ -200,3 +200,12 @@ async def test_places_are_remembered_at_the_end(tmp_path: Path) -> None:
     assert remembered is not None
     assert remembered.endpoint == ("203.0.113.7", 9)
     after.close()
+
+
+async def test_a_changed_key_is_set_with_the_commit(tmp_path: Path) -> None:
+    """Clients hear of it at the same time."""
+    async with world(tmp_path) as it:
+        it.writer.begin()
+        await it.up.wait()
+        it.writer.commit(key_secret(GatewayKeys(b"n" * 32)))
+        assert it.engine.keys == (b"n" * 32,)
