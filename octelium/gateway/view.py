@@ -44,8 +44,6 @@ class View:
         self.handed = 0
         self.ranges: Ranges | None = None
         self.keys: GatewayKeys | None = None
-        self.port = 0
-        """UDP port that clients are told."""
         self.peers: dict[str, TunnelPeer] = {}
         self.listeners: list[Callable[[Iterable[str]], None]] = []
         self._resources: dict[tuple[str, str], _Resource] = {}
@@ -137,7 +135,6 @@ class View:
         for gateway in self._all("Gateway"):
             assert isinstance(gateway, core.Gateway)
             if (found := secrets.get(gateway.metadata.uid)) is not None:
-                self.port = gateway.status.wireguard.port
                 try:
                     return keys_from(found)
                 except GatewayKeyError:

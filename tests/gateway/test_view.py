@@ -5,7 +5,6 @@ import pytest
 from octelium.gateway.view import View
 from octelium.replica.errors import FeedError
 from octelium.replica.gateway_key import GatewayKeys
-from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import feed_v1_pb2 as feed
 from tests.gateway.world import (
     KEYS,
@@ -125,13 +124,3 @@ def test_damaged_keys_are_none() -> None:
     damaged.data.value_bytes = b"{}"
     writer.commit(damaged)
     assert view.keys is None
-
-
-def test_the_port_is_the_gateways() -> None:
-    writer = Writer()
-    view = writer.begin()
-    moved = core.Gateway()
-    moved.CopyFrom(gateway())
-    moved.status.wireguard.port = 7
-    writer.commit(moved)
-    assert view.port == 7
