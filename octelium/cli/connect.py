@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from octelium.client.tunnel.control import Place
     from octelium.client.tunnel.side import Side
     from octelium.client.tunnel.wanted import Wanted
+    from octelium.tunnel.engines.choose import Choice
 
 _LATER = {
     "essh": "--essh",
@@ -74,6 +75,13 @@ _VARIABLES = {
     help="tun: a device of this host, as root. gvisor: nothing of this host changes, and only -p "
     "and --serve work. auto: the first for root, or else the second.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(("auto", "own", "wireguard-go")),
+    default="auto",
+    show_default=True,
+    help="What encrypts the tunnel; by itself the fastest that is there.",
+)
 @click.option("--no-dns", is_flag=True, help="Leave this host's resolver alone.")
 @click.option(
     "--tunnel-mode",
@@ -105,13 +113,15 @@ def connect(invocation: Invocation, **options: Any) -> int | None:
     """
     _refuse_what_comes_later(invocation, options)
     wanted = _wanted(invocation, options)
+    choice = _choice(options)
     api = _signed_in(invocation, options)
     place = _place(invocation)
     if options["detach"]:
         return _detach(invocation, options, place)
     import uvloop
 
-    return uvloop.run(_run(invocation, api, wanted, _side(options, wanted), place))
+    side = _side(options, wanted, choice)
+    return uvloop.run(_run(invocation, api, wanted, side, choice, place))
 
 
 def _refuse_what_comes_later(invocation: Invocation, options: dict[str, Any]) -> None:
@@ -168,7 +178,17 @@ def _signed_in(invocation: Invocation, options: dict[str, Any]) -> Authorized:
     return client.connect(keeper).user
 
 
-def _side(options: dict[str, Any], wanted: Wanted) -> Side:
+def _choice(options: dict[str, Any]) -> Choice:
+    from octelium.tunnel.engines.choose import choose
+    from octelium.tunnel.engines.interface import EngineError
+
+    try:
+        return choose(options["engine"])
+    except EngineError as error:
+        raise click.UsageError(f"--engine {options['engine']}: {error}") from error
+
+
+def _side(options: dict[str, Any], wanted: Wanted, choice: Choice) -> Side:
     from octelium.client.tunnel.host import HostSide
     from octelium.client.tunnel.private import PrivateSide
     from octelium.tunnel.link import capabilities
@@ -176,8 +196,8 @@ def _side(options: dict[str, Any], wanted: Wanted) -> Side:
     chosen = options["implementation"]
     may = capabilities.NET_ADMIN in capabilities.effective()
     if chosen == "tun" or (chosen == "auto" and may):
-        return HostSide()
-    return PrivateSide(serves=wanted.serves)
+        return HostSide(offload=choice.wants_offload)
+    return PrivateSide(serves=wanted.serves, offload=choice.wants_offload)
 
 
 def _place(invocation: Invocation) -> Place | None:
@@ -189,7 +209,12 @@ def _place(invocation: Invocation) -> Place | None:
 
 
 async def _run(
-    invocation: Invocation, api: Authorized, wanted: Wanted, side: Side, place: Place | None
+    invocation: Invocation,
+    api: Authorized,
+    wanted: Wanted,
+    side: Side,
+    choice: Choice,
+    place: Place | None,
 ) -> int | None:
     from octelium.client.tunnel.running import Running
 
@@ -204,6 +229,7 @@ async def _run(
         invocation.client.domain,
         wanted,
         side,
+        choice,
         place=place,
         note=terminal.note,
         warn=terminal.warn,
@@ -250,4 +276,5 @@ def _arguments(invocation: Invocation, options: dict[str, Any], place: Place) ->
             words.append(f"--{name.replace('_', '-')}")
     if options["ip_mode"]:
         words += ["--ip-mode", options["ip_mode"]]
+    words += ["--engine", options["engine"]]
     return [*words, "--implementation", options["implementation"]]

@@ -45,6 +45,7 @@ def test_variables_ask_for_the_same(terminal: Runner, name: str) -> None:
         (("--implementation", "kernel"), "kernel: not offered"),
         (("--implementation", "quick"), "quick"),
         (("--ip-mode", "v5"), "v5"),
+        (("--engine", "kernel"), "kernel"),
         (("-p", "wiki"), "-p 'wiki': a part is missing. Write SERVICE"),
         (("--serve", "a.b.c"), "not the name of a Service"),
         (("--auth-token", "T", "--assertion", "k8s"), "exclude each other"),
@@ -116,5 +117,5 @@ def test_the_background_gets_everything_but_secrets(
     assert text.startswith("connect --domain lab.test --homedir /")
     assert text.endswith(
         "--publish wiki:1 --serve home --scope api:user --serve-all --no-dns --ip-mode v4 "
-        "--implementation auto"
+        "--engine auto --implementation auto"
     )

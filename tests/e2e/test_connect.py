@@ -257,13 +257,17 @@ PUBLISHED = ("-p", "raw:7001", "-p", "datagrams:7002", "-p", "web:7003")
 
 
 @pytest.mark.parametrize("side", ["tun", "gvisor"])
-def test_published_services_answer(world: World, side: str) -> None:
-    with connected(world, "alice", "--implementation", side, *PUBLISHED) as running:
+@pytest.mark.parametrize("engine", ["own", "wireguard-go"])
+def test_published_services_answer(world: World, side: str, engine: str) -> None:
+    if engine == "wireguard-go":
+        program("wireguard-go", "wireguard-go")
+    words = ("--implementation", side, "--engine", engine, *PUBLISHED)
+    with connected(world, "alice", *words) as running:
         assert world.client.run(sys.executable, "-c", _ALL).stdout == "200000\n"
         assert world.client.run(sys.executable, "-c", _ASK).stdout == "hello\n"
         assert world.get("http://127.0.0.1:7003/").endswith(" 200")
         told = json.loads(world.run("alice", "status", "-o", "json"))["connection"]
-        assert told["state"] == "connected"
+        assert (told["state"], told["engine"]) == ("connected", engine)
         (gateway,) = told["gateways"]
         assert gateway["endpoint"] == f"{GATEWAY}:53820"
         assert gateway["lastHandshake"]

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from octelium.client.tunnel.errors import TunnelError
+from octelium.tunnel.engines.choose import make
 from octelium.tunnel.engines.interface import EngineError, PeerConfig
-from octelium.tunnel.engines.own import OwnEngine
 from octelium.tunnel.wireguard import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from octelium.client.tunnel.side import Side
     from octelium.client.tunnel.state import Connected, Gateway
+    from octelium.tunnel.engines.choose import Choice
     from octelium.tunnel.engines.interface import Engine, Place
 
-    MakeEngine = Callable[[int, Sequence[socket.socket], bytes, int], Engine]
+    MakeEngine = Callable[[int, Side, Sequence[socket.socket], bytes, int], Engine]
 
 FRESH: Final = 180.0
 """Seconds for which a session lasts without a new handshake (WireGuard paper, section 6.1)."""
@@ -37,11 +39,33 @@ class Health:
     sent: int
 
 
-def own_engine(
-    descriptor: int, sockets: Sequence[socket.socket], private_key: bytes, mtu: int
-) -> Engine:
-    """The engine that needs nothing but this program."""
-    return OwnEngine(descriptor, sockets, private_key=private_key, mtu=mtu)
+def engine_of(choice: Choice, folder: Path) -> MakeEngine:
+    """What makes the chosen engine; `folder` is private to it."""
+
+    def make_engine(
+        descriptor: int,
+        side: Side,
+        sockets: Sequence[socket.socket],
+        private_key: bytes,
+        mtu: int,
+    ) -> Engine:
+        port = int(sockets[0].getsockname()[1])
+        if not choice.wants_sockets:  # it makes its own; until then nobody else has the port
+            for each in sockets:
+                each.close()
+        return make(
+            choice,
+            tun=descriptor,
+            device=side.device,
+            private_key=private_key,
+            port=port,
+            folder=folder,
+            sockets=sockets,
+            namespace=side.namespace,
+            mtu=mtu,
+        )
+
+    return make_engine
 
 
 class Tunnel:
@@ -56,7 +80,7 @@ class Tunnel:
         *,
         keepalive: int,
         mtu: int | None = None,
-        make_engine: MakeEngine = own_engine,
+        make_engine: MakeEngine,
     ) -> None:
         self.side = side
         self.connected: Connected | None = None
@@ -181,7 +205,8 @@ class Tunnel:
         try:
             self._sockets = _udp_sockets()
             mtu = connected.mtu
-            engine = self._make_engine(descriptor, self._sockets, connected.private_key, mtu)
+            key = connected.private_key
+            engine = self._make_engine(descriptor, self.side, self._sockets, key, mtu)
             self._engine, self.connected = engine, connected
             self._have(connected.gateways)
             await engine.start()

@@ -33,20 +33,26 @@ class HostSide:
     """A `Side`; see there. Needs CAP_NET_ADMIN.
 
     The device is not persistent: with this process it ends, and its addresses and routes with it,
-    in whatever way the process does.
+    in whatever way the process does. `offload` is what the engine wants.
     """
 
     name = "this host"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, *, offload: bool = True) -> None:
+        self._offload = offload
         self.device = device or f"octelium-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
         self._descriptor: int | None = None
+
+    @property
+    def namespace(self) -> list[int]:
+        """None but our own."""
+        return []
 
     async def open(self, connected: Connected) -> int:
         """Make the device, unless its routes overlap with others of this host."""
         self._refuse_overlaps(connected)
         try:
-            self._descriptor = tun.open_tun(self.device, persistent=False).descriptor
+            self._descriptor = self._opened()
             sysctls.apply_to(self.device)
             addresses.set_up(self.device, connected.mtu)
             self._put(connected)
@@ -96,6 +102,9 @@ class HostSide:
             os.close(self._descriptor)
             self._descriptor = None
             await asyncio.sleep(0)
+
+    def _opened(self) -> int:
+        return tun.open_tun(self.device, persistent=False, offload=self._offload).descriptor
 
     def _bound(self, made: socket.socket, then: Callable[[], None]) -> socket.socket:
         try:

@@ -18,7 +18,7 @@ from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.tasks import begin
 from octelium.http.tasks import spawn
 from octelium.tunnel.link import launch, namespace, protocol
-from octelium.tunnel.link.plan import FirewallPlan, LinkPlan
+from octelium.tunnel.link.plan import DEVICE, FirewallPlan, LinkPlan
 from octelium.tunnel.link.sockets import LinkSockets
 
 if TYPE_CHECKING:
@@ -35,18 +35,28 @@ _PAUSE: Final = 0.2
 
 
 class PrivateSide:
-    """A `Side`; see there. With `serves`, Services may begin connections to this end."""
+    """A `Side`; see there. With `serves`, Services may begin connections to this end. `offload` is
+    what the engine wants.
+    """
 
     name = "a private network of this process"
 
-    def __init__(self, *, serves: bool) -> None:
+    device = DEVICE
+
+    def __init__(self, *, serves: bool, offload: bool = True) -> None:
         self._serves = serves
+        self._offload = offload
         self._stack = contextlib.ExitStack()
         self._namespace: PrivateNamespace | None = None
         self._listening: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._link: LinkSockets | None = None
         self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def namespace(self) -> list[int]:
+        """The private network's."""
+        return [] if self._namespace is None else self._namespace.descriptors
 
     async def open(self, connected: Connected) -> int:
         """Make the network and the device in it."""
@@ -111,7 +121,13 @@ class PrivateSide:
 
     def _plan(self, connected: Connected) -> LinkPlan:
         wall = FirewallPlan(connected.routes, connected.addresses, incoming=self._serves)
-        return LinkPlan(connected.mtu, (), connected.routes, connected.addresses, wall)
+        return LinkPlan(
+            connected.mtu,
+            tun_routes=connected.routes,
+            tun_addresses=connected.addresses,
+            firewall=wall,
+            offload=self._offload,
+        )
 
     async def _unless_it_ends(self, asked: Coroutine[Any, Any, Any]) -> Any:
         """What the link process answers.

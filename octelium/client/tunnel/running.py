@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import datetime as dt
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.client.errors import ApiError, ClientError
 from octelium.client.tunnel import control
 from octelium.client.tunnel.connection import Connection
 from octelium.client.tunnel.destinations import Dialler, Services
-from octelium.client.tunnel.device import Tunnel
+from octelium.client.tunnel.device import Tunnel, engine_of
 from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.names import NoNames
 from octelium.client.tunnel.probe import probe
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from octelium.client.tunnel.names import NameService
     from octelium.client.tunnel.side import Side
     from octelium.client.tunnel.wanted import Wanted
+    from octelium.tunnel.engines.choose import Choice
 
 _FAREWELL: Final = 3.0
 """Seconds for telling the Cluster that this is over."""
@@ -46,6 +49,7 @@ class Running:
         domain: str,
         wanted: Wanted,
         side: Side,
+        choice: Choice,
         *,
         place: control.Place | None,
         note: Callable[[str], None],
@@ -56,6 +60,7 @@ class Running:
         self._domain = domain
         self._wanted = wanted
         self._side = side
+        self._choice = choice
         self._place = place
         self._note = note
         self._warn = warn
@@ -97,7 +102,7 @@ class Running:
         ]
         if connection is None or tunnel is None or tunnel.connected is None:
             return told
-        told["network"] = self._side.name
+        told["network"], told["engine"] = self._side.name, self._choice.name
         told["since"] = _moment(connection.since)
         told["addresses"] = list(tunnel.connected.addresses)
         told["gateways"] = [
@@ -121,7 +126,13 @@ class Running:
     async def _run(self, stopped: asyncio.Event, later: contextlib.AsyncExitStack) -> None:
         wanted = self._wanted
         services = Services(self._api)
-        tunnel = self._tunnel = Tunnel(self._side, keepalive=wanted.keepalive, mtu=wanted.mtu)
+        folder = later.enter_context(tempfile.TemporaryDirectory(prefix="octelium-"))
+        tunnel = self._tunnel = Tunnel(
+            self._side,
+            keepalive=wanted.keepalive,
+            mtu=wanted.mtu,
+            make_engine=engine_of(self._choice, Path(folder)),
+        )
         dialler = Dialler(tunnel, services)
         published = Published(dialler.dial, self._warn)
         later.push_async_callback(published.close)

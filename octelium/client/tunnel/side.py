@@ -17,6 +17,12 @@ class Side(Protocol):
 
     name: str
     """For people: `this host` or `a private network of this process`."""
+    device: str
+    """The device's name."""
+
+    @property
+    def namespace(self) -> list[int]:
+        """Descriptors of the network that the device is in; none if that is this process's own."""
 
     async def open(self, connected: Connected) -> int:
         """Make the device. Its descriptor, which stays this object's to close.

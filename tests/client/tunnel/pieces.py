@@ -67,6 +67,8 @@ class FakeSide:
     """Sockets of the loopback interface stand for those of the tunnel."""
 
     name: str = "memory"
+    device: str = ""
+    namespace: list[int] = field(default_factory=list)
     opened: list[Connected] = field(default_factory=list)
     changed: list[Connected] = field(default_factory=list)
     closed: int = 0
@@ -181,6 +183,7 @@ class Engines:
     def __call__(
         self,
         descriptor: int,
+        side: object,
         sockets: Sequence[socket.socket],
         private_key: bytes,
         mtu: int,

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.client.tunnel.device import Tunnel, own_engine
+from octelium.client.tunnel.device import Tunnel, engine_of
 from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.state import Gateway, connected
 from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.tunnel.engines.choose import choose
 from tests.client.tunnel.pieces import GATEWAY_KEY, KEY, Engines, FakeSide, gateway, state
 
 if TYPE_CHECKING:
@@ -141,7 +143,7 @@ async def test_two_real_engines_shake_hands(side: FakeSide) -> None:
     await far.engine.start()
     far.engine.put_peer(PeerConfig(public, ("100.65.0.7/32",)))
     one = gateway(key=far.public, port=far.place[1])
-    tunnel = Tunnel(side, keepalive=30, make_engine=own_engine)
+    tunnel = Tunnel(side, keepalive=30, make_engine=engine_of(choose("own"), Path("/nowhere")))
     await tunnel.put(connected(state(x25519_key=private, gateways=[one])))
     async with asyncio.timeout(5):
         while not tunnel.is_alive():

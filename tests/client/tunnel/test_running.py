@@ -8,7 +8,6 @@ import pytest
 from octelium.client.client import Client
 from octelium.client.errors import ApiError
 from octelium.client.settings import Flags
-from octelium.client.tunnel import device
 from octelium.client.tunnel import running as module
 from octelium.client.tunnel.control import Place, ask
 from octelium.client.tunnel.errors import TunnelError
@@ -18,6 +17,7 @@ from octelium.client.tunnel.wanted import Wanted, parse_publication
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
+from octelium.tunnel.engines.choose import choose
 from tests.client.standin import DOMAIN, NOW, RefusedError
 from tests.client.tunnel.pieces import GATEWAY_KEY, Engines, FakeEngine, FakeSide, free_port, state
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.client.standin import StandIn
+from tests.client.standin import StandIn
 
 
 class Session:
@@ -50,6 +50,7 @@ class Session:
             DOMAIN,
             Wanted(**wanted),
             self.side,
+            choose("own"),
             place=self.place,
             note=self.notes.append,
             warn=self.warnings.append,
@@ -75,10 +76,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
         engine.handshakes[GATEWAY_KEY] = 4e9
         return engine
 
-    def tunnel(side: FakeSide, **settings: Any) -> device.Tunnel:
-        return device.Tunnel(side, make_engine=make, **settings)
-
-    monkeypatch.setattr(module, "Tunnel", tunnel)
+    monkeypatch.setattr(module, "engine_of", lambda *_: make)
     return made
 
 
