@@ -116,6 +116,7 @@ class DeviceGrant:
                 scopes=login.scopes or (),
                 downstream=downstream_of(request),
                 operation=_OPERATION,
+                way=Way.DEVICE_CODE,
             )
         except AuthenticationError as error:
             raise OAuth2Error(400, "access_denied") from error

@@ -154,6 +154,7 @@ class DevicePage:
             return self._unknown(request, session)
         self._codes.decide(login, verdict, session.metadata.uid)
         if verdict is Verdict.DENIED:
+            self._refuse(request, session, "this person did not let the machine in")
             heading, text = "Not let in", "The machine was not let in."
         else:
             heading, text = "The machine is let in", "It signs in within some seconds."

@@ -103,6 +103,10 @@ async def test_denied(host: Host) -> None:
     browser = Browser(host)
     await browser.sign_in()
     await browser.post("/device", {"user_code": told["user_code"], "decision": "deny"})
+    denied = host.cluster.log.attempts[-1]
+    assert denied.user is not None
+    assert denied.user.name == "ann"
+    assert denied.reason == "this person did not let the machine in"
     response = await poll(host, told["device_code"])
     assert (response.status_code, response.json()) == (400, {"error": "access_denied"})
     assert len(host.cluster.sessions()) == 1

@@ -134,6 +134,8 @@ def test_without_scripts(visitors: Visitors) -> None:
         page.wait_for_url(re.compile("done=registered"))
         page.get_by_text("Blue phone").wait_for()
         page.get_by_role("button", name="Remove Blue phone").click()
+        page.get_by_role("heading", name="Remove Blue phone?").wait_for()
+        page.get_by_role("button", name="Remove", exact=True).click()
         page.wait_for_url(re.compile("done=removed"))
         page.get_by_role("button", name="Add a security key or passkey").click()
         page.get_by_role("heading", name="Register a security key or passkey").wait_for()
