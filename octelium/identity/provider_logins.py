@@ -68,7 +68,7 @@ class ProviderLogins:
             raise RefusedError(f"nobody signs in by browser at {provider.metadata.name}")
         info = self._info(verified, attempt.downstream, config)
         self.rules.post_authentication(provider, user, info)
-        groups = self._groups(verified)
+        groups = self._groups(verified, attempt)
         session = _previous_session(tx, previous, user, provider, now)
         if session is None:
             beginning = Beginning(user=user, type=_CLIENTLESS, info=info, is_browser=True)
@@ -104,7 +104,7 @@ class ProviderLogins:
             raise RefusedError(f"no workload signs in at {provider.metadata.name}")
         info = self._info(verified, attempt.downstream, config)
         self.rules.post_authentication(provider, user, info)
-        groups = self._groups(verified)
+        groups = self._groups(verified, attempt)
         chosen = session_type or sessions.type_for(attempt.downstream.user_agent)
         beginning = Beginning(user=user, type=chosen, info=info, scopes=scopes)
         token_hash = verified.token_hash
@@ -146,12 +146,17 @@ class ProviderLogins:
         sessions.describe_downstream(info, downstream, config, self.locate)
         return info
 
-    def _groups(self, verified: VerifiedIdentity) -> list[str] | None:
+    def _groups(self, verified: VerifiedIdentity, attempt: Attempt) -> list[str] | None:
         """None if the IdentityProvider is not told to take any."""
         provider = verified.provider
         if GROUPS_ANNOTATION not in provider.metadata.annotations:
             return None
-        return self.rules.groups(provider, verified)
+        groups = self.rules.groups(provider, verified)
+        if not groups and "groups" not in verified.claims:
+            attempt.reason = "no groups: the provider told no claim 'groups'"
+        elif not groups:
+            attempt.reason = "no groups: the Config takes none of what the provider told"
+        return groups
 
 
 def keep_groups(

@@ -322,6 +322,20 @@ async def test_groups_are_those_of_the_last_assertion(world: World) -> None:
     assert "ext" not in to_json(world.cluster.get(last.session))["status"]
 
 
+async def test_the_log_tells_why_there_are_no_groups(world: World) -> None:
+    log = world.cluster.log
+    for claims, said in (
+        ({"groups": ["ops"]}, ""),
+        ({"email": "x"}, "no groups: the provider told no claim 'groups'"),
+        ({"groups": []}, "no groups: the Config takes none of what the provider told"),
+    ):
+        log.attempts.clear()
+        await world.sign_in(world.ann_at(world.okta, claims=claims))
+        assert log.attempts[-1].reason == said
+    await world.sign_in(world.ann_at(world.github))
+    assert log.attempts[-1].reason == ""
+
+
 async def test_groups_that_cannot_be_taken_refuse(world: World) -> None:
     with pytest.raises(RefusedError):
         await world.sign_in(world.ann_at(world.okta, claims={"broken": True}))

@@ -151,6 +151,8 @@ class Places:
         return getattr(self._parties, path[0]), path[1:]
 
     def _cost(self, name: str, entry: Entry[Any], path: Path) -> int | None:
+        if name == "session" and path[:2] == ("status", "ext"):
+            return None  # what an IdentityProvider has told is nobody's to set
         if entry.uid in self._supposition.supposed:
             fixed = any(path[: len(each)] == each[: len(path)] for each in _FIXED)
             return None if fixed else STATE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from octelium.policy.lint.conditions import lint_condition, lint_value
 from octelium.policy.lint.finding import Finding
 from octelium.policy.lint.places import Place, places
-from octelium.policy.shape.contexts import Attachment, Context
+from octelium.policy.shape.contexts import Attachment, Context, Setting
 from octelium.policy.shape.shape import Kind
 from octelium.schema.names import parent_policy_name
 from octelium.schema.pb import core_v1_pb2 as core
@@ -19,6 +19,9 @@ _WRITE: Final = {
     Kind.STRING: "write string(...) around it",
     Kind.MAP: "write a map such as {'upstream': {'url': ...}}",
 }
+
+
+_ENFORCE: Final = core.ClusterConfigSpecAuthenticatorEnforcementRuleEffect__.ENFORCE
 
 
 class Attachments(Protocol):
@@ -37,7 +40,8 @@ class Attachments(Protocol):
 def review(resource: Any, attachments: Attachments) -> list[Finding]:
     """What is likely wrong with the expressions of a resource, in their order.
 
-    For a Service that is also what can never be true in the Policies that it names, for the
+    A Config is looked through for the groups that an IdentityProvider takes by it. For a Service
+    that is also what can never be true in the Policies that it names, for the
     ClusterConfig what this Cluster does not offer.
     """
     match resource:
@@ -49,7 +53,9 @@ def review(resource: Any, attachments: Attachments) -> list[Finding]:
             return [*found, *_named(resource, attachments)]
         case core.ClusterConfig():
             found = [finding for place in places(resource) for finding in _look(place, None)]
-            return [*found, *_not_offered(resource)]
+            return [*found, *_not_offered(resource), *_unregistered(resource)]
+        case core.Config():
+            return _groups(resource)
     return [finding for place in places(resource) for finding in _look(place, None)]
 
 
@@ -76,6 +82,28 @@ def _not_offered(config: core.ClusterConfig) -> Iterator[Finding]:
             "is not offered by this Cluster, so places stay unknown",
             "store the database in a Config and name it in fromConfig",
         )
+
+
+def _unregistered(config: core.ClusterConfig) -> Iterator[Finding]:
+    """Rules that want Authenticators of those alone who have some."""
+    authenticator = config.spec.authenticator
+    wanting = authenticator.authentication_enforcement_rules
+    asks = any(rule.effect == _ENFORCE for rule in wanting)
+    if asks and not authenticator.registration_enforcement_rules:
+        yield Finding(
+            "spec.authenticator.authenticationEnforcementRules",
+            "people who have no Authenticator are let in without one",
+            "add registrationEnforcementRules",
+        )
+
+
+def _groups(config: core.Config) -> list[Finding]:
+    """The expression of a Config that names the groups of an assertion."""
+    attrs = config.data.attrs.fields
+    text = attrs["groups"].string_value if set(attrs) == {"groups"} else ""
+    context = Context(Setting.ASSERTION)
+    wanted = "write a list of texts"
+    return lint_value(text, context, "data.attrs.groups", kind=Kind.LIST, wanted=wanted)
 
 
 def _services(policy: str, attachments: Attachments) -> frozenset[Attachment] | None:

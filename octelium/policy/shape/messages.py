@@ -26,9 +26,10 @@ from octelium.policy.shape.shape import (
     map_of,
 )
 from octelium.schema import fields
+from octelium.schema.suggestion import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _WELL_KNOWN: Final = {
     fields.STRUCT: OPEN_MAP,
@@ -36,6 +37,43 @@ _WELL_KNOWN: Final = {
     "google.protobuf.Value": OPEN,
     "google.protobuf.ListValue": OPEN_LIST,
 }
+
+
+_SESSION_EXT: Final = "octelium.api.main.core.v1.SessionStatus.ext"
+
+
+class KnownMembers:
+    """Members of which the form is known, beside others of which it is not.
+
+    With `others` None there are no others. What is spelt almost like a known one is no other.
+    """
+
+    __slots__ = ("_members", "_others")
+
+    def __init__(self, members: Mapping[str, Shape], others: Shape | None = None) -> None:
+        self._members = members
+        self._others = others
+
+    def get(self, name: str) -> Shape | None:
+        """What may stand at a member; None if there is no such member."""
+        known = self._members.get(name)
+        if known is not None or self._others is None:
+            return known
+        return self._others if closest(name, self._members) is None else None
+
+    def names(self) -> Iterable[str]:
+        """The members of a known form."""
+        return self._members
+
+    def elsewhere(self, name: str) -> str:  # noqa: ARG002 - the Protocol's signature
+        """They are the same everywhere."""
+        return ""
+
+
+_FROM_PROVIDER: Final = Shape(
+    Kind.MAP, members=KnownMembers({"name": STRING, "groups": list_of(STRING)})
+)
+"""What a Session keeps of the assertion by which it was authenticated."""
 
 
 class MessageMembers:
@@ -77,7 +115,10 @@ def message_shape(descriptor: Descriptor, *, sparse: bool = True) -> Shape:
 
 
 def _field_shape(field: FieldDescriptor, *, sparse: bool) -> Shape:
-    if fields.is_map(field):
+    if field.full_name == _SESSION_EXT:
+        known = KnownMembers({"identityProvider": _FROM_PROVIDER}, others=OPEN_MAP)
+        shape = Shape(Kind.MAP, members=known)
+    elif fields.is_map(field):
         value = fields.message_type(field).fields_by_name["value"]
         shape = map_of(_single(value, sparse=sparse))
     elif field.is_repeated:

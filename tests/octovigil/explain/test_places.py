@@ -44,6 +44,7 @@ def test_places_that_can_be_set() -> None:
         "service.spec.port",
         "session.status.authentication.info.aal",
         "session.status.userRef.uid",
+        "session.status.ext.identityProvider.groups",
         "device.spec.state",
         "groups",
         "nope.x",
@@ -72,6 +73,7 @@ def test_what_is_supposed_may_be_supposed_otherwise() -> None:
     assert words("session.status.userRef.uid", "x", made) == []
     assert words("session.metadata.name", "x", made) == []
     assert words("session.status", {}, made) == []
+    assert words("session.status.ext.identityProvider.groups", ["ops"], made) == []
 
 
 def test_what_is_left_out() -> None:

@@ -141,3 +141,35 @@ def test_equal_questions_are_answered_once() -> None:
     first = outcome_of(WEB, ANYWHERE)
     assert outcome_of(WEB, Context(Setting.ACCESS, has_attrs=True)) is first
     assert outcome_of("ctx. =", ANYWHERE) is None
+
+
+EXT = "ctx.session.status.ext"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f'"ops" in {EXT}.identityProvider.group', "no member 'group'"),
+        (f'{EXT}.identityProvider.groops.exists(g, g == "ops")', "no member 'groops'"),
+        (f'"ops" in {EXT}.identityProvder.groups', "no member 'identityProvder'"),
+        (f'"ops" in {EXT}["identityProvder"].groups', "no member 'identityProvder'"),
+    ],
+)
+def test_misspelt_members_of_what_a_provider_told(text: str, problem: str) -> None:
+    [(path, found)] = look({"match": text})
+    assert (path, problem in found) == ("c.match", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'"ops" in {EXT}.identityProvider.groups',
+        f'"ops" in {EXT}["identityProvider"].groups',
+        f'{EXT}.identityProvider.name == "okta"',
+        f"has({EXT}.identityProvider)",
+        f"{EXT}.other.deep.a == 1",
+        f'{EXT}["other"].a == "b"',
+    ],
+)
+def test_members_of_ext_that_may_be_there(text: str) -> None:
+    assert look({"match": text}) == []

@@ -170,7 +170,13 @@ def test_rules_of_logins() -> None:
             "ctx.authenticatorList.items.exists(a, a.status.typ == 'FIDO')",
         )
     ]
-    settings = {"authenticator": {"authenticationEnforcementRules": rules}}
+    everybody = [{"condition": {"matchAny": True}, "effect": "ENFORCE"}]
+    settings = {
+        "authenticator": {
+            "authenticationEnforcementRules": rules,
+            "registrationEnforcementRules": everybody,
+        }
+    }
     config = from_json(core.ClusterConfig, {"kind": "ClusterConfig", "spec": settings})
     [(path, problem)] = paths(config)
     assert path == "spec.authenticator.authenticationEnforcementRules[1].condition.match"
@@ -237,3 +243,34 @@ def test_settings_that_do_nothing() -> None:
     [(path, problem)] = paths(config({"upstream": {"url": "https://h/geo.mmdb"}}))
     assert path == "spec.authentication.geolocation.mmdb.upstream"
     assert "is not offered" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ctx.asertionMap.groups", "`ctx` has no member 'asertionMap'"),
+        ("ctx.assertionMap.groups", ""),
+        ('ctx.assertionMap.roles.map(r, "role-" + r)', ""),
+    ],
+)
+def test_the_groups_of_an_assertion(text: str, problem: str) -> None:
+    form = {"kind": "Config", "metadata": {"name": "g"}, "data": {"attrs": {"groups": text}}}
+    found = paths(from_json(core.Config, form))
+    assert found == ([("data.attrs.groups", problem)] if problem else [])
+    form["data"] = {"attrs": {"groups": text, "other": 1}}
+    assert paths(from_json(core.Config, form)) == []
+
+
+def enforcing(*rules: str) -> core.ClusterConfig:
+    each = [{"effect": "ENFORCE", "condition": {"matchAny": True}}]
+    spec = {"authenticator": dict.fromkeys(rules, each)}
+    return from_json(core.ClusterConfig, {"metadata": {"name": "default"}, "spec": spec})
+
+
+def test_authenticators_that_are_wanted_of_their_owners_alone() -> None:
+    [(path, problem)] = paths(enforcing("authenticationEnforcementRules"))
+    assert path == "spec.authenticator.authenticationEnforcementRules"
+    assert "no Authenticator are let in" in problem
+    both = enforcing("authenticationEnforcementRules", "registrationEnforcementRules")
+    assert paths(both) == []
+    assert paths(enforcing("registrationEnforcementRules")) == []

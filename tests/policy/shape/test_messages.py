@@ -48,6 +48,8 @@ SERVICE, USER, SESSION = core.Service.DESCRIPTOR, core.User.DESCRIPTOR, core.Ses
         (USER, ("metadata", "tags"), list_of(STRING).as_sparse()),
         (USER, ("metadata", "createdAt"), Shape(Kind.STRING, meaning=Meaning.INSTANT)),
         (USER, ("status", "ext"), map_of(OPEN_MAP).as_sparse()),
+        (SESSION, ("status", "ext", "other"), OPEN_MAP),
+        (SESSION, ("status", "ext", "identityProvider", "groups"), list_of(STRING)),
         (core.Condition.DESCRIPTOR, ("matchAny",), BOOL),
         (core.Condition.DESCRIPTOR, ("not",), STRING),
         (
