@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 
     from octelium.client.accesslog import Entry
     from octelium.schema.pb import ext_v1_pb2 as ext
+
+
+_WAYS: Final = (
+    "account",
+    "assertion",
+    "authentication token",
+    "authenticator",
+    "browser approval",
+    "client secret",
+    "device code",
+    "identity provider",
+    "invitation",
+    "passkey",
+    "refresh token",
+)
+"""By what people and workloads sign in, as the authentication log calls it."""
 
 
 class StatusRange(click.ParamType[tuple[int, int]]):
@@ -195,7 +211,7 @@ def _show_accesses(
     type=click.Choice(["succeeded", "refused", "failed"], case_sensitive=False),
     help="What it came to; failed: the Cluster could not do it.",
 )
-@click.option("--way", metavar="WAY", help='Such as "refresh token" or "identity provider".')
+@click.option("--way", metavar="WAY", help=f"By what: {', '.join(_WAYS)}.")
 @click.option("--address", metavar="IP", help="From this address.")
 @click.option("--since", type=Instant(), help="Not before; such as 15m or 2026-01-31T12:00.")
 @click.option("--until", type=Instant(), help="Not after.")
@@ -237,13 +253,16 @@ def auth(
 
     if follow and (until is not None or entry_id is not None):
         raise click.UsageError("-f goes on without end; leave out --until and --id.")
+    chosen = (way or "").lower().replace("-", " ").replace("_", " ")
+    if chosen and chosen not in _WAYS:
+        raise click.UsageError(f"--way {way}: there is no such way; there are {', '.join(_WAYS)}.")
     request = ext.ListAuthenticationLogRequest(
         user=user or "",
         identity_provider=provider or "",
         credential=credential or "",
         session=session or "",
         outcome=(outcome or "").lower(),
-        way=(way or "").lower().replace("-", " ").replace("_", " "),
+        way=chosen,
         client_address=address or "",
         id=entry_id or "",
     )

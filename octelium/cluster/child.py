@@ -96,6 +96,7 @@ def main() -> None:
     )
     # It tells of each request with the whole URL, of which administrators write parts.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("fido2").setLevel(logging.WARNING)  # the authentication log tells as much
     role = importlib.import_module(f"octelium.cluster.{assignment.role}")  # one role's imports only
     sys.exit(role.run(assignment))
 

@@ -7,6 +7,7 @@ import click
 import pytest
 
 from octelium.cli.logs import StatusRange
+from octelium.identity.attempts import Way
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -233,3 +234,11 @@ def test_no_sign_ins(cluster: StandIn, terminal: Runner) -> None:
 )
 def test_what_makes_no_sense_of_sign_ins(terminal: Runner, arguments: list[str]) -> None:
     assert terminal.ctl("logs", *arguments).code == 2
+
+
+def test_the_ways_of_the_authentication_log(cluster: StandIn, terminal: Runner) -> None:
+    result = terminal.ctl("logs", "auth", "--way", "nonsense")
+    assert result.code == 2
+    for way in Way:
+        assert way.value in result.err
+    assert cluster.calls == []

@@ -83,6 +83,7 @@ child.allow_files = child.die_with_parent = child.name_process = lambda *_: None
 child.importlib = types.SimpleNamespace(import_module=lambda name: types.SimpleNamespace(run=run))
 def run(assignment):
     logging.getLogger("httpx").info("GET https://idp.test/metadata?key=sesame")
+    logging.getLogger("fido2.server").info("New credential registered, sesame")
     logging.getLogger("octelium").info("hello")
     return 0
 child.main()
