@@ -213,7 +213,8 @@ def test_a_key_whose_owner_is_not_there(world: World) -> None:
 
 def test_an_app_on_a_terminal(world: World) -> None:
     cluster = world.cluster
-    cluster.ctl("create", "credential", "ann-cli", "--user", "ann", "--session-type", "client")
+    cluster.ctl("create", "user", "pocket", "--policy", "allow-all")
+    cluster.ctl("create", "credential", "ann-cli", "--user", "pocket", "--session-type", "client")
     token = json.loads(cluster.ctl("create", "credential", "ann-cli", "--rotate", "-o", "json"))[
         "authenticationToken"
     ]["authenticationToken"]
@@ -249,4 +250,4 @@ def test_an_app_on_a_terminal(world: World) -> None:
     assert "Authenticated" in run("auth", "authenticator", "authenticate", name, "--code", code)
     with pytest.raises(subprocess.CalledProcessError):
         run("auth", "authenticator", "authenticate", name, "--code", code)
-    assert "name: ann" in run("status")
+    assert "name: pocket" in run("status")

@@ -102,7 +102,7 @@ def require_proof(store: Reader, asking: Caller, now: int) -> None:
             return
     where = "" if status.is_browser else "; in a browser if this client can use none"
     raise ProofNeededError(
-        f"prove first that it is you, with an Authenticator that you have{where}: that holds for "
+        f"prove first that it is you, with an Authenticator that you have{where}; this holds for "
         f"{PROVED // 60} minutes"
     )
 
