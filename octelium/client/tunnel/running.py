@@ -40,7 +40,8 @@ _FAREWELL: Final = 3.0
 class Running:
     """A connection and what belongs to it. `note` and `warn` take words for people.
 
-    `place` is where other commands find it; None if nothing may be kept on disk.
+    `place` is where other commands find it; None if nothing may be kept on disk. `make_names` makes
+    what has names looked up through the tunnel.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Running:
         place: control.Place | None,
         note: Callable[[str], None],
         warn: Callable[[str], None],
-        names: NameService | None = None,
+        make_names: Callable[[Tunnel], NameService] | None = None,
     ) -> None:
         self._api = api
         self._domain = domain
@@ -64,7 +65,7 @@ class Running:
         self._place = place
         self._note = note
         self._warn = warn
-        self._names = names
+        self._make_names = make_names
         self._answered = ""
         self._trouble = ""
         self._tunnel: Tunnel | None = None
@@ -87,6 +88,10 @@ class Running:
                 except OSError as error:
                     self._warn(f"other commands cannot see this connection: {error}")
                 await self._run(stopped, later)
+
+    @property
+    def _has_names(self) -> bool:
+        return self._make_names is not None and not self._wanted.no_dns
 
     def status(self) -> dict[str, Any]:
         """What other commands are told."""
@@ -120,7 +125,7 @@ class Running:
             for each in connection.served.present
             for upstream in (each.upstream_port,)
         ]
-        told["dns"] = {"servers": list(tunnel.connected.dns), "changed": self._names is not None}
+        told["dns"] = {"servers": list(tunnel.connected.dns), "changed": self._has_names}
         return told
 
     async def _run(self, stopped: asyncio.Event, later: contextlib.AsyncExitStack) -> None:
@@ -141,7 +146,7 @@ class Running:
         connection = self._connection = Connection(
             wanted,
             tunnel,
-            self._names or NoNames(),
+            NoNames() if self._make_names is None else self._make_names(tunnel),
             open_stream=lambda first: ConnectStream(self._api, first),
             keep_fresh=self._api.keep_fresh,
             domain=self._domain,
@@ -203,7 +208,7 @@ class Running:
             self._warn(f"{error}; {error.remedy}")
             return
         many = "" if count is None else f": {count} Service{'' if count == 1 else 's'}"
-        at = "" if self._names is None else f" at *.local.{self._domain}"
+        at = "" if not self._has_names else f" at *.local.{self._domain}"
         connected = tunnel.connected
         own = "" if connected is None else ", ".join(connected.addresses)
         self._note(f"Connected to {self._domain}{many}{at}. Own address: {own}.")

@@ -160,6 +160,8 @@ async def test_gateways_and_name_servers(harness: Harness) -> None:
     peers = harness.engines.last.peers
     await harness.tell(stream, said(101, add_gateway={"gateway": gateway("g2", OTHER_KEY)}))
     assert {*peers} == {GATEWAY_KEY, OTHER_KEY}
+    await harness.tell(stream, said(101, add_gateway={"gateway": gateway("g2", OTHER_KEY)}))
+    assert len(peers) == 2, "one that is known is not added again"
     rotated = bytes(32)
     await harness.tell(stream, said(101, update_gateway={"gateway": gateway("g2", rotated)}))
     assert {*peers} == {GATEWAY_KEY, rotated}

@@ -22,8 +22,10 @@ from tests.client.standin import DOMAIN, NOW, RefusedError
 from tests.client.tunnel.pieces import GATEWAY_KEY, Engines, FakeEngine, FakeSide, free_port, state
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
+
+    from octelium.client.tunnel.device import Tunnel
 
 from tests.client.standin import StandIn
 
@@ -31,7 +33,9 @@ from tests.client.standin import StandIn
 class Session:
     """A run against the stand-in for a Cluster, with a tunnel of stand-ins."""
 
-    def __init__(self, cluster: StandIn, folder: Path, **wanted: Any) -> None:
+    def __init__(
+        self, cluster: StandIn, folder: Path, make_names: Any = None, **wanted: Any
+    ) -> None:
         self.cluster = cluster
         self.place = Place(folder / "home", DOMAIN)
         self.client = Client(
@@ -54,6 +58,7 @@ class Session:
             place=self.place,
             note=self.notes.append,
             warn=self.warnings.append,
+            make_names=make_names,
         )
 
     async def status(self, **wanted: Any) -> dict[str, Any]:
@@ -124,6 +129,47 @@ async def test_from_joining_to_the_end(
     assert session.notes[-1] == "Disconnected."
     assert session.side.closed
     assert not session.place.socket.exists()
+
+
+class Names:
+    """Remembers the tunnel, and which servers."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self.tunnel = tunnel
+        self.servers: list[str] = []
+        self.stopped = False
+
+    async def start(self, _device: str, servers: Sequence[str], _domains: Sequence[str]) -> str:
+        self.servers += servers
+        return "names are looked up"
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.mark.usefixtures("engines")
+async def test_names_are_looked_up_through_the_tunnel(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    made: list[Names] = []
+
+    def make_names(tunnel: Tunnel) -> Names:
+        made.append(Names(tunnel))
+        return made[0]
+
+    _service(cluster, "wiki")
+    session = Session(cluster, tmp_path, make_names)
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns(servers=["127.0.0.53"]))))
+    told = await session.status(state="connected")
+    assert told["dns"] == {"servers": ["127.0.0.53"], "changed": True}
+    assert made[0].servers == ["127.0.0.53"]
+    assert made[0].tunnel.is_open
+    session.stopped.set()
+    async with asyncio.timeout(10):
+        await run
+    assert made[0].stopped
 
 
 @pytest.mark.usefixtures("engines")
