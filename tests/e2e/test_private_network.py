@@ -92,7 +92,9 @@ class World:
 
     def address(self, service: str, family: str = "ipv4") -> str:
         """A Service's own address."""
-        told = json.loads(self.cluster.ctl("get", "service", service, "-o", "json"))
+        # Control may just be on its way back.
+        asked = ("get", "service", service, "-o", "json")
+        told = json.loads(wait_for(lambda: self.cluster.ctl(*asked)))
         return str(told["status"]["addresses"][0]["dualStackIP"][family])
 
     def metrics(self, event: str) -> float | None:
