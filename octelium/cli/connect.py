@@ -237,6 +237,7 @@ async def _run(
     try:
         await running.run(stopped)
     finally:
+        invocation.client.close()  # or the loop would wait for calls that nobody waits for
         for number in numbers:
             loop.remove_signal_handler(number)
     return None

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.client.errors import ApiError, ClientError
+from octelium.client.errors import ClientError
 from octelium.client.tunnel import control
 from octelium.client.tunnel.connection import Connection
 from octelium.client.tunnel.destinations import Dialler, Services
@@ -142,7 +142,14 @@ class Running:
         published = Published(dialler.dial, self._warn)
         later.push_async_callback(published.close)
         self._note(f"Joining {self._domain}…")
-        await self._publish(published, dialler, services)
+        stopping = begin(stopped.wait(), name="end")
+        later.callback(stopping.cancel)
+        publishing = begin(self._publish(published, dialler, services), name="publishing")
+        await asyncio.wait((publishing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not publishing.done():
+            publishing.cancel()
+            return
+        publishing.result()
         connection = self._connection = Connection(
             wanted,
             tunnel,
@@ -158,17 +165,19 @@ class Running:
         watching = begin(
             self._watch(connection, tunnel, dialler, services), name="watch of the tunnel"
         )
-        stopping = begin(stopped.wait(), name="end")
         try:
-            await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+            waiting = (running, watching, stopping)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 self._note(f"Disconnected: {running.result()}.")
+            elif watching.done():
+                watching.result()  # it ends by failing alone
             elif connection.since:
                 await self._say_farewell()
         finally:
-            for task in (running, watching, stopping):
+            for task in (running, watching):
                 task.cancel()
-            await asyncio.wait((running, watching, stopping))
+            await asyncio.wait((running, watching))
 
     async def _publish(self, published: Published, dialler: Dialler, services: Services) -> None:
         for each in self._wanted.publish:
@@ -217,7 +226,7 @@ class Running:
         """Have the Cluster take the connection down at once rather than wait for our return."""
         try:
             await asyncio.to_thread(disconnect, self._api)
-        except ApiError as error:
+        except ClientError as error:
             self._warn(f"the Cluster was not told of the end: {error}")
         self._note("Disconnected.")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from octelium.client.errors import ApiError
 from octelium.client.settings import Flags
 from octelium.client.tunnel import running as module
 from octelium.client.tunnel.control import Place, ask
+from octelium.client.tunnel.destinations import Services
 from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.running import Running
 from octelium.client.tunnel.tasks import begin
@@ -210,6 +212,45 @@ async def test_a_service_that_is_not_there_is_said_before_anything_begins(
     with pytest.raises(TunnelError, match="there is no Service wiki"):
         await session.running.run(session.stopped)
     assert "Connect" not in cluster.methods()
+
+
+async def test_a_cluster_that_is_slow_to_answer_does_not_keep_anybody(
+    cluster: StandIn, tmp_path: Path, clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    def get(*_: object) -> None:
+        asked.set()
+        gate.wait(10)
+        raise TunnelError("too late")
+
+    monkeypatch.setattr(Services, "get", get)
+    session = Session(cluster, tmp_path, publish=(parse_publication("wiki:1"),))
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    await asyncio.to_thread(asked.wait, 10)
+    session.stopped.set()
+    async with asyncio.timeout(5):
+        await run
+    gate.set()
+    assert "Connect" not in cluster.methods()
+
+
+@pytest.mark.usefixtures("engines")
+async def test_a_cluster_that_cannot_be_told_of_the_end(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    cluster.failures["Disconnect"] = [RefusedError("INTERNAL", "not now")]
+    session = Session(cluster, tmp_path)
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
+    await session.status(state="connected")
+    session.stopped.set()
+    async with asyncio.timeout(10):
+        await run
+    assert "not told of the end" in session.warnings[-1]
+    assert session.side.closed
 
 
 @pytest.mark.usefixtures("engines")
