@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from octelium.cli.failure import Failed, report
-from octelium.cli.origin import tell_sessions
+from octelium.cli.origin import tell_identities, tell_sessions
 from octelium.cli.resources import parse_targets, require_method, short_name
 from octelium.cli.verb import verb
 from octelium.cli.words import KIND_AND_NAMES
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from octelium.cli.invocation import Invocation
     from octelium.schema.kinds import Kind
+
+
+_TELLING = {"Credential": tell_sessions, "IdentityProvider": tell_identities}
+"""By kind, what says what goes on without the deleted resource."""
 
 
 @verb(
@@ -73,11 +77,12 @@ def _delete(invocation: Invocation, kind: Kind, name: str, *, force: bool) -> No
     resources = invocation.client.resources
     if not force and kind.name in REFERRED:
         _refuse_used(invocation, kind, resources.get(kind, name).metadata.name)
-    credential = resources.get(kind, name) if kind.name == "Credential" else None
+    tell = _TELLING.get(kind.name)
+    found = resources.get(kind, name) if tell is not None else None
     resources.delete(kind, name)
     invocation.terminal.show(f"{short_name(kind, name)} deleted")
-    if credential is not None:
-        tell_sessions(invocation, credential)
+    if tell is not None:
+        tell(invocation, found)
 
 
 def _refuse_used(invocation: Invocation, kind: Kind, name: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
     from octelium.cli.verb import Verb
 
-_SWITCHED = ("User", "Service", "Credential", "Policy", "IdentityProvider")
+_SWITCHED = ("Service", "Credential", "Policy", "IdentityProvider")
 
 
 @click.group(
@@ -161,7 +161,31 @@ def _switch(kind_name: str) -> Verb:
     return command
 
 
+@verb(
+    example="""
+    octeliumctl update user alice --disable
+    octeliumctl update user alice --email alice@example.com
+    """
+)
+@click.argument("name")
+@click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
+@click.option("--email", metavar="ADDRESS", help="The e-mail address; empty: none.")
+def user(invocation: Invocation, name: str, enabled: bool | None, email: str | None) -> None:
+    """Switch a User on or off, or give it another e-mail address."""
+    if enabled is None and email is None:
+        raise click.UsageError("Give --enable, --disable or --email.")
+
+    def adjust(message: Any) -> None:
+        if enabled is not None:
+            message.spec.is_disabled = not enabled
+        if email is not None:
+            message.spec.email = email
+
+    change(invocation, "User", name, adjust)
+
+
 for _command in (
+    user,
     secret,
     config,
     session,

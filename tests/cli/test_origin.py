@@ -52,3 +52,38 @@ def test_who_may_not_list_them(cluster: StandIn, terminal: Runner, credential: A
     cluster.failures["ListSession"] = [RefusedError("PERMISSION_DENIED", "no")]
     result = terminal.ctl("delete", "credential", "c-1")
     assert (result.code, result.err) == (0, "Sessions made from it, if there are any, go on.\n")
+
+
+@pytest.fixture
+def provider(cluster: StandIn) -> Any:
+    made = cluster.add(resource("IdentityProvider", "okta", spec={"github": {}}))
+    identities = [{"identityProvider": "okta", "identifier": "1"}]
+    for name, at in (("ann", identities), ("bob", []), ("cleo", identities)):
+        cluster.add(resource("User", name, spec={"authentication": {"identities": at}}))
+    return made
+
+
+def begun(cluster: StandIn, name: str, provider: Any) -> None:
+    info = cluster.add(resource("Session", name)).status.initial_authentication.info
+    info.identity_provider.identity_provider_ref.uid = provider.metadata.uid
+
+
+def test_what_stays_of_an_identity_provider(
+    cluster: StandIn, terminal: Runner, provider: Any
+) -> None:
+    begun(cluster, "ann-1", provider)
+    begun(cluster, "bob-1", cluster.objects["User", "bob"])
+    result = terminal.ctl("delete", "identityprovider", "okta")
+    assert (result.code, result.out) == (0, "identityprovider/okta deleted\n")
+    assert result.err == (
+        "1 Session made from it goes on: octeliumctl delete session ann-1\n"
+        "Identities that point to it have no use any more: ann, cleo\n"
+    )
+
+
+def test_who_may_not_list_what_stays(cluster: StandIn, terminal: Runner, provider: Any) -> None:
+    assert provider is not None
+    cluster.failures["ListSession"] = [RefusedError("PERMISSION_DENIED", "no")]
+    result = terminal.ctl("delete", "identityprovider", "okta")
+    assert result.code == 0
+    assert result.err.endswith("Sessions made from it, if there are any, go on.\n")

@@ -63,7 +63,7 @@ def test_sessions_of_a_credential_that_is_switched_off_go_on(
 
 
 def test_without_a_flag_both_are_named(terminal: Runner) -> None:
-    assert "Give --enable or --disable." in terminal.ctl("update", "user", "x").err
+    assert "Give --enable or --disable." in terminal.ctl("update", "service", "x").err
     assert "Give --approve or --reject." in terminal.ctl("update", "device", "x").err
 
 
@@ -94,7 +94,7 @@ def test_a_resource_that_does_not_exist(terminal: Runner) -> None:
 
 def test_help_says_what_it_does(offline: Runner) -> None:
     assert "Approve or reject an Authenticator." in offline.ctl("update", "--help").out
-    assert "Switch a User on or off." in offline.ctl("update", "user", "--help").out
+    assert "Switch a Service on or off." in offline.ctl("update", "service", "--help").out
 
 
 def test_the_projects_own_api_takes_what_it_gave(real: Runner) -> None:
@@ -108,3 +108,14 @@ def test_the_projects_own_api_takes_what_it_gave(real: Runner) -> None:
     refused = real.ctl("update", "session", "root-abc123", "--reject")
     assert (refused.code, refused.out) == (1, "")
     assert "PermissionDenied" in refused.err
+
+
+def test_the_email_of_a_user(cluster: StandIn, terminal: Runner) -> None:
+    cluster.add(resource("User", "mail"))
+    assert terminal.works("update", "user", "mail", "--email", "m@x.test") == "user/mail updated\n"
+    stored = cluster.objects["User", "mail"]
+    assert (stored.spec.email, stored.spec.is_disabled) == ("m@x.test", False)
+    terminal.works("update", "user", "mail", "--email", "", "--disable")
+    stored = cluster.objects["User", "mail"]
+    assert (stored.spec.email, stored.spec.is_disabled) == ("", True)
+    assert terminal.ctl("update", "user", "mail").code == 2
