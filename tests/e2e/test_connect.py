@@ -225,6 +225,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 host.process(sys.executable, "-c", _ECHO, **quiet),
                 host.process(sys.executable, "-c", _DATAGRAMS, **quiet),
                 client.process(sys.executable, echo, "9000", **quiet),
+                client.process(sys.executable, "-c", _DATAGRAMS, **quiet),
             ):
                 yield _running(cluster, host, router, client, folder)
         finally:
@@ -244,6 +245,7 @@ def _running(
         service("raw", "TCP", {"url": "tcp://127.0.0.1:8001"}, 7),
         service("datagrams", "UDP", {"url": "udp://127.0.0.1:8002"}, 7),
         service("home", "HTTP", {"url": "http://127.0.0.1:9000", "user": "alice"}, 80),
+        service("bells", "UDP", {"url": "udp://127.0.0.1:8002", "user": "alice"}, 7),
     )
     tokens = {}
     for name in users:
@@ -297,13 +299,14 @@ def test_an_ordinary_user(world: World) -> None:
 
 @pytest.mark.parametrize("side", ["tun", "gvisor"])
 def test_a_service_behind_the_router_is_served(world: World, side: str) -> None:
-    with connected(
-        world, "alice", "--serve-all", "--implementation", side, "-p", "home:7004"
-    ) as it:
+    ports = ("-p", "home:7004", "-p", "bells:7002")
+    with connected(world, "alice", "--serve-all", "--implementation", side, *ports) as it:
+        assert world.client.run(sys.executable, "-c", _ASK).stdout == "hello\n"
         wait_for(lambda: world.get("http://127.0.0.1:7004/").endswith(" 200"))
         told = json.loads(world.run("alice", "status", "-o", "json"))["connection"]
-        (served,) = told["served"]
-        assert (served["service"], served["upstream"]) == ("home.default", "127.0.0.1:9000")
+        upstreams = {each["service"]: each["upstream"] for each in told["served"]}
+        assert upstreams == {"home.default": "127.0.0.1:9000", "bells.default": "127.0.0.1:8002"}
+        (served,) = (each for each in told["served"] if each["service"] == "home.default")
         address = told["addresses"][0].removesuffix("/32")
         # Another host of the same network is none of the Cluster's, even with a route.
         world.router.ip(f"route replace {address} via 192.168.7.2")
@@ -322,8 +325,9 @@ def test_a_second_one_is_told_of_the_first(world: World) -> None:
         assert "is connected already" in done.stderr
 
 
-def test_in_the_background(world: World) -> None:
-    told = world.run("alice", "connect", "-d", "--implementation", "gvisor", "-p", "web:7003")
+@pytest.mark.parametrize("side", ["tun", "gvisor"])
+def test_in_the_background(world: World, side: str) -> None:
+    told = world.run("alice", "connect", "-d", "--implementation", side, "-p", "web:7003")
     assert "in the background" in told
     assert world.get("http://127.0.0.1:7003/").endswith(" 200")
     assert world.tokens["alice"] not in world.client.run("ps", "-eo", "args").stdout
