@@ -267,7 +267,7 @@ def _told(error: AuthenticationError, *, totp: bool) -> str:
     if isinstance(error, TooEarlyError):
         return "You proved that often within the last hour. You are signed in as before."
     if isinstance(error, WrongResponseError) and totp:
-        return "That is not the password of this moment, or it has been used. Wait for the next."
+        return "That is not the code of this moment, or it has been used. Wait for the next."
     return sentence(error.answer)
 
 

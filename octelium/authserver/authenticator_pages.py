@@ -293,14 +293,14 @@ class AuthenticatorPages:
         return self._pages.page(
             "Register an authenticator app",
             *blocks,
-            paragraph("Scan this picture with the app on your telephone."),
+            paragraph("Scan this picture with the app on your phone."),
             qr_code(challenge.text, "A QR code that holds the key that stands below as text."),
             aside("Or type this key into the app:"),
             command(_key(challenge.text)),
             password_form(
                 FINISH_PATH,
                 {"uid": uid, "type": "totp"},
-                "Password that the app shows",
+                "Code that the app shows",
                 "Register",
                 "Six digits, which change every 30 seconds.",
             ),
@@ -316,7 +316,7 @@ class AuthenticatorPages:
             challenge = await self._authenticators.register_begin(asking, ref)
         except AuthenticationError as error:
             return self._choice(session, sentence(error.answer))
-        told = "That is not the password of this moment. Is the clock of the telephone right?"
+        told = "That is not the code of this moment. Is the clock of the phone right?"
         return self._steps(challenge, session, told)
 
     async def _unregistered(self, asking: Asking, kind: int, name: str) -> meta.ObjectReference:
@@ -352,7 +352,10 @@ def sentence(answer: str) -> str:
 
 def label(authenticator: core.Authenticator) -> str:
     """What a person calls it."""
-    return authenticator.spec.display_name or authenticator.metadata.name
+    unnamed = authenticator.metadata.name
+    if authenticator.status.type == _TYPES.TOTP:
+        unnamed = "Authenticator app"
+    return authenticator.spec.display_name or unnamed
 
 
 def _asking(request: Request) -> Asking:

@@ -225,7 +225,7 @@ class InvitationPages:
         blocks += [
             facts(known),
             paragraph(
-                "There is no password: next you make a passkey, on this device, your telephone or "
+                "There is no password: next you make a passkey, on this device, your phone or "
                 "a security key."
             ),
         ]

@@ -24,6 +24,7 @@ from octelium.authserver.cookies import (
     cookie,
     has_ended,
 )
+from octelium.authserver.device_grant import PAGE_PATH
 from octelium.authserver.flow import BEGIN_PATH, SUCCESS_PATH, redirect
 from octelium.authserver.markup import (
     Markup,
@@ -217,7 +218,11 @@ class LoginPages:
             about = [paragraph("The command line on this computer asks you to sign in.")]
         elif target.redirect:
             host = urlsplit(target.redirect).hostname or ""
-            about = [paragraph("Sign in to open ", strong(host), ".")]
+            device = target.redirect.partition("?")[0] == self._site.origin + PAGE_PATH
+            if device:
+                about = [paragraph("Sign in to let a machine in.")]
+            else:
+                about = [paragraph("Sign in to open ", strong(host), ".")]
         ways = [
             button(
                 BEGIN_PATH,

@@ -71,18 +71,18 @@ def create(invocation: Invocation, kind: str, display_name: str) -> None:
     (key,) = parse_qs(urlsplit(url).query)["secret"]
     invocation.terminal.show(f"Key: {key}")
     for _ in range(_TRIES):
-        password = _password("Password that the app shows")
+        password = _password("Code that the app shows")
         try:
             api.finish_registration(made, password)
         except ClientError as error:
             if getattr(error, "code", "") != "PERMISSION_DENIED":
                 raise
-            invocation.terminal.warn("that is not the password of this moment")
+            invocation.terminal.warn("that is not the code of this moment")
             continue
         invocation.terminal.note(f"Authenticator {name} is registered.")
         return
     api.delete(name)
-    invocation.terminal.fail("the app was not registered", "check the clock of the telephone")
+    invocation.terminal.fail("the app was not registered", "check the clock of the phone")
     raise Failed
 
 

@@ -15,7 +15,7 @@ from octelium.cli.words import ResourceName
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
 
-_qr_option = click.option("--qr", is_flag=True, help="Also as a picture for telephones.")
+_qr_option = click.option("--qr", is_flag=True, help="Also as a picture for phones.")
 
 
 @verb(

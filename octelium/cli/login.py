@@ -122,6 +122,11 @@ def _who(api: Api) -> str:
     try:
         status = api.user.call("GetStatus", user.GetStatusRequest())
     except ApiError as error:
+        if error.code == "UNAUTHENTICATED" and not error.remedy:
+            error.remedy = (
+                "the Session has ended; make a new one: octelium login --force, in a terminal or "
+                "with --auth-token TOKEN"
+            )
         if error.code not in ("PERMISSION_DENIED", "UNIMPLEMENTED"):
             raise
         return ""  # a Session need not be allowed to ask

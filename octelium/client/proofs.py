@@ -29,7 +29,7 @@ class AuthenticationToken:
                 raise
             raise ApiError(
                 error.code,
-                "this token is not valid here (expired, rotated, or another Cluster's)",
+                "this token is not valid here (expired, rotated, used up, or of another Cluster)",
                 error.method,
                 "make another one: octeliumctl create credential NAME --rotate",
             ) from error

@@ -58,7 +58,7 @@ async def test_stepping_up_with_an_app(host: Host) -> None:
     form = {"uid": uid, "type": "totp"}
     wrong = await browser.post(f"{AUTHENTICATE}/finish", {**form, "response": "12345"})
     assert wrong.status_code == 400
-    assert "not the password of this moment" in wrong.text
+    assert "not the code of this moment" in wrong.text
     assert action(browser) == ACTIONS.AUTHENTICATION_REQUIRED
     before = dict(browser.cookies)
     right = {**form, "response": password(host, secret)}

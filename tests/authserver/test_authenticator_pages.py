@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.authserver.authenticator_pages import is_only_way
+from octelium.authserver.authenticator_pages import is_only_way, label
 from octelium.identity.authenticators import passkey_logins, totp
 from octelium.identity.authenticators.callers import PROVED
 from octelium.schema.pb import core_v1_pb2 as core
@@ -96,7 +96,7 @@ async def test_an_app(host: Host) -> None:
     form = {"uid": uid_in(page), "type": "totp"}
     again = await browser.post(f"{REGISTER}/finish", {**form, "response": wrong})
     assert again.status_code == 400
-    assert "not the password of this moment" in again.text
+    assert "not the code of this moment" in again.text
     assert secret_in(again) == secret
     done = await browser.post(f"{REGISTER}/finish", {**form, "response": password(host, secret)})
     assert onward_url(done) == f"{ORIGIN}/authenticators?done=registered"
@@ -104,7 +104,8 @@ async def test_an_app(host: Host) -> None:
     assert one.status.type == TYPES.TOTP
     listed = await browser.get("/authenticators?done=registered")
     assert "It is registered." in listed.text
-    assert one.metadata.name in listed.text
+    assert "Authenticator app" in listed.text
+    assert one.metadata.name not in listed.text
 
 
 async def test_a_security_key(host: Host) -> None:
@@ -315,3 +316,12 @@ async def test_without_a_session(host: Host, method: str, path: str) -> None:
     browser = Browser(host)
     response = await browser.send(method, path, {"origin": ORIGIN})
     assert response.headers["location"] == f"{ORIGIN}/login"
+
+
+def test_what_people_call_an_authenticator() -> None:
+    app = core.Authenticator()
+    app.metadata.name = "totp-qrof9g"
+    app.status.type = core.AuthenticatorStatusType__.TOTP
+    assert label(app) == "Authenticator app"
+    app.spec.display_name = "On my phone"
+    assert label(app) == "On my phone"

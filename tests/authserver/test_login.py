@@ -360,3 +360,12 @@ async def test_what_else_a_browser_asks_for_does_not_end_its_login(host: Host) -
     for path in ("/favicon.ico", "/login", "/"):
         await browser.get(path)
     assert location(await browser.get(f"/callback?state={state}&code=ann")).endswith("/success")
+
+
+async def test_who_lets_a_machine_in_reads_what_for(host: Host) -> None:
+    await prepare(host)
+    shown = (await host.client.get("/login?redirect=https://example.com/device?code=x")).text
+    assert "Sign in to let a machine in." in shown
+    assert "Sign in to open" not in shown
+    shown = (await host.client.get("/login?redirect=https://wiki.example.com/device")).text
+    assert "Sign in to open <strong>wiki.example.com</strong>." in shown

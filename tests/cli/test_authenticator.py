@@ -43,7 +43,7 @@ def test_creating(terminal: Runner, second: SecondFactor) -> None:
     assert result.code == 0, result.err
     assert "Key: JBSWY3DPEHPK3PXP" in result.out
     assert "█" in result.out or "▀" in result.out or "\x1b[7m" in result.out
-    assert "not the password of this moment" in result.err
+    assert "not the code of this moment" in result.err
     assert "totp-0 is registered" in result.err
     (one,) = second.items
     assert one.status.is_registered

@@ -152,7 +152,10 @@ def test_a_session_that_the_cluster_has_ended_is_replaced(
 def test_a_wrong_token_changes_nothing(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
     result = offline("octelium", "login", *flags(cluster, tmp_path), "--auth-token", "wrong")
     assert (result.code, result.out) == (1, "")
-    assert "this token is not valid here (expired, rotated, or another Cluster's)" in result.err
+    assert (
+        "this token is not valid here (expired, rotated, used up, or of another Cluster)"
+        in result.err
+    )
     assert Connections(DirectoryStorage(tmp_path / "home")).domains() == []
 
 
@@ -177,3 +180,11 @@ def test_a_home_in_memory_leaves_nothing(cluster: StandIn, offline: Runner, tmp_
     assert result.code == 0
     assert not (tmp_path / "home").exists()
     assert not cluster.alive
+
+
+def test_an_ended_session_is_no_reason_to_go_round(terminal: Runner, cluster: StandIn) -> None:
+    cluster.failures["GetStatus"] = [RefusedError("UNAUTHENTICATED", "") for _ in range(5)]
+    result = terminal("octelium", "login")
+    assert result.code != 0
+    assert "the Session has ended" in result.err
+    assert "octelium login --force, in a terminal or with --auth-token TOKEN" in result.err

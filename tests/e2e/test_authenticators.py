@@ -181,7 +181,7 @@ def test_an_app_as_second_factor(world: World) -> None:
         assert page.locator("img.code").evaluate("image => image.naturalWidth") > 0
         secret = base64.b32decode(shown + "=" * (-len(shown) % 8))
         step = totp.step_at(time.time())
-        page.get_by_label("Password that the app shows").fill(totp.code(secret, step))
+        page.get_by_label("Code that the app shows").fill(totp.code(secret, step))
         page.get_by_role("button", name="Register").click()
         page.wait_for_url(re.compile("done=registered"))
 

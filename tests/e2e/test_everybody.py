@@ -129,7 +129,7 @@ def test_without_scripts(visitors: Visitors) -> None:
         code = totp.code(secret, totp.step_at(time.time()))
         wrong = "000000" if code != "000000" else "000001"
         for answer in (wrong, code):
-            page.get_by_label("Password that the app shows").fill(answer)
+            page.get_by_label("Code that the app shows").fill(answer)
             page.get_by_role("button", name="Register").click()
         page.wait_for_url(re.compile("done=registered"))
         page.get_by_text("Blue phone").wait_for()

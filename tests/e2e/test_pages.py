@@ -319,7 +319,7 @@ def test_registering(visitors: Visitors) -> None:
         page.goto(cluster.url("", "/authenticators/register"))
         album.take(page, "register")
         page.get_by_role("button", name="Authenticator app").click()
-        page.get_by_label("Password that the app shows").fill("0")
+        page.get_by_label("Code that the app shows").fill("0")
         page.get_by_role("button", name="Register").click()
         page.get_by_role("alert").wait_for()
         album.take(page, "register-app-wrong")

@@ -122,7 +122,7 @@ def check(
         known = status.info.totp
         step = totp.accepted_step(secret, response, now, known.last_accepted_time_step)
         if step is None:
-            raise WrongResponseError("not the password of this moment, or one that was used")
+            raise WrongResponseError("not the code of this moment, or one that was used")
         known.last_accepted_time_step, known.last_accepted_at.seconds = step, now
         return
     assertion = party.verify(

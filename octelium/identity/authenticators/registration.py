@@ -117,7 +117,7 @@ def finish(
         secret = sealing.unseal(tx, found.metadata.uid, status.info.totp.shared_secret)
         step = totp.accepted_step(secret, response.text, now, 0)
         if step is None:
-            raise WrongResponseError("not the password of this moment")
+            raise WrongResponseError("not the code of this moment")
         status.info.totp.last_accepted_time_step = step
         status.info.totp.last_accepted_at.seconds = now
         status.description = "Authenticator app"
