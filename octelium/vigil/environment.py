@@ -72,7 +72,9 @@ class Environment:
             Unserviceable: this process has no private network.
         """
         if self.served is None:
-            raise not_offered("an upstream served by a connected client, without a private network,")
+            raise not_offered(
+                "an upstream served by a connected client, without a private network,"
+            )
         return self.served
 
     def url(self, host: str) -> str:

@@ -99,9 +99,7 @@ async def test_jwks_modes(cluster: Cluster, issuer: peers.Issuer, workloads: Wor
         await add_provider(cluster, name, issuer=internal, audience="aud", **place)
         verified = await workloads.verify(issuer.token("sa", "aud", iss=internal))
         assert verified.provider.metadata.name == name
-        assert "audience is" in await refused(
-            workloads, issuer.token("sa", AUDIENCE, iss=internal)
-        )
+        assert "audience is" in await refused(workloads, issuer.token("sa", AUDIENCE, iss=internal))
         assert "another issuer" in await refused(workloads, issuer.token("sa", "aud"), name)
 
 

@@ -45,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         try:
             with host.process(sys.executable, "-c", _RESOLVER, **quiet):
-                yield from _running(cluster, spaces)
+                yield from _running("own", cluster, spaces)
         finally:
             cluster.remove()
 

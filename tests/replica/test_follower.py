@@ -29,6 +29,12 @@ async def follower(path: Path, committed: CommittedRevision) -> AsyncIterator[Fo
     follower.close()
 
 
+def replica_of(follower: Follower) -> Replica:
+    replica = follower._replica
+    assert isinstance(replica, Replica)
+    return replica
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
@@ -43,7 +49,7 @@ async def test_it_waits_for_a_writer_that_is_not_there_yet(
     assert [follower.connected] == [False]
     server = FeedServer(resources, listening(path), committed)
     server.start()
-    await until(lambda: follower._replica.loaded)
+    await until(lambda: replica_of(follower).loaded)
     assert follower.connected
     assert [worker for worker, _ in server.followers] == ["w1"]
     server.close()
@@ -56,8 +62,8 @@ async def test_it_keeps_what_it_knows_while_the_writer_is_away_and_comes_back(
     server = FeedServer(resources, listening(path), committed)
     server.start()
     follower.start()
-    await until(lambda: follower._replica.loaded)
-    replica = follower._replica
+    await until(lambda: replica_of(follower).loaded)
+    replica = replica_of(follower)
     entry = replica.groups_by_name["staff"]
     server.close()
     await until(lambda: not follower.connected)
@@ -86,7 +92,7 @@ async def test_catching_up_ends_with_the_commit_that_was_missing(
     follower: Follower, committed: CommittedRevision, resources: Resources, server: FeedServer
 ) -> None:
     follower.start()
-    await until(lambda: follower._replica.loaded)
+    await until(lambda: replica_of(follower).loaded)
     committed.value = 1
     waiting = asyncio.gather(follower.catch_up(5), follower.catch_up(5))
     await asyncio.sleep(0)
@@ -174,7 +180,7 @@ async def test_a_writer_that_talks_nonsense_is_left_and_asked_for_a_snapshot(
     server = FeedServer(resources, listener, committed)
     server.start()
     follower.start()
-    await until(lambda: follower._replica.revision == 1)
+    await until(lambda: replica_of(follower).revision == 1)
     server.close()
 
 
@@ -186,14 +192,14 @@ async def test_a_half_snapshot_is_never_resumed(
     peer, _ = listener.accept()
     begin = feed.Commit(revision=5, snapshot_begin=True, instance=b"writer")
     peer.send(frame(FrameType.COMMIT, begin.SerializeToString()))
-    await until(lambda: follower._replica.loading)
+    await until(lambda: replica_of(follower).loading)
     assert follower._instance == b""
     peer.close()
     await until(lambda: not follower.connected)
-    assert not follower._replica.loading
+    assert not replica_of(follower).loading
     server = FeedServer(resources, listener, committed)
     server.start()
-    await until(lambda: follower._replica.loaded)
+    await until(lambda: replica_of(follower).loaded)
     server.close()
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.http.pool import OriginPool
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.configuration import Configuration, compile_configuration, managed_configuration
 from tests.vigil.world import DOMAIN, MODES, World, certificate_secret, secret, service, world
@@ -369,7 +370,11 @@ async def test_endpoints_are_picked_by_chance(here: World) -> None:
     for port in (1, 2):
         made.upstream.loadbalance.endpoints.add(url=f"http://a:{port}")
     configuration = compiled(here, made)
-    picked = {configuration.endpoint().connections.origin.port for _ in range(100)}
+    picked = set()
+    for _ in range(100):
+        connections = configuration.endpoint().connections
+        assert isinstance(connections, OriginPool)
+        picked.add(connections.origin.port)
     assert picked == {1, 2}
 
 
