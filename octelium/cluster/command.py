@@ -127,7 +127,7 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
 @click.option(
     "--tunnel",
     type=click.Choice(TUNNEL),
-    help="Whether clients connect to this machine by WireGuard; auto, the default: if it can.",
+    help="Whether clients connect to this machine by WireGuard; auto: if it can. Default off.",
 )
 @click.option(
     "--wireguard-listen",
