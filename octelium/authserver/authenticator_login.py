@@ -244,7 +244,7 @@ def _ways(found: Selection) -> list[Markup]:
         password_form(
             AUTHENTICATE_FINISH_PATH,
             {"uid": one.metadata.uid, "type": "totp"},
-            f"Password that your authenticator app shows ({label(one)})",
+            f"Code that your authenticator app shows ({label(one)})",
             "Continue",
             "Six digits, which change every 30 seconds.",
         )

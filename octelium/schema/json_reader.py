@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -333,9 +333,15 @@ def _not_an_object(descriptor: Descriptor, value: Any) -> tuple[str, str]:
     return problem, "write KEY: VALUE pairs"
 
 
+_PART_OF_TEXT: Final = frozenset("()='\"")
+"""In no field's name: what has them is a part of a text in `{match: f(x, y)}`."""
+
+
 def _unknown_field(descriptor: Descriptor, key: Any) -> tuple[str, str]:
     if not isinstance(key, str):
         return f"expected a field name, got {describe(key)}", ""
+    if not _PART_OF_TEXT.isdisjoint(key):
+        return "unknown field", "a comma in brackets ends a text; put the whole text in quotes"
     known = [field.json_name for field in descriptor.fields]
     below = _path_below(descriptor, key)
     if below is not None and closest(key, known) is None:

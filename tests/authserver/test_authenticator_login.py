@@ -53,7 +53,7 @@ async def test_stepping_up_with_an_app(host: Host) -> None:
     browser = await stepping_up(host, REDIRECT)
     assert (await browser.get("/callback/success")).headers["location"].endswith(AUTHENTICATE)
     page = await browser.get(AUTHENTICATE)
-    assert "Password that your authenticator app shows" in page.text
+    assert "Code that your authenticator app shows" in page.text
     assert "script-src" not in page.headers["content-security-policy"]
     form = {"uid": uid, "type": "totp"}
     wrong = await browser.post(f"{AUTHENTICATE}/finish", {**form, "response": "12345"})

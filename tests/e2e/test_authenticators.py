@@ -188,7 +188,7 @@ def test_an_app_as_second_factor(world: World) -> None:
         forget(page, world)
         through_provider(world, page, "ben")
         page.wait_for_url(re.compile("/authenticators/authenticate$"))
-        field = page.get_by_label("Password that your authenticator app shows")
+        field = page.get_by_label("Code that your authenticator app shows")
         field.fill(totp.code(secret, step))  # the one that registered it
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("alert").wait_for()

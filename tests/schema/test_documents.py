@@ -274,3 +274,18 @@ spec:
     assert time.process_time() - begin < 1
     assert len(documents) == 1000
     assert json_writer.write(documents[999].message)["metadata"] == {"name": "svc999.prod"}
+
+
+def test_a_text_that_a_comma_in_brackets_ends() -> None:
+    found = errors_of(
+        """
+        apiVersion: core/v1
+        kind: Policy
+        metadata: {name: p}
+        spec:
+          rules:
+            - effect: ALLOW
+              condition: {match: ctx.groups.exist(g, g == "ops")}
+        """
+    )
+    assert any("put the whole text in quotes" in str(error) for error in found)

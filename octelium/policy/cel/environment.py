@@ -20,6 +20,7 @@ MAX_LENGTH: Final = 10_000
 VARIABLES: Final = ("ctx", "attrs")
 
 _POSITION: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_ASSIGNMENT: Final = re.compile(r"token recognition error at: '=(?![=>])")
 _COMPARABLE: Final = (
     "INT",
     "UINT",
@@ -61,7 +62,10 @@ def check(text: str, variables: tuple[str, ...] = VARIABLES, *, types: bool = Tr
         compiled = environment(variables).compile(text, disable_check=not types)
         result_type = compiled.return_type().name() if types else "DYN"
     except (RuntimeError, ValueError) as error:
-        raise CompileError(_readable(str(error))) from None
+        problem = _readable(str(error))
+        if _ASSIGNMENT.search(problem):
+            problem += "; did you mean ==?"
+        raise CompileError(problem) from None
     return Checked(text, decode(compiled.serialize()), result_type)
 
 

@@ -167,3 +167,14 @@ def test_no_sequence_of_tokens_breaks_a_condition(text: str) -> None:
 )
 def test_no_length_breaks_the_parser(text: str) -> None:
     bounded(text)
+
+
+def test_one_sign_is_no_comparison() -> None:
+    with pytest.raises(CompileError, match=r"did you mean ==\?"):
+        check('ctx.a = "ops"')
+    with pytest.raises(CompileError, match=r"did you mean ==\?"):
+        check('ctx.a ="ops"')
+    for text in ('ctx.a => "ops"', 'ctx.a $ "ops"'):
+        with pytest.raises(CompileError) as caught:
+            check(text)
+        assert "did you mean" not in str(caught.value)
