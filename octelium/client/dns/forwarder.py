@@ -46,8 +46,8 @@ class Forwarder:
     """A server at one address, by UDP and TCP.
 
     Names under the suffixes of `private` are asked for in the tunnel alone, and nowhere at all
-    while it is down. `others` are the like of other clients on this host. `former` are the servers
-    for everything else.
+    while it is down. `others` are the like of other clients on this host; it may raise OSError.
+    `former` are the servers for everything else.
     """
 
     def __init__(
@@ -141,7 +141,11 @@ class Forwarder:
     async def _ask(self, query: Query, is_private: bool) -> bytes:
         if is_private:
             return await ask(self.private.servers, query, self._dial)
-        for route in self._others():
+        try:
+            others = [*self._others()]
+        except OSError as error:  # whose name it is cannot be told, so it goes nowhere
+            raise UpstreamError(str(error)) from error
+        for route in others:
             if is_under(query.name, route.suffixes):
                 return await ask(route.servers, query, dial_here)
         return await ask(self.former, query, dial_here)

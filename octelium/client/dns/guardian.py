@@ -32,7 +32,7 @@ class Guardian:
         words = [sys.executable, "-P", "-s", *isolated, "-m", "octelium.client.dns.guardian"]
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
             [*words, str(owners.path), str(owners.directory), owner_id],
-            env={**os.environ, "PYTHONPATH": str(code)},
+            env=_without_credentials() | {"PYTHONPATH": str(code)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
@@ -51,6 +51,11 @@ class Guardian:
     def dismiss(self) -> None:
         """Have it do what is left to do, and end. Blocks; may be called again."""
         self._process.communicate()
+
+
+def _without_credentials() -> dict[str, str]:
+    """The environment, of which nothing that a client is given has to live on."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("OCTELIUM")}
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Final
 
 from octelium.client.dns import resolv_conf
@@ -29,7 +30,7 @@ class HostNames:
     Args:
         dial: gives sockets whose packets go through the tunnel.
         is_up: whether the tunnel works.
-        zones: further suffixes that only the Cluster is asked for.
+        zones: gives further suffixes that only the Cluster is asked for, at each `start`.
         listen: where the forwarder is to be, instead of where it likes; then it runs in any case.
             `systemd-resolved` is left alone. With a port other than 53 resolv.conf is, too.
         in_container: systemd-resolved is never used.
@@ -41,7 +42,7 @@ class HostNames:
         dial: Dial,
         *,
         is_up: Callable[[], bool] = lambda: True,
-        zones: Sequence[str] = (),
+        zones: Callable[[], Sequence[str]] = tuple,
         listen: Server | None = None,
         in_container: bool = False,
         warn: Callable[[str], None] = lambda _: None,
@@ -51,7 +52,7 @@ class HostNames:
     ) -> None:
         self._dial = dial
         self._is_up = is_up
-        self._zones = tuple(zones)
+        self._zones = zones
         self._listen = listen
         self._in_container = in_container
         self._warn = warn
@@ -65,6 +66,8 @@ class HostNames:
         self._owner = ""
         self._guardian: Guardian | None = None
         self._told = ""
+        # A task that is cancelled does not end the thread that works for it.
+        self._changing = threading.Lock()
 
     async def start(self, device: str, servers: Sequence[str], domains: Sequence[str]) -> str:
         """Begin, or go on with other servers. What was done, for people.
@@ -72,7 +75,7 @@ class HostNames:
         Raises:
             OSError: it cannot be; names are as before.
         """
-        suffixes = private_suffixes(domains, self._zones)
+        suffixes = private_suffixes(domains, self._zones())
         if self._forwarder is not None:
             self._route(self._forwarder, servers, suffixes)
             return self._told
@@ -153,25 +156,27 @@ class HostNames:
 
     def _claim(self, owner: Owner) -> None:
         """Write ourselves into the resolv.conf, with somebody who undoes it. Raises OSError."""
-        owners = Owners(self._path, self._directory)
-        guardian = Guardian(owners, owner.id)
-        try:
-            owners.add(owner)
-        except BaseException:
-            guardian.dismiss()
-            raise
-        self._owners, self._owner, self._guardian = owners, owner.id, guardian
+        with self._changing:
+            owners = Owners(self._path, self._directory)
+            guardian = Guardian(owners, owner.id)
+            try:
+                owners.add(owner)
+            except BaseException:
+                guardian.dismiss()
+                raise
+            self._owners, self._owner, self._guardian = owners, owner.id, guardian
 
     def _restore(self) -> None:
         """Raises OSError."""
-        owners, self._owners = self._owners, None
-        guardian, self._guardian = self._guardian, None
-        try:
-            if owners is not None and (said := owners.remove(self._owner)):
-                self._warn(said)
-        finally:
-            if guardian is not None:
-                guardian.dismiss()
+        with self._changing:
+            owners, self._owners = self._owners, None
+            guardian, self._guardian = self._guardian, None
+            try:
+                if owners is not None and (said := owners.remove(self._owner)):
+                    self._warn(said)
+            finally:
+                if guardian is not None:
+                    guardian.dismiss()
 
     def _repair(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +27,22 @@ def private_suffixes(domains: Iterable[str], zones: Iterable[str] = ()) -> tuple
     if found:
         found.append("local")
     return tuple(dict.fromkeys([*found, *filter(None, map(_plain, zones))]))
+
+
+def reverse_zones(ranges: Iterable[str]) -> tuple[str, ...]:
+    """The zones in which addresses of some ranges, such as `100.64.0.0/16`, have their names.
+
+    They are cut at octets and at hexadecimal digits (RFC 1035 section 3.5, RFC 3596 section 2.5),
+    so that a range may have several. Raises ValueError.
+    """
+    found = []
+    for network in map(ip_network, ranges):
+        bits, top = (8, "in-addr.arpa") if network.version == 4 else (4, "ip6.arpa")
+        count = -(-network.prefixlen // bits)
+        for part in network.subnets(new_prefix=count * bits):
+            labels = part.network_address.reverse_pointer.split(".")[:-2]
+            found.append(".".join([*labels[len(labels) - count :], top]))
+    return tuple(found)
 
 
 def is_under(name: str, suffixes: Iterable[str]) -> bool:

@@ -44,13 +44,15 @@ async def programs_find_names(folder: Path) -> None:
     cluster, former = Answers("100.64.0.9"), Answers("192.0.2.9")
     original = PATH.read_bytes()
     async with serving(cluster, "127.0.0.2", 53), serving(former, "127.0.0.1", 53):
-        made = names(folder)
+        made = names(folder, zones=lambda: ["64.100.in-addr.arpa"])
         told = await made.start("octelium0", ["127.0.0.2"], DOMAINS)
         assert told.startswith("*.local.example.com is looked up at the Cluster")
         assert await by_libc("web") == "100.64.0.9"
         assert await by_libc("web.default.local.example.com") == "100.64.0.9"
         assert await by_libc("www.example.com") == "192.0.2.9"
         asked = len(former.asked)
+        await look_up(("127.0.0.100", 53), "9.0.64.100.in-addr.arpa", "PTR")
+        assert cluster.asked[-1] == "9.0.64.100.in-addr.arpa."
         UP["here"] = False
         assert await by_libc("web.default.local.example.com") == ""
         assert await by_libc("web.default.local") == ""

@@ -176,6 +176,17 @@ async def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         its.close()
 
 
+async def test_when_other_clients_cannot_be_known_nothing_goes_out() -> None:
+    def damaged() -> list[Route]:
+        raise OSError("it is damaged")
+
+    async with setting() as made:
+        made.forwarder._others = damaged
+        assert (await look_up(made.place, "web.local.other.com")).rcode() == dns.rcode.SERVFAIL
+        assert address(await look_up(made.place, "web.local")) == "100.64.0.9"
+        assert made.former.asked == []
+
+
 async def test_it_does_not_ask_itself() -> None:
     async with setting() as made:
         made.forwarder.put(Route(SUFFIXES, ()), [made.place])

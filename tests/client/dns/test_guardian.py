@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from octelium.client.dns.owners import Owners, new_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ORIGINAL = "nameserver 192.0.2.1\n"
 CLIENT = """
@@ -100,6 +100,15 @@ def test_when_both_are_killed_the_next_start_repairs(owners: Owners) -> None:
         assert owners.path.read_text() != ORIGINAL
         assert owners.repair()
     assert owners.path.read_text() == ORIGINAL
+
+
+def test_it_knows_no_credentials(owners: Owners, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTELIUM_AUTH_TOKEN", "secret-of-the-test")
+    guardian = Guardian(owners, "nobody")
+    environment = Path(f"/proc/{guardian.pid}/environ").read_bytes()
+    guardian.dismiss()
+    assert b"PYTHONPATH=" in environment
+    assert b"secret-of-the-test" not in environment
 
 
 def test_it_ends_with_a_client_that_restores_by_itself(owners: Owners) -> None:

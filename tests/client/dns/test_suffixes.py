@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.client.dns.suffixes import is_under, private_suffixes
+from octelium.client.dns.suffixes import is_under, private_suffixes, reverse_zones
 
+RANGES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 LABEL = st.text("abcxyz019-", min_size=1, max_size=8)
 SUFFIXES = private_suffixes(["local.example.com"], ["Corp.Test."])
 
@@ -18,6 +21,25 @@ def test_every_spelling_of_a_cluster() -> None:
 def test_others_are_not_private() -> None:
     for name in (".", "example.com.", "www.example.com", "notlocal.example.com", "xlocal", "test"):
         assert not is_under(name, SUFFIXES), name
+
+
+def test_zones_of_ranges() -> None:
+    assert reverse_zones(["100.64.0.0/16", "fdee:1:2:3::/80"]) == (
+        "64.100.in-addr.arpa",
+        "0.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.e.e.d.f.ip6.arpa",
+    )
+    assert reverse_zones(["10.0.0.0/15"]) == ("0.10.in-addr.arpa", "1.10.in-addr.arpa")
+
+
+@given(RANGES, RANGES, st.data())
+def test_just_the_addresses_of_a_range_are_in_its_zones(
+    start: IPv4Address | IPv6Address, other: IPv4Address | IPv6Address, data: st.DataObject
+) -> None:
+    length = data.draw(st.integers(8, start.max_prefixlen))
+    network = ip_network((start, length), strict=False)
+    zones = reverse_zones([str(network)])
+    assert is_under(start.reverse_pointer, zones)
+    assert is_under(other.reverse_pointer, zones) == (other in network)
 
 
 @given(st.lists(LABEL, max_size=4), st.sampled_from(SUFFIXES), st.booleans())
