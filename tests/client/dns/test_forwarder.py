@@ -190,6 +190,7 @@ async def test_when_other_clients_cannot_be_known_nothing_goes_out() -> None:
 async def test_it_does_not_ask_itself() -> None:
     async with setting() as made:
         made.forwarder.put(Route(SUFFIXES, ()), [made.place])
+        assert made.forwarder.former == ()
         assert (await look_up(made.place, "a.test")).rcode() == dns.rcode.SERVFAIL
 
 
