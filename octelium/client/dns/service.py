@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from octelium.client.dns.owners import Owner
     from octelium.client.dns.upstreams import Dial, Server
 
+_DEFAULT: Final = ("127.0.0.1",)
+"""Whom programs ask where no name server is named (resolv.conf(5))."""
 _BY_ADDRESS: Final = "Services are reached by address, or by -p"
 
 
@@ -29,7 +31,8 @@ class HostNames:
 
     Args:
         dial: gives sockets whose packets go through the tunnel.
-        is_up: whether the tunnel works.
+        is_up: whether the tunnel works; without it private names are refused at once. What says
+            no where a question would bring the tunnel up again keeps it down.
         zones: gives further suffixes that only the Cluster is asked for, at each `start`.
         listen: where the forwarder is to be, instead of where it likes; then it runs in any case.
             `systemd-resolved` is left alone. With a port other than 53 resolv.conf is, too.
@@ -133,7 +136,7 @@ class HostNames:
             former = Owners(self._path, self._directory).former()
         except OSError:  # it cannot be ours to write, then, but nobody of us has written it either
             former = resolv_conf.parse(resolv_conf.read(self._path))
-        return tuple((address, PORT) for address in former.nameservers)
+        return tuple((address, PORT) for address in former.nameservers or _DEFAULT)
 
     async def _announce(
         self, where: Server, device: str, domains: Sequence[str], suffixes: tuple[str, ...]

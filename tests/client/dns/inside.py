@@ -68,6 +68,19 @@ async def programs_find_names(folder: Path) -> None:
     assert not list(folder.glob("*.json"))
 
 
+async def no_server_is_named(folder: Path) -> None:
+    """Then programs ask one at this host."""
+    PATH.write_text("options attempts:1 timeout:1\n")
+    former = Answers("192.0.2.9")
+    async with serving(former, "127.0.0.1", 53):
+        made = names(folder)
+        await made.start("octelium0", ["127.0.0.2"], DOMAINS)
+        assert b"nameserver 127.0.0.100\n" in PATH.read_bytes()
+        assert await by_libc("www.example.com") == "192.0.2.9"
+        await made.stop()
+    assert PATH.read_text() == "options attempts:1 timeout:1\n"
+
+
 async def two_clusters(folder: Path) -> None:
     one, two, former = Answers("100.64.0.1"), Answers("100.64.0.2"), Answers("192.0.2.9")
     original = PATH.read_bytes()

@@ -29,7 +29,8 @@ def names(tmp_path: Path, resolved: Resolved, **options: object) -> HostNames:
 
 
 @pytest.mark.parametrize(
-    "name", ["programs_find_names", "two_clusters", "no_rights", "a_foreign_edit"]
+    "name",
+    ["programs_find_names", "no_server_is_named", "two_clusters", "no_rights", "a_foreign_edit"],
 )
 def test_in_a_network_of_its_own(tmp_path: Path, name: str) -> None:
     state = tmp_path / "state"
