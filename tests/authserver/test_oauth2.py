@@ -534,11 +534,13 @@ async def test_a_token_for_an_assertion(host: Host, issuer: peers.Issuer) -> Non
         assert response.status_code == 200
         assert response.json()["scope"] == "service:wiki.default"
     sessions = host.cluster.sessions()
-    assert len(sessions) == 2  # each request begins one
-    for session in sessions:
-        assert session.status.user_ref.name == "ci"
-        assert session.status.type == core.SessionStatusType__.CLIENTLESS
-        assert session.metadata.actor_operation == "oauth2/token"
+    (session,) = sessions  # one assertion, one Session
+    assert session.status.user_ref.name == "ci"
+    assert session.status.type == core.SessionStatusType__.CLIENTLESS
+    assert session.metadata.actor_operation == "oauth2/token"
+    another = issuer.token("repo:org/app", "https://example.com", jti="another")
+    assert (await post(host, {**form, "client_assertion": another}, headers=agent)).is_success
+    assert len(host.cluster.sessions()) == 2
     assert await refused(host, {**form, "scope": "everything"}) == (401, "invalid_scope")
     stranger = {**form, "client_assertion": issuer.token("repo:org/other", "https://example.com")}
     assert await refused(host, stranger) == (400, "invalid_client")

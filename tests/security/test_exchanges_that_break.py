@@ -85,7 +85,7 @@ async def test_an_upstream_that_is_the_front_door(here: World) -> None:
     here.feed.put(made)
     async with asyncio.timeout(10):
         reply = await here.request(token=None)
-    assert (reply.status, reply.body) == (508, b"Loop Detected")
+    assert (reply.status, reply.body) == (508, b"Loop Detected: wiki cannot be served.")
     assert len(here.sink.records) == MAX_PASSES + 1
     # Nothing that a configuration may take away lets it go on for ever.
     made.spec.config.http.header.remove_request_headers.append("CDN-Loop")

@@ -57,7 +57,7 @@ async def test_the_log_knows_every_attempt(people: People) -> None:
     assert attempt.outcome is Outcome.REFUSED
     assert attempt.session is not None
     assert attempt.session.uid == session.session.metadata.uid
-    assert "password" in attempt.reason
+    assert "code" in attempt.reason
 
 
 async def test_nobody_uses_up_the_tries_of_others(people: People) -> None:

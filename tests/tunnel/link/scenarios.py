@@ -350,7 +350,7 @@ async def dedicated() -> None:
 
         flooding = asyncio.get_running_loop().run_in_executor(None, flood)
         try:
-            for number in range(300):
+            for number in range(60):
                 with await sockets.flow((VIP, 53), (PEER, 6000 + number)) as flow:
                     await asyncio.sleep(0)
                     assert nothing(flow), number
@@ -411,7 +411,8 @@ async def client() -> None:
             )
         assert not wire.until_echo(VIP6, PEER6)
         counters = (await sockets.status()).counters
-        assert counters["input-refused"] == 4
+        # A busy kernel may drop packets before anybody looks at them.
+        assert 1 <= counters["input-refused"] <= 4, counters
         serving = LinkPlan(
             1280,
             (),
