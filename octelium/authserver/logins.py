@@ -64,10 +64,10 @@ class Logins:
     protocols: Protocols
     publish: Publish
     states: LoginStates = field(default_factory=LoginStates)
-    callers: Pace = field(default_factory=lambda: Pace(20, 10))
+    callers: Pace = field(default_factory=lambda: Pace(200, 10))
     """What clients bring back that no provider knows of; the Cluster asks the provider each time,
-    under its own name."""
-    providers: Pace = field(default_factory=lambda: Pace(200, 50))
+    under its own name. So many may be under way at once, of one address too."""
+    providers: Pace = field(default_factory=lambda: Pace(400, 50))
     """The same by IdentityProvider."""
 
     async def begin(

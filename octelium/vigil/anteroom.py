@@ -54,7 +54,7 @@ class AnteroomLimits:
     queue_each: int = 256
     turn: float = 0.25
     """Seconds after which a turn ends though there is no answer."""
-    patience: float = 5.0
+    patience: float = 20.0
     """Seconds that a request waits for its turn."""
 
 
