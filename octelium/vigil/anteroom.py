@@ -37,9 +37,9 @@ _LOG = logging.getLogger(__name__)
 class AnteroomLimits:
     """Counts, bytes and seconds, for one process."""
 
-    unfinished: int = 512
+    unfinished: int = 1024
     """Requests whose bodies are on their way."""
-    unfinished_each: int = 64
+    unfinished_each: int = 256
     """Of one caller."""
     body: int = 512 << 10
     """Bytes of one body for a component of the Cluster, as large as answers of SAML may be."""
