@@ -39,7 +39,7 @@ class AnteroomLimits:
 
     unfinished: int = 1024
     """Requests whose bodies are on their way."""
-    unfinished_each: int = 256
+    unfinished_each: int = 224
     """Of one caller."""
     body: int = 512 << 10
     """Bytes of one body for a component of the Cluster, as large as answers of SAML may be."""

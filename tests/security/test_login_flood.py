@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.security.lab import Lab
 
 LIMITS = AnteroomLimits()
-CONNECTIONS = LIMITS.unfinished_each + 40
+CONNECTIONS = LIMITS.unfinished_each + 16
 FORM = "application/x-www-form-urlencoded"
 
 
