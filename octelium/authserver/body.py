@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.authserver.form import MEDIA_TYPE, FormError, parse_form
 from octelium.authserver.requests import address_of
 from octelium.http.budget import Budget
 from octelium.http.callers import caller_of
+from octelium.schema import strict_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -76,23 +76,12 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
     """
     body = await read_body(request, limit)
     try:
-        value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # what is nested too deeply is the latter
+        value = strict_json.parse(body)
+    except ValueError as error:
         raise BodyError(400, "the body is no JSON that can be used") from error
     if not isinstance(value, dict):
         raise BodyError(400, "the body must be a JSON object")
     return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a name stands twice")
-    return value
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
 
 
 async def read_form(request: Request, limit: int, *, wrapped: bool = False) -> dict[str, str]:

@@ -7,7 +7,6 @@ itself is believed only once its signature is verified.
 
 from __future__ import annotations
 
-import json
 import math
 from binascii import Error as Base64Error
 from binascii import a2b_base64
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from octelium.schema import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -254,21 +255,7 @@ _URL_SAFE: Final = bytes.maketrans(b"-_+/", b"+/!!")
 
 def _json(data: str | bytes) -> dict[str, Any]:
     """A JSON object in which no name stands twice. Raises ValueError for anything else."""
-    try:
-        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    value = strict_json.parse(data)
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - of the text, not of an argument
     return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a name stands twice")
-    return value
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")

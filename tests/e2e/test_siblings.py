@@ -194,7 +194,12 @@ def test_what_a_page_plants_signs_nobody_in_and_nobody_out(
         }
         page.goto(cluster.url("evil"))
         page.evaluate(PLANT, [DOMAIN, other, paths])
-        planted = [each for each in page.context.cookies() if each["value"] == other]
+        # A request for the page's icon may already have ended those of the path `/`.
+        planted = [
+            each
+            for each in page.context.cookies()
+            if each["value"] == other and each["path"] != "/"
+        ]
         assert len(planted) >= 2 * (len(paths) - 1)
 
         # Each answer ends what came along with its request; the genuine cookies stay.

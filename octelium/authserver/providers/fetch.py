@@ -8,7 +8,6 @@ name that resolves otherwise the second time leads nowhere else.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import ssl
 import threading
@@ -20,6 +19,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from octelium.authserver.providers.addresses import Address, is_loopback_host, refusal
+from octelium.schema import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -67,8 +67,8 @@ class Fetched:
 
     def _json(self) -> Any:
         try:
-            return json.loads(self.body, parse_constant=_refuse)
-        except (ValueError, RecursionError):
+            return strict_json.parse(self.body)
+        except ValueError:
             return None
 
     def require_ok(self) -> Fetched:
@@ -76,10 +76,6 @@ class Fetched:
         if self.status != 200:
             raise FetchError(f"{self.place} answers {self.status}")
         return self
-
-
-def _refuse(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
 
 
 class Resolve(Protocol):
