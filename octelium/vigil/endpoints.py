@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from octelium.schema.url_ports import SCHEME_PORTS
 from octelium.vigil.errors import Unserviceable
 from octelium.vigil.origins import client_certificate_secret, endpoints
+from octelium.vigil.upstream_url import parse_upstream_url
 
 if TYPE_CHECKING:
     import ssl
@@ -53,7 +52,7 @@ def stream_endpoints(config: core.ServiceSpecConfig | None, origins: Origins) ->
     always = bool(certificate) or config.HasField("tls")
     made = []
     for url, user in endpoints(config.upstream):
-        scheme, host, port = _parts(url)
+        scheme, host, port = parse_upstream_url(url)
         context = None
         if always or scheme in _TLS:
             context, _ = origins.client_tls(config, certificate)
@@ -68,25 +67,10 @@ def datagram_endpoints(config: core.ServiceSpecConfig | None) -> list[Endpoint]:
     return [
         Endpoint(host, port, user)
         for url, user in endpoints(config.upstream)
-        for _, host, port in (_parts(url),)
+        for _, host, port in (parse_upstream_url(url),)
     ]
 
 
 def pick(choices: Sequence[Endpoint]) -> Endpoint:
     """One of several, with equal chance."""
     return choices[0] if len(choices) == 1 else secrets.choice(choices)
-
-
-def _parts(url: str) -> tuple[str, str, int]:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise Unserviceable(f"upstream URL is not valid: {error}", 502) from error
-    scheme = parts.scheme.lower()
-    if not host:
-        raise Unserviceable("upstream URL has no host", 502)
-    port = port or SCHEME_PORTS.get(scheme)
-    if port is None:
-        raise Unserviceable(f"upstream URL with scheme {scheme} has no port", 502)
-    return scheme, host, port

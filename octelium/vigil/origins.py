@@ -5,24 +5,17 @@ from __future__ import annotations
 import hashlib
 import ssl
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from octelium.http.pool import Origin
 from octelium.http.tls import load_certificate
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.url_ports import HTTP_PORTS
 from octelium.vigil.errors import Unserviceable, not_offered
+from octelium.vigil.upstream_url import parse_upstream_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_PORTS: Final = {
-    "http": 80,
-    "ws": 80,
-    "h2c": 80,
-    "grpc": 80,
-    "https": 443,
-    "wss": 443,
-}
 _PLAIN: Final = frozenset({"http", "ws", "h2c", "grpc"})
 _TLS: Final = frozenset({"https", "wss"})
 _ALPN: Final = {False: ("http/1.1",), True: ("h2", "http/1.1")}
@@ -68,14 +61,7 @@ class Origins:
     def _upstream(
         self, url: str, user: str, config: core.ServiceSpecConfig, *, h2: bool, owner: str
     ) -> Upstream:
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise Unserviceable(f"upstream URL is not valid: {error}", 502) from error
-        scheme = parts.scheme.lower()
-        if not host:
-            raise Unserviceable("upstream URL has no host", 502)
+        scheme, host, port = parse_upstream_url(url, HTTP_PORTS)
         certificate = client_certificate_secret(config)
         if scheme in _PLAIN:
             secure = False
@@ -83,10 +69,6 @@ class Origins:
             secure = True
         else:
             secure = bool(certificate)
-        if port is None:
-            port = _PORTS.get(scheme)
-            if port is None:
-                raise Unserviceable(f"upstream URL with scheme {scheme} has no port", 502)
         h2 = h2 or scheme in {"grpc", "h2c"}
         bracketed = f"[{host}]" if ":" in host else host
         default = port == (443 if secure else 80)

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from octelium.schema.url_ports import SCHEME_PORTS
-from octelium.schema.validation.texts import url_port
+from octelium.schema.url_ports import SCHEME_PORTS, url_port
 
 
 def test_a_port_that_is_written_counts_before_the_schemes() -> None:

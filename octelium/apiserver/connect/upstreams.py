@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.references import reference_to
-from octelium.schema.validation.texts import url_port
+from octelium.schema.url_ports import url_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,7 +12,7 @@ from xml.parsers import expat
 from octelium.schema import names
 from octelium.schema.dns_servers import REMEDY, parse_dns_server
 from octelium.schema.errors import Invalid
-from octelium.schema.url_ports import SCHEME_PORTS
+from octelium.schema.url_ports import SCHEME_PORTS, url_port
 from octelium.schema.validation.rules import Validator, context_rule, text_rule
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -168,11 +168,6 @@ def split_url(value: str, path: str) -> SplitResult:
     if port == 0:
         raise Invalid(path, f"{value!r} has the port 0", "ports are 1 to 65535")
     return parts
-
-
-def url_port(parts: SplitResult) -> int | None:
-    """The port that a URL names or means by its scheme."""
-    return parts.port or SCHEME_PORTS.get(parts.scheme)
 
 
 @text_rule("upstream url")

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.url_ports import url_port
 from octelium.schema.validation.rules import Validator, rule
-from octelium.schema.validation.texts import split_url, url_port
+from octelium.schema.validation.texts import split_url
 
 _MAX_RESOURCES = 100
 
