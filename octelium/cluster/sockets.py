@@ -7,14 +7,14 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from octelium.tunnel.engines.udp import enlarge
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from octelium.cluster.settings import Address
 
 BACKLOG = 1024
-UDP_BUFFER = 4 << 20
-"""Bytes that may wait on either side of the tunnel's sockets: 30 ms of a gigabit."""
 
 
 class ListenError(Exception):
@@ -78,11 +78,7 @@ def _bind_udp(family: socket.AddressFamily, host: str, port: int, label: str) ->
     except OSError as error:
         bound.close()
         raise _refusal(label, error) from error
-    for option, forced in ((socket.SO_RCVBUF, 33), (socket.SO_SNDBUF, 32)):
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, forced, UDP_BUFFER)  # beyond the limit, as root
-        except PermissionError:
-            bound.setsockopt(socket.SOL_SOCKET, option, UDP_BUFFER)
+    enlarge(bound)
     return bound
 
 

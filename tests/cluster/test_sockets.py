@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.cluster.settings import Address
-from octelium.cluster.sockets import UDP_BUFFER, ListenError, listen_tcp, listen_udp, listen_unix
+from octelium.cluster.sockets import ListenError, listen_tcp, listen_udp, listen_unix
+from octelium.tunnel.engines.udp import BUFFER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def test_datagrams_arrive_at_one_address_or_at_both_families() -> None:
     assert both[0].family == socket.AF_INET
     for each in both:
         assert each.getsockname()[1] == port
-        assert each.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * UDP_BUFFER
+        assert each.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * BUFFER
         assert not each.getblocking()
         each.close()
 

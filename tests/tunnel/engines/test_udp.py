@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections import Counter
@@ -46,6 +47,44 @@ def test_a_turn_is_bounded(ports: tuple[UdpPort, UdpPort]) -> None:
     first = len(other.receive())
     assert first < 40
     assert len(other.receive()) == 40 - first
+
+
+class Unprivileged:
+    """A socket of somebody without CAP_NET_ADMIN."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        if option in (udp._SO_RCVBUFFORCE, udp._SO_SNDBUFFORCE):
+            raise PermissionError(errno.EPERM, "not permitted")
+        self._real.setsockopt(level, option, value)
+
+
+@pytest.mark.parametrize("option", [socket.SO_RCVBUF, socket.SO_SNDBUF])
+def test_a_larger_buffer_that_was_granted_stays(option: int) -> None:
+    with udp_socket(V4) as bound, udp_socket(V4) as plain:
+        plain.setsockopt(socket.SOL_SOCKET, option, udp.BUFFER)
+        granted = plain.getsockopt(socket.SOL_SOCKET, option)
+        force = {socket.SO_RCVBUF: udp._SO_RCVBUFFORCE, socket.SO_SNDBUF: udp._SO_SNDBUFFORCE}
+        with contextlib.suppress(PermissionError):
+            bound.setsockopt(socket.SOL_SOCKET, force[option], udp.BUFFER // 2)
+        before = bound.getsockopt(socket.SOL_SOCKET, option)
+        UdpPort(Unprivileged(bound), Counter())  # type: ignore[arg-type]  # all that it uses
+        assert bound.getsockopt(socket.SOL_SOCKET, option) == max(before, granted)
+
+
+@pytest.mark.parametrize("option", [socket.SO_RCVBUF, socket.SO_SNDBUF])
+def test_a_small_buffer_becomes_what_is_granted(option: int) -> None:
+    with udp_socket(V4) as bound, udp_socket(V4) as plain:
+        plain.setsockopt(socket.SOL_SOCKET, option, udp.BUFFER)
+        bound.setsockopt(socket.SOL_SOCKET, option, 4096)
+        UdpPort(Unprivileged(bound), Counter())  # type: ignore[arg-type]  # all that it uses
+        granted = plain.getsockopt(socket.SOL_SOCKET, option)
+        assert bound.getsockopt(socket.SOL_SOCKET, option) == granted > 8192
 
 
 class Refusing:
