@@ -7,10 +7,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from octelium.http.codec import Codec
 from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.h1.client import H1Client
 from octelium.http.tasks import spawn
-from octelium.http.tls import Codec, TLSLayer
+from octelium.http.tls import TLSLayer
 
 if TYPE_CHECKING:
     import socket

@@ -11,13 +11,16 @@ import asyncio
 import contextlib
 import os
 import ssl
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
+from octelium.http.codec import CodecHost
 from octelium.http.handshakes import handshakes
 from octelium.http.turn import collected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from octelium.http.codec import Codec
 
 _RECORD: Final = 16 << 10
 MAX_HANDSHAKE: Final = 64 << 10
@@ -26,29 +29,7 @@ _ALERT_TIME: Final = 5.0
 """Seconds for a peer to take the alert that says why the connection ends."""
 
 
-class Codec(Protocol):
-    """What stands on top of the layer: an asyncio Protocol."""
-
-    def connection_made(self, transport: Any) -> None:
-        """The handshake is done."""
-
-    def data_received(self, data: bytes) -> None:
-        """Decrypted bytes."""
-
-    def eof_received(self) -> bool | None:
-        """The peer ended its half; a false result closes the connection."""
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone."""
-
-    def pause_writing(self) -> None:
-        """The peer takes no more for now."""
-
-    def resume_writing(self) -> None:
-        """The peer takes more."""
-
-
-class TLSLayer(asyncio.Protocol):
+class TLSLayer(CodecHost):
     """One end of a TLS connection.
 
     `established(layer)` is called when the handshake is done and gives the codec; `failed(error)`
@@ -127,16 +108,6 @@ class TLSLayer(asyncio.Protocol):
             self._fail(error or ConnectionResetError("connection ended during the handshake"))
         else:
             self._lose(error)
-
-    def pause_writing(self) -> None:
-        """The transport's buffer is full."""
-        if self._codec is not None:
-            self._codec.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The transport's buffer has room."""
-        if self._codec is not None:
-            self._codec.resume_writing()
 
     # The transport, towards the codec.
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.http.tls import Codec, TLSLayer
+from octelium.ingress.accepted import Accepted
 from octelium.ingress.admission import plain_address
 from octelium.ingress.proxy_header import BadProxyHeaderError, parse_proxy_header
 from octelium.replica.arrival import FrontDoor
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from octelium.http.codec import Codec
+    from octelium.http.tls import TLSLayer
     from octelium.ingress.admission import Ticket
     from octelium.ingress.server import IngressServer
 
@@ -22,7 +25,7 @@ _HANDSHAKE: Final = 0x16
 """First byte of a TLS handshake record (RFC 8446, section 5.1)."""
 
 
-class FrontConnection(asyncio.Protocol):
+class FrontConnection(Accepted):
     """Takes a connection from accept to the codec that speaks with the client."""
 
     def __init__(self, server: IngressServer, ticket: Ticket | None) -> None:
@@ -34,7 +37,6 @@ class FrontConnection(asyncio.Protocol):
         self._expects_proxy = False
         self._buffer = b""
         self._deadline = 0.0
-        self._codec: Codec | None = None
         self._layered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -79,27 +81,6 @@ class FrontConnection(asyncio.Protocol):
         if data:
             self._begin(data)
 
-    def eof_received(self) -> bool | None:
-        """The client ended its half."""
-        return False if self._codec is None else self._codec.eof_received()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection ended."""
-        codec = self._codec
-        self.gone()
-        if codec is not None:
-            codec.connection_lost(error)
-
-    def pause_writing(self) -> None:
-        """The client takes no more for now."""
-        if self._codec is not None:
-            self._codec.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client takes more."""
-        if self._codec is not None:
-            self._codec.resume_writing()
-
     def tick(self, now: float) -> None:
         """Enforce the time-out of the handshake."""
         if now >= self._deadline:
@@ -126,10 +107,7 @@ class FrontConnection(asyncio.Protocol):
             self._plain(server.codec(self._peer(secure=False), alpn=None), data)
         elif data[0] == _HANDSHAKE:
             self._layered = True
-            layer = FrontLayer(self, server)
-            self._transport.set_protocol(layer)
-            layer.connection_made(self._transport)
-            layer.data_received(data)
+            self._secure(self._transport, server.certificates.context).data_received(data)
         elif data[:1].isalpha():
             self._plain(server.redirecting_codec(self._peer(secure=False)), data)
         else:
@@ -184,18 +162,3 @@ class FrontConnection(asyncio.Protocol):
         """There was no handshake."""
         self._server.counters.handshake_failures += 1
         _LOG.debug("handshake with %s failed: %s", self._address, error)
-
-
-class FrontLayer(TLSLayer):
-    """The TLS layer of a client's connection."""
-
-    def __init__(self, front: FrontConnection, server: IngressServer) -> None:
-        super().__init__(
-            server.certificates.context, front.established, front.failed, server_side=True
-        )
-        self._front = front
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone: give its place back."""
-        self._front.gone()
-        super().connection_lost(error)

@@ -33,10 +33,10 @@ from octelium.schema.pb import core_v1_pb2 as core
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from octelium.http.codec import Codec
     from octelium.http.exchange import RequestStream
     from octelium.http.section import SectionCache
     from octelium.http.ticker import Ticker
-    from octelium.http.tls import Codec
     from octelium.ingress.certificates import CertificateStore
     from octelium.ingress.datagrams import Datagram, Place
     from octelium.ingress.places import Place as Seat

@@ -7,13 +7,15 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.http.tls import Codec, TLSLayer
+from octelium.ingress.accepted import Accepted
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from octelium.http.codec import Codec
     from octelium.http.ticker import Ticker
+    from octelium.http.tls import TLSLayer
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,7 +23,7 @@ _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client sends first that knows of HTTP/2 (RFC 9113, section 3.4)."""
 
 
-class PrivateConnection(asyncio.Protocol):
+class PrivateConnection(Accepted):
     """Chooses the codec.
 
     `make(alpn)` gives it, with `h2` where that was agreed on, or begun by a client in the clear if
@@ -46,7 +48,6 @@ class PrivateConnection(asyncio.Protocol):
         self._context = context
         self._deadline = deadline
         self._transport: asyncio.Transport | None = None
-        self._codec: Codec | None = None
         self._first = b""
         self._aborted = False
 
@@ -58,9 +59,7 @@ class PrivateConnection(asyncio.Protocol):
             return
         if self._context is not None:
             self._ticker.add(self)
-            layer = _Layer(self, self._context)
-            transport.set_protocol(layer)
-            layer.connection_made(transport)
+            self._secure(transport, self._context)
         elif self._h2c:
             self._ticker.add(self)
         else:
@@ -88,27 +87,6 @@ class PrivateConnection(asyncio.Protocol):
         elif len(self._first) >= len(_PREFACE):
             self._begin("h2")
 
-    def eof_received(self) -> bool | None:
-        """The client ended its half."""
-        return False if self._codec is None else self._codec.eof_received()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection ended."""
-        codec = self._codec
-        self.gone()
-        if codec is not None:
-            codec.connection_lost(error)
-
-    def pause_writing(self) -> None:
-        """The client takes no more for now."""
-        if self._codec is not None:
-            self._codec.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client takes more."""
-        if self._codec is not None:
-            self._codec.resume_writing()
-
     def _begin(self, alpn: str | None) -> None:
         self._ticker.discard(self)
         codec = self._codec = self._make(alpn)
@@ -134,19 +112,6 @@ class PrivateConnection(asyncio.Protocol):
         left, self._left = self._left, None
         if left is not None:
             left()
-
-
-class _Layer(TLSLayer):
-    """The TLS layer of such a connection."""
-
-    def __init__(self, connection: PrivateConnection, context: ssl.SSLContext) -> None:
-        super().__init__(context, connection.established, connection.failed, server_side=True)
-        self._connection = connection
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone."""
-        self._connection.gone()
-        super().connection_lost(error)
 
 
 async def attach(connection: PrivateConnection, accepted: socket.socket) -> None:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
 
+    from octelium.http.codec import Codec
     from octelium.http.exchange import RequestReceiver, RequestStream
     from octelium.http.section import SectionCache
     from octelium.http.ticker import Ticker
-    from octelium.http.tls import Codec
     from octelium.ingress.settings import Settings
     from octelium.replica.arrival import FrontDoor
     from octelium.replica.replica import Replica, ServiceEntry

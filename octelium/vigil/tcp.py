@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from octelium.http.codec import Codec
     from octelium.http.exchange import Peer
-    from octelium.http.tls import Codec
     from octelium.replica.replica import ServiceEntry
     from octelium.vigil.origins import Origins
     from octelium.vigil.served import Served

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.http.tls import MAX_HANDSHAKE, Codec, TLSLayer, load_certificate
+from octelium.http.tls import MAX_HANDSHAKE, TLSLayer, load_certificate
 from tests.http import certs
 from tests.http.h1.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from octelium.http.codec import Codec
 
 
 class Echo:
