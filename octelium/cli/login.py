@@ -89,10 +89,11 @@ def login(
         keeper.authenticate()
         if former is not None:
             _end(invocation, keeper, former)
-    who = _who(client.connect(keeper))
+    who, barred = _who(client.connect(keeper))
     client.remember_connection()
     if keeper.is_new:
         invocation.terminal.note(f"Logged in to {client.domain}{who}.")
+        _tell(invocation, barred)
         return
     invocation.terminal.note(f"Already logged in to {client.domain}{who}.")
     if auth_token:
@@ -104,6 +105,13 @@ def login(
             "--scope was not used: the Session is the former one, and may do more. "
             "--force makes a new one."
         )
+    _tell(invocation, barred)
+
+
+def _tell(invocation: Invocation, barred: str) -> None:
+    """Say why the Session is of no use yet, or any more."""
+    if barred:
+        invocation.terminal.warn(f"this login cannot be used so far: {barred}")
 
 
 def _end(invocation: Invocation, keeper: TokenKeeper, former: Login) -> None:
@@ -115,7 +123,8 @@ def _end(invocation: Invocation, keeper: TokenKeeper, former: Login) -> None:
         invocation.terminal.warn(f"the former Session goes on: {error}")
 
 
-def _who(api: Api) -> str:
+def _who(api: Api) -> tuple[str, str]:
+    """Who has logged in, as far as the Session may ask; and why it may do nothing, if so."""
     from octelium.client.errors import ApiError
     from octelium.schema.pb import user_v1_pb2 as user
 
@@ -129,5 +138,5 @@ def _who(api: Api) -> str:
             )
         if error.code not in ("PERMISSION_DENIED", "UNIMPLEMENTED"):
             raise
-        return ""  # a Session need not be allowed to ask
-    return f" as {status.user.metadata.name} (Session {status.session.metadata.name})"
+        return "", error.own_reason  # a Session need not be allowed to ask
+    return f" as {status.user.metadata.name} (Session {status.session.metadata.name})", ""

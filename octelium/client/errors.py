@@ -73,3 +73,15 @@ class ApiError(ClientError):
     def __str__(self) -> str:
         name = "".join(part.capitalize() for part in self.code.split("_"))
         return f"{name}: {self.message}" if self.message else name
+
+    @property
+    def own_reason(self) -> str:
+        """Why the Cluster lets the Session do nothing at all, such as that it waits for approval.
+
+        Empty for other errors, and where the Cluster does not tell.
+        """
+        told = self.message.startswith(_UNAUTHORIZED) and self.code == "PERMISSION_DENIED"
+        return self.message.removeprefix(_UNAUTHORIZED) if told else ""
+
+
+_UNAUTHORIZED = "Octelium: Unauthorized: "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from octelium.http.message import Field, FieldBlock
-from octelium.policy.decision import Decision, Outcome
+from octelium.policy.decision import Decision, Outcome, ReasonType
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.rules import HSTS, SERVER
 
@@ -240,16 +240,51 @@ _GRPC_STATUS: Final = {
 }
 
 
+_PENDING: Final = int(core.SessionSpecState__.PENDING)
+_OWN: Final = {
+    ReasonType.SESSION_LOCKED: "the Session {session} is locked",
+    ReasonType.USER_LOCKED: "your User is locked",
+    ReasonType.USER_DEACTIVATED: "your User is disabled",
+    ReasonType.DEVICE_NOT_ACTIVE: "an administrator has not approved this Device",
+    ReasonType.DEVICE_LOCKED: "this Device is locked",
+    ReasonType.AUTHENTICATOR_AUTHENTICATION_REQUIRED: "an Authenticator has to confirm the "
+    "Session {session} first",
+    ReasonType.AUTHENTICATOR_REGISTRATION_REQUIRED: "you have to register an Authenticator first",
+}
+"""What is said of reasons that lie with whoever asks, not with policies."""
+
+
+def _own_reason(decision: Decision) -> bytes:
+    """What a caller who is known is told of its own Session, User or Device; else empty."""
+    session, reason = decision.session, decision.reason.type
+    if session is None or decision.outcome is not Outcome.DENIED:
+        return b""
+    if reason is ReasonType.SESSION_NOT_ACTIVE:
+        if session.state != _PENDING:
+            return f": an administrator has rejected the Session {session.name}".encode()
+        return (
+            f": the Session {session.name} waits for approval; an administrator approves it by "
+            f"octeliumctl update session {session.name} --approve"
+        ).encode()
+    text = _OWN.get(reason)
+    return b"" if text is None else f": {text.format(session=session.name)}".encode()
+
+
 def grpc_refusal(
     decision: Decision, *, front: bool, entry: bytes = b"", extra: Sequence[Field] = ()
 ) -> Answer:
-    """The gRPC form: a response of trailers only; failures of the decision stay HTTP's."""
+    """The gRPC form: a response of trailers only; failures of the decision stay HTTP's.
+
+    After the fixed words it says why, if the reason lies with the caller itself.
+    """
     extra = (*extra, *identified(entry))
     known = _GRPC_STATUS.get(decision.outcome)
     if known is None:
         status = 400 if decision.outcome is Outcome.BAD_REQUEST else 500
         return plain(status, front=front, extra=extra)
-    return grpc_status(*known, front=front, extra=(MARK, *extra))
+    number, message = known
+    message += _own_reason(decision)
+    return grpc_status(number, message, front=front, extra=(MARK, *extra))
 
 
 def grpc_status(

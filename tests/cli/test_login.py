@@ -174,6 +174,21 @@ def test_who_may_not_ask_who_it_is_has_logged_in_all_the_same(
     assert (result.code, result.err) == (0, "Logged in to lab.test.\n")
 
 
+def test_a_session_that_waits_for_approval_says_so(terminal: Runner, cluster: StandIn) -> None:
+    told = "the Session root-000001 waits for approval; an administrator approves it by x"
+    refused = RefusedError("PERMISSION_DENIED", f"Octelium: Unauthorized: {told}")
+    cluster.failures["GetStatus"] = [refused, refused, refused]
+    result = terminal("octelium", "login")
+    warned = f"Warning: this login cannot be used so far: {told}\n"
+    assert (result.code, result.err) == (0, f"Logged in to lab.test.\n{warned}")
+    again = terminal("octelium", "login")
+    assert (again.code, again.err) == (0, f"Already logged in to lab.test.\n{warned}")
+    asked = terminal("octelium", "status")
+    assert asked.code == 1
+    assert told in asked.err
+    assert "Policies" not in asked.err
+
+
 def test_a_home_in_memory_leaves_nothing(cluster: StandIn, offline: Runner, tmp_path: Path) -> None:
     given = flags(cluster, tmp_path)
     result = offline("octelium", "login", *given, "--auth-token", TOKEN, "--homedir", "mem")

@@ -13,3 +13,10 @@ def test_a_remedy_is_kept_apart_from_the_problem() -> None:
     error = SettingsError("the domain is not set", "give --domain")
     assert isinstance(error, ClientError)
     assert (str(error), error.remedy) == ("the domain is not set", "give --domain")
+
+
+def test_what_is_wrong_with_the_session_itself_is_told_apart() -> None:
+    refused = ApiError("PERMISSION_DENIED", "Octelium: Unauthorized: it waits", "/x/GetUser")
+    assert refused.own_reason == "it waits"
+    assert ApiError("PERMISSION_DENIED", "Octelium: Unauthorized", "/x/GetUser").own_reason == ""
+    assert ApiError("UNKNOWN", "Octelium: Unauthorized: it waits", "/x/GetUser").own_reason == ""

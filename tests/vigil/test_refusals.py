@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +12,8 @@ from octelium.http.h1.requests import parse_request
 from octelium.http.section import parse_section
 from octelium.http.target import normalise
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
-from octelium.replica.entries import ServiceEntry, UserEntry
+from octelium.replica.entries import ServiceEntry, SessionEntry, UserEntry
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.refusals import (
     REQUEST_ID,
     Answer,
@@ -21,9 +23,10 @@ from octelium.vigil.refusals import (
     refusal,
     upstream_failure,
 )
-from tests.vigil.world import service, user
+from tests.vigil.world import service, session, user
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537.36"
+STATES = core.SessionSpecState__
 ENTRY = b"abcd-efgh-24-0000-000z"
 SITE = Site("https://c.example", "https://wiki.c.example", front=True)
 
@@ -36,6 +39,13 @@ def decide(outcome: Outcome, *, human: bool | None = None) -> Decision:
         person = user(human=human)
         who = UserEntry(person.metadata.uid, "alice", person.SerializeToString())
     return Decision(outcome, Reason(ReasonType.NO_POLICY_MATCH), entry, user=who)
+
+
+def own_session(state: Any) -> SessionEntry:
+    message = session()
+    message.spec.state = state
+    metadata = message.metadata
+    return SessionEntry(metadata.uid, metadata.name, message.SerializeToString())
 
 
 def ask(
@@ -185,6 +195,46 @@ def test_the_grpc_form(outcome: Outcome, status: bytes, message: bytes) -> None:
     assert field(answer, b"grpc-status") == status
     assert field(answer, b"grpc-message") == message
     assert field(answer, b"x-octelium-unauthorized") == b"true"
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "told"),
+    [
+        (
+            ReasonType.SESSION_NOT_ACTIVE,
+            STATES.PENDING,
+            (
+                b": the Session alice-1 waits for approval; an administrator approves it by "
+                b"octeliumctl update session alice-1 --approve"
+            ),
+        ),
+        (
+            ReasonType.SESSION_NOT_ACTIVE,
+            STATES.REJECTED,
+            b": an administrator has rejected the Session alice-1",
+        ),
+        (ReasonType.USER_DEACTIVATED, STATES.ACTIVE, b": your User is disabled"),
+        (ReasonType.SESSION_LOCKED, STATES.ACTIVE, b": the Session alice-1 is locked"),
+        (ReasonType.NO_POLICY_MATCH, STATES.ACTIVE, b""),
+        (ReasonType.SCOPE_UNAUTHORIZED, STATES.ACTIVE, b""),
+    ],
+)
+def test_grpc_callers_are_told_what_is_wrong_with_themselves(
+    reason: ReasonType, state: Any, told: bytes
+) -> None:
+    entry = own_session(state)
+    decision = replace(decide(Outcome.DENIED), reason=Reason(reason), session=entry)
+    answer = grpc_refusal(decision, front=True)
+    assert field(answer, b"grpc-message") == b"Octelium: Unauthorized" + told
+
+
+def test_nobody_is_told_of_a_session_that_is_not_proved() -> None:
+    entry = own_session(STATES.PENDING)
+    reason = Reason(ReasonType.SESSION_NOT_ACTIVE)
+    decision = replace(decide(Outcome.UNAUTHENTICATED), reason=reason, session=entry)
+    assert (
+        field(grpc_refusal(decision, front=True), b"grpc-message") == b"Octelium: Unauthenticated"
+    )
 
 
 def test_failures_of_the_decision_are_http_s_for_grpc_too() -> None:
