@@ -152,6 +152,21 @@ class Octovigil:
             _LOG.exception("a decision on Service %s failed", service.name)
             return self._failed(service, f"unexpected {type(error).__name__}, see the log")
 
+    def refused(self, service: ServiceEntry, arrival: Tunnel) -> Decision:
+        """The refusal of a request from a tunnel that nobody decides on. Never raises."""
+        replica = self._replica
+        session = replica.sessions.get(arrival.session_uid)
+        decision = Decision(
+            Outcome.DENIED,
+            Reason(ReasonType.TYPE_UNKNOWN_REASON),
+            service,
+            replica.namespaces.get(service.namespace_uid),
+            session,
+            None if session is None else replica.users.get(session.user_uid),
+            None if session is None else replica.devices.get(session.device_uid),
+        )
+        return self._audited(decision)
+
     def settle(
         self,
         service: ServiceEntry,
@@ -358,12 +373,14 @@ class Octovigil:
 
     def _failed(self, service: ServiceEntry, problem: str) -> Decision:
         reason = Reason(ReasonType.TYPE_UNKNOWN_REASON)
-        decision = Decision(Outcome.ERROR, reason, service, error=problem)
+        return self._audited(Decision(Outcome.ERROR, reason, service, error=problem))
+
+    def _audited(self, refusal: Decision) -> Decision:
         try:
-            return decision.audited(self._audit_factory)
+            return refusal.audited(self._audit_factory)
         except Exception:  # noqa: BLE001 - the refusal stands, logged or not
-            _LOG.exception("no audit subject for Service %s", service.name)
-            return decision
+            _LOG.exception("no audit subject for Service %s", refusal.service.name)
+            return refusal
 
 
 def _made(decision: Decision | Awaitable[Decision]) -> Decision:

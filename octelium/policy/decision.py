@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from octelium.policy.request import Request
-    from octelium.replica.arrival import Arrival
+    from octelium.replica.arrival import Arrival, Tunnel
     from octelium.replica.replica import (
         DeviceEntry,
         GroupEntry,
@@ -126,6 +126,11 @@ class Decider(Protocol):
         self, service: ServiceEntry, request: Request, arrival: Arrival
     ) -> Decision | Awaitable[Decision]:
         """Decide on one request. Never raises: what fails comes out as `Outcome.ERROR`."""
+
+    def refused(self, service: ServiceEntry, arrival: Tunnel) -> Decision:
+        """The refusal of a request from a tunnel that nobody decides on: whose it was, for the
+        access log. Never raises.
+        """
 
     def watch(
         self,

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from octelium.http.message import Field, RequestHead, ResponseHead
     from octelium.http.target import Target
     from octelium.policy.decision import Watch
+    from octelium.replica.arrival import Tunnel
     from octelium.vigil.configuration import Configuration
     from octelium.vigil.context import HttpRequest
     from octelium.vigil.cookie_guard import Doubt
     from octelium.vigil.plan import Plan
     from octelium.vigil.refusals import Answer
+    from octelium.vigil.tunnel_guard import Misuse
     from octelium.vigil.vigil import Vigil
     from octelium.visibility.record import AuditSubject
 
@@ -169,6 +171,13 @@ class Relay:
             self._decided(decision)
         else:
             self._wait(decision)  # type: ignore[arg-type]  # what is not a Decision is awaitable
+
+    def misused(self, misuse: Misuse, arrival: Tunnel) -> None:
+        """Refuse what came through a tunnel and is not to be decided on."""
+        self._decision = self._vigil.decider.refused(self._plan.entry, arrival)
+        self._error = misuse.problem
+        mark = [MARK] if misuse.status == 403 else []
+        self._answer(misuse.answer(*mark, *identified(self._entry())))
 
     def _token(self, head: RequestHead) -> bytes | None:
         """The access token that counts. Raises MessageError for several in one place."""

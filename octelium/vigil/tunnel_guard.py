@@ -16,11 +16,11 @@ user's own. Therefore a Service answers
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from octelium.http.message import Field, FieldBlock
 from octelium.vigil.foreign_pages import OWN_SITES, SITE, may_act
-from octelium.vigil.refusals import MARK, Answer, own_fields
+from octelium.vigil.refusals import Answer, own_fields
 
 if TYPE_CHECKING:
     from octelium.http.message import RequestHead
@@ -37,6 +37,30 @@ _FOREIGN: Final = (
 )
 
 
+class Misuse(NamedTuple):
+    """Why and how a request is refused."""
+
+    status: int
+    body: bytes
+    problem: str
+    """For the access log."""
+
+    def answer(self, *extra: Field) -> Answer:
+        """The response, with further fields."""
+        fields = [
+            *own_fields(front=False),
+            *extra,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"content-length", b"%d" % len(self.body)),
+        ]
+        return Answer(self.status, FieldBlock(fields), self.body)
+
+
+_MISDIRECTED: Final = Misuse(421, _ELSEWHERE, "called by a name that is not the Service's own")
+_CAUSED: Final = Misuse(403, _FOREIGN, "caused by a page of an origin that has no right to")
+
+
 class TunnelGuard:
     """The rules of one Service."""
 
@@ -46,12 +70,12 @@ class TunnelGuard:
         self._names = names
         self._cors = cors
 
-    def refusal(self, head: RequestHead) -> Answer | None:
-        """The answer to a request that nobody is to decide on; None for others."""
+    def misuse(self, head: RequestHead) -> Misuse | None:
+        """What is wrong with a request that nobody is to decide on; None for others."""
         if not self._names.has(head.authority):
-            return _answer(421, _ELSEWHERE)
+            return _MISDIRECTED
         if may_act(head) and self._is_foreign(head):
-            return _answer(403, _FOREIGN, MARK)
+            return _CAUSED
         return None
 
     def _is_foreign(self, head: RequestHead) -> bool:
@@ -63,14 +87,3 @@ class TunnelGuard:
             return False  # named by the settings, whatever site that is
         sites = head.block.all(SITE)
         return any(site not in OWN_SITES for site in sites)
-
-
-def _answer(status: int, body: bytes, *extra: Field) -> Answer:
-    fields = [
-        *own_fields(front=False),
-        *extra,
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    return Answer(status, FieldBlock(fields), body)

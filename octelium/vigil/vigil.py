@@ -72,10 +72,10 @@ class Vigil:
         if plan is None or plan.entry is not service:
             plan = self._plans[service.uid] = Plan(service, self.environment)
         if type(stream.peer.arrival) is Tunnel:
-            refusal = plan.guard.refusal(stream.head)
-            if refusal is not None:
+            misuse = plan.guard.misuse(stream.head)
+            if misuse is not None:
                 self.guarded += 1
-                stream.send_head(refusal.status, refusal.block, refusal.body, end=True)
+                Relay(self, plan, stream, client_address).misused(misuse, stream.peer.arrival)
                 return
         if plan.api and (form := form_of_request(stream.head)) is not None:
             try:

@@ -8,8 +8,9 @@ from octelium.identity.tokens import TokenType
 from octelium.octovigil.octovigil import Octovigil
 from octelium.policy.decision import Decision, Outcome, ReasonType
 from octelium.policy.request import DictRequest
-from octelium.replica.arrival import FrontDoor
+from octelium.replica.arrival import FrontDoor, Tunnel
 from octelium.schema.pb import feed_v1_pb2 as feed
+from octelium.visibility.record import AuditSubject
 from tests.octovigil.world import (
     HTTP,
     START,
@@ -51,6 +52,26 @@ def test_a_tunnel_needs_no_token_and_heeds_none() -> None:
     assert decision.session is not None
     assert decision.session.name == "bob-1"
     assert not decision.allowed
+
+
+def test_who_is_refused_without_a_decision() -> None:
+    world = open_world()
+    refusal = world.octovigil.refused(
+        world.entry(), Tunnel(uid_of("Session", "ann-1"), "100.65.0.7")
+    )
+    assert refusal.outcome is Outcome.DENIED
+    assert refusal.user is not None
+    assert refusal.user.name == "ann"
+    subject = refusal.audit
+    assert isinstance(subject, AuditSubject)
+    assert (subject.allowed, subject.authenticated) == (False, True)
+    assert subject.session is not None
+    assert subject.session["name"] == "ann-1"
+    assert subject.namespace is not None
+    nobody = world.octovigil.refused(world.entry(), Tunnel("gone", "100.65.0.7"))
+    assert nobody.user is None
+    assert nobody.session is None
+    assert nobody.audit is not None
 
 
 @pytest.mark.parametrize(

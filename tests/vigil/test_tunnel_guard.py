@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ingress.private_world import WIKI, PrivateWorld, private_world
+from octelium.visibility.batch import entry_id
+from tests.ingress.private_world import ANN, WIKI, PrivateWorld, private_world
 from tests.vigil.world import DOMAIN
 
 if TYPE_CHECKING:
@@ -180,3 +181,23 @@ async def test_the_front_door_is_as_it_was(here: PrivateWorld) -> None:
     assert reply.status == 200
     assert reply.first(b"access-control-allow-origin") == b"*"
     assert reply.first(b"cross-origin-resource-policy") is None
+
+
+async def test_what_is_refused_is_in_the_access_log(here: PrivateWorld) -> None:
+    origin = {"Origin": EVIL}
+    reply = await here.request("/page", host="evil.test")
+    assert reply.first(b"x-octelium-request-id") is not None
+    reply = await here.request(host=HOST, method="POST", fields=origin, body=b"x")
+    named, caused = here.sink.records
+    assert (named.status, named.method, named.host) == (421, b"GET", b"evil.test")
+    assert named.target == b"/page"
+    assert named.error == "called by a name that is not the Service's own"
+    assert (caused.status, caused.method, caused.origin) == (403, b"POST", EVIL.encode())
+    assert caused.error == "caused by a page of an origin that has no right to"
+    for record in (named, caused):
+        assert not record.subject.allowed
+        assert record.subject.authenticated
+        assert record.client_address == ANN
+    assert (
+        reply.first(b"x-octelium-request-id") == entry_id(here.sink.prefix, caused.number).encode()
+    )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from octelium.policy.request import Request
-    from octelium.replica.arrival import Arrival
+    from octelium.replica.arrival import Arrival, Tunnel
 
 DOMAIN = "octelium.test"
 MODES = core.ServiceSpecMode__
@@ -151,6 +151,14 @@ class CommandedDecider:
         if self.later:
             return self._later(service, request)
         return self._decision(service, request)
+
+    def refused(self, service: ServiceEntry, arrival: Tunnel) -> Decision:
+        session = self.replica.sessions.get(arrival.session_uid)
+        subject = AuditSubject(
+            mode="HTTP", allowed=False, authenticated=session is not None, reason={}
+        )
+        reason = Reason(ReasonType.TYPE_UNKNOWN_REASON)
+        return Decision(Outcome.DENIED, reason, service, session=session, audit=subject)
 
     async def _later(self, service: ServiceEntry, request: Request) -> Decision:
         await self.delay.wait()
