@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from octelium.http.codec import Codec
 from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.h1.client import H1Client
 from octelium.http.tasks import spawn
 from octelium.http.tls import TLSLayer
+from octelium.http.waiting import WaitingStream
 
 if TYPE_CHECKING:
     import socket
@@ -23,14 +25,11 @@ if TYPE_CHECKING:
         UpstreamConnection,
         UpstreamStream,
     )
-    from octelium.http.message import Fields, UpstreamRequest
+    from octelium.http.message import UpstreamRequest
     from octelium.http.section import SectionCache
     from octelium.http.ticker import Ticker
 
 _LOG = logging.getLogger(__name__)
-
-_MAX_BUFFERED: Final = 64 << 10
-"""Bytes of a request's body that wait for a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +221,7 @@ class OriginPool:
         h2 = self.origin.h2 and request.upgrade is None
         if h2:
             if len(self._waiting) >= self._pool.limits.waiting_per_origin:
-                self._waiting = [one for one in self._waiting if not one.given_up]
+                self._waiting = [one for one in self._waiting if not one.over]
                 if len(self._waiting) >= self._pool.limits.waiting_per_origin:
                     error = UpstreamError(
                         Failure.UNREACHABLE, "too many requests wait", untouched=True
@@ -310,7 +309,7 @@ class OriginPool:
     def _start_on(self, connection: H1Client, pending: _Pending, *, h2: bool) -> None:
         """The new connection speaks HTTP/1.1, though HTTP/2 may have been hoped for."""
         if not h2:
-            if pending.given_up:
+            if pending.over:
                 self._release(connection)
             else:
                 pending.start(connection)
@@ -318,7 +317,7 @@ class OriginPool:
         waiting, self._waiting = self._waiting, []
         first = True
         for one in waiting:
-            if one.given_up:
+            if one.over:
                 continue
             if first:
                 one.start(connection)
@@ -417,77 +416,18 @@ class OriginPool:
         return connection
 
 
-class _Pending:
-    """An exchange that waits for its connection; see `UpstreamStream`."""
+class _Pending(WaitingStream):
+    """An exchange that waits for its connection."""
 
-    def __init__(
-        self, request: UpstreamRequest, receiver: ResponseReceiver, data: bytes, end: bool
-    ) -> None:
-        self._request = request
-        self._receiver = receiver
-        self._data = [data] if data else []
-        self._size = len(data)
-        self._end = end
-        self._trailers: Fields = ()
-        self._paused = False
-        self._stream: UpstreamStream | None = None
-        self._reading = True
-        self.given_up = False
+    __slots__ = ()
 
     def start(self, connection: UpstreamConnection) -> None:
         """Begin on `connection`."""
-        if self.given_up:
-            return
-        data = b"".join(self._data)
-        self._data.clear()
-        with_head = self._end and not self._trailers
-        stream = self._stream = connection.open(self._request, self._receiver, data, with_head)
-        if self._end and not with_head:
-            stream.send_end(self._trailers)
-        if not self._reading:
-            stream.pause_receiving()
-        if self._paused:
-            self._receiver.upstream_resumed()
+        if not self.over:
+            self._begin(partial(connection.open, self._request, self._receiver))
 
     def fail(self, error: UpstreamError) -> None:
         """There is no connection."""
-        if not self.given_up:
-            self.given_up = True
+        if not self.over:
+            self.over = True
             self._receiver.response_failed(error)
-
-    def send_data(self, data: bytes) -> None:
-        """See `UpstreamStream.send_data`."""
-        if self._stream is not None:
-            self._stream.send_data(data)
-        elif not self.given_up:
-            self._data.append(data)
-            self._size += len(data)
-            if self._size > _MAX_BUFFERED and not self._paused:
-                self._paused = True
-                self._receiver.upstream_paused()
-
-    def send_end(self, trailers: Fields = ()) -> None:
-        """See `UpstreamStream.send_end`."""
-        if self._stream is not None:
-            self._stream.send_end(trailers)
-        else:
-            self._end = True
-            self._trailers = trailers
-
-    def reset(self) -> None:
-        """See `UpstreamStream.reset`."""
-        self.given_up = True
-        if self._stream is not None:
-            self._stream.reset()
-
-    def pause_receiving(self) -> None:
-        """See `UpstreamStream.pause_receiving`."""
-        self._reading = False
-        if self._stream is not None:
-            self._stream.pause_receiving()
-
-    def resume_receiving(self) -> None:
-        """See `UpstreamStream.resume_receiving`."""
-        self._reading = True
-        if self._stream is not None:
-            self._stream.resume_receiving()

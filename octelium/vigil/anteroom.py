@@ -18,11 +18,13 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from octelium.http.budget import Budget
 from octelium.http.callers import caller_of
 from octelium.http.exchange import Failure, UpstreamError
+from octelium.http.waiting import WaitingStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,25 +167,16 @@ class Turns:
         visit.start()
 
 
-class Visit:
+class Visit(WaitingStream):
     """One request of nobody: an `UpstreamStream` for its relay, a `ResponseReceiver` behind it."""
 
     __slots__ = (
         "_anteroom",
-        "_blocked",
         "_connections",
-        "_end",
-        "_inner",
-        "_over",
         "_own",
-        "_paused",
-        "_receiver",
-        "_request",
         "_timer",
-        "_trailers",
         "_turn",
         "caller",
-        "data",
         "kept",
         "unfinished",
     )
@@ -198,30 +191,22 @@ class Visit:
         *,
         own: bool,
     ) -> None:
+        super().__init__(request, receiver, b"", end=False)
         self.caller = caller
         self.unfinished = anteroom.unfinished.place(caller, self._evicted)
         self.kept = anteroom.kept.place(caller, self._evicted)
-        self.data = bytearray()
-        """What of the body waits here."""
         self._anteroom = anteroom
         self._connections = connections
-        self._request = request
-        self._receiver = receiver
         self._own = own
-        self._end = False
-        self._trailers: Fields = ()
-        self._inner: UpstreamStream | None = None
-        self._paused = False
         self._turn = False
         """Whether this is the turn of the request."""
         self._timer: asyncio.TimerHandle | None = None
-        self._over = False
 
     def begin(self, data: bytes, end: bool) -> None:
         """Take the first bytes of the body and, by `end`, its end."""
         if not end:
             self.unfinished.take(1)
-        if self._over:
+        if self.over:
             return
         if self._own:
             self.send_data(data)
@@ -237,14 +222,8 @@ class Visit:
         self._turn = True
         self._set_timer(self._anteroom.limits.turn, self._leave)
         self.kept.leave()
-        data, self.data = bytes(self.data), bytearray()
-        trailers = self._trailers
         try:
-            inner = self._inner = self._connections.open(self._request, self, data, not trailers)
-            if trailers:
-                inner.send_end(trailers)
-            if self._paused:
-                inner.pause_receiving()
+            self._begin(partial(self._connections.open, self._request, self))
         except Exception as error:  # noqa: BLE001 - this may be within what another's answer does
             _LOG.exception("a request without a Session could not be sent")
             self._fail(Failure.UNREACHABLE, f"unexpected {type(error).__name__}, see the log")
@@ -280,15 +259,15 @@ class Visit:
 
     def _fail(self, failure: Failure, problem: str) -> None:
         """Give up; the relay is told in a moment, for this may be within its own call."""
-        if self._over:
+        if self.over:
             return
         self._give_up()
         error = UpstreamError(failure, problem)
         asyncio.get_running_loop().call_soon(self._receiver.response_failed, error)
 
     def _give_up(self) -> None:
-        self._over = True
-        self.data = bytearray()
+        self.over = True
+        self._held = bytearray()
         self._anteroom.turns.forget(self)
         self._leave()
         if self._inner is not None:
@@ -298,85 +277,70 @@ class Visit:
 
     def send_data(self, data: bytes) -> None:
         """See `UpstreamStream`."""
-        if self._over or not data:
+        if self.over or not data:
             return
         if self._inner is not None:
             self._inner.send_data(data)
             return
-        if len(self.data) + len(data) > self._anteroom.limits.body:
+        if len(self._held) + len(data) > self._anteroom.limits.body:
             self._fail(Failure.TOO_LARGE, "a body without a Session")
             return
-        self.data += data
+        self._held += data
         self.kept.take(len(data))
 
     def send_end(self, trailers: Fields = ()) -> None:
         """See `UpstreamStream`."""
-        if self._over:
+        if self.over:
             return
         self.unfinished.leave()
-        if self._inner is not None:
-            self._inner.send_end(trailers)
-            return
-        self._end = True
-        self._trailers = trailers
-        self._ask()
+        super().send_end(trailers)
+        if self._inner is None:
+            self._ask()
 
     def reset(self) -> None:
         """See `UpstreamStream`."""
-        if not self._over:
+        if not self.over:
             self._give_up()
-
-    def pause_receiving(self) -> None:
-        """See `UpstreamStream`."""
-        self._paused = True
-        if self._inner is not None:
-            self._inner.pause_receiving()
-
-    def resume_receiving(self) -> None:
-        """See `UpstreamStream`."""
-        self._paused = False
-        if self._inner is not None:
-            self._inner.resume_receiving()
 
     # ResponseReceiver: from the upstream.
 
     def response_informational(self, head: ResponseHead) -> None:
         """See `ResponseReceiver`."""
-        if not self._over:
+        if not self.over:
             self._receiver.response_informational(head)
 
     def response_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
         """See `ResponseReceiver`."""
-        if self._over:
+        if self.over:
             return
-        self._over = end
+        self.over = end
         self._leave()
         self._receiver.response_head(head, data, end)
 
     def response_data(self, data: bytes) -> None:
         """See `ResponseReceiver`."""
-        if not self._over:
+        if not self.over:
             self._receiver.response_data(data)
 
     def response_ended(self, trailers: Fields) -> None:
         """See `ResponseReceiver`."""
-        if not self._over:
-            self._over = True
+        if not self.over:
+            self.over = True
             self._receiver.response_ended(trailers)
 
     def response_failed(self, error: UpstreamError) -> None:
         """See `ResponseReceiver`."""
-        if not self._over:
-            self._over = True
+        if not self.over:
+            self.over = True
             self._leave()
             self._receiver.response_failed(error)
 
     def upstream_paused(self) -> None:
         """See `ResponseReceiver`."""
-        if not self._over:
+        if not self.over:
             self._receiver.upstream_paused()
 
     def upstream_resumed(self) -> None:
         """See `ResponseReceiver`."""
-        if not self._over:
+        if not self.over:
             self._receiver.upstream_resumed()

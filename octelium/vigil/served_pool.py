@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.tasks import spawn
+from octelium.http.waiting import WaitingStream
 from octelium.replica.addresses import text
 from octelium.vigil.served import NoUpstreamError
 
@@ -32,8 +34,6 @@ _PROBE_AFTER: Final = 1.0
 _PROBE_EVERY: Final = 5.0
 _TRUSTED: Final = 1.0
 """Seconds for which a Session that was heard of counts as there."""
-_MAX_HELD: Final = 64 << 10
-"""Bytes of a request's body that wait for a connection."""
 
 
 class Line:
@@ -113,7 +113,7 @@ class ServedPool:
         return exchange
 
 
-class ServedExchange:
+class ServedExchange(WaitingStream):
     """One request, which may be tried at one Session after the other."""
 
     def __init__(
@@ -124,20 +124,12 @@ class ServedExchange:
         data: bytes,
         end: bool,
     ) -> None:
+        super().__init__(request, receiver, data, end)
         self._pool = pool
-        self._request = request
-        self._receiver = receiver
-        self._held = bytearray(data)
-        self._end = end
-        self._trailers: Fields | None = None
-        self._blocked = False
-        self._paused = False
         self._host: Host | None = None
         self._line: Line | None = None
-        self._inner: UpstreamStream | None = None
         self._tried: set[str] = set()
         self._answered = False
-        self._over = False
         self._timer: asyncio.TimerHandle | None = None
         self._again = end and not data and not request.has_body and request.method in _IDEMPOTENT
         """Whether the request may be sent twice."""
@@ -175,13 +167,13 @@ class ServedExchange:
                 last = error
                 pool.served.avoid(host, error)
                 self._release()
-                if self._over:
+                if self.over:
                     return
                 host = self._host = pool.served.choose(
                     pool.service_uid, pool.user, "tcp", self._tried
                 )
                 continue
-            if self._over:
+            if self.over:
                 made.close()
                 return
             line = self._line = pool.line(host)
@@ -189,20 +181,11 @@ class ServedExchange:
             line.made.append(made)
             self._send(line, fresh=True)
             return
-        if not self._over:
+        if not self.over:
             self._nobody(last)
 
     def _send(self, line: Line, *, fresh: bool) -> None:
-        data, self._held = bytes(self._held), bytearray()
-        whole = self._end and self._trailers is None
-        inner = self._inner = line.connections.open(self._request, self, data, whole, fresh=fresh)
-        if self._trailers is not None:
-            inner.send_end(self._trailers)
-        if self._paused:
-            inner.pause_receiving()
-        if self._blocked:
-            self._blocked = False
-            self._receiver.upstream_resumed()
+        self._begin(partial(line.connections.open, self._request, self, fresh=fresh))
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(_PROBE_AFTER, self._ask)
 
@@ -215,13 +198,13 @@ class ServedExchange:
     async def _probe(self) -> None:
         loop = asyncio.get_running_loop()
         host, line, pool = self._host, self._line, self._pool
-        if self._over or self._answered or host is None or line is None:
+        if self.over or self._answered or host is None or line is None:
             return
         if loop.time() - line.heard >= _TRUSTED:
             try:
                 made = await pool.served.connect_to(pool.service_uid, host)
             except OSError as error:
-                if self._over or self._answered or self._host is not host:
+                if self.over or self._answered or self._host is not host:
                     return
                 pool.served.avoid(host, error)
                 others = pool.served.hosts(pool.service_uid, pool.user, "tcp")
@@ -232,7 +215,7 @@ class ServedExchange:
             else:
                 made.close()
                 line.heard = loop.time()
-        if not self._over and not self._answered:
+        if not self.over and not self._answered:
             self._timer = loop.call_later(_PROBE_EVERY, self._ask)
 
     def _retry(self) -> None:
@@ -254,12 +237,12 @@ class ServedExchange:
             self._pool.served.release(host)
 
     def _finish(self) -> None:
-        self._over = True
+        self.over = True
         self._release()
         self._inner = None
 
     def _nobody(self, error: OSError | None) -> None:
-        if self._over:
+        if self.over:
             return
         self._finish()
         pool = self._pool
@@ -268,43 +251,13 @@ class ServedExchange:
 
     # UpstreamStream: towards the Session.
 
-    def send_data(self, data: bytes) -> None:
-        """See `UpstreamStream`."""
-        if self._inner is not None:
-            self._inner.send_data(data)
-        elif not self._over:
-            self._held += data
-            if len(self._held) > _MAX_HELD and not self._blocked:
-                self._blocked = True
-                self._receiver.upstream_paused()
-
-    def send_end(self, trailers: Fields = ()) -> None:
-        """See `UpstreamStream`."""
-        if self._inner is not None:
-            self._inner.send_end(trailers)
-        else:
-            self._end = True
-            self._trailers = trailers
-
     def reset(self) -> None:
         """See `UpstreamStream`."""
         inner = self._inner
-        if not self._over:
+        if not self.over:
             self._finish()
         if inner is not None:
             inner.reset()
-
-    def pause_receiving(self) -> None:
-        """See `UpstreamStream`."""
-        self._paused = True
-        if self._inner is not None:
-            self._inner.pause_receiving()
-
-    def resume_receiving(self) -> None:
-        """See `UpstreamStream`."""
-        self._paused = False
-        if self._inner is not None:
-            self._inner.resume_receiving()
 
     # ResponseReceiver: from the Session.
 
