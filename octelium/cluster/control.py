@@ -78,6 +78,7 @@ from octelium.identity.client_logins import ClientLogins
 from octelium.identity.devices import Devices
 from octelium.identity.invitation_logins import InvitationLogins, Inviter
 from octelium.identity.keys import Keyring
+from octelium.identity.revocations import Revocations
 from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
 from octelium.octovigil.rego.evaluator import Evaluator
@@ -230,6 +231,8 @@ class Control:
             locate=locate,
             log=authentications,
         )
+        revocations = Revocations(resources, authentication.tell)
+        self._stack.callback(resources.subscribe(revocations.committed))
         registry, workers = Registry(), _Workers({}, settings.workers)
         stores = log_store, attempts, authentications
         feed = self._feed(resources, committed, stores, registry, workers)

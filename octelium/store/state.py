@@ -86,13 +86,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one commit did to one resource: `before` and `after` are None where there is none."""
+    """What one commit did to one resource: `before` and `after` are None where there is none.
+
+    `deletion` is the version that a deletion leaves behind, whose metadata tells who deleted it.
+    """
 
     kind: str
     uid: str
     name: str
     before: Item | None
     after: Item | None
+    deletion: Item | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,8 @@ class State:
         before = shelf.by_uid.get(write.uid)
         if write.deleted:
             shelf.remove(write.uid)
-            return Change(write.kind, write.uid, write.name, before, None)
+            last = Item(write.kind, write.uid, write.name, write.data, None, created[0], created)
+            return Change(write.kind, write.uid, write.name, before, None, last)
         stored = before.part if before is not None else None
         if part is not None:
             stored = _bytes(part)

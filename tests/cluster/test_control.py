@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import httpx
@@ -90,3 +91,17 @@ def test_the_first_token_is_saved_for_its_owner_alone(running: SourceCluster) ->
     token = saved.read_text().strip()
     assert len(token) > 100
     assert token not in running.log.read_text()
+
+
+def test_who_is_shut_out_stands_in_the_authentication_log(running: SourceCluster) -> None:
+    running.login()
+    user = {"kind": "User", "metadata": {"name": "shut-out"}, "spec": {"type": "WORKLOAD"}}
+    running.apply(user)
+    running.apply({**user, "spec": {"type": "WORKLOAD", "isDisabled": True}})
+    running.ctl("delete", "user", "shut-out")
+    lines = running.ctl("logs", "auth", "--user", "shut-out", "-o", "json").splitlines()
+    told = [(one["way"], one["reason"]) for one in map(json.loads, lines)]
+    assert [way for way, _ in told] == ["account", "account"]
+    assert told[0][1].startswith("root (Session root-")
+    assert told[0][1].endswith(" has disabled User shut-out")
+    assert told[1][1].endswith(" has deleted User shut-out and what belongs to it")

@@ -102,8 +102,13 @@ def test_commits_are_told_with_what_was_before() -> None:
     assert change.after is state.shelves["Group"].by_uid["a"]
     assert change.after.message.metadata.description == "new"
     assert (change.after.revision, change.after.created) == (2, (1, 0))
-    gone = state.apply(commit(3, Write("Group", "a", "name-a", SCHEMA_ID, b"", deleted=True)))
+    changed.metadata.actor_operation = "delete"
+    last = changed.SerializeToString()
+    gone = state.apply(commit(3, Write("Group", "a", "name-a", SCHEMA_ID, last, deleted=True)))
     assert [(c.uid, c.after) for c in gone.changes] == [("a", None)]
+    deletion = gone.changes[0].deletion
+    assert deletion is not None
+    assert deletion.message.metadata.actor_operation == "delete"
     assert state.revision == 3
     assert [one.uid for one in state.items()] == ["b"]
 
