@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octelium.http.pool import Origin
-from octelium.vigil import relay
+from octelium.vigil import client_side, relay
 from octelium.vigil.cors import Cors
 from octelium.vigil.rules import MAX_PASSES, RequestRules, ResponseRules
 from tests.vigil.world import DOMAIN, World, service, world
@@ -113,7 +113,7 @@ HEAD = f"POST / HTTP/1.1\r\nHost: wiki.{DOMAIN}\r\nContent-Length: 4\r\n".encode
 async def test_somebody_unknown_who_does_not_send_the_body(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(client_side, "_BODY_SECONDS", 0.2)
     here.serve(is_anonymous=True)
     client = await here.connect()
     await client.send(HEAD + b"\r\n")
@@ -124,7 +124,7 @@ async def test_somebody_unknown_who_does_not_send_the_body(
 async def test_a_body_that_goes_on_is_waited_for(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "_BODY_SECONDS", 0.3)
+    monkeypatch.setattr(client_side, "_BODY_SECONDS", 0.3)
     here.serve(is_anonymous=True)
     slow, known = await here.connect(), await here.connect()
     await slow.send(HEAD + b"\r\n")
@@ -145,7 +145,7 @@ async def test_the_cluster_s_own_components_wait_for_nobody(
     made = service(is_anonymous=True)
     made.status.managed_service.type = "portal"
     here.feed.put(made)
-    monkeypatch.setattr(relay, "_BODY_SECONDS", 0.25)
+    monkeypatch.setattr(client_side, "_BODY_SECONDS", 0.25)
     client = await here.connect()
     await client.send(HEAD + b"\r\n")
     for _ in range(3):

@@ -7,10 +7,9 @@ import pytest
 from octelium.http.pool import Origin
 from octelium.policy.decision import Outcome
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.vigil.world import DOMAIN, MODES, Reply, World, service, world
+from tests.vigil.world import DOMAIN, MODES, Reply, World, service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 COOKIE = {"Cookie": "octelium_auth=alice"}
@@ -23,13 +22,6 @@ WEBSOCKET = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[World]:
-    async with world() as made:
-        made.serve()
-        yield made
 
 
 async def ask(here: World, method: str = "POST", **fields: str) -> Reply:

@@ -2,19 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.vigil.world import World, world
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[World]:
-    async with world() as made:
-        made.serve()
-        yield made
+    from tests.vigil.world import World
 
 
 async def test_a_changed_service_counts_for_the_next_request(here: World) -> None:
