@@ -17,7 +17,10 @@ from octelium.client.settings import is_true
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
     from octelium.client.api import Authorized
+    from octelium.client.dns.wanted import NamesWanted
     from octelium.client.tunnel.control import Place
+    from octelium.client.tunnel.device import Tunnel
+    from octelium.client.tunnel.names import NameService
     from octelium.client.tunnel.side import Side
     from octelium.client.tunnel.wanted import Wanted
     from octelium.tunnel.engines.choose import Choice
@@ -26,13 +29,10 @@ _LATER = {
     "essh": "--essh",
     "essh_user": "--essh-user",
     "esocks5": "--esocks5",
-    "localdns": "--localdns",
-    "localdns_addr": "--localdns-addr",
 }
 _VARIABLES = {
     "OCTELIUM_ESSH": "--essh",
     "OCTELIUM_ESOCKS5": "--esocks5",
-    "OCTELIUM_LOCAL_DNS_SERVER": "--localdns",
     "OCTELIUM_QUIC": "--tunnel-mode quicv0",
 }
 
@@ -84,6 +84,21 @@ _VARIABLES = {
 )
 @click.option("--no-dns", is_flag=True, help="Leave this host's resolver alone.")
 @click.option(
+    "--dns-zone",
+    "dns_zones",
+    metavar="DOMAIN",
+    multiple=True,
+    callback=each,
+    help="A domain that the Cluster's name servers are asked for, too; repeatable.",
+)
+@click.option(
+    "--localdns",
+    is_flag=True,
+    help="A name server for this host's programs at 127.0.0.100 port 53, in any case "
+    "[OCTELIUM_LOCAL_DNS_SERVER].",
+)
+@click.option("--localdns-addr", metavar="IP[:PORT]", help="The same, elsewhere.")
+@click.option(
     "--tunnel-mode",
     type=click.Choice(("wg", "wireguard", "quicv0")),
     default="wg",
@@ -98,22 +113,23 @@ _VARIABLES = {
 @click.option(
     "--scope", "scopes", metavar="SCOPE", multiple=True, callback=each, help="Limit the Session."
 )
-@click.option("--localdns", is_flag=True, help="Not offered yet.")
-@click.option("--localdns-addr", metavar="IP[:PORT]", help="Not offered yet.")
 @click.option("--essh", is_flag=True, help="Not offered yet.")
 @click.option("--essh-user", metavar="USER", help="Not offered yet.")
 @click.option("--esocks5", is_flag=True, help="Not offered yet.")
 def connect(invocation: Invocation, **options: Any) -> int | None:
     """Join the private network of a Cluster.
 
-    As root, every Service is at hand by its private address, for all programs of this host. For
-    others nothing of the host changes: Services are reached by the ports that -p gives, which needs
-    no privilege. Runs until Ctrl-C, or with -d in the background until `disconnect`. Names of the
-    private network are not looked up by this host yet; the resolver is left as it is.
+    As root, every Service is at hand by its private name and address, for all programs of this
+    host: names of the Cluster are looked up there, and all others where they were. For others
+    nothing of the host changes: Services are reached by the ports that -p gives, which needs no
+    privilege. Runs until Ctrl-C, or with -d in the background until `disconnect`.
     """
+    from octelium.client.dns.owners import repair
+
     _refuse_what_comes_later(invocation, options)
-    wanted = _wanted(invocation, options)
+    wanted, names = _wanted(invocation, options)
     choice = _choice(options)
+    repair(invocation.terminal.warn)  # first, or perhaps no name can be looked up at all
     api = _signed_in(invocation, options)
     place = _place(invocation)
     if options["detach"]:
@@ -121,7 +137,7 @@ def connect(invocation: Invocation, **options: Any) -> int | None:
     import uvloop
 
     side = _side(options, wanted, choice)
-    return uvloop.run(_run(invocation, api, wanted, side, choice, place))
+    return uvloop.run(_run(invocation, api, wanted, names, side, choice, place))
 
 
 def _refuse_what_comes_later(invocation: Invocation, options: dict[str, Any]) -> None:
@@ -137,11 +153,18 @@ def _refuse_what_comes_later(invocation: Invocation, options: dict[str, Any]) ->
         raise click.UsageError("--auth-token and --assertion exclude each other.")
 
 
-def _wanted(invocation: Invocation, options: dict[str, Any]) -> Wanted:
+def _wanted(invocation: Invocation, options: dict[str, Any]) -> tuple[Wanted, NamesWanted]:
+    from octelium.client.dns import wanted as names
     from octelium.client.tunnel import wanted
     from octelium.client.tunnel.errors import WantedError
 
     try:
+        is_listening = options["localdns"] or is_true(
+            invocation.environ.get("OCTELIUM_LOCAL_DNS_SERVER")
+        )
+        listen = names.PLACE if is_listening else None
+        if options["localdns_addr"] is not None:
+            listen = names.parse_place(options["localdns_addr"])
         return wanted.Wanted(
             ip_mode=options["ip_mode"],
             publish=tuple(map(wanted.parse_publication, options["publish"])),
@@ -151,6 +174,10 @@ def _wanted(invocation: Invocation, options: dict[str, Any]) -> Wanted:
             mtu=wanted.mtu_of(invocation.environ),
             keepalive=wanted.keepalive_of(invocation.environ),
             port_start=wanted.any_port_start(),
+        ), names.NamesWanted(
+            listen=listen,
+            zones=tuple(map(names.parse_zone, options["dns_zones"])),
+            in_container=is_true(invocation.environ.get("OCTELIUM_CONTAINER_MODE")),
         )
     except WantedError as error:
         hint = f" {error.remedy[0].upper()}{error.remedy[1:]}." if error.remedy else ""
@@ -212,13 +239,20 @@ async def _run(
     invocation: Invocation,
     api: Authorized,
     wanted: Wanted,
+    names: NamesWanted,
     side: Side,
     choice: Choice,
     place: Place | None,
 ) -> int | None:
+    from octelium.client.tunnel.naming import host_names, unnamed
     from octelium.client.tunnel.running import Running
 
     terminal = invocation.terminal
+    words = unnamed(wanted, names, side)
+
+    def make_names(tunnel: Tunnel) -> NameService:
+        return host_names(tunnel, wanted, names, terminal.warn)
+
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)
@@ -233,6 +267,8 @@ async def _run(
         place=place,
         note=terminal.note,
         warn=terminal.warn,
+        make_names=make_names if words is None else None,
+        unnamed=words or "",
     )
     try:
         await running.run(stopped)
@@ -268,14 +304,16 @@ def _arguments(invocation: Invocation, options: dict[str, Any], place: Place) ->
             words += [f"--{name.replace('_', '-')}", invocation.flags[name]]
     if "ca_file" in invocation.flags:
         words += ["--ca-file", str(Path(invocation.flags["ca_file"]).expanduser().absolute())]
-    for name in ("publish", "serve", "scopes"):
-        flag = {"scopes": "--scope"}.get(name, f"--{name}")
+    flags = {"scopes": "--scope", "dns_zones": "--dns-zone"}
+    for name in ("publish", "serve", "scopes", "dns_zones"):
+        flag = flags.get(name, f"--{name}")
         for value in options[name]:
             words += [flag, value]
-    for name in ("serve_all", "no_dns"):
+    for name in ("serve_all", "no_dns", "localdns"):
         if options[name]:
             words.append(f"--{name.replace('_', '-')}")
-    if options["ip_mode"]:
-        words += ["--ip-mode", options["ip_mode"]]
+    for name in ("ip_mode", "localdns_addr"):
+        if options[name]:
+            words += [f"--{name.replace('_', '-')}", options[name]]
     words += ["--engine", options["engine"]]
     return [*words, "--implementation", options["implementation"]]

@@ -22,10 +22,12 @@ def disconnect(invocation: Invocation) -> None:
     Ends an `octelium connect` of this host, in the background or not; one elsewhere is told by the
     Cluster.
     """
+    from octelium.client.dns.owners import repair
     from octelium.client.home import state_directory
     from octelium.client.tunnel.control import Place
     from octelium.client.tunnel.running import disconnect as tell
 
+    repair(invocation.terminal.warn)
     client = invocation.client
     directory = state_directory(invocation.flags.get("homedir"), invocation.environ)
     if directory is not None:

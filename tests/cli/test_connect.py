@@ -15,8 +15,6 @@ if TYPE_CHECKING:
         ("--essh",),
         ("--essh-user", "root"),
         ("--esocks5",),
-        ("--localdns",),
-        ("--localdns-addr", "127.0.0.1"),
         ("--tunnel-mode", "quicv0"),
     ],
 )
@@ -30,9 +28,7 @@ def test_what_comes_later_is_said_and_nothing_begins(
     assert cluster.calls == []
 
 
-@pytest.mark.parametrize(
-    "name", ["OCTELIUM_ESSH", "OCTELIUM_ESOCKS5", "OCTELIUM_QUIC", "OCTELIUM_LOCAL_DNS_SERVER"]
-)
+@pytest.mark.parametrize("name", ["OCTELIUM_ESSH", "OCTELIUM_ESOCKS5", "OCTELIUM_QUIC"])
 def test_variables_ask_for_the_same(terminal: Runner, name: str) -> None:
     terminal.environ[name] = "true"
     result = terminal("octelium", "connect")
@@ -48,6 +44,9 @@ def test_variables_ask_for_the_same(terminal: Runner, name: str) -> None:
         (("--engine", "kernel"), "kernel"),
         (("-p", "wiki"), "-p 'wiki': a part is missing. Write SERVICE"),
         (("--serve", "a.b.c"), "not the name of a Service"),
+        (("--localdns-addr", "here"), "--localdns-addr 'here': 'here' is not an IP address. Write"),
+        (("--localdns-addr", ""), "'' is not an IP address"),
+        (("--dns-zone", "a..b"), "--dns-zone 'a..b': not a domain name. Write it as in"),
         (("--auth-token", "T", "--assertion", "k8s"), "exclude each other"),
     ],
 )
@@ -106,7 +105,10 @@ def test_the_background_gets_everything_but_secrets(
 
     monkeypatch.setattr(detach, "start", start)
     secret = terminal.environ["OCTELIUM_AUTH_TOKEN"]
-    words = "-d --auth-token - -p wiki:1 --serve home --serve-all --no-dns --ip-mode v4"
+    words = (
+        "-d --auth-token - -p wiki:1 --serve home --serve-all --no-dns --ip-mode v4 "
+        "--dns-zone corp.example --localdns --localdns-addr 127.0.0.1:5300"
+    )
     result = terminal(
         "octelium", "connect", *words.split(), "--scope", "api:user", stdin=f"{secret}\n"
     )
@@ -116,6 +118,7 @@ def test_the_background_gets_everything_but_secrets(
     assert secret not in text
     assert text.startswith("connect --domain lab.test --homedir /")
     assert text.endswith(
-        "--publish wiki:1 --serve home --scope api:user --serve-all --no-dns --ip-mode v4 "
-        "--engine auto --implementation auto"
+        "--publish wiki:1 --serve home --scope api:user --dns-zone corp.example --serve-all "
+        "--no-dns --localdns --ip-mode v4 --localdns-addr 127.0.0.1:5300 --engine auto "
+        "--implementation auto"
     )

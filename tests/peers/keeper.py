@@ -1,6 +1,7 @@
 """Keeps a network namespace until stdin ends; then ends whatever is left in it.
 
-Usage, within the namespace: keeper.py FOLDER. The files of FOLDER stand in for those of /etc.
+Usage, within the namespace: keeper.py FOLDER. The files of FOLDER stand in for those of /etc, and
+/var/lib is an empty folder in memory, so that no program notes anything on the machine.
 Says `ready` once it can be used. The namespace, and every cable into it, ends with its last
 process.
 """
@@ -24,6 +25,7 @@ def main() -> None:
         target = Path("/etc", file.name)
         if target.exists() or file.name not in _OPTIONAL:
             subprocess.run(["mount", "--bind", file, target], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/var/lib"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     print("ready", flush=True)
     sys.stdin.buffer.read()

@@ -22,7 +22,7 @@ from octelium.client.errors import StateError
 from octelium.client.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 DIRECTORY: Final = Path("/var/lib/octelium/resolver")
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -54,6 +54,21 @@ class _State:
     owners: tuple[Owner, ...] = field(default=())
 
 
+def repair(
+    warn: Callable[[str], None], path: Path = resolv_conf.PATH, directory: Path = DIRECTORY
+) -> None:
+    """Undo what clients left that ended without a chance to, such as with the power.
+
+    Whoever may not has not left anything. `warn` takes what cannot be undone, and why.
+    """
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK) or resolv_conf.is_of_resolved(path):
+        return
+    try:
+        Owners(path, directory).repair()
+    except OSError as error:
+        warn(f"{path} still names a client that has ended: {error.strerror or error}")
+
+
 def new_owner(address: str, search: Sequence[str], suffixes: Sequence[str]) -> Owner:
     """This process as an owner."""
     pid = os.getpid()
@@ -80,6 +95,9 @@ class Owners:
         Raises:
             OSError: it cannot be read.
         """
+        text = resolv_conf.read(self.path)
+        if not self.file.exists():  # it is there before any client writes
+            return resolv_conf.parse(text)
         with self._locked():
             state = self._settled()
             return resolv_conf.parse(state.original)

@@ -91,6 +91,11 @@ def read(path: Path) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
+def is_of_resolved(path: Path = PATH) -> bool:
+    """Whether it is a link to what systemd-resolved writes."""
+    return path.resolve().is_relative_to(_RESOLVED)
+
+
 def target(path: Path = PATH) -> Path:
     """The file itself, of which `path` may be a symbolic link.
 
@@ -98,7 +103,7 @@ def target(path: Path = PATH) -> Path:
         OSError: it is systemd-resolved's, or the link leads nowhere.
     """
     found = path.resolve()
-    if found.is_relative_to(_RESOLVED):
+    if is_of_resolved(path):
         raise OSError(
             errno.EPERM,
             "it is a link to what systemd-resolved writes; names are given to that service, "

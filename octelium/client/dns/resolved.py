@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from octelium.client.dns import resolv_conf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _SECONDS: Final = 10.0
-_RUN: Final = Path("/run/systemd/resolve")
 _STUBS: Final = frozenset({"127.0.0.53", "127.0.0.54"})
 
 
@@ -66,7 +65,7 @@ class Resolved:
 
 
 def _leads_there(path: Path) -> bool:
-    if path.resolve().is_relative_to(_RUN):
+    if resolv_conf.is_of_resolved(path):
         return True
     return bool(_STUBS & set(resolv_conf.parse(resolv_conf.read(path)).nameservers))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from octelium.client.dns import resolv_conf
 from octelium.client.dns.forwarder import ADDRESSES, PORT, Forwarder, Route
 from octelium.client.dns.guardian import Guardian
-from octelium.client.dns.owners import DIRECTORY, Owners, new_owner
+from octelium.client.dns.owners import DIRECTORY, Owners, new_owner, repair
 from octelium.client.dns.resolved import Resolved
 from octelium.client.dns.suffixes import private_suffixes
 
@@ -34,8 +34,8 @@ class HostNames:
         is_up: whether the tunnel works; without it private names are refused at once. What says
             no where a question would bring the tunnel up again keeps it down.
         zones: gives further suffixes that only the Cluster is asked for, at each `start`.
-        listen: where the forwarder is to be, instead of where it likes; then it runs in any case.
-            `systemd-resolved` is left alone. With a port other than 53 resolv.conf is, too.
+        listen: where the forwarder is to be, instead of where it likes; then it runs in any case,
+            beside systemd-resolved too. With a port other than 53 no resolv.conf can name it.
         in_container: systemd-resolved is never used.
         warn: takes words for people.
     """
@@ -79,26 +79,24 @@ class HostNames:
             OSError: it cannot be; names are as before.
         """
         suffixes = private_suffixes(domains, self._zones())
+        if self._device or await self._asks_resolved(device):
+            await self._resolved.put(device, servers, domains, suffixes)
+            self._device = device
+            if self._listen is None:
+                return _by_resolved(domains)
         if self._forwarder is not None:
             self._route(self._forwarder, servers, suffixes)
             return self._told
-        if device and self._listen is None and not self._in_container:
-            await asyncio.to_thread(self._repair)
-            if self._device or await self._resolved.is_used(self._path):
-                await self._resolved.put(device, servers, domains, suffixes)
-                self._device = device
-                return f"{_starred(domains)} is looked up by systemd-resolved at the Cluster"
-        await self._forward(device, servers, domains, suffixes)
+        try:
+            await self._forward(device, servers, domains, suffixes)
+        except OSError:
+            await self._revert()
+            raise
         return self._told
 
     async def stop(self) -> None:
         """Have everything as it was. May be called again."""
-        device, self._device = self._device, ""
-        try:
-            if device:
-                await self._resolved.revert(device)
-        except OSError as error:  # it forgets a device that goes
-            self._warn(f"systemd-resolved was not told of the end: {error}")
+        await self._revert()
         try:
             await asyncio.to_thread(self._restore)
         except OSError as error:
@@ -107,6 +105,22 @@ class HostNames:
             forwarder, self._forwarder = self._forwarder, None
             if forwarder is not None:
                 await forwarder.close()
+
+    async def _asks_resolved(self, device: str) -> bool:
+        """Whether programs of this host ask systemd-resolved."""
+        if not device or self._in_container:
+            return False
+        # It may be asked again once what a client has left is gone.
+        await asyncio.to_thread(repair, self._warn, self._path, self._directory)
+        return await self._resolved.is_used(self._path)
+
+    async def _revert(self) -> None:
+        device, self._device = self._device, ""
+        try:
+            if device:
+                await self._resolved.revert(device)
+        except OSError as error:  # it forgets a device that goes
+            self._warn(f"systemd-resolved was not told of the end: {error}")
 
     async def _forward(
         self, device: str, servers: Sequence[str], domains: Sequence[str], suffixes: tuple[str, ...]
@@ -142,10 +156,10 @@ class HostNames:
         self, where: Server, device: str, domains: Sequence[str], suffixes: tuple[str, ...]
     ) -> str:
         """Have programs ask the forwarder. Raises OSError if they cannot, and nobody wants it."""
-        alone = (
-            f"a name server for {_starred(domains)} is at {where[0]} port {where[1]}; "
-            f"{self._path} is left as it is"
-        )
+        here = f"a name server for {_starred(domains)} is at {where[0]} port {where[1]}"
+        if self._device:
+            return f"{_by_resolved(domains)}; {here}"
+        alone = f"{here}; {self._path} is left as it is"
         if not device or where[1] != PORT:
             return alone
         owner = new_owner(where[0], domains, suffixes)
@@ -181,12 +195,6 @@ class HostNames:
                 if guardian is not None:
                     guardian.dismiss()
 
-    def _repair(self) -> None:
-        try:
-            Owners(self._path, self._directory).repair()
-        except OSError as error:
-            self._warn(f"{self._path} is not repaired: {_words(error)}")
-
     def _route(
         self, forwarder: Forwarder, servers: Sequence[str], suffixes: tuple[str, ...]
     ) -> None:
@@ -202,6 +210,10 @@ class HostNames:
 
 def _starred(domains: Sequence[str]) -> str:
     return ", ".join(f"*.{domain}" for domain in domains)
+
+
+def _by_resolved(domains: Sequence[str]) -> str:
+    return f"{_starred(domains)} is looked up by systemd-resolved at the Cluster"
 
 
 def _words(error: OSError) -> str:

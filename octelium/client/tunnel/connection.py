@@ -79,10 +79,16 @@ class Connection:
         self._modes = list(wanted.modes)
         self._refusal: ApiError | None = None
         self._first_at = 0
-        self._dns_told = ""
+        self._names_problem = ""
         self.served = Served(tunnel.side)
         self.joined = asyncio.Event()
         """Whether there is a tunnel, be the stream away or not."""
+        self.named = asyncio.Event()
+        """Whether names are looked up through the tunnel, or cannot be."""
+        self.names = ""
+        """What is done for that, for people; empty for nothing."""
+        self.problem = ""
+        """Why there is no stream at present; empty if there is one."""
         self.since = 0.0
         """When the present stream began, in seconds since 1970; 0 without one."""
 
@@ -112,6 +118,7 @@ class Connection:
                 why = str(error)
             if self.since:
                 failures, is_away, self.since = 0, False, 0.0
+            self.problem = why
             if not is_away:
                 self._warn(f"not connected at present: {why}; trying until it works")
                 is_away = True
@@ -141,7 +148,7 @@ class Connection:
         fresh = spawn(self._stay_fresh(stream), name="tokens")
         try:
             await self._begin(stream)
-            self.since = self._clock()
+            self.since, self.problem = self._clock(), ""
             if is_away:
                 self._note("Connected again.")
             return await self._follow(stream)
@@ -242,24 +249,31 @@ class Connection:
             self.served.admit(state.routes)
             offered = (hosted(each, state.families) for each in message.service_options.services)
             await self.served.replace([each for each in offered if each is not None])
-        await self._resolve(state.dns)
         self.joined.set()
+        await self._resolve(state.dns)
+        self.named.set()
 
     def _keeps(self, state: Connected) -> bool:
         now = self._now
         return (now.addresses, now.mtu) == (state.addresses, state.mtu)
 
     async def _resolve(self, servers: tuple[str, ...]) -> None:
-        if self._wanted.no_dns or not servers:
+        if not servers:
             return
-        device = getattr(self._tunnel.side, "device", "")
+        side = self._tunnel.side
+        # Programs are not to be shown what they cannot reach.
+        device = side.device if side.is_of_host and not self._wanted.no_dns else ""
         try:
             told = await self._names.start(device, servers, (f"local.{self._domain}",))
         except OSError as error:
-            self._warn(f"names cannot be looked up by the Cluster: {error}")
+            self.names = ""
+            if self._names_problem != str(error):
+                self._names_problem = str(error)
+                self._warn(f"names cannot be looked up by the Cluster: {error}")
             return
-        if told != self._dns_told:
-            self._dns_told = told
+        self._names_problem = ""
+        if told != self.names:
+            self.names = told
             self._note(told)
 
     @property

@@ -27,10 +27,14 @@ _LINES: Final = 20
 _RUNS_SYSTEMD: Final = Path("/run/systemd/system")
 """Is there where systemd is the init system (sd_booted(3))."""
 _PASSED_ON: Final = (
+    "OCTELIUM_API_ENDPOINT",
+    "OCTELIUM_AUTH_PROXY_SOCKET",
     "OCTELIUM_CONTAINER_MODE",
     "OCTELIUM_INSECURE_TLS",
     "OCTELIUM_KEEPALIVE",
+    "OCTELIUM_LOCAL_DNS_SERVER",
     "OCTELIUM_MTU",
+    "OCTELIUM_TLS_SERVER_NAME",
     "PATH",
     "SSL_CERT_FILE",
 )

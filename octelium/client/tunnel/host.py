@@ -37,6 +37,7 @@ class HostSide:
     """
 
     name = "this host"
+    is_of_host = True
 
     def __init__(self, device: str | None = None, *, offload: bool = True) -> None:
         self._offload = offload

@@ -15,7 +15,7 @@ class NameService(Protocol):
         """Begin, or go on with other servers. What was done, for people.
 
         Args:
-            device: of the tunnel.
+            device: of the tunnel; empty if this host's resolver is to be left alone.
             servers: addresses of name servers within the tunnel.
             domains: the Cluster's own, such as `local.example.com`.
 
@@ -28,7 +28,10 @@ class NameService(Protocol):
 
 
 class NoNames:
-    """A `NameService` that changes nothing."""
+    """A `NameService` that changes nothing. `told` is what it says of that."""
+
+    def __init__(self, told: str = "") -> None:
+        self._told = told
 
     async def start(
         self,
@@ -37,7 +40,7 @@ class NoNames:
         domains: Sequence[str],  # noqa: ARG002
     ) -> str:
         """Change nothing."""
-        return "names are looked up as before; Services are reached by address, or by -p"
+        return self._told
 
     async def stop(self) -> None:
         """Nothing was changed."""

@@ -40,6 +40,7 @@ class PrivateSide:
     """
 
     name = "a private network of this process"
+    is_of_host = False
 
     device = DEVICE
 

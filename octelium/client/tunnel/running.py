@@ -21,7 +21,7 @@ from octelium.client.tunnel.probe import probe
 from octelium.client.tunnel.publishing import Published
 from octelium.client.tunnel.stream import ConnectStream
 from octelium.client.tunnel.tasks import begin
-from octelium.client.tunnel.watch import Watch
+from octelium.client.tunnel.watch import Watch, no_answer
 from octelium.schema.pb import user_v1_pb2 as user
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 
 _FAREWELL: Final = 3.0
 """Seconds for telling the Cluster that this is over."""
+_AGAIN: Final = 5.0
+"""Seconds until something in the tunnel is asked again when nothing has answered."""
 
 
 class Running:
     """A connection and what belongs to it. `note` and `warn` take words for people.
 
     `place` is where other commands find it; None if nothing may be kept on disk. `make_names` makes
-    what has names looked up through the tunnel.
+    what has names looked up through the tunnel; without it `unnamed` says how they are.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Running:
         note: Callable[[str], None],
         warn: Callable[[str], None],
         make_names: Callable[[Tunnel], NameService] | None = None,
+        unnamed: str = "",
     ) -> None:
         self._api = api
         self._domain = domain
@@ -66,6 +69,7 @@ class Running:
         self._note = note
         self._warn = warn
         self._make_names = make_names
+        self._unnamed = unnamed
         self._answered = ""
         self._trouble = ""
         self._tunnel: Tunnel | None = None
@@ -89,10 +93,6 @@ class Running:
                     self._warn(f"other commands cannot see this connection: {error}")
                 await self._run(stopped, later)
 
-    @property
-    def _has_names(self) -> bool:
-        return self._make_names is not None and not self._wanted.no_dns
-
     def status(self) -> dict[str, Any]:
         """What other commands are told."""
         connection, tunnel = self._connection, self._tunnel
@@ -100,6 +100,7 @@ class Running:
         if connection is not None and connection.joined.is_set():
             state = "connected" if connection.since else "away"
         told: dict[str, Any] = {"domain": self._domain, "pid": os.getpid(), "state": state}
+        told["healthy"], told["problem"] = not (problem := self._problem()), problem
         told["answered"], told["trouble"] = self._answered, self._trouble
         told["published"] = [
             {"service": each.service, "address": each.address, "port": each.port}
@@ -125,8 +126,24 @@ class Running:
             for each in connection.served.present
             for upstream in (each.upstream_port,)
         ]
-        told["dns"] = {"servers": list(tunnel.connected.dns), "changed": self._has_names}
+        names = connection.names if self._make_names is not None else ""
+        told["dns"] = {
+            "servers": list(tunnel.connected.dns),
+            "changed": bool(names),
+            "names": names or self._unnamed,
+        }
         return told
+
+    def _problem(self) -> str:
+        """What is wrong at present; empty if nothing is."""
+        connection, tunnel = self._connection, self._tunnel
+        if connection is None or tunnel is None or not connection.joined.is_set():
+            return "the Cluster has not answered yet"
+        if not connection.since:
+            return connection.problem or "not connected at present"
+        if self._wanted.keepalive and not tunnel.is_alive():
+            return no_answer(tunnel)
+        return self._trouble or ("" if self._answered else "nothing has answered yet")
 
     async def _run(self, stopped: asyncio.Event, later: contextlib.AsyncExitStack) -> None:
         wanted = self._wanted
@@ -153,7 +170,7 @@ class Running:
         connection = self._connection = Connection(
             wanted,
             tunnel,
-            NoNames() if self._make_names is None else self._make_names(tunnel),
+            NoNames(self._unnamed) if self._make_names is None else self._make_names(tunnel),
             open_stream=lambda first: ConnectStream(self._api, first),
             keep_fresh=self._api.keep_fresh,
             domain=self._domain,
@@ -197,13 +214,17 @@ class Running:
         watching = begin(watch.run(), name="watch of the gateway")
         try:
             await watch.answered.wait()
-            await self._show(tunnel, dialler, services)
+            while not await self._show(connection, tunnel, dialler, services):
+                if (await asyncio.wait((watching,), timeout=_AGAIN))[0]:
+                    break
             await watching
         finally:
             watching.cancel()
 
-    async def _show(self, tunnel: Tunnel, dialler: Dialler, services: Services) -> None:
-        """Say that it works, once something has answered."""
+    async def _show(
+        self, connection: Connection, tunnel: Tunnel, dialler: Dialler, services: Services
+    ) -> bool:
+        """Say that it works, once something has answered; whether it has."""
         try:
             some = await asyncio.to_thread(services.some)
             count = await asyncio.to_thread(services.count)
@@ -211,16 +232,21 @@ class Running:
             self._warn(f"the Services cannot be listed: {error}")
             some, count = [], None
         try:
-            self._answered = await probe(tunnel, dialler, some, self._domain)
+            answered = await probe(tunnel, dialler, some, self._domain)
         except TunnelError as error:
-            self._trouble = str(error)
-            self._warn(f"{error}; {error.remedy}")
-            return
+            if self._trouble != str(error):
+                self._trouble = str(error)
+                self._warn(f"{error}; {error.remedy}")
+            return False
+        await connection.named.wait()
+        self._answered, self._trouble = answered, ""
         many = "" if count is None else f": {count} Service{'' if count == 1 else 's'}"
-        at = "" if not self._has_names else f" at *.local.{self._domain}"
+        has_names = self._make_names is not None and connection.names
+        at = f" at *.local.{self._domain}" if has_names else ""
         connected = tunnel.connected
         own = "" if connected is None else ", ".join(connected.addresses)
         self._note(f"Connected to {self._domain}{many}{at}. Own address: {own}.")
+        return True
 
     async def _say_farewell(self) -> None:
         """Have the Cluster take the connection down at once rather than wait for our return."""

@@ -19,6 +19,8 @@ class Side(Protocol):
     """For people: `this host` or `a private network of this process`."""
     device: str
     """The device's name."""
+    is_of_host: bool
+    """Whether all programs of this host can reach what the tunnel leads to."""
 
     @property
     def namespace(self) -> list[int]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.client.dns import resolv_conf
-from octelium.client.dns.owners import Owner, Owners, new_owner
+from octelium.client.dns.owners import Owner, Owners, new_owner, repair
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,7 @@ def left(files: Owners) -> list[str]:
 def test_one_client_comes_and_goes(files: Owners) -> None:
     assert files.former().nameservers == ("192.0.2.1",)
     assert files.path.read_text() == ORIGINAL
+    assert not files.directory.exists()
     assert files.add(ONE).nameservers == ("192.0.2.1",)
     assert says(files).nameservers == ("127.0.0.100",)
     assert says(files).search == ("local.one.com", "a.example")
@@ -54,6 +55,27 @@ def test_one_client_comes_and_goes(files: Owners) -> None:
     assert files.path.read_text() == ORIGINAL
     assert left(files) == []
     assert files.remove(ONE.id) == ""
+
+
+def test_a_repair_of_whoever_may(files: Owners) -> None:
+    warned: list[str] = []
+    where = (files.path, files.directory)
+    repair(warned.append, *where)  # nobody was ever here
+    assert not files.directory.exists()
+    files.add(DEAD)
+    repair(warned.append, *where)
+    assert (files.path.read_text(), warned) == (ORIGINAL, [])
+    files.add(DEAD)
+    files.file.write_text("{")
+    repair(warned.append, *where)
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{files.path} still names a client that has ended: ")
+    assert "damaged" in warned[0]
+    warned.clear()
+    files.path.unlink()
+    files.path.symlink_to("/run/systemd/resolve/stub-resolv.conf")
+    repair(warned.append, *where)
+    assert warned == []
 
 
 @pytest.mark.parametrize("order", [(ONE, TWO), (TWO, ONE)])

@@ -67,7 +67,8 @@ class FakeSide:
     """Sockets of the loopback interface stand for those of the tunnel."""
 
     name: str = "memory"
-    device: str = ""
+    device: str = "octelium-x"
+    is_of_host: bool = True
     namespace: list[int] = field(default_factory=list)
     opened: list[Connected] = field(default_factory=list)
     changed: list[Connected] = field(default_factory=list)

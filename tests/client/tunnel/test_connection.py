@@ -46,11 +46,13 @@ class Names:
     """Remembers what it was started with."""
 
     started: list[tuple[str, ...]] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
     stopped: int = 0
     failure: OSError | None = None
 
     async def start(self, device: str, servers: Sequence[str], domains: Sequence[str]) -> str:
-        assert (device, domains) == ("", ("local.lab.test",))
+        assert domains == ("local.lab.test",)
+        self.devices.append(device)
         if self.failure is not None:
             raise self.failure
         self.started.append(tuple(servers))
@@ -150,6 +152,7 @@ async def test_from_the_first_message_to_the_clusters_last(harness: Harness) -> 
         await harness.connection.joined.wait()
     assert [*harness.engines.last.peers] == [GATEWAY_KEY]
     assert harness.names.started == [("100.64.0.2", "fdee:1:2:3::2")]
+    assert harness.names.devices == ["octelium-x"]
     stream.events.put_nowait(said(101, disconnect={"message": "an administrator did it"}))
     assert await harness.outcome() == "an administrator did it"
     assert stream.closed
@@ -319,16 +322,28 @@ async def test_nothing_is_served_that_nobody_offered(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("harness", [Wanted(no_dns=True, mtu=1400)], indirect=True)
-async def test_no_names_and_another_mtu(harness: Harness) -> None:
+async def test_the_resolver_left_alone_and_another_mtu(harness: Harness) -> None:
     await harness.joined()
-    assert harness.names.started == []
+    assert harness.names.devices == [""]
     assert harness.side.opened[0].mtu == 1400
+
+
+async def test_names_are_for_those_who_can_reach_what_they_name(harness: Harness) -> None:
+    harness.side.is_of_host = False
+    await harness.joined()
+    assert harness.names.devices == [""]
 
 
 async def test_names_that_cannot_be_are_only_told(harness: Harness) -> None:
     harness.names.failure = OSError("read-only")
-    await harness.joined()
+    stream = await harness.joined()
     assert "read-only" in harness.warnings[0]
+    assert (harness.connection.names, harness.connection.named.is_set()) == ("", True)
+    await harness.tell(stream, said(101, update_dns={"dns": {"servers": ["100.64.0.9"]}}))
+    assert len(harness.warnings) == 1
+    harness.names.failure = None
+    await harness.tell(stream, said(102, update_dns={"dns": {"servers": ["100.64.0.9"]}}))
+    assert (harness.connection.names, harness.notes[-1]) == ("names are looked up",) * 2
 
 
 async def test_another_state_within_a_stream(harness: Harness) -> None:

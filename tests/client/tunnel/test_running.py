@@ -111,14 +111,17 @@ async def test_from_joining_to_the_end(
     session = Session(cluster, tmp_path, publish=(parse_publication(f"wiki:{port}"),))
     clients.append(session.client)
     run = begin(session.running.run(session.stopped), name="run of a test")
-    assert (await session.status())["state"] == "joining"
+    joining = await session.status()
+    assert (joining["state"], joining["healthy"]) == ("joining", False)
+    assert joining["problem"] == "the Cluster has not answered yet"
     cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
     told = await session.status(answered="the gateway; there is no Service to ask")
     assert told["state"] == "connected"
     assert told["addresses"] == ["100.65.0.7/32", "fdee:1:2:3:1::7/128"]
     assert told["gateways"][0]["endpoint"] == "127.0.0.1:53820"
     assert told["published"] == [{"service": "wiki.default", "address": "localhost", "port": port}]
-    assert told["dns"] == {"servers": [], "changed": False}
+    assert told["dns"] == {"servers": [], "changed": False, "names": ""}
+    assert (told["healthy"], told["problem"]) == (True, "")
     assert session.notes[:2] == [
         "Joining lab.test…",
         f"wiki.default is published at localhost:{port}.",
@@ -165,13 +168,59 @@ async def test_names_are_looked_up_through_the_tunnel(
     run = begin(session.running.run(session.stopped), name="run of a test")
     cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns(servers=["127.0.0.53"]))))
     told = await session.status(state="connected")
-    assert told["dns"] == {"servers": ["127.0.0.53"], "changed": True}
+    assert told["dns"] == {
+        "servers": ["127.0.0.53"],
+        "changed": True,
+        "names": "names are looked up",
+    }
     assert made[0].servers == ["127.0.0.53"]
     assert made[0].tunnel.is_open
     session.stopped.set()
     async with asyncio.timeout(10):
         await run
     assert made[0].stopped
+
+
+async def test_health_is_that_of_now(
+    cluster: StandIn,
+    tmp_path: Path,
+    clients: list[Client],
+    engines: Engines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    works = asyncio.Event()
+
+    async def probe(*_: object) -> str:
+        if not works.is_set():
+            raise TunnelError("nothing behind the gateway answers", "ask who administers it")
+        return "Service wiki.default"
+
+    monkeypatch.setattr(module, "probe", probe)
+    monkeypatch.setattr(module, "_AGAIN", 0.01)
+    session = Session(cluster, tmp_path)
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
+    trouble = "nothing behind the gateway answers"
+    told = await session.status(state="connected", trouble=trouble)
+    assert (told["healthy"], told["problem"], told["answered"]) == (False, trouble, "")
+    works.set()
+    told = await session.status(answered="Service wiki.default")
+    assert (told["healthy"], told["trouble"]) == (True, "")
+    assert len([line for line in session.warnings if trouble in line]) == 1
+    engines.last.handshakes[GATEWAY_KEY] = 1.0
+    told = await session.status(healthy=False)
+    assert told["problem"].startswith("no answer from the gateway at 127.0.0.1 port 53820 (UDP)")
+    engines.last.handshakes[GATEWAY_KEY] = 4e9
+    await session.status(healthy=True)
+    cluster.failures["Connect"] = [RefusedError("INTERNAL", "not now")] * 100
+    cluster.said.put(None)
+    told = await session.status(state="away")
+    assert not told["healthy"]
+    assert told["problem"]
+    session.stopped.set()
+    async with asyncio.timeout(10):
+        await run
 
 
 @pytest.mark.usefixtures("engines")
