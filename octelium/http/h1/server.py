@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from http import HTTPStatus
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from octelium.http.h1.bodies import Body, ChunkedBody, LengthBody
 from octelium.http.h1.requests import parse_request
-from octelium.http.message import FieldBlock, MessageError
+from octelium.http.h1.stream import NEW, STATUS_LINES, H1Stream
+from octelium.http.message import MessageError
 from octelium.http.stall import Stall
-from octelium.http.syntax import elements
 
 if TYPE_CHECKING:
     import asyncio
 
-    from octelium.http.exchange import ByteTransport, Handler, Peer, RequestReceiver
-    from octelium.http.message import Fields, RequestHead
+    from octelium.http.exchange import ByteTransport, Handler, Peer
+    from octelium.http.message import FieldBlock
     from octelium.http.section import SectionCache
     from octelium.http.ticker import Ticker
 
 _LOG = logging.getLogger(__name__)
-
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-_STATUS_LINES: Final = {
-    status: b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b"Unknown"))
-    for status in range(100, 1000)
-}
-_CONTINUE = FieldBlock(())
-_CLOSE = b"Connection: close\r\n"
-_KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +159,7 @@ class H1Server:
         stream = self._stream
         if self._body is None or stream is None:
             return
-        answered = stream.state != _NEW
+        answered = stream.state != NEW
         self._abort_stream("request body took too long")
         if answered:
             self._transport.abort()
@@ -275,7 +265,7 @@ class H1Server:
         """Answer 500 for a handler that raised, if that can still be said."""
         if self._stream is stream:
             stream.keep_alive = False
-            if stream.state == _NEW:
+            if stream.state == NEW:
                 stream.send_head(500, self._refusals, end=True)
             else:
                 stream.reset()
@@ -304,7 +294,7 @@ class H1Server:
         try:
             pieces, rest = body.feed(data)
         except MessageError as error:
-            if stream.state == _NEW:
+            if stream.state == NEW:
                 self._abort_stream(str(error))
                 self._refuse(error.status)
             else:
@@ -341,7 +331,7 @@ class H1Server:
         self._transport.write(
             b"".join(
                 (
-                    _STATUS_LINES[status],
+                    STATUS_LINES[status],
                     self._refusals.h1,
                     b"Content-Length: 0\r\nConnection: close\r\n\r\n",
                 )
@@ -435,143 +425,6 @@ class H1Server:
         self._deadline = self._ticker.now + self._limits.linger_timeout
         self._transport.write_eof()
         self.resume_reading()
-
-
-_NEW, _NO_BODY, _LENGTH, _CHUNKED, _RAW, _DONE = range(6)
-
-
-class H1Stream:
-    """One request on a connection; see `RequestStream`."""
-
-    __slots__ = (
-        "complete",
-        "connection",
-        "early",
-        "head",
-        "keep_alive",
-        "peer",
-        "receiver",
-        "state",
-    )
-
-    def __init__(
-        self, connection: H1Server, head: RequestHead, peer: Peer, early: bytes, complete: bool
-    ) -> None:
-        self.connection: H1Server | None = connection
-        self.head = head
-        self.peer = peer
-        self.early = early
-        self.complete = complete
-        self.receiver: RequestReceiver | None = None
-        self.state = _NEW
-        self.keep_alive = head.keep_alive
-
-    def send_informational(self, status: int, block: FieldBlock = _CONTINUE) -> None:
-        """See `RequestStream.send_informational`."""
-        if self.connection is not None and self.state == _NEW and self.head.version >= 11:
-            self.connection.write(_STATUS_LINES[status] + block.h1 + b"\r\n")
-
-    def send_head(
-        self, status: int, block: FieldBlock, data: bytes = b"", *, end: bool = False
-    ) -> None:
-        """See `RequestStream.send_head`."""
-        connection = self.connection
-        if connection is None:
-            return
-        if self.state != _NEW:
-            raise RuntimeError("a second head for one request")
-        head = self.head
-        if not self.complete or connection.draining:
-            self.keep_alive = False
-        tail = b""
-        if head.method == b"HEAD" or status in {204, 304}:
-            self.state = _NO_BODY
-            data = b""
-        elif status == 101:
-            self.state = _RAW
-        elif block.content_length is not None:
-            self.state = _LENGTH
-        elif end:
-            self.state = _LENGTH
-            tail = b"Content-Length: %d\r\n" % len(data)
-        elif head.version >= 11:
-            self.state = _CHUNKED
-            tail = b"Transfer-Encoding: chunked\r\n"
-            if data:
-                data = b"%x\r\n%b\r\n" % (len(data), data)
-        else:
-            self.state = _RAW
-            self.keep_alive = False
-        if not self.keep_alive:
-            if status != 101:
-                tail += _CLOSE
-        elif head.version < 11:
-            tail += _KEEP_ALIVE
-        connection.write(b"".join((_STATUS_LINES[status], block.h1, tail, b"\r\n", data)))
-        if end:
-            self.state = _DONE
-            connection.finish(self)
-
-    def send_data(self, data: bytes) -> None:
-        """See `RequestStream.send_data`."""
-        connection = self.connection
-        if connection is None or not data:
-            return
-        if self.state == _CHUNKED:
-            connection.write(b"%x\r\n%b\r\n" % (len(data), data))
-        elif self.state in {_LENGTH, _RAW}:
-            connection.write(data)
-        elif self.state != _NO_BODY:
-            raise RuntimeError("data before the head or after the end")
-
-    def send_end(self, trailers: Fields = ()) -> None:
-        """See `RequestStream.send_end`.
-
-        Trailers are for clients that asked for them (RFC 9110, section 6.5.1).
-        """
-        connection = self.connection
-        if connection is None:
-            return
-        if self.state in {_NEW, _DONE}:
-            raise RuntimeError("an end before the head or after the end")
-        if connection.tunnelling:
-            self.state = _DONE
-            connection.end_tunnel()
-            return
-        if self.state == _CHUNKED:
-            lines = b""
-            if trailers and b"trailers" in elements(self.head.block.first(b"te") or b""):
-                lines = b"".join([b"%b: %b\r\n" % field for field in trailers])
-            connection.write(b"0\r\n" + lines + b"\r\n")
-        self.state = _DONE
-        connection.finish(self)
-
-    def reset(self) -> None:
-        """See `RequestStream.reset`."""
-        if self.connection is not None:
-            self.connection.reset(self)
-
-    def pause_receiving(self) -> None:
-        """See `RequestStream.pause_receiving`."""
-        if self.connection is not None:
-            self.connection.pause_reading()
-
-    def resume_receiving(self) -> None:
-        """See `RequestStream.resume_receiving`."""
-        if self.connection is not None:
-            self.connection.resume_reading()
-
-    def deadline(self, seconds: float) -> None:
-        """See `RequestStream.deadline`."""
-        if self.connection is not None:
-            self.connection.limit_body(seconds)
-
-    def upgrade(self) -> None:
-        """See `RequestStream.upgrade`."""
-        if self.connection is not None:
-            if self.state != _RAW:
-                raise RuntimeError("an upgrade without status 101")
-            self.connection.start_tunnel(self)
 
 
 def _has_bare_line_feed(data: bytes) -> bool:
