@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from octelium.identity.authentication import Authentication
+    from octelium.identity.holders import Barrier
 
 _ACTIONS: Final = core.SessionStatusAuthenticatorAction__
 _AUTHENTICATOR: Final = core.SessionStatusAuthenticationInfoType__.AUTHENTICATOR
@@ -46,6 +47,11 @@ class Browsers:
         """The browser's Session; shared, and not to be written to."""
         refresh_token = cookie(request, REFRESH)
         return self.authentication.browser_session(refresh_token) if refresh_token else None
+
+    def barrier(self, request: Request) -> Barrier | None:
+        """Why the browser's Session is of no use, if an administrator has ended it so."""
+        refresh_token = cookie(request, REFRESH)
+        return self.authentication.barrier(refresh_token) if refresh_token else None
 
     def is_fresh(self, request: Request, session: core.Session) -> bool:
         """Whether the browser has the access token of its Session, and that for some time yet.

@@ -41,6 +41,8 @@ from octelium.authserver.origins import comes_from
 from octelium.authserver.requests import only
 from octelium.authserver.targets import Target, TargetError, target_of
 from octelium.identity.errors import AuthenticationError
+from octelium.identity.holders import Barrier
+from octelium.identity.invitations import is_invited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,9 +65,13 @@ _WORDS: Final = {
     "Update it, and begin there again.",
     "denied": "Nobody was signed in: it was declined at the provider, or the provider does not let "
     "you in here. Try again, or ask whoever manages the provider.",
+    "disabled": "You were not signed in: your User is switched off at present. Ask an "
+    "administrator.",
     "expired": "That login was not begun in this browser, took too long, or has been used. "
     "Please sign in again.",
     "failed": "The Cluster could not finish the login. Its log says why.",
+    "limit": "You were not signed in: you have as many Sessions as you may have. End some in the "
+    "Portal of a browser that is signed in, or ask an administrator to.",
     "passkey": "That passkey did not sign you in: it is not known here, or you may not use it at "
     "present. Try again, or sign in in another way. If you have lost it, ask an administrator to "
     "invite you. The authentication log says why.",
@@ -77,6 +83,16 @@ _WORDS: Final = {
     "unavailable": "Nobody can sign in that way at present. Try again later, or in another way.",
 }
 """What each word after `error=` means to a person; the page says nothing else of a failure."""
+_BARRIERS: Final = {
+    Barrier.SESSION: "An administrator has ended your Session. Sign in again, or ask an "
+    "administrator if you do not know why.",
+    Barrier.USER: "Your User is switched off at present. Ask an administrator.",
+}
+"""What is said to a browser whose Session is of no use any more, while it has its token."""
+_DONE: Final = {
+    "signed-out": "You are signed out.",
+    "declined": "The invitation is cancelled, and its link is used up. Nobody is signed in.",
+}
 
 
 class LoginPages:
@@ -126,17 +142,17 @@ class LoginPages:
         """End the Session of the browser."""
         if not comes_from(request, self._site.origin):
             return redirect(f"{self._site.origin}/login?error=again")
+        done = "signed-out"
         try:
-            await self._logins.authentication.log_out(
+            session = await self._logins.authentication.log_out(
                 cookie(request, REFRESH), operation=LOGOUT_PATH.removeprefix("/")
             )
         except AuthenticationError:  # it has ended before
-            ended = False
+            pass
         else:
-            ended = True
-        if ended:
+            done = "declined" if is_invited(session) else done
             await self._logins.publish()
-        response = redirect(f"{self._site.origin}/login?done=signed-out")
+        response = redirect(f"{self._site.origin}/login?done={done}")
         clear_cookies(self._site, response)
         clear_login_state(self._site, response)
         return response
@@ -204,8 +220,10 @@ class LoginPages:
         told: list[Markup] = []
         if error in _WORDS:
             told.append(notice(_WORDS[error], bad=True))
-        elif only(request, "done") == "signed-out":
-            told.append(notice("You are signed out."))
+        elif barrier := self._browsers.barrier(request):
+            told.append(notice(_BARRIERS[barrier], bad=True))
+        elif (done := only(request, "done")) in _DONE:
+            told.append(notice(_DONE[done]))
         forms = ("'self'",) if offered else ()
         response = self._pages.page("Sign in", *told, *blocks, forms=forms)
         if not keep and has_ended(request):

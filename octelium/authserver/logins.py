@@ -19,7 +19,11 @@ from octelium.authserver.providers.interface import (
 from octelium.authserver.requests import address_of, downstream_of
 from octelium.http.callers import caller_of
 from octelium.identity.attempts import Attempt, Way
-from octelium.identity.errors import AuthenticationError
+from octelium.identity.errors import (
+    AuthenticationError,
+    DisabledUserError,
+    SessionLimitError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +152,7 @@ class Logins:
                 operation=_OPERATION,
             )
         except AuthenticationError as error:
-            raise LoginError("refused", target) from error
+            raise LoginError(_word(error), target) from error
         await self.publish()
         return issued, target
 
@@ -180,3 +184,10 @@ class Logins:
         )
         attempt.concerns(provider=provider)
         self.authentication.refuse(attempt, reason)
+
+
+def _word(error: AuthenticationError) -> str:
+    """What somebody is told whom an IdentityProvider vouches for."""
+    if isinstance(error, DisabledUserError):
+        return "disabled"
+    return "limit" if isinstance(error, SessionLimitError) else "refused"

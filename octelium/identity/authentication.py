@@ -16,20 +16,21 @@ from octelium.identity import (
     admission,
     approved,
     credential_logins,
+    credential_tokens,
     credentials,
+    origins,
     own_sessions,
     sessions,
 )
 from octelium.identity.attempts import Attempt, AttemptLog, NoAttemptLog, Way
 from octelium.identity.errors import (
     AuthenticationError,
-    CredentialUnusableError,
     RefusedError,
     ReusedTokenError,
     UnauthenticatedError,
     UnknownUserError,
 )
-from octelium.identity.lookup import is_provider_barred
+from octelium.identity.holders import Holders
 from octelium.identity.provider_logins import ProviderLogins
 from octelium.identity.provider_rules import (
     Enforcement,
@@ -62,7 +63,7 @@ _OUT, _ENDED = "signed out", "its own User has ended the Session"
 _INFO_TYPES = core.SessionStatusAuthenticationInfoType__
 
 
-class Authentication:
+class Authentication(Holders):
     """Authenticates people, workloads, command lines and SDKs. All raise AuthenticationError.
 
     `operation` is the gRPC method (without its leading slash) or the request's path, under which
@@ -80,9 +81,7 @@ class Authentication:
         locate: Locate = sessions.nowhere,
         log: AttemptLog | None = None,
     ) -> None:
-        self._resources = resources
-        self._keyring = keyring
-        self._clock = clock
+        super().__init__(resources, keyring, clock)
         self._locate = locate
         self._log = log or NoAttemptLog()
         self._logins: ProviderLogins | None = None
@@ -203,7 +202,7 @@ class Authentication:
                 if user is None:
                     raise UnknownUserError(f"the User of Session {session.metadata.name} is gone")
                 sessions.check_refresh(session, user, now)
-                credential = _origin(tx, session, attempt)
+                credential = origins.credential_of(tx, session, attempt)
                 approved.follow(tx, session, now)
                 info = core.SessionStatusAuthenticationInfo(
                     type=_INFO_TYPES.REFRESH_TOKEN, aal=session.status.authentication.info.aal
@@ -276,35 +275,6 @@ class Authentication:
 
             return await self._issue(sign_in, Actor(operation=operation), attempt)
 
-    def browser_session(self, refresh_token: str) -> core.Session | None:
-        """The browser's Session whose present refresh token this is; None for any other text.
-
-        It may be PENDING, need an Authenticator first, or have an access token that is over; its
-        User is neither disabled nor locked. What is returned is shared and must not be written to.
-        """
-        claims = self._keyring.verifier.verify(refresh_token, TokenType.REFRESH)
-        session = None if claims is None else self._present(claims)
-        if session is None or not session.status.is_browser:
-            return None
-        states = core.SessionSpecState__
-        user = self._resources.peek(core.User, uid=session.status.user_ref.uid)
-        usable = (
-            session.spec.state in (states.ACTIVE, states.PENDING)
-            and not session.status.is_locked
-            and user is not None
-            and not sessions.is_user_barred(user)
-        )
-        return session if usable else None
-
-    def holder_of_access_token(self, token: str) -> core.Session | None:
-        """The Session whose present access token this is; None for any other text.
-
-        It may be suspended, rejected or locked: this is for telling people about themselves, and
-        gives no right. What is returned is shared and must not be written to.
-        """
-        claims = self._keyring.verifier.verify(token, TokenType.ACCESS)
-        return None if claims is None else self._present(claims)
-
     async def log_out(self, token: str, *, operation: str) -> core.Session:
         """End the Session of a refresh token; returns what it was."""
         claims = self._claims(token, TokenType.REFRESH)
@@ -356,31 +326,7 @@ class Authentication:
             CredentialUnusableError: no token can be made for the Credential as it is.
             SessionLimitError: its User has as many Sessions as it may have.
         """
-        now = int(self._clock())
-        credential = credentials.replace_token(tx, credential, now)
-        signer = self._keyring.signer
-        match credential.spec.type:
-            case _TYPES.AUTH_TOKEN:
-                token = core.CredentialTokenAuthenticationToken(
-                    authentication_token=credentials.token_of(signer, credential)
-                )
-                return core.CredentialToken(authentication_token=token)
-            case _TYPES.OAUTH2:
-                client = core.CredentialTokenOAuth2Credentials(
-                    client_id=credential.status.id,
-                    client_secret=credentials.token_of(signer, credential),
-                )
-                return core.CredentialToken(oauth2_credentials=client)
-            case _TYPES.ACCESS_TOKEN:
-                session = credential_logins.session_for_access_token(tx, credential, now)
-                issued = core.CredentialTokenAccessToken(
-                    access_token=admission.issue(signer, session).access_token
-                )
-                return core.CredentialToken(access_token=issued)
-            case _:
-                raise CredentialUnusableError(
-                    f"Credential {credential.metadata.name} has no type that tokens exist for"
-                )
+        return credential_tokens.generate(tx, self._keyring.signer, credential, int(self._clock()))
 
     def refuse(self, attempt: Attempt, reason: str | AuthenticationError) -> None:
         """Have the log remember an attempt that failed before it could be made here.
@@ -407,20 +353,6 @@ class Authentication:
             raise
         finally:
             self._log.record(attempt)
-
-    def _claims(self, token: str, token_type: TokenType) -> TokenClaims:
-        claims = self._keyring.verifier.verify(token, token_type)
-        if claims is None:
-            raise UnauthenticatedError(f"no valid token of type {token_type.name} was given")
-        return claims
-
-    def _present(self, claims: TokenClaims) -> core.Session | None:
-        """The Session whose current authentication `claims` belong to; shared."""
-        session = self._resources.peek(core.Session, uid=claims.subject)
-        if session is None or sessions.is_over(session, int(self._clock())):
-            return None
-        current = session.status.authentication.token_id
-        return session if hmac.compare_digest(current, claims.token_id) else None
 
     def _require_logins(self) -> ProviderLogins:
         if self._logins is None:
@@ -476,25 +408,3 @@ class Authentication:
         except AuthenticationError as error:
             _LOG.debug("%s refused: %s", actor.operation, error.for_log)
             raise
-
-
-def _origin(tx: Transaction, session: core.Session, attempt: Attempt) -> core.Credential | None:
-    """The Credential that a Session began with, if it did and it is still there.
-
-    Raises:
-        RefusedError: it, or the IdentityProvider that the Session began with, is switched off.
-    """
-    provider_uid = approved.provider_uid(session)
-    provider = tx.find(core.IdentityProvider, uid=provider_uid) if provider_uid else None
-    if provider is not None:
-        attempt.concerns(provider=provider)
-        if is_provider_barred(provider):
-            name = provider.metadata.name
-            raise RefusedError(f"the IdentityProvider {name} is disabled or locked")
-    uid = session.status.credential_ref.uid
-    credential = tx.find(core.Credential, uid=uid) if uid else None
-    if credential is not None:
-        attempt.concerns(credential=credential)
-        if credentials.is_barred(credential):
-            raise RefusedError(f"Credential {credential.metadata.name} is disabled or locked")
-    return credential

@@ -54,6 +54,10 @@ class RefusedError(AuthenticationError):
     code = "PERMISSION_DENIED"
 
 
+class DisabledUserError(RefusedError):
+    """The User is disabled or locked; only who has proved to be that User is told."""
+
+
 class SessionLimitError(RefusedError):
     """The User has as many Sessions as it may have."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from octelium.identity.errors import RefusedError, UnknownUserError
+from octelium.identity.errors import DisabledUserError, RefusedError, UnknownUserError
 from octelium.identity.sessions import is_user_barred
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.slug import slug
@@ -70,8 +70,9 @@ def user_of(tx: Transaction, verified: VerifiedIdentity) -> core.User:
 
     Raises:
         UnknownUserError: there is none.
-        RefusedError: the identity cannot be used, the User is barred, or the IdentityProvider is
-            for Users of the other type.
+        DisabledUserError: the User is barred.
+        RefusedError: the identity cannot be used, or the IdentityProvider is for Users of the other
+            type.
     """
     provider = verified.provider
     name = provider.metadata.name
@@ -92,7 +93,7 @@ def user_of(tx: Transaction, verified: VerifiedIdentity) -> core.User:
             f"User {user.metadata.name} is no {kind}: the IdentityProvider {name} is for those"
         )
     if is_user_barred(user):
-        raise RefusedError(f"User {user.metadata.name} is disabled or locked")
+        raise DisabledUserError(f"User {user.metadata.name} is disabled or locked")
     return user
 
 

@@ -170,6 +170,28 @@ async def test_who_is_not_let_in(host: Host, who: str, code: str) -> None:
     assert attempt.provider is not None
 
 
+async def test_who_is_disabled_is_told_so_after_a_genuine_login_only(host: Host) -> None:
+    await prepare(host)
+    ann = host.cluster.resources.get(core.User, name="ann")
+    ann.spec.is_disabled = True
+    await host.cluster.change(ann)
+    await nothing_came_of_it(host, await Browser(host).sign_in(), "disabled")
+    # Whom the provider does not vouch for, and who is somebody else there, learn nothing.
+    await nothing_came_of_it(host, await Browser(host).sign_in(who="refused"), "provider")
+    await nothing_came_of_it(host, await Browser(host).sign_in(who="bob"), "refused")
+
+
+async def test_who_has_too_many_sessions_is_told_so(host: Host) -> None:
+    await prepare(host)
+    ann = host.cluster.resources.get(core.User, name="ann")
+    ann.spec.session.max_per_user = 1
+    await host.cluster.change(ann)
+    await Browser(host).sign_in()
+    response = await Browser(host).sign_in()
+    assert location(response) == f"{ORIGIN}/login?error=limit"
+    assert len(host.cluster.sessions()) == 1
+
+
 async def test_a_person_who_declines(host: Host) -> None:
     await prepare(host)
     host.provider.failure = ProviderDeniedError("access_denied; sesame")

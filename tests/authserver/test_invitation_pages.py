@@ -97,6 +97,17 @@ async def test_from_the_link_to_the_portal(host: Host) -> None:
     assert onward_url(done) == "https://example.com/callback/success"
 
 
+async def test_who_cancels_is_not_told_of_signing_out(host: Host) -> None:
+    browser = Browser(host)
+    await accept(browser, await invite(host))
+    response = await browser.post("/logout")
+    assert response.headers["location"] == "https://example.com/login?done=declined"
+    page = await browser.get("/login?done=declined")
+    assert "The invitation is cancelled" in page.text
+    assert "signed out" not in page.text
+    assert host.cluster.sessions() == []
+
+
 async def test_opening_it_changes_nothing(host: Host) -> None:
     """Programs that show previews of links open them; some ask for the head alone."""
     token = await invite(host)

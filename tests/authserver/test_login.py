@@ -142,7 +142,18 @@ async def test_the_buttons_form_begins_a_login(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", ["again", "client", "expired", "failed", "provider", "refused", "unavailable"]
+    "error",
+    [
+        "again",
+        "client",
+        "disabled",
+        "expired",
+        "failed",
+        "limit",
+        "provider",
+        "refused",
+        "unavailable",
+    ],
 )
 async def test_what_went_wrong(host: Host, error: str) -> None:
     await prepare(host)
@@ -319,6 +330,16 @@ async def test_a_session_that_counts_no_longer(host: Host, why: str) -> None:
     assert response.status_code == 200
     assert "Continue with" in response.text
     assert not {"octelium_rt", "octelium_auth"} & browser.cookies.keys()
+    told = {
+        "disabled": "Your User is switched off at present.",
+        "locked": "An administrator has ended your Session.",
+        "rejected": "An administrator has ended your Session.",
+    }
+    assert [text for text in sorted({*told.values()}) if text in response.text] == (
+        [told[why]] if why in told else []
+    )
+    stranger = await Browser(host).get(f"/login?{WIKI}")
+    assert not any(text in stranger.text for text in told.values())
 
 
 async def test_signing_out(host: Host) -> None:
