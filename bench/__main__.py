@@ -14,7 +14,11 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__)
     parser.add_argument(
-        "name", choices=("dns", "http", "identity", "policy", "relay", "start", "store", "tunnel")
+        "name",
+        choices=(
+            *("dns", "flood", "http", "identity", "policy"),
+            *("relay", "sessions", "start", "store", "tunnel"),
+        ),
     )
     parser.add_argument("--json", action="store_true", help="all values as JSON on stdout")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
@@ -28,6 +32,10 @@ def main() -> int:
             from bench import dns
 
             report = dns.run(arguments.rounds, arguments.seconds)
+        elif arguments.name == "flood":
+            from bench import flood
+
+            report = flood.run(arguments.rounds, arguments.seconds)
         elif arguments.name == "http":
             from bench import http
 
@@ -44,6 +52,10 @@ def main() -> int:
             from bench import relay
 
             report = relay.run(arguments.rounds, arguments.seconds)
+        elif arguments.name == "sessions":
+            from bench import sessions
+
+            report = sessions.run(arguments.rounds, arguments.seconds)
         elif arguments.name == "start":
             from bench import start
 

@@ -32,6 +32,7 @@ _PACKAGES: Final = {
     "npm": "npm",
     "wireguard-go": "wireguard-go",
     "ip": "iproute2",
+    "nft": "nftables",
     "nsenter": "util-linux",
 }
 _WRAPPER: Final = "libnss-wrapper"
