@@ -4,6 +4,8 @@ It signs in, opens `Connect`, and configures a TUN device and WireGuard by what 
 official client does. Its first line on stdout is the ConnectionState in JSON, with the keys left
 out. Each line on stdin, a JSON object such as `{"do": "stats"}`, gets one line. At the end of stdin
 the stream breaks off, without a word.
+
+`wired_client` has no device: what goes through its tunnel is the test's, packet by packet.
 """
 
 from __future__ import annotations
@@ -30,13 +32,15 @@ from octelium.tunnel.link.tun import open_tun
 from tests.e2e.cluster import DOMAIN, Api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tests.peers.namespaces import Namespace
+    from tests.tunnel.link.packets import Wire
 
 DEVICE = "oct0"
 _CONNECT = f"/{user.DESCRIPTOR.services_by_name['MainService'].full_name}/Connect"
 _KEEPALIVE = 25
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class TunnelClient:
@@ -75,14 +79,36 @@ class TunnelClient:
 
 @contextmanager
 def tunnel_client(
-    namespace: Namespace, endpoint: str, authority: Path, token: str, **settings: Any
+    namespace: Namespace,
+    endpoint: str,
+    authority: Path,
+    token: str,
+    descriptors: Sequence[int] = (),
+    **settings: Any,
 ) -> Iterator[TunnelClient]:
     """Run one that signs in at `endpoint` (HOST:PORT) with an authentication token."""
     given = {"endpoint": endpoint, "authority": str(authority), "token": token, **settings}
     words = (sys.executable, "-m", "tests.peers.tunnel_client", json.dumps(given))
     pipe = subprocess.PIPE
-    with namespace.process(*words, stdin=pipe, stdout=pipe) as process:
+    with namespace.process(*words, stdin=pipe, stdout=pipe, pass_fds=descriptors) as process:
         yield TunnelClient(process)
+
+
+@contextmanager
+def wired_client(
+    namespace: Namespace, endpoint: str, authority: Path, token: str
+) -> Iterator[tuple[TunnelClient, Wire]]:
+    """As `tunnel_client`, with a wire to the test in the place of a device. It takes packets from
+    any address to any address, and has the gateway as the way to all.
+    """
+    from tests.tunnel.link.packets import Wire
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        number = theirs.fileno()
+        place = (namespace, endpoint, authority, token)
+        with tunnel_client(*place, descriptors=[number], wire=number) as client:
+            yield client, Wire(ours.fileno())
 
 
 class _Client:
@@ -148,7 +174,7 @@ class _Client:
         key = base64.b64decode(gateway.wireguard.public_key)
         self._gateways[gateway.id] = key
         place = (gateway.addresses[0], gateway.wireguard.port)
-        allowed = tuple(gateway.cid_rs)
+        allowed = tuple(gateway.cid_rs) if "wire" not in self._settings else _EVERYWHERE
         self._engine.put_peer(PeerConfig(key, allowed, place, keepalive=_KEEPALIVE))
 
     async def set_up(self) -> user.ConnectionState:
@@ -161,8 +187,17 @@ class _Client:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((host, 0))
             bound.append(made)
-        tun = open_tun(DEVICE, persistent=False)
-        self._engine = OwnEngine(tun.descriptor, bound, private_key=state.x25519_key, mtu=state.mtu)
+        wire = self._settings.get("wire")
+        tun = open_tun(DEVICE, persistent=False).descriptor if wire is None else wire
+        self._engine = OwnEngine(tun, bound, private_key=state.x25519_key, mtu=state.mtu)
+        if wire is None:
+            self._set_up_device(state)
+        for gateway in state.gateways:
+            self._put(gateway)
+        await self._engine.start()
+        return state
+
+    def _set_up_device(self, state: user.ConnectionState) -> None:
         addresses.set_up(DEVICE, state.mtu)
         own = state.addresses[0]
         addresses.put_addresses(DEVICE, [own.v4, own.v6])
@@ -171,10 +206,6 @@ class _Client:
 
         ranges = [ip_network(text) for text in (state.cidr.v4, state.cidr.v6)]
         addresses.put_routes([addresses.Route(each, index, local=False) for each in ranges])
-        for gateway in state.gateways:
-            self._put(gateway)
-        await self._engine.start()
-        return state
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """What one request comes to."""

@@ -163,7 +163,8 @@ class Wire:
                     seen = self.receive(2.0)
                 except TimeoutError:
                     break
-                if seen.kind not in (ICMP, ICMP6) or seen.payload[0] not in (0, 129):
+                answers = seen.kind in (ICMP, ICMP6) and seen.payload[0] in (0, 129)
+                if not answers or seen.source != target:
                     before.append(seen)
                 elif seen.payload[4:8] == wanted:
                     return before
