@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from octelium.http.exchange import RequestStream
     from octelium.http.section import SectionCache
-    from octelium.ingress.private import DatagramMode, StreamMode
+    from octelium.ingress.private import StreamMode
+    from octelium.ingress.private_datagrams import DatagramMode
     from octelium.ingress.server import Freshness, IngressServer
     from octelium.ingress.settings import Settings
     from octelium.replica.replica import Replica, ServiceEntry

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 import socket
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.http.exchange import Peer
@@ -19,11 +18,12 @@ from octelium.http.h1.server import H1Server
 from octelium.http.h2.protocol import H2Server
 from octelium.http.message import FieldBlock
 from octelium.http.tasks import spawn
-from octelium.ingress import datagrams
 from octelium.ingress.counters import PrivateCounters
+from octelium.ingress.guests import Guest, Guests
 from octelium.ingress.held import Held
 from octelium.ingress.places import Places
 from octelium.ingress.private_connection import PrivateConnection, attach
+from octelium.ingress.private_datagrams import PrivateDatagrams
 from octelium.ingress.private_listeners import PrivateListeners
 from octelium.replica.addresses import packed, text
 from octelium.replica.arrival import Tunnel
@@ -38,27 +38,19 @@ if TYPE_CHECKING:
     from octelium.http.section import SectionCache
     from octelium.http.ticker import Ticker
     from octelium.ingress.certificates import CertificateStore
-    from octelium.ingress.datagrams import Datagram, Place
-    from octelium.ingress.places import Place as Seat
+    from octelium.ingress.guests import Abortable
+    from octelium.ingress.private_datagrams import DatagramMode
     from octelium.ingress.private_listeners import Listener, PrivateSockets
     from octelium.ingress.server import Freshness
     from octelium.ingress.settings import Settings
-    from octelium.replica.addresses import Packed
     from octelium.replica.replica import Replica, ServiceEntry
 
 REFUSALS: Final = FieldBlock([(b"server", b"octelium")])
 """Fields of answers to malformed requests."""
 _EMPTY: Final = FieldBlock([(b"server", b"octelium"), (b"content-length", b"0")])
 _MOST_WAITING: Final = 1024
-"""Connections, and datagrams, that wait for the replica."""
+"""Connections that wait for the replica."""
 _H2_SCHEMES: Final = ("grpc://", "h2c://")
-
-
-class Abortable(Protocol):
-    """A connection that somebody serves."""
-
-    def abort(self) -> None:
-        """Break it off."""
 
 
 class StreamMode(Protocol):
@@ -78,38 +70,6 @@ class StreamMode(Protocol):
         self, service: ServiceEntry, peer: Peer, place: str, left: Callable[[], None]
     ) -> tuple[Abortable, Codec]:
         """Serve a connection whose TLS ends in front of the codec."""
-
-
-class DatagramMode(Protocol):
-    """Serves datagrams of one mode."""
-
-    def datagram(
-        self,
-        service: ServiceEntry,
-        arrival: Tunnel,
-        place: Place,
-        sender: Place,
-        data: bytes,
-        reply: Callable[[bytes], None],
-    ) -> None:
-        """Take a datagram to `place`; `reply` sends one from there to its sender, or drops it."""
-
-
-class Guest:
-    """One connection, and what it depends on."""
-
-    __slots__ = ("codec", "place", "port", "running", "seat", "service", "session_uid", "source")
-
-    def __init__(
-        self, service: ServiceEntry, place: Packed, session_uid: str, source: Packed, seat: Seat
-    ) -> None:
-        self.service = service
-        self.place = place
-        self.session_uid = session_uid
-        self.source = source
-        self.seat = seat
-        self.running: Abortable | None = None
-        self.codec: H1Server | H2Server | None = None
 
 
 class PrivateServer:
@@ -150,12 +110,12 @@ class PrivateServer:
         self._flows = flows
         self._numbers = itertools.count(1) if numbers is None else numbers
         self._listeners = PrivateListeners(sockets, self._readable)
-        self._by_session: dict[str, set[Guest]] = {}
-        self._by_source: dict[Packed, set[Guest]] = {}
-        self._by_service: dict[str, set[Guest]] = {}
         self._waiting = 0
-        self._held: deque[tuple[Listener, socket.socket, Datagram]] = deque()
         self._idle = asyncio.Event()
+        self._guests = Guests(self._idle.set)
+        self._datagrams = PrivateDatagrams(
+            replica, freshness, flows, self.counters, settings.catch_up_timeout
+        )
         self._started = False
 
     # Life.
@@ -169,16 +129,16 @@ class PrivateServer:
     async def close(self, grace: float) -> None:
         """Accept no more, let running requests end within `grace` seconds, then end all."""
         self._listeners.close()
-        for guest in self._guests():
+        for guest in self._guests:
             if guest.codec is not None:
                 guest.codec.drain()
         self._idle.clear()
-        if any(guest.codec is not None for guest in self._guests()):
+        if any(guest.codec is not None for guest in self._guests):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await self._idle.wait()
-        for guest in self._guests():
-            self._abort(guest)
+        for guest in self._guests:
+            guest.abort()
         if self._started:
             self._started = False
             self._replica.listeners.remove(self._changed)
@@ -192,9 +152,6 @@ class PrivateServer:
     def connections(self) -> int:
         """Connections that are open."""
         return self.places.taken
-
-    def _guests(self) -> list[Guest]:
-        return [guest for guests in self._by_session.values() for guest in guests]
 
     def _wanted(self) -> frozenset[Listener]:
         wanted: set[Listener] = set()
@@ -214,18 +171,16 @@ class PrivateServer:
         services = False
         for kind, uid in changed:
             if kind == "Session":
-                guests = set(self._by_session.get(uid, ()))
                 session = self._replica.sessions.get(uid)
-                for address in () if session is None else session.addresses:
-                    guests |= self._by_source.get(address, set())
-                for guest in guests:
+                addresses = () if session is None else session.addresses
+                for guest in self._guests.of_session(uid, addresses):
                     if not self._is_its_own(guest):
-                        self._abort(guest)
+                        guest.abort()
             elif kind == "Service":
                 services = True
-                for guest in tuple(self._by_service.get(uid, ())):
+                for guest in self._guests.of_service(uid):
                     if not self._is_there(guest):
-                        self._abort(guest)
+                        guest.abort()
         if services:
             self._listeners.want(self._wanted())
 
@@ -253,7 +208,7 @@ class PrivateServer:
 
     def _readable(self, key: Listener, listener: socket.socket) -> None:
         if key[0] == "udp":
-            self._take(key, listener)
+            self._datagrams.take(key[2], listener)
             return
         connection, _ = listener.accept()
         self.counters.connections += 1
@@ -284,8 +239,7 @@ class PrivateServer:
         if guest is None:
             connection.close()
             return
-        for table, key in self._tables(guest):
-            table.setdefault(key, set()).add(guest)
+        self._guests.add(guest)
         service, arrival = guest.service, Tunnel(guest.session_uid, text(guest.source))
         peer = Peer(
             arrival,
@@ -297,11 +251,11 @@ class PrivateServer:
         mode = self._streams.get(service.mode)
         if mode is not None and not service.is_tls:
             name = f"{text(guest.place)}:{service.port}"
-            guest.running = mode.plain(service, peer, name, connection, self._leaver(guest))
+            guest.running = mode.plain(service, peer, name, connection, self._guests.leaver(guest))
             return
         made = PrivateConnection(
             lambda alpn: self._codec(guest, peer, alpn),
-            self._leaver(guest),
+            self._guests.leaver(guest),
             self._ticker,
             h2c=mode is None and speaks_h2(service.message),
             context=(
@@ -339,31 +293,6 @@ class PrivateServer:
             return None
         return Guest(service, place, session.uid, source, seat)
 
-    def _tables(self, guest: Guest) -> list[tuple[dict[str | Packed, set[Guest]], str | Packed]]:
-        return [
-            (self._by_session, guest.session_uid),  # type: ignore[list-item]  # str keys
-            (self._by_source, guest.source),  # type: ignore[list-item]  # bytes keys
-            (self._by_service, guest.service.uid),  # type: ignore[list-item]  # str keys
-        ]
-
-    def _leaver(self, guest: Guest) -> Callable[[], None]:
-        def left() -> None:
-            guest.seat.leave()
-            for table, key in self._tables(guest):
-                guests = table.get(key)
-                if guests is not None:
-                    guests.discard(guest)
-                    if not guests:
-                        del table[key]
-            if not self._by_session:
-                self._idle.set()
-
-        return left
-
-    def _abort(self, guest: Guest) -> None:
-        if guest.running is not None:
-            guest.running.abort()
-
     # Requests.
 
     def _codec(self, guest: Guest, peer: Peer, alpn: str | None) -> Codec:
@@ -371,7 +300,7 @@ class PrivateServer:
         mode = self._streams.get(guest.service.mode)
         if mode is not None:
             name = f"{text(guest.place)}:{guest.service.port}"
-            running, codec = mode.secured(guest.service, peer, name, self._leaver(guest))
+            running, codec = mode.secured(guest.service, peer, name, self._guests.leaver(guest))
             guest.running = running
             return codec
 
@@ -417,56 +346,6 @@ class PrivateServer:
         # Were one of these not so any more, the connection would be closed by now.
         service = self._replica.services[guest.service.uid]
         self._serve(stream, service, text(guest.source))
-
-    # Datagrams.
-
-    def _take(self, key: Listener, listener: socket.socket) -> None:
-        datagram = datagrams.receive(listener)
-        self.counters.datagrams += 1
-        if datagram is None:
-            self.counters.bad_datagrams += 1
-        elif self._freshness.up_to_date() and not self._held:
-            self._deliver(key, listener, datagram)
-        elif len(self._held) >= _MOST_WAITING:
-            self.counters.over_limit += 1
-        else:
-            self.counters.behind += 1
-            self._held.append((key, listener, datagram))
-            if len(self._held) == 1:
-                spawn(self._deliver_later(), name="catch up")
-
-    async def _deliver_later(self) -> None:
-        fresh = await self._freshness.catch_up(self._settings.catch_up_timeout)
-        held, self._held = self._held, deque()
-        if not fresh:
-            self.counters.refused_behind += len(held)
-            return
-        for one in held:
-            self._deliver(*one)
-
-    def _deliver(self, key: Listener, listener: socket.socket, datagram: Datagram) -> None:
-        service = self._replica.service_at(datagram.to)
-        mode = None if service is None else self._flows.get(service.mode)
-        if service is None or mode is None or service.port != key[2]:
-            self.counters.unknown_service += 1
-            return
-        session = self._replica.session_at(datagram.sender[0])
-        if session is None or not datagrams.is_address(datagram.sender):
-            self.counters.unknown_address += 1
-            return
-
-        def reply(data: bytes) -> None:
-            with contextlib.suppress(OSError):  # as any datagram, it may be lost
-                datagrams.send(listener, data, datagram.to, datagram.sender)
-
-        mode.datagram(
-            service,
-            Tunnel(session.uid, datagram.sender[0]),
-            (text(datagram.to), key[2]),
-            datagram.sender,
-            datagram.data,
-            reply,
-        )
 
 
 def speaks_h2(service: core.Service) -> bool:
