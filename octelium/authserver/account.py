@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
@@ -24,6 +23,7 @@ from octelium.authserver.markup import (
     paragraph,
     strong,
 )
+from octelium.authserver.moments import day, moment
 from octelium.authserver.origins import comes_from
 from octelium.authserver.requests import only
 from octelium.identity import sessions
@@ -58,7 +58,19 @@ _WORDS: Final = {
 }
 _STATES: Final = core.SessionSpecState__.SessionSpecState
 _DEVICE_STATES: Final = core.DeviceSpecState__.DeviceSpecState
-_SYSTEMS: Final = core.DeviceStatusOsType__.DeviceStatusOsType
+_STATE_WORDS: Final = {
+    int(core.SessionSpecState__.PENDING): "waits for an administrator's approval",
+    int(core.SessionSpecState__.REJECTED): "an administrator has rejected it",
+}
+"""The states of Devices have the same numbers."""
+_SYSTEMS: Final = {
+    int(core.DeviceStatusOsType__.LINUX): "Linux",
+    int(core.DeviceStatusOsType__.WINDOWS): "Windows",
+    int(core.DeviceStatusOsType__.MAC): "macOS",
+    int(core.DeviceStatusOsType__.ANDROID): "Android",
+    int(core.DeviceStatusOsType__.IOS): "iOS",
+    int(core.DeviceStatusOsType__.CHROMEOS): "ChromeOS",
+}
 _CLIENT: Final = core.SessionStatusType__.CLIENT
 
 
@@ -192,10 +204,8 @@ class Account:
         if address := info.downstream.ip_address or began.downstream.ip_address:
             about.append(address)
         if session.spec.state != _STATES.ACTIVE:
-            about.append(_STATES.Name(session.spec.state).lower())
-        since = _when(status.authentication.set_at.seconds)
-        until = _when(session.spec.expires_at.seconds)
-        lines = f"{' · '.join(about)}\nsigned in {since}\nends {until}"
+            about.append(_STATE_WORDS.get(session.spec.state, ""))
+        lines = "\n".join((" · ".join(about), *_times(session)))
         if is_this:
             return both(strong(name), badge("this one")), lines, Markup("")
         fields = {**token, "what": "one", "session": session.metadata.uid}
@@ -214,15 +224,24 @@ class Account:
         by = {"status.userRef": user.metadata.uid}
         for device in self._resources.peek_all(core.Device, by=by):
             status = device.status
-            about = [_SYSTEMS.Name(status.os_type).lower()]
+            about = [_SYSTEMS.get(status.os_type, "unknown system")]
             if device.spec.state != _DEVICE_STATES.ACTIVE:
-                about.append(_DEVICE_STATES.Name(device.spec.state).lower())
+                about.append(_STATE_WORDS.get(device.spec.state, ""))
             if status.is_locked:
                 about.append("locked")
             name = strong(status.hostname or device.metadata.name)
             if session.status.device_ref.uid == device.metadata.uid:
                 name = both(name, badge("this one"))
-            yield name, " · ".join(about), Markup("")
+            times = [f"registered {day(device.metadata.created_at.seconds)}"]
+            if used := self._last_use(device):
+                times.append(f"last used {moment(used)}")
+            yield name, f"{' · '.join(about)}\n{' · '.join(times)}", Markup("")
+
+    def _last_use(self, device: core.Device) -> int:
+        """When a Session on a Device was last signed in or renewed; 0 if none is left."""
+        by = {"status.deviceRef": device.metadata.uid}
+        on_it = self._resources.peek_all(core.Session, by=by)
+        return max((each.status.authentication.set_at.seconds for each in on_it), default=0)
 
 
 def menu(site: Site, here: str) -> list[tuple[str, str]]:
@@ -248,9 +267,14 @@ def _kind(session: core.Session) -> str:
     return "client" if session.status.type == _CLIENT else "program"
 
 
-def _when(moment: int) -> str:
-    return (
-        dt.datetime.fromtimestamp(moment, dt.UTC)
-        .strftime("%d %b %Y %H:%M UTC")
-        .replace(" ", "\u00a0")
-    )
+def _times(session: core.Session) -> list[str]:
+    """From when to when a Session is, and when it was last heard of."""
+    began = session.status.initial_authentication.set_at.seconds
+    renewed = session.status.authentication.set_at.seconds
+    signed_in = f"signed in {moment(began or renewed)}"
+    if session.status.is_connected:
+        since = session.status.connection.started_at.seconds
+        signed_in += f" · connected since {moment(since)}"
+    elif began and renewed > began:
+        signed_in += f" · last renewed {moment(renewed)}"
+    return [signed_in, f"ends {moment(session.spec.expires_at.seconds)}"]

@@ -34,10 +34,11 @@ from octelium.authserver.markup import (
     paragraph,
     strong,
 )
+from octelium.authserver.moments import day, moment
 from octelium.authserver.origins import comes_from
 from octelium.authserver.requests import only
 from octelium.authserver.targets import Target
-from octelium.identity.authenticators import passkey_logins
+from octelium.identity.authenticators import passkey_logins, uses
 from octelium.identity.authenticators.authenticators import Asking
 from octelium.identity.authenticators.errors import ProofNeededError, WrongResponseError
 from octelium.identity.authenticators.registration import Response as Answer
@@ -389,6 +390,10 @@ def _entry(one: core.Authenticator) -> tuple[Markup, str, Markup]:
         about += " · waits for an administrator's approval"
     elif one.spec.state != states.ACTIVE:
         about += " · an administrator has rejected it"
+    times = [f"added {day(one.metadata.created_at.seconds)}"]
+    if used := uses.last(one):
+        times.append(f"last used {moment(used)}")
+    about = "\n".join(filter(None, (about, " · ".join(times))))
     remove = button(
         DELETE_PATH,
         "Remove",

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.authserver.moments import day, moment
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.metadata import reference
 from tests.authserver.provider import set_cookies
 from tests.authserver.test_pages import ESCAPED, EVIL, check_headers
-from tests.identity.cluster import CLI, SDK
+from tests.identity.cluster import CLI, NOW, SDK
 
 if TYPE_CHECKING:
     import httpx
@@ -79,7 +80,7 @@ async def test_sessions_and_devices(host: Host) -> None:
     assert other.metadata.uid in html
     assert foreign.metadata.uid not in html
     assert ESCAPED in html
-    assert "linux" in html
+    assert "Linux" in html
     assert f'aria-label="End the Session {other.metadata.name}' in html
 
 
@@ -201,3 +202,44 @@ async def test_signing_out(host: Host) -> None:
     assert [each.metadata.uid for each in host.cluster.sessions()] == [other.metadata.uid]
     assert host.published == published + 1
     assert (await host.portal.get("/sign-out")).status_code == 303
+
+
+async def test_when_sessions_began_and_how_long_they_last(host: Host) -> None:
+    mine, other = await begin(host), await begin(host, SDK)
+    began = moment(NOW)
+    page = (await show(host, mine)).text
+    assert page.count(f"signed in {began}") == 2
+    assert page.count(f"ends {moment(mine.spec.expires_at.seconds)}") == 2
+    assert "last renewed" not in page
+    for session, change in ((mine, "renewed"), (other, "connected")):
+        stored = host.cluster.get(session)
+        if change == "renewed":
+            stored.status.authentication.set_at.seconds = NOW + 7200
+        else:
+            stored.status.is_connected = True
+            stored.status.connection.started_at.seconds = NOW + 60
+        await host.cluster.change(stored)
+    page = (await show(host, mine)).text
+    assert page.count(f"signed in {began} · last renewed {moment(NOW + 7200)}") == 1
+    assert page.count(f"signed in {began} · connected since {moment(NOW + 60)}") == 1
+
+
+async def test_when_devices_were_used(host: Host) -> None:
+    def add(tx: Transaction) -> core.Device:
+        device = core.Device()
+        device.metadata.name = "laptop"
+        device.spec.state = core.DeviceSpecState__.PENDING
+        device.status.os_type = core.DeviceStatusOsType__.MAC
+        device.status.user_ref.CopyFrom(reference(host.cluster.alice))
+        return tx.create(device)
+
+    device = await host.cluster.write(add)
+    mine = await begin(host)
+    page = (await show(host, mine)).text
+    registered = day(device.metadata.created_at.seconds)
+    assert f"macOS · waits for an administrator&#x27;s approval\nregistered {registered}<" in page
+    stored = host.cluster.get(mine)
+    stored.status.device_ref.CopyFrom(reference(device))
+    await host.cluster.change(stored)
+    page = (await show(host, mine)).text
+    assert f"registered {registered} · last used {moment(NOW)}<" in page

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octelium.authserver.authenticator_pages import is_only_way, label
-from octelium.identity.authenticators import passkey_logins, totp
+from octelium.authserver.moments import day, moment
+from octelium.identity.authenticators import passkey_logins, totp, uses
 from octelium.identity.authenticators.callers import PROVED
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.walk import Browser, onward_url, prepare
@@ -106,6 +107,20 @@ async def test_an_app(host: Host) -> None:
     assert "It is registered." in listed.text
     assert "Authenticator app" in listed.text
     assert one.metadata.name not in listed.text
+
+
+async def test_when_one_was_added_and_last_used(host: Host) -> None:
+    browser = await signed_in(host)
+    await add_totp(host, browser)
+    (one,) = registered(host)
+    added = f"added {day(one.metadata.created_at.seconds)}"
+    page = (await browser.get("/authenticators")).text
+    assert f"{added}<" in page
+    assert "last used" not in page
+    uses.count(one, 1_900_000_061)
+    await host.cluster.change(one)
+    page = (await browser.get("/authenticators")).text
+    assert f"{added} · last used {moment(1_900_000_061)}<" in page
 
 
 async def test_a_security_key(host: Host) -> None:

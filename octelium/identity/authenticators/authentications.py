@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.struct_pb2 import Struct
 
 from octelium.identity import sessions
-from octelium.identity.authenticators import available, ceremonies, owned, sealing, totp
+from octelium.identity.authenticators import available, ceremonies, owned, sealing, totp, uses
 from octelium.identity.authenticators.ceremonies import Purpose
 from octelium.identity.authenticators.errors import CloneError, WrongResponseError
 from octelium.identity.authenticators.registration import Challenge, Response, check_kind
@@ -90,7 +90,7 @@ def finish(
         tx.update(found)
         return error
     ceremonies.complete(found, now)
-    found.status.successful_authentications += 1
+    uses.count(found, now)
     found = tx.update(found)
     sessions.renew(session, info, now)
     session.status.authenticator_action = _ACTIONS.AUTHENTICATOR_ACTION_UNSET

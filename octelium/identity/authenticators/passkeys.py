@@ -11,7 +11,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from octelium.identity import admission, sessions
-from octelium.identity.authenticators import authentications, passkey_logins
+from octelium.identity.authenticators import authentications, passkey_logins, uses
 from octelium.identity.authenticators.errors import CloneError, WrongResponseError
 from octelium.identity.errors import RefusedError, SessionLimitError
 from octelium.identity.sessions import Beginning
@@ -127,7 +127,7 @@ def sign_in(
     except RefusedError as error:
         return _refused(tx, found, error, challenges, claim.challenge, now)
     challenges.consume(claim.challenge, now)
-    found.status.successful_authentications += 1
+    uses.count(found, now)
     found.status.total_authentication_attempts += 1
     tx.update(found)
     return session

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.identity.authenticators import uses
 from octelium.identity.authenticators.authentications import CLONED
 from octelium.identity.authenticators.errors import (
     CloneError,
@@ -49,6 +50,7 @@ async def test_totp_steps_up(people: People) -> None:
     kept = people.get(phone).status
     assert (kept.successful_authentications, kept.failed_authentications) == (1, 0)
     assert kept.info.totp.last_accepted_at.seconds == people.cluster.clock.now
+    assert uses.last(people.get(phone)) == people.cluster.clock.now
     attempt = people.cluster.log.last()
     assert attempt.authenticator is not None
     assert attempt.authenticator.uid == phone.metadata.uid

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from octelium.identity.authenticators import uses
 from octelium.identity.authenticators.authentications import CLONED
 from octelium.identity.authenticators.errors import CloneError, WrongResponseError
 from octelium.identity.authenticators.passkeys import PasskeyChallenges
@@ -55,6 +56,7 @@ async def test_signing_in(people: People) -> None:
     assert used.mode == MODES.PASSKEY
     assert used.info.fido.user_verified
     assert people.get(made).status.successful_authentications == 1
+    assert uses.last(people.get(made)) == people.cluster.clock.now
     attempt = people.cluster.log.last()
     assert attempt.user is not None
     assert attempt.user.name == "alice"
