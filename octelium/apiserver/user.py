@@ -36,6 +36,11 @@ DESCRIPTOR = user.DESCRIPTOR.services_by_name["MainService"]
 
 _API = "user/v1"
 # The enums of this API have the names and numbers of those of core.v1.
+SESSION_END_TRAILER = "octelium-session-end-bin"
+"""Trailer of GetStatus: a `google.protobuf.Timestamp`, after which the Session is over.
+
+The official reply has no place for it.
+"""
 _UserType = user.GetStatusResponseUserSpecType__.GetStatusResponseUserSpecType
 _SessionType = user.GetStatusResponseSessionStatusType__.GetStatusResponseSessionStatusType
 _ServiceType = user.ServiceSpecType__.ServiceSpecType
@@ -84,6 +89,7 @@ class UserService:
         own.status.SetInParent()
         own.status.type = _SessionType.ValueType(session.status.type)
         own.status.is_connected = session.status.is_connected
+        call.trailers.append((SESSION_END_TRAILER, session.spec.expires_at.SerializeToString()))
         return reply
 
     async def list_namespace(

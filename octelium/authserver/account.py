@@ -235,7 +235,7 @@ class Account:
             times = [f"registered {day(device.metadata.created_at.seconds)}"]
             if used := self._last_use(device):
                 times.append(f"last used {moment(used)}")
-            yield name, f"{' · '.join(about)}\n{' · '.join(times)}", Markup("")
+            yield name, "\n".join((" · ".join(about), *times)), Markup("")
 
     def _last_use(self, device: core.Device) -> int:
         """When a Session on a Device was last signed in or renewed; 0 if none is left."""
@@ -271,10 +271,9 @@ def _times(session: core.Session) -> list[str]:
     """From when to when a Session is, and when it was last heard of."""
     began = session.status.initial_authentication.set_at.seconds
     renewed = session.status.authentication.set_at.seconds
-    signed_in = f"signed in {moment(began or renewed)}"
+    told = [f"signed in {moment(began or renewed)}"]
     if session.status.is_connected:
-        since = session.status.connection.started_at.seconds
-        signed_in += f" · connected since {moment(since)}"
+        told.append(f"connected since {moment(session.status.connection.started_at.seconds)}")
     elif began and renewed > began:
-        signed_in += f" · last renewed {moment(renewed)}"
-    return [signed_in, f"ends {moment(session.spec.expires_at.seconds)}"]
+        told.append(f"last renewed {moment(renewed)}")
+    return [*told, f"ends {moment(session.spec.expires_at.seconds)}"]

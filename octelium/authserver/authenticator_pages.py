@@ -393,7 +393,7 @@ def _entry(one: core.Authenticator) -> tuple[Markup, str, Markup]:
     times = [f"added {day(one.metadata.created_at.seconds)}"]
     if used := uses.last(one):
         times.append(f"last used {moment(used)}")
-    about = "\n".join(filter(None, (about, " · ".join(times))))
+    about = "\n".join(filter(None, (about, *times)))
     remove = button(
         DELETE_PATH,
         "Remove",

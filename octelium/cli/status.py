@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from octelium.cli.formats import output_option
 from octelium.cli.verb import verb
@@ -10,14 +10,21 @@ from octelium.cli.verb import verb
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
 
+_UNKNOWN = "unknown"
 
-@verb(example="octelium status -o json")
-@output_option("yaml", "json", default="yaml")
+
+@verb(
+    example="""
+    octelium status
+    octelium status -o json
+    """
+)
+@output_option("text", "yaml", "json", default="text")
 def status(invocation: Invocation, output: str) -> None:
     """Show who one is logged in as, the Session, and the connection of this host if there is one.
 
-    `connection` tells how it does: since when, the gateway's endpoint and when it answered last,
-    bytes both ways, published and served Services.
+    In YAML and JSON, `connection` tells how it does: since when, the gateway's endpoint and when it
+    answered last, bytes both ways, published and served Services.
     """
     from octelium.cli.formats import json_text, yaml_text
     from octelium.client.home import state_directory
@@ -25,9 +32,69 @@ def status(invocation: Invocation, output: str) -> None:
     from octelium.schema.jsonform import to_json
     from octelium.schema.pb import user_v1_pb2 as user
 
-    client = invocation.client
-    told = to_json(client.api.user.call("GetStatus", user.GetStatusRequest()))
+    client, trailers = invocation.client, dict[str, bytes]()
+    reply = client.api.user.call("GetStatus", user.GetStatusRequest(), trailers=trailers)
+    told = to_json(reply)
     directory = state_directory(invocation.flags.get("homedir"), invocation.environ)
     if directory is not None and (connection := ask(Place(directory, client.domain), "status")):
         told["connection"] = connection
-    invocation.terminal.show(json_text(told) if output == "json" else yaml_text(told))
+    match output:
+        case "json":
+            text = json_text(told)
+        case "yaml":
+            text = yaml_text(told)
+        case _:
+            text = _text(told, trailers)
+    invocation.terminal.show(text)
+
+
+def _text(told: dict[str, Any], trailers: dict[str, bytes]) -> str:
+    """A line for each thing that people ask about."""
+    from octelium.cli.inert import inert
+
+    user, session = told.get("user", {}), told.get("session", {})
+    cluster = told.get("cluster", {}).get("metadata", {}).get("displayName", "")
+    lines = [
+        ("Cluster", _and(told.get("domain", _UNKNOWN), cluster)),
+        ("User", _and(_name(user), user.get("spec", {}).get("type", ""))),
+        ("Session", _and(_name(session), session.get("status", {}).get("type", ""))),
+        ("State", f"active{_end(trailers)}"),  # no other Session is answered
+        ("Connection", _connection(told.get("connection"), session)),
+    ]
+    if email := user.get("spec", {}).get("email"):
+        lines.insert(2, ("E-mail", email))
+    return "\n".join(f"{name + ':':<12}{inert(value)}" for name, value in lines) + "\n"
+
+
+def _name(resource: dict[str, Any]) -> str:
+    name = resource.get("metadata", {}).get("name", _UNKNOWN)
+    return str(name)
+
+
+def _and(what: str, more: str) -> str:
+    return f"{what} ({more})" if more else what
+
+
+def _end(trailers: dict[str, bytes]) -> str:
+    """Until when the Session is, where the Cluster tells; other implementations do not."""
+    from google.protobuf.message import DecodeError
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from octelium.cli.ages import clock_time
+    from octelium.client.api import SESSION_END_TRAILER
+
+    try:
+        end = Timestamp.FromString(trailers.get(SESSION_END_TRAILER, b""))
+    except DecodeError:
+        return ""
+    return f", ends {clock_time(end)[:16].replace('T', ' ')} UTC" if end.seconds else ""
+
+
+def _connection(connection: dict[str, Any] | None, session: dict[str, Any]) -> str:
+    """How this host is connected, if it is."""
+    if connection is None:
+        elsewhere = session.get("status", {}).get("isConnected")
+        return "by another host or home directory" if elsewhere else "none"
+    state = str(connection.get("state", _UNKNOWN))
+    since, problem = connection.get("since"), connection.get("problem")
+    return state + (f" since {since}" if since else "") + (f": {problem}" if problem else "")

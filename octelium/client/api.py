@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 
+SESSION_END_TRAILER = "octelium-session-end-bin"
+"""Trailer of GetStatus: a `google.protobuf.Timestamp`, after which the Session is over."""
+
+
 class TokenSource(Protocol):
     """Where access tokens come from."""
 

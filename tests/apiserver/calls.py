@@ -32,6 +32,8 @@ class Calls:
         self.published = 0
         self.cookies: list[str] = []
         """What the last reply has a browser keep."""
+        self.trailers: dict[str, str | bytes] = {}
+        """What came after the last reply."""
 
     async def __call__(
         self, method: str, request: Any = None, metadata: Sequence[tuple[str, str]] = ()
@@ -53,6 +55,7 @@ class Calls:
         reply = await running
         told = await running.initial_metadata()
         self.cookies = [str(value) for name, value in told if name == "set-cookie"]
+        self.trailers = dict(await running.trailing_metadata())
         return reply
 
     async def publish(self) -> None:

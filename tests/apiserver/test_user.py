@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 import pytest_asyncio
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import AioRpcError
 
 from octelium.apiserver.rpc import Binding
-from octelium.apiserver.user import DESCRIPTOR, UserService
+from octelium.apiserver.user import DESCRIPTOR, SESSION_END_TRAILER, UserService
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
@@ -64,6 +65,10 @@ class World:
 
     async def __call__(self, method: str, request: Any = None, session: Any = None) -> Any:
         return await self._calls(method, request, as_session(session or self.alice))
+
+    @property
+    def trailers(self) -> dict[str, str | bytes]:
+        return self._calls.trailers
 
     async def refused(
         self, method: str, request: Any = None, session: Any = None
@@ -131,6 +136,9 @@ async def test_status(world: World) -> None:
     )
     assert reply.session.status.type == user.GetStatusResponseSessionStatusType__.CLIENT
     assert not reply.session.status.is_connected
+    end = world.trailers[SESSION_END_TRAILER]
+    assert isinstance(end, bytes)
+    assert Timestamp.FromString(end) == world.alice.spec.expires_at
 
 
 async def test_every_message_of_a_status_is_present(world: World) -> None:

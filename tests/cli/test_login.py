@@ -29,7 +29,7 @@ def test_a_login_is_remembered_with_its_connection(
     (tmp_path / "given.pem").unlink()
     later = offline("octelium", "status")
     assert later.code == 0
-    assert "domain: lab.test" in later.out
+    assert "lab.test" in later.out
     remembered = Connections(DirectoryStorage(tmp_path / "home")).get(DOMAIN)
     assert remembered.endpoint == cluster.endpoint
 

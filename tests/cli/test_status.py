@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from octelium.client.api import SESSION_END_TRAILER
 from octelium.client.tunnel import control
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.cli.runner import Runner
+    from tests.client.standin import StandIn
 
 EXPECTED = {
     "domain": "lab.test",
@@ -20,7 +23,7 @@ EXPECTED = {
 def test_who_one_is(terminal: Runner) -> None:
     result = terminal("octelium", "status", "-o", "json")
     assert json.loads(result.out) == EXPECTED
-    yaml = terminal("octelium", "status").out
+    yaml = terminal("octelium", "status", "-o", "yaml").out
     assert "domain: lab.test\n" in yaml
     assert "    type: WORKLOAD\n" in yaml
 
@@ -29,7 +32,49 @@ def test_a_connection_of_this_host(terminal: Runner, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(control, "ask", lambda *_: {"state": "connected", "pid": 7})
     told = json.loads(terminal("octelium", "status", "-o", "json").out)
     assert told == {**EXPECTED, "connection": {"state": "connected", "pid": 7}}
-    assert "connection:\n  state: connected\n" in terminal("octelium", "status").out
+    yaml = terminal("octelium", "status", "-o", "yaml").out
+    assert "connection:\n  state: connected\n" in yaml
+
+
+def test_in_words(terminal: Runner, cluster: StandIn) -> None:
+    end = Timestamp(seconds=1_900_000_059).SerializeToString()
+    cluster.trailers["GetStatus"] = {SESSION_END_TRAILER: end}
+    assert terminal("octelium", "status").out == (
+        "Cluster:    lab.test\n"
+        "User:       root (WORKLOAD)\n"
+        "Session:    root-000001\n"
+        "State:      active, ends 2030-03-17 17:47 UTC\n"
+        "Connection: none\n"
+    )
+
+
+@pytest.mark.parametrize("sent", [{}, {SESSION_END_TRAILER: b"\xff"}])
+def test_a_cluster_that_does_not_tell_the_end(
+    terminal: Runner, cluster: StandIn, sent: dict[str, bytes]
+) -> None:
+    cluster.trailers["GetStatus"] = sent
+    assert "State:      active\n" in terminal("octelium", "status").out
+
+
+@pytest.mark.parametrize(
+    ("connection", "shown"),
+    [
+        (
+            {"state": "connected", "since": "2026-01-02T03:04:05Z", "problem": ""},
+            "connected since 2026-01-02T03:04:05Z",
+        ),
+        (
+            {"state": "away", "problem": "not connected at present"},
+            "away: not connected at present",
+        ),
+        ({}, "none"),
+    ],
+)
+def test_a_connection_in_words(
+    terminal: Runner, monkeypatch: pytest.MonkeyPatch, connection: dict[str, str], shown: str
+) -> None:
+    monkeypatch.setattr(control, "ask", lambda *_: connection)
+    assert f"Connection: {shown}\n" in terminal("octelium", "status").out
 
 
 def test_a_table_makes_no_sense(terminal: Runner) -> None:
