@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.message import MessageError
-from octelium.http.target import is_ambiguous, normalise, parse_query
+from octelium.http.target import is_ambiguous, normalise, query_parameters
 from octelium.octovigil.inquiry import Inquiry, InquiryError
 from octelium.octovigil.received import canonical_host
 from octelium.visibility.dns import type_number
@@ -94,7 +94,7 @@ class Recalled:
             self.withheld.insert(0, "query")
             unknown |= {("uri",), ("queryParams",)}
         elif mark and not logged.cut:
-            parameters, again, clean = _parameters(query)
+            parameters, again, clean = query_parameters(query)
             if parameters:
                 http["queryParams"] = parameters
             repeated |= {("queryParams", name) for name in again}
@@ -187,20 +187,6 @@ def _path(raw: bytes) -> str:
         return _text(normalise(raw).path)
     except MessageError:  # cut in the middle of an escape
         return _text(raw)
-
-
-def _parameters(query: bytes) -> tuple[dict[str, str], set[str], bool]:
-    """First values by name, names given more than once, and whether the query was well-formed."""
-    first: dict[str, str] = {}
-    again: set[str] = set()
-    pairs, clean = parse_query(query)
-    for raw, value in pairs:
-        name = _text(raw)
-        if name in first:
-            again.add(name)
-        else:
-            first[name] = _text(value)
-    return first, again, clean
 
 
 def _text(value: bytes) -> str:

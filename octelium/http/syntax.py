@@ -41,6 +41,25 @@ _USUAL_OPTIONS: Final = {
 
 _not_alphanumeric = re.compile(rb"[^a-z0-9]")
 
+CONNECTION_SPECIFIC: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+"""Fields about one connection, of which HTTP/2 has none (RFC 9113, section 8.2.2)."""
+NOT_IN_TRAILERS: Final = CONNECTION_SPECIFIC | {
+    b"authorization",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"host",
+    b"proxy-authorization",
+    b"set-cookie",
+    b"te",
+    b"trailer",
+}
+"""Fields that count for nothing behind a body (RFC 9110, section 6.5.1)."""
+
 OWS: Final = b" \t"
 """Optional white space (RFC 9110, section 5.6.3)."""
 

@@ -160,3 +160,17 @@ def parse_query(query: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:
         name, _, value = part.replace(b"+", b" ").partition(b"=")
         pairs.append((unquote_to_bytes(name), unquote_to_bytes(value)))
     return pairs, clean
+
+
+def query_parameters(query: bytes) -> tuple[dict[str, str], frozenset[str], bool]:
+    """First values by name, names given more than once, and whether all of it was well-formed."""
+    first: dict[str, str] = {}
+    again: set[str] = set()
+    pairs, clean = parse_query(query)
+    for raw, value in pairs:
+        name = raw.decode("utf-8", "replace")
+        if name in first:
+            again.add(name)
+        else:
+            first[name] = value.decode("utf-8", "replace")
+    return first, frozenset(again), clean

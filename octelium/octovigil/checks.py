@@ -7,6 +7,7 @@ decides which reason the access log shows.
 from __future__ import annotations
 
 import math
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.decision import Reason, ReasonType
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from octelium.octovigil.triggers import Parties
 
 _STATES: Final = core.SessionSpecState__.DESCRIPTOR.enum_types[0].values_by_number
-_ACTIONS: Final = {
+REQUIRED_ACTIONS: Final = {
     int(
         core.SessionStatusAuthenticatorAction__.AUTHENTICATION_REQUIRED
     ): ReasonType.AUTHENTICATOR_AUTHENTICATION_REQUIRED,
@@ -24,6 +25,7 @@ _ACTIONS: Final = {
         core.SessionStatusAuthenticatorAction__.REGISTRATION_REQUIRED
     ): ReasonType.AUTHENTICATOR_REGISTRATION_REQUIRED,
 }
+"""Why a Session is refused that has to use, or to register, an Authenticator first."""
 
 
 def refusal(parties: Parties, now: float) -> Reason | None:
@@ -42,8 +44,8 @@ def refusal(parties: Parties, now: float) -> Reason | None:
         reason = ReasonType.SESSION_LOCKED
     elif user.is_locked:
         reason = ReasonType.USER_LOCKED
-    elif session.authenticator_action in _ACTIONS:
-        reason = _ACTIONS[session.authenticator_action]
+    elif session.authenticator_action in REQUIRED_ACTIONS:
+        reason = REQUIRED_ACTIONS[session.authenticator_action]
     elif device is not None and not device.is_active:
         reason = ReasonType.DEVICE_NOT_ACTIVE
     elif device is not None and device.is_locked:
@@ -68,3 +70,16 @@ def _not_active(state: int) -> Reason:
     known = _STATES.get(state)
     details = {"state": known.name} if state and known is not None else {}
     return Reason(ReasonType.SESSION_NOT_ACTIVE, {"sessionNotActive": details})
+
+
+def is_elsewhere(pinned: str, address: str) -> bool:
+    """Whether a client's address differs from the one that its Session is tied to.
+
+    Not if either is unknown; if they cannot be compared, it does.
+    """
+    if not address or pinned == address:
+        return False
+    try:
+        return ip_address(pinned) != ip_address(address)
+    except ValueError:
+        return True

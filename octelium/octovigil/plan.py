@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from octelium.octovigil import scoping
+from octelium.octovigil.checks import is_elsewhere
 from octelium.octovigil.errors import DecisionError
 from octelium.policy.cel.errors import BudgetError, EvaluationError, UnknownDataError
 from octelium.policy.cel.program import MAX_STEPS
@@ -115,7 +115,7 @@ class Plan:
             RegoNeeded: it takes the result of a module that others have to evaluate.
         """
         self.asked = True
-        if self.pinned and _differs(self.pinned, request.client_address):
+        if self.pinned and is_elsewhere(self.pinned, request.client_address):
             return self.refused(Reason(ReasonType.TYPE_UNKNOWN_REASON))
         if self.constant is not None:
             return self.constant
@@ -308,13 +308,3 @@ def holds(rule: Rule, frame: Frame) -> bool:
         raise
     except EvaluationError as error:
         raise EvaluationError(f"{rule.place}: {error}") from None
-
-
-def _differs(pinned: str, address: str) -> bool:
-    """Whether two addresses differ; not if one is unknown."""
-    if not address or pinned == address:
-        return False
-    try:
-        return ip_address(pinned) != ip_address(address)
-    except ValueError:
-        return True

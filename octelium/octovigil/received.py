@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from octelium.http.message import MessageError
 from octelium.http.syntax import fold, is_token, is_value, parse_host
-from octelium.http.target import is_ambiguous, normalise, parse_query
+from octelium.http.target import is_ambiguous, normalise, query_parameters
 from octelium.octovigil.inquiry import Inquiry, InquiryError
 from octelium.schema.names import split_service_name
 
@@ -198,13 +198,8 @@ def _read_target(http: dict[str, Any], target: Target, again: set[Path]) -> None
     http["path"], http["uri"] = _text(target.path), _text(target.wire)
     if is_ambiguous(target.raw_path):
         again |= {("path",), ("uri",)}
-    pairs, clean = parse_query(target.query or b"")
-    first: dict[str, str] = {}
-    for raw, value in pairs:
-        name = _text(raw)
-        if name in first:
-            again.add(("queryParams", name))
-        first.setdefault(name, _text(value))
+    first, repeated, clean = query_parameters(target.query or b"")
+    again |= {("queryParams", name) for name in repeated}
     if not clean:
         again.add(("queryParams",))
     if first:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.http.syntax import fold
-from octelium.http.target import is_ambiguous, parse_query
+from octelium.http.target import is_ambiguous, query_parameters
 from octelium.policy.request import MISSING
 
 if TYPE_CHECKING:
@@ -148,16 +148,7 @@ class HttpRequest:
     def _parameters(self) -> tuple[dict[str, Any], frozenset[str], bool]:
         """First values by name, names given more than once, and whether the query was clean."""
         if self._query is None:
-            first: dict[str, Any] = {}
-            again: set[str] = set()
-            pairs, clean = parse_query(self.target.query or b"")
-            for raw, value in pairs:
-                name = _text(raw)
-                if name in first:
-                    again.add(name)
-                else:
-                    first[name] = _text(value)
-            self._query = first, frozenset(again), clean
+            self._query = query_parameters(self.target.query or b"")
         return self._query
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.http.message import MessageError
-from octelium.http.target import normalise, parse_query
+from octelium.http.target import normalise, parse_query, query_parameters
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,12 @@ def test_query_parameters() -> None:
     assert pairs == [(b"a", b"1"), (b"b", b"A c"), (b"d", b""), (b"a", b"2"), (b"", b"x")]
     assert clean
     assert parse_query(b"a=%zz&b=1") == ([(b"b", b"1")], False)
+
+
+def test_the_first_of_several_query_parameters_counts() -> None:
+    found = {"a": "1", "b": "A c", "d": ""}
+    assert query_parameters(b"a=1&b=%41+c&d&a=2&a=3") == (found, frozenset({"a"}), True)
+    assert query_parameters(b"a=%zz&b=%ff") == ({"b": "\ufffd"}, frozenset(), False)
 
 
 _SEGMENT = st.sampled_from(

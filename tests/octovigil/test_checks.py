@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from octelium.octovigil.checks import next_change, refusal
+from octelium.octovigil.checks import is_elsewhere, next_change, refusal
 from octelium.octovigil.triggers import Parties
 from octelium.policy.decision import Outcome, ReasonType
 from tests.octovigil.world import START, World, allow, inline, stamp
@@ -160,3 +160,21 @@ def test_the_passing_of_time_is_noticed() -> None:
     assert made.ask(tunnel=True).reason.type is ReasonType.ACCESS_TOKEN_EXPIRED
     made.now = START + 7200
     assert made.ask(tunnel=True).outcome is Outcome.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("address", "elsewhere"),
+    [
+        ("", False),
+        ("192.0.2.1", False),
+        ("192.0.2.2", True),
+        ("2001:db8::1", True),
+        ("nonsense", True),
+    ],
+)
+def test_a_client_that_is_elsewhere(address: str, elsewhere: bool) -> None:
+    assert is_elsewhere("192.0.2.1", address) is elsewhere
+
+
+def test_an_address_may_be_written_in_several_ways() -> None:
+    assert not is_elsewhere("2001:db8::1", "2001:DB8:0::1")

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from octelium.http.message import Fields, MessageError
 from octelium.http.section import parse_section
+from octelium.http.syntax import NOT_IN_TRAILERS
 
 MAX_CHUNK_LINE: Final = 1024
 """Bytes of one chunk-size line, its extensions included."""
@@ -15,27 +16,6 @@ MAX_EXTENSIONS: Final = 16 << 10
 MAX_TRAILERS: Final = 16 << 10
 
 _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
-
-_NOT_IN_TRAILERS = frozenset(
-    {
-        b"authorization",
-        b"connection",
-        b"content-encoding",
-        b"content-length",
-        b"content-range",
-        b"content-type",
-        b"cookie",
-        b"host",
-        b"keep-alive",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"set-cookie",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
 
 
 class Body(Protocol):
@@ -177,7 +157,7 @@ class ChunkedBody:
         if end > MAX_TRAILERS:
             raise MessageError("trailer section is too long")
         fields = parse_section(data[: end + 2]).fields
-        self.trailers = tuple(field for field in fields if field[0] not in _NOT_IN_TRAILERS)
+        self.trailers = tuple(field for field in fields if field[0] not in NOT_IN_TRAILERS)
         self.done = True
         return data[end + 4 :]
 

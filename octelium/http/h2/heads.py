@@ -9,7 +9,13 @@ from octelium.http.h2.compression import Decoder
 from octelium.http.h2.frames import ErrorCode, H2StreamError
 from octelium.http.message import EMPTY_BLOCK, HeaderBlock, MessageError, RequestHead, ResponseHead
 from octelium.http.section import MAX_FIELDS, combine_cookies
-from octelium.http.syntax import is_token, parse_host, parse_length
+from octelium.http.syntax import (
+    CONNECTION_SPECIFIC,
+    NOT_IN_TRAILERS,
+    is_token,
+    parse_host,
+    parse_length,
+)
 
 if TYPE_CHECKING:
     from octelium.http.message import Field, Fields
@@ -26,24 +32,6 @@ _is_target = re.compile(rb"/[\x21\x22\x24-\x7e]*|\*").fullmatch
 _is_status = re.compile(rb"[1-5][0-9]{2}").fullmatch
 
 _REQUEST_PSEUDO: Final = frozenset((b":method", b":scheme", b":path", b":authority"))
-_CONNECTION_SPECIFIC: Final = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
-)
-_NOT_IN_TRAILERS: Final = frozenset(
-    (
-        b"authorization",
-        b"content-encoding",
-        b"content-length",
-        b"content-range",
-        b"content-type",
-        b"cookie",
-        b"host",
-        b"proxy-authorization",
-        b"set-cookie",
-        b"te",
-        b"trailer",
-    )
-)
 _FRAMING: Final = object()
 
 _Head = RequestHead | ResponseHead
@@ -113,7 +101,7 @@ class HeadReader:
             H2ConnectionError: the block cannot be decoded.
         """
         return tuple(
-            [f for f in self._block(self._decode(raw)).fields if f[0] not in _NOT_IN_TRAILERS]
+            [f for f in self._block(self._decode(raw)).fields if f[0] not in NOT_IN_TRAILERS]
         )
 
     def skip(self, raw: bytes) -> None:
@@ -258,7 +246,7 @@ def _checked(fields: list[Field]) -> HeaderBlock:
     if values.count(b"\n") != breaks or _bad_values(values) is not None:
         raise _malformed("invalid field value")
     block = HeaderBlock(tuple(combine_cookies(fields)))
-    if not _CONNECTION_SPECIFIC.isdisjoint(block.index):
+    if not CONNECTION_SPECIFIC.isdisjoint(block.index):
         raise _malformed("connection-specific field")
     if b"te" in block.index and [v.lower() for v in block.all(b"te")] != [b"trailers"]:
         raise _malformed("TE other than trailers")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from octelium.identity.scopes import describe_scopes
 from octelium.octovigil import scoping
+from octelium.octovigil.checks import REQUIRED_ACTIONS
 from octelium.octovigil.explain.evaluation import ERROR, FALSE, TRUE, UNKNOWN
 from octelium.policy.decision import ReasonType
 from octelium.schema.pb import core_v1_pb2 as core
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 _SESSION_STATES: Final = core.SessionSpecState__.DESCRIPTOR.enum_types[0].values_by_number
 _DEVICE_STATES: Final = core.DeviceSpecState__.DESCRIPTOR.enum_types[0].values_by_number
 _TYPES: Final = core.SessionStatusType__.DESCRIPTOR.enum_types[0].values_by_number
-_REQUIRED: Final = {
-    int(
-        core.SessionStatusAuthenticatorAction__.AUTHENTICATION_REQUIRED
-    ): ReasonType.AUTHENTICATOR_AUTHENTICATION_REQUIRED,
-    int(
-        core.SessionStatusAuthenticatorAction__.REGISTRATION_REQUIRED
-    ): ReasonType.AUTHENTICATOR_REGISTRATION_REQUIRED,
-}
 
 CONFIGURATION: Final = "configuration"
 POLICIES: Final = "Policies"
@@ -143,7 +136,7 @@ def failed(name: str, problem: str) -> Step:
 
 def _authenticator(session: SessionEntry) -> Step:
     name = "no further authentication is asked for"
-    reason = _REQUIRED.get(session.authenticator_action)
+    reason = REQUIRED_ACTIONS.get(session.authenticator_action)
     if reason is None:
         return Step(name, TRUE, "")
     what = (

@@ -7,9 +7,9 @@ decision would not, save for the parts of conditions.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
+from octelium.octovigil.checks import is_elsewhere
 from octelium.octovigil.explain import checks
 from octelium.octovigil.explain.checks import Step
 from octelium.octovigil.explain.collection import (
@@ -198,7 +198,7 @@ class _Walk:
             return
         address = self.supposition.client_address
         step = checks.address_check(
-            session.client_address, address, same=not _differs(session.client_address, address)
+            session.client_address, address, same=not is_elsewhere(session.client_address, address)
         )
         self._step(step)
         if not step.passed:
@@ -324,13 +324,3 @@ def place(tried: RuleTried) -> str:
     """What a rule is called, where it stands."""
     name = f"rule {tried.rule.name}" if tried.rule.name else f"rule {tried.index + 1}"
     return f"{name} of {tried.policy.place}"
-
-
-def _differs(pinned: str, address: str) -> bool:
-    """Whether two addresses differ; not if one is unknown."""
-    if not address or pinned == address:
-        return False
-    try:
-        return ip_address(pinned) != ip_address(address)
-    except ValueError:
-        return True

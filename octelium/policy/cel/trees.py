@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.cel.ast import Call, Const, Fold, Ident, ListNode, MapNode, Node, Select
-from octelium.policy.cel.unparse import operands
+from octelium.policy.cel.unparse import balanced, operands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,21 +31,7 @@ def _joined(operator: str, nodes: Sequence[Node], *, neutral: Node, decisive: No
     rest = [node for node in nodes if not is_constant(node, neutral)]
     if not rest:
         return neutral
-    return _balanced(operator, [leaf for node in rest for leaf in operands(node, operator)])
-
-
-def _balanced(operator: str, leaves: Sequence[Node]) -> Node:
-    """The tree that the parser makes of a chain, which reads best."""
-    if len(leaves) == 1:
-        return leaves[0]
-
-    def tree(low: int, high: int) -> Node:
-        middle = (low + high + 1) // 2
-        left = leaves[middle] if middle == low else tree(low, middle - 1)
-        right = leaves[middle + 1] if middle == high else tree(middle + 1, high)
-        return Call(operator, None, (left, right))
-
-    return tree(0, len(leaves) - 2)
+    return balanced(operator, [leaf for node in rest for leaf in operands(node, operator)])
 
 
 def negation(node: Node) -> Node:

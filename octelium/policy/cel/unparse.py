@@ -221,13 +221,15 @@ def operands(node: Node, operator: str) -> list[Node]:
 def _logic(node: Call) -> tuple[str, int]:
     sign, binding = _LOGIC[node.function]
     leaves = operands(node, node.function)
-    if _balanced(node.function, leaves) == node:
+    if balanced(node.function, leaves) == node:
         return f" {sign} ".join(_text(leaf, binding + 1) for leaf in leaves), binding
     return f" {sign} ".join(_text(arg, binding + 1) for arg in node.args), binding
 
 
-def _balanced(operator: str, leaves: Sequence[Node]) -> Node:
-    """The tree that the parser makes of a chain of operands."""
+def balanced(operator: str, leaves: Sequence[Node]) -> Node:
+    """The tree that the parser makes of a chain of one or more operands."""
+    if len(leaves) == 1:
+        return leaves[0]
 
     def tree(low: int, high: int) -> Node:
         middle = (low + high + 1) // 2
