@@ -90,6 +90,21 @@ child.main()
 """
 
 
+def test_control_gives_way_to_workers() -> None:
+    code = (
+        "import os; from pathlib import Path; from octelium.cluster.child import give_way; "
+        "before = os.nice(0); give_way(); group = Path('/proc/self/autogroup'); "
+        "print(os.nice(0) - before, group.read_text() if group.exists() else 'nice 5')"
+    )
+    # A session of its own: what it does to its share concerns nobody else.
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(
+        words, start_new_session=True, capture_output=True, text=True, check=True, timeout=30
+    )
+    difference, *_, share = done.stdout.split()
+    assert (difference, share) == ("5", "5")
+
+
 def test_urls_of_providers_are_not_logged() -> None:
     assignment = Assignment("control", "control", os.getpid(), {})
     done = subprocess.run(
