@@ -4,10 +4,11 @@ Through a tunnel nobody shows a token, so a request that a foreign page causes i
 user's own. Therefore a Service answers
 
 - under its own names and addresses alone, with 421 under others (see `own_names`);
-- requests that may change something, and handshakes of WebSockets, which may be read across
-  origins, from its own pages, from no page at all, and from the origins that its CORS settings
-  name; with 403 from others. `Origin` (RFC 6454, section 7) tells them in every browser,
-  `Sec-Fetch-Site` (W3C Fetch Metadata, section 2.4) also where that is missing;
+- requests that may change something, preflights (Fetch standard, section 4.8) that ask for leave
+  to, and handshakes of WebSockets, which may be read across origins, from its own pages, from no
+  page at all, and from the origins that its CORS settings name; with 403 from others. `Origin` (RFC
+  6454, section 7) tells them in every browser, `Sec-Fetch-Site` (W3C Fetch Metadata, section 2.4)
+  also where that is missing;
 - other requests of foreign pages, since links to a Service are meant to work. What comes back they
   cannot read: an upstream's own CORS fields are dropped where the Service has no CORS settings, and
   `Cross-Origin-Resource-Policy: same-site` (Fetch standard, section 3.7) keeps images and scripts
@@ -19,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from octelium.http.message import Field, FieldBlock
+from octelium.vigil.cors import is_preflight
 from octelium.vigil.foreign_pages import OWN_SITES, SITE, may_act
 from octelium.vigil.refusals import Answer, own_fields
 
@@ -74,7 +76,7 @@ class TunnelGuard:
         """What is wrong with a request that nobody is to decide on; None for others."""
         if not self._names.has(head.authority):
             return _MISDIRECTED
-        if may_act(head) and self._is_foreign(head):
+        if (may_act(head) or is_preflight(head)) and self._is_foreign(head):
             return _CAUSED
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright
 
 CHROMIUM = "/usr/bin/chromium"
+_UNWANTED = (
+    "LocalNetworkAccessChecks",
+    "BlockInsecurePrivateNetworkRequests",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+)
 
 
 def _pin(certificate: bytes) -> str:
@@ -75,3 +82,25 @@ def browser(
         yield context
     finally:
         context.close()
+
+
+@contextmanager
+def chromium_within(
+    driver: Playwright, words: Sequence[str], folder: Path, rules: str = ""
+) -> Iterator[Browser]:
+    """One that runs where `words` before its command put it, such as in a network namespace.
+
+    It knows no authorities of tests, and has none of the protections of local networks that
+    browsers differ in. `rules` are of `--host-resolver-rules`.
+    """
+    program = folder / "chromium"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} {CHROMIUM} "$@"\n')
+    program.chmod(0o755)
+    arguments = [f"--host-resolver-rules={rules}", f"--disable-features={','.join(_UNWANTED)}"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    launched = driver.chromium.launch(executable_path=program, headless=True, args=arguments)
+    try:
+        yield launched
+    finally:
+        launched.close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.vigil.modes import MODES
 from octelium.visibility.batch import entry_id
 from tests.ingress.private_world import ANN, WIKI, PrivateWorld, private_world
 from tests.vigil.world import DOMAIN
@@ -141,7 +142,21 @@ async def test_preflights(here: PrivateWorld) -> None:
     fields = {"Origin": EVIL, "Access-Control-Request-Method": "POST"}
     assert (await here.request(host=HOST, method="OPTIONS", fields=fields)).status == 403
     assert here.base.origins.requests == []
+    assert here.sink.records[-1].error == "caused by a page of an origin that has no right to"
     assert (await here.request(host="evil.test", method="OPTIONS", fields=fields)).status == 421
+
+
+@pytest.mark.parametrize("mode", sorted(MODES))
+async def test_in_every_mode_that_speaks_http(here: PrivateWorld, mode: int) -> None:
+    await here.serve(mode=mode)
+    options: dict[str, Any] = {"method": "POST", "body": b"x"}
+    assert (await here.request(host="evil.test")).status == 421
+    for fields in REFUSED:
+        assert (await here.request(host=HOST, fields=fields, **options)).status == 403
+    fields = {"Origin": EVIL, "Access-Control-Request-Method": "POST"}
+    assert (await here.request(host=HOST, method="OPTIONS", fields=fields)).status == 403
+    assert here.base.origins.requests == []
+    assert here.vigil.guarded == len(here.sink.records) == 2 + len(REFUSED)
 
 
 async def test_what_foreign_pages_cause_they_cannot_read(here: PrivateWorld) -> None:
