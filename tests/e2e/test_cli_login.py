@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -265,3 +266,26 @@ def test_a_login_in_a_browser_can_be_given_up(world: World) -> None:
         code, _, err = finished(login)
     assert code == 130
     assert "Interrupted" in err
+
+
+def test_a_session_that_has_to_be_approved(world: World) -> None:
+    cluster = world.cluster
+    spec = {"type": "WORKLOAD", "session": {"defaultState": "PENDING"}}
+    cluster.apply({"kind": "User", "metadata": {"name": "newcomer"}, "spec": spec})
+    cluster.ctl("create", "credential", "newcomers", "--user", "newcomer")
+    made = json.loads(cluster.ctl("create", "credential", "newcomers", "--rotate", "-o", "json"))
+    token = made["authenticationToken"]["authenticationToken"]
+    done = world.run("pending", "login", "--auth-token", token)
+    assert done.returncode == 0, done.stderr
+    waits = re.search(r"the Session (\S+) waits for approval; an administrator", done.stderr)
+    assert waits is not None, done.stderr
+    refused = world.run("pending", "status")
+    assert refused.returncode == 1
+    assert f"octeliumctl update session {waits[1]} --approve" in refused.stderr
+    cluster.ctl("update", "session", waits[1], "--approve")
+    told = world.run("pending", "status")
+    assert told.returncode == 0, told.stderr
+    assert "newcomer (WORKLOAD)" in told.stdout
+    assert re.search(r"State: +active, ends 20\d\d-", told.stdout)
+    log = cluster.ctl("logs", "auth", "--user", "newcomer")
+    assert f"has approved Session {waits[1]}" in log
