@@ -203,7 +203,12 @@ def service(name: str, mode: str, upstream: dict[str, str], port: int) -> dict[s
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("connect")
+    with behind_a_router(tmp_path_factory.mktemp("connect")) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def behind_a_router(folder: Path) -> Iterator[World]:
     with network(folder) as made:
         host, router, client = (made.namespace(name) for name in ("host", "router", "client"))
         made.cable(router, "192.0.2.2/24", host, f"{GATEWAY}/24")
