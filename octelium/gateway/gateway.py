@@ -35,9 +35,8 @@ _REPORT = 1.0
 _SLOWEST_REPORT = 3.0
 _PROBE = 5.0
 _PROBE_AGAIN = 0.5
-_REMEMBER = 0.5
 _PER_SECOND = 200
-"""Peers that are looked at in a second, to remember their places and to count."""
+"""Peers that are counted in a second."""
 
 
 class Link(Dialler, Protocol):
@@ -129,7 +128,7 @@ class Gateway:
                 now = loop.time()
                 if now >= remember_at:
                     keeper.remember()
-                    remember_at = now + max(_REMEMBER, len(keeper.present) / _PER_SECOND)
+                    remember_at = now + keeper.pace
                 if now >= probe_at:
                     await self._probe(prober)
                     probe_at = loop.time() + (_PROBE_AGAIN if self._trouble else _PROBE)

@@ -128,3 +128,19 @@ async def test_only_what_changed_is_written(
 
     monkeypatch.setattr(engine, "stats", unwanted)
     keeper.remember()
+
+
+async def test_places_are_asked_for_at_a_pace_that_costs_little(memory: Memory) -> None:
+    sessions = [session(number) for number in range(1, 101)]
+    view, engine = Writer().begin(*sessions), FakeEngine()
+    keeper = PeerKeeper(engine, memory)
+    assert keeper.pace == pytest.approx(0.1)
+    keeper.admit(view.peers, view.peers)
+    assert keeper.pace == pytest.approx(0.1)
+
+    class Silent(FakeEngine):
+        take_changed = None  # type: ignore[assignment]  # an engine without it
+
+    asked = PeerKeeper(Silent(), memory)
+    asked.admit(view.peers, view.peers)
+    assert asked.pace == pytest.approx(0.5)
