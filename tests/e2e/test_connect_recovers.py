@@ -1,0 +1,477 @@
+"""What a connected host notices when processes are killed, networks change, or rights end.
+
+Hosts are network namespaces; between them and the Cluster is a router that does NAT. Times are
+real, requests are begun every 40 ms, and what is measured is printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from octelium.client.tunnel import control
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
+from tests.conftest import SOAK
+from tests.e2e.cluster import DOMAIN, ROOT, wait_for
+from tests.e2e.documents import credential, policy, rule, workload
+from tests.e2e.test_connect import GATEWAY, ReachableCluster, World, connected
+from tests.peers import door
+from tests.peers.calls import requests, stream
+from tests.peers.namespaces import network
+from tests.peers.programs import program
+from tests.peers.router import Router
+from tests.peers.tunnel_client import tunnel_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.cluster import Api
+    from tests.e2e.test_connect import Connected
+    from tests.peers.namespaces import Namespace
+
+SOON = 1.0
+"""Seconds after which new requests are answered once nothing is in their way."""
+CUT = 0.1
+"""Seconds after which an open stream is cut."""
+GONE = 1.0
+"""Seconds after which a gateway has a peer no more."""
+STALL = 0.2
+"""Seconds for which a new key of the gateway may hold up a stream."""
+BUSY = 3.0
+"""How many times longer a busy machine may take."""
+KEEPALIVE = 2
+ALLOWED = "allowed"
+USERS = ("alice", "carol", "dave", "erin")
+UDP = "udp dport 53820"
+LIFE = 30
+"""Seconds for which a key of the gateway is used, at the least."""
+ROTATIONS = 10 if SOAK else 1
+ANSWERED = 3.0
+"""Seconds for a request to another host, once one is gone."""
+RUNS = 10 if SOAK else 2
+
+
+@dataclass
+class Household(World):
+    """A Cluster, a router, and two hosts behind it."""
+
+    engine: str
+    way: Router
+    second: Namespace
+    api: Api
+
+    def environment(self, user: str) -> dict[str, str]:
+        return {**super().environment(user), "OCTELIUM_KEEPALIVE": str(KEEPALIVE)}
+
+    def address(self, service: str) -> str:
+        # The control process may just be on its way back.
+        found = wait_for(lambda: self.api.core("GetService", meta.GetOptions(name=service)))
+        return str(found.status.addresses[0].dual_stack_ip.ipv4)
+
+    def status(self, user: str = "alice") -> dict[str, Any]:
+        """What a running `octelium connect` tells of itself, as other commands ask it."""
+        found = control.ask(control.Place(self.folder / user, DOMAIN), "status")
+        assert found is not None
+        return found
+
+    def settle(self) -> None:
+        """Wait until alice's stream of the control process is back."""
+        wait_for(lambda: self.status()["state"] == "connected", 60)
+
+    def joined(self, user: str, *words: str) -> Any:
+        """A running `octelium connect` with a device of its host."""
+        return connected(self, user, "--implementation", "tun", "--engine", self.engine, *words)
+
+    def at(self, host: Namespace, name: str) -> Household:
+        """The same for another host, with a Session of its own."""
+        return replace(self, client=host, folder=self.folder / name)
+
+
+def told(what: str, *seconds: float) -> None:
+    """Print what was measured."""
+    times = ", ".join(f"{each * 1000:.0f}" for each in seconds)
+    print(f"\n{what}: {times} ms (median {statistics.median(seconds) * 1000:.0f})", end="")
+
+
+@pytest.fixture(scope="module", params=["own", "wireguard-go"] if SOAK else ["own"])
+def household(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Household]:
+    if request.param == "wireguard-go":
+        program("wireguard-go", "wireguard-go")
+    folder = tmp_path_factory.mktemp("recovers")
+    with network(folder) as made:
+        names = ("host", "router", "client", "second")
+        host, router, client, second = (made.namespace(name) for name in names)
+        made.cable(router, "192.0.2.2/24", host, f"{GATEWAY}/24")
+        for number, each in ((7, client), (8, second)):
+            made.cable(each, f"192.168.{number}.2/24", router, f"192.168.{number}.1/24")
+            each.ip(f"route add default via 192.168.{number}.1")
+        way = Router(router, "to-host")
+        way.begin()
+        cluster = ReachableCluster(
+            folder / "cluster",
+            workers=1,
+            within=host.enter,
+            environment={"OCTELIUM_TUNNEL": "on", "OCTELIUM_ENGINE": request.param},
+        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        ticking = str(ROOT / "tests/peers/ticking.py")
+        with contextlib.ExitStack() as stack:
+            stack.callback(cluster.remove)
+            for where, port, name in (
+                (host, 8000, "host"),
+                (client, 9000, "one"),
+                (second, 9000, "two"),
+            ):
+                words = (sys.executable, ticking, str(port), name)
+                stack.enter_context(where.process(*words, **quiet))
+            tokens = _begun(cluster)
+            api = stack.enter_context(door.api(host, cluster, folder))
+            places = (cluster, host, router, client, folder, tokens)
+            yield Household(*places, request.param, way, second, api)
+
+
+def _begun(cluster: ReachableCluster) -> dict[str, str]:
+    """Start it with Services and Users; the Users' tokens."""
+    cluster.start()
+    cluster.login()
+    cluster.apply(
+        policy(ALLOWED, rule("ALLOW")),
+        policy("erin-may", rule("ALLOW", "ctx.user.metadata.name == 'erin'")),
+        *(workload(name) for name in USERS),
+        *(credential(f"{name}-token", name, "AUTH_TOKEN", sessionType="CLIENT") for name in USERS),
+        _service("web", "HTTP", {"url": "http://127.0.0.1:8000"}, 80),
+        _service("raw", "TCP", {"url": "tcp://127.0.0.1:8001"}, 7),
+        _service("erins", "HTTP", {"url": "http://127.0.0.1:8000"}, 80, "erin-may"),
+        _service("erins-raw", "TCP", {"url": "tcp://127.0.0.1:8001"}, 7, "erin-may"),
+        _service("home", "HTTP", {"url": "http://127.0.0.1:9000", "user": "alice"}, 80),
+    )
+    tokens = {}
+    for name in USERS:
+        words = ("create", "credential", f"{name}-token", "--rotate", "-o", "json")
+        made = json.loads(cluster.ctl(*words))
+        tokens[name] = str(made["authenticationToken"]["authenticationToken"])
+    return tokens
+
+
+def _service(
+    name: str, mode: str, upstream: dict[str, str], port: int, rights: str = ALLOWED
+) -> dict[str, Any]:
+    authorization = {"policies": [rights]}
+    spec = {"mode": mode, "port": port, "authorization": authorization}
+    config = {"upstream": upstream}
+    return {"kind": "Service", "metadata": {"name": name}, "spec": {**spec, "config": config}}
+
+
+@pytest.fixture(scope="module")
+def alice(household: Household) -> Iterator[Connected]:
+    """Alice's host, connected all the time."""
+    with household.joined("alice", "--serve", "home") as running:
+        yield running
+
+
+# Processes
+
+
+def restarted(household: Household, name: str) -> tuple[float, float]:
+    """Kill a process; when that was, and when there was another one."""
+    began = time.monotonic()
+    old = household.cluster.kill(name)
+    wait_for(lambda: household.cluster.children().get(name, old) != old, every=0.01)
+    return began, time.monotonic()
+
+
+KILLED = ("gateway", "worker-0", *(("link", "control") if SOAK else ()))
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_process_is_killed(household: Household, alice: Connected, name: str) -> None:
+    before = household.status()["addresses"]
+    web, raw = household.address("web"), household.address("raw")
+    with (
+        requests(household.client, web, 80) as asked,
+        stream(household.client, "tcp", raw, 7) as talk,
+    ):
+        asked.seconds_from(time.monotonic())
+        talk.told()
+        began, back = restarted(household, name)
+        again = asked.seconds_from(back)
+        told(f"{name} killed, new requests once it is back", again)
+        told(f"{name} killed, new requests", outage := back + again - began)
+        assert again < SOON * BUSY
+        if name != "worker-0":  # which carries the stream
+            told(f"{name} killed, an open stream", pause := talk.goes_on())
+            assert pause < resent(outage)
+    household.settle()
+    assert household.status()["addresses"] == before
+
+
+def resent(outage: float) -> float:
+    """When a kernel has sent a segment again after an outage: its pauses double (RFC 6298)."""
+    return 2 * outage + SOON
+
+
+# Networks
+
+
+def test_the_host_has_another_address(household: Household, alice: Connected) -> None:
+    seconds = []
+    with (
+        requests(household.client, household.address("web"), 80) as asked,
+        stream(household.client, "tcp", household.address("raw"), 7) as talk,
+    ):
+        for old, new in ((2, 3), (3, 2)):
+            asked.seconds_from(time.monotonic())
+            household.client.ip(
+                f"address del 192.168.7.{old}/24 dev to-router",
+                f"address add 192.168.7.{new}/24 dev to-router",
+                "route replace default via 192.168.7.1",
+            )
+            seconds.append(asked.seconds_from(time.monotonic()))
+        told("another address, new requests", *seconds)
+        told("another address, an open stream", talk.goes_on())
+    assert max(seconds) < SOON * BUSY
+    household.settle()
+
+
+def test_the_router_forgets_its_mappings(household: Household, alice: Connected) -> None:
+    seconds = []
+    with (
+        requests(household.client, household.address("web"), 80) as asked,
+        stream(household.client, "tcp", household.address("raw"), 7) as talk,
+    ):
+        for ports in ("20000-20999", "30000-30999"):
+            asked.seconds_from(time.monotonic())
+            household.way.map_to(ports)
+            seconds.append(asked.seconds_from(time.monotonic()))
+        told("another port of the router, new requests", *seconds)
+        told("another port of the router, an open stream", talk.goes_on())
+    assert max(seconds) < SOON * BUSY
+    household.settle()
+
+
+def test_nothing_passes_for_a_while(household: Household, alice: Connected) -> None:
+    lost = 30 if SOAK else 1
+    with (
+        requests(household.client, household.address("web"), 80) as asked,
+        stream(household.client, "tcp", household.address("raw"), 7) as talk,
+    ):
+        asked.seconds_from(time.monotonic())
+        talk.told()
+        with household.way.dropping(""):
+            time.sleep(lost)
+        back = time.monotonic()
+        again = asked.seconds_from(back)
+        told(f"{lost} s of loss, new requests", again)
+        assert again < SOON * BUSY
+        pause = talk.goes_on(resent(lost))
+        told(f"{lost} s of loss, an open stream", pause)
+        assert pause < resent(lost)
+    household.settle()
+
+
+def test_datagrams_are_late_doubled_and_out_of_order(
+    household: Household, alice: Connected
+) -> None:
+    manners = {"delay": 0.01, "jitter": 0.02, "twice": 0.1, "lost": 0.01}
+    with (
+        household.way.relaying(UDP, f"{GATEWAY}:53820", **manners),
+        requests(household.client, household.address("web"), 80) as asked,
+        stream(household.client, "load", household.address("raw"), 7) as talk,
+    ):
+        asked.seconds_from(time.monotonic())
+        before = talk.told()["bytes"]
+        time.sleep(1)
+        after = talk.told()
+        assert after["ended"] is None
+        assert after["bytes"] > before + 100_000
+        told("a bad way, the longest pause of a stream", after["longest"])
+        # What passed the relay twice was taken once.
+        assert counter(household, "replay") > 0
+    with requests(household.client, household.address("web"), 80) as asked:
+        assert asked.seconds_from(time.monotonic()) < SOON * BUSY
+
+
+def counter(household: Household, event: str) -> float:
+    """How often something happened to the gateway."""
+    url = f"http://127.0.0.1:{household.cluster.admin}/metrics"
+
+    def told_of() -> float:
+        text = household.host.run(program("curl", "curl"), "-sS", url).stdout
+        (line,) = (each for each in text.splitlines() if f'event="{event}"' in each)
+        found = float(line.split()[-1])
+        assert found > 0
+        return found
+
+    return float(wait_for(told_of, 10))
+
+
+# The client itself
+
+
+def test_the_client_is_killed_and_begins_again(household: Household) -> None:
+    there = household.at(household.second, "second")
+    with there.joined("carol") as running:
+        before = there.status("carol")["addresses"]
+        running.process.kill()
+        running.process.wait(10)
+    began = time.monotonic()
+    with there.joined("carol"):
+        told("the client was killed, and is connected again", time.monotonic() - began)
+        assert there.status("carol")["addresses"] == before
+
+
+def test_connecting_takes_no_time(household: Household) -> None:
+    there = household.at(household.second, "second")
+    seconds = []
+    for _ in range(RUNS):
+        began = time.monotonic()
+        with there.joined("carol") as running:
+            seconds.append(time.monotonic() - began)
+            assert running.end() == 0
+    told("from the command to the first answer", *seconds)
+    assert statistics.median(seconds) < SOON * BUSY
+
+
+# Services that hosts behind the router serve
+
+
+def test_the_gateway_finds_a_host_again(household: Household, alice: Connected) -> None:
+    """Nobody but the gateway has something to say when the router forgets."""
+    there = household.at(household.second, "second")
+    with (
+        there.joined("carol"),
+        requests(household.second, household.address("home"), 80) as asked,
+    ):
+        asked.seconds_from(time.monotonic())
+        household.way.map_to("40000-40999")
+        again = asked.seconds_from(time.monotonic())
+        told(f"another port of the router, requests to a host (keepalive {KEEPALIVE} s)", again)
+        assert again < KEEPALIVE + SOON
+    household.settle()
+
+
+@pytest.mark.parametrize("how", ["killed", "cut off"])
+def test_one_of_two_hosts_is_gone(household: Household, alice: Connected, how: str) -> None:
+    there = household.at(household.second, "second")
+    with (
+        there.joined("alice", "--serve", "home") as running,
+        requests(household.client, household.address("home"), 80) as asked,
+    ):
+        # One that did not answer just before is left alone for some seconds.
+        wait_for(lambda: {"one", "two"} <= {each.said for each in asked.answers[-20:]})
+        asked.answers.clear()
+        wait_for(lambda: len(asked.answers) >= 40)
+        share = [each.said for each in asked.answers].count("two") / len(asked.answers)
+        assert 0.3 < share < 0.7
+        began = time.monotonic()
+        if how == "killed":
+            running.process.kill()
+        else:
+            household.router.ip("link set to-second down")
+        try:
+            time.sleep(ANSWERED)
+            wait_for(lambda: asked.answers[-1].begun > began + ANSWERED)
+            after = [each for each in asked.answers if each.done > began]
+            assert [each for each in after if not each.ok] == []
+            told(f"a host is {how}, the slowest", slowest := max(e.done - e.begun for e in after))
+            assert slowest < ANSWERED
+        finally:
+            household.router.ip("link set to-second up")
+
+
+# Keys
+
+
+@pytest.mark.parametrize("engine", ["own", "wireguard-go"] if SOAK else ["own"])
+def test_the_gateway_has_new_keys(household: Household, engine: str) -> None:
+    there = replace(household.at(household.second, "second"), engine=engine)
+
+    def key() -> str:
+        (gateway,) = household.api.core("ListGateway", core.ListGatewayOptions()).items
+        return str(gateway.status.wireguard.public_key)
+
+    def changes(before: str) -> None:
+        wait_for(lambda: key() != before, LIFE + 5, every=0.1)
+
+    config = household.api.core("GetClusterConfig", core.GetClusterConfigRequest())
+    config.spec.gateway.wireguard_key_rotation_duration.seconds = LIFE
+    pauses = []
+    with there.joined("carol"), stream(there.client, "load", there.address("raw"), 7) as talk:
+        time.sleep(1)
+        for _ in range(ROTATIONS):
+            before = key()
+            talk.told()
+            household.api.core("UpdateClusterConfig", config)
+            changes(before)
+            time.sleep(1)
+            pauses.append(talk.goes_on(patience=20))
+        config.spec.gateway.ClearField("wireguard_key_rotation_duration")
+        household.api.core("UpdateClusterConfig", config)
+    told(f"a new key of the gateway, pause of a stream by {engine}", *pauses)
+    assert max(pauses) < STALL * BUSY
+
+
+# Rights
+
+
+Loss = Literal["session", "user", "policy"]
+
+
+@pytest.mark.parametrize("what", ["session", "user", "policy"])
+def test_rights_end(household: Household, what: Loss) -> None:
+    """Everything open is cut. The client in this test goes on as if it had not heard of it."""
+    user = {"session": "carol", "user": "dave", "policy": "erin"}[what]
+    prefix = "erins-" if what == "policy" else ""
+    web = household.address("erins" if what == "policy" else "web")
+    raw = household.address(f"{prefix}raw")
+    place = (household.second, f"{GATEWAY}:{household.cluster.port}")
+    authority = household.cluster.data / "ca.pem"
+    with (
+        tunnel_client(*place, authority, household.tokens[user]) as client,
+        stream(household.second, "tcp", raw, 7) as tcp,
+        stream(household.second, "http", web, 80) as http,
+        stream(household.second, "ws", web, 80) as websocket,
+        requests(household.second, web, 80) as asked,
+    ):
+        asked.seconds_from(time.monotonic())
+        end = _loss(household.api, what, user, client.address)
+        end()
+        moment = time.monotonic()
+        cuts = [each.ended_after(moment) for each in (tcp, http, websocket)]
+        told(f"{what} is over, streams (TCP, HTTP, WebSocket)", *cuts)
+        assert max(cuts) < CUT * BUSY
+        if what != "policy":
+            time.sleep(GONE + CUT * BUSY)
+            told(f"{what} is over, last sign of the gateway", sign := asked.last_sign(moment))
+            assert sign < GONE
+
+
+def _loss(api: Api, what: Loss, user: str, address: str) -> Callable[[], object]:
+    """What takes a right away, ready to be called."""
+    if what == "session":
+        options = core.ListSessionOptions(user_ref=meta.ObjectReference(name=user))
+        (session,) = (
+            each
+            for each in api.core("ListSession", options).items
+            if address in str(each.status.connection)
+        )
+        named = meta.DeleteOptions(uid=session.metadata.uid)
+        return lambda: api.core("DeleteSession", named)
+    if what == "user":
+        found = api.core("GetUser", meta.GetOptions(name=user))
+        found.spec.is_disabled = True
+        return lambda: api.core("UpdateUser", found)
+    rights = api.core("GetPolicy", meta.GetOptions(name="erin-may"))
+    rights.spec.is_disabled = True
+    return lambda: api.core("UpdatePolicy", rights)
