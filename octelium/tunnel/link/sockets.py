@@ -70,7 +70,8 @@ class LinkSockets:
     _outbox: deque[int] = field(default_factory=deque)
     _listeners: dict[Key, socket.socket] = field(default_factory=dict)
     _spares: dict[PoolKey, deque[socket.socket]] = field(default_factory=dict)
-    _filling: dict[PoolKey, asyncio.Future[tuple[Reply, list[int]]]] = field(default_factory=dict)
+    _filling: set[PoolKey] = field(default_factory=set)
+    _waiting: dict[PoolKey, deque[asyncio.Future[socket.socket]]] = field(default_factory=dict)
 
     async def configure(self, plan: LinkPlan) -> None:
         """Make the private network as planned, now and whenever the link process is replaced.
@@ -126,13 +127,7 @@ class LinkSockets:
         """
         key = (kind, socket.AddressFamily(family))
         pool = self._spares.setdefault(key, deque())
-        try:
-            async with asyncio.timeout(self.patience):
-                while not pool:
-                    await asyncio.shield(self._fill(key))
-        except TimeoutError:
-            raise _late("sockets") from None
-        made = pool.popleft()
+        made = pool.popleft() if pool else await self._next(key)
         if len(pool) <= self.spare // 2:
             self._fill(key)
         if source is not None:
@@ -194,35 +189,58 @@ class LinkSockets:
         self._listeners.clear()
         self._spares.clear()
 
-    def _fill(self, key: PoolKey) -> asyncio.Future[tuple[Reply, list[int]]]:
-        """Ask for spare sockets, once at a time for a kind."""
-        if (running := self._filling.get(key)) is not None:
-            return running
-        count = max(1, min(self.spare, MOST_SOCKETS))
-        future = self._filling[key] = self._begin(
-            Request(0, "sockets", kind=key[0], family=key[1], count=count)
-        )
+    async def _next(self, key: PoolKey) -> socket.socket:
+        """A socket once there is one; whoever came first gets the first."""
+        future: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, deque()).append(future)
+        try:
+            self._fill(key)
+            async with asyncio.timeout(self.patience):
+                return await future
+        except BaseException as error:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().close()  # it came as the caller gave up
+            future.cancel()
+            if isinstance(error, TimeoutError):
+                raise _late("sockets") from None
+            raise
+
+    def _fill(self, key: PoolKey) -> None:
+        """Ask for spare sockets, and for those that are waited for, once at a time for a kind."""
+        if key in self._filling:
+            return
+        waiting = self._waiting.setdefault(key, deque())
+        count = max(1, min(max(self.spare, len(waiting)), MOST_SOCKETS))
+        future = self._begin(Request(0, "sockets", kind=key[0], family=key[1], count=count))
+        self._filling.add(key)
 
         def filled(done: asyncio.Future[tuple[Reply, list[int]]]) -> None:
-            del self._filling[key]
-            if done.cancelled() or (error := done.exception()) is not None:
-                _LOG.log(
-                    logging.DEBUG if self._closed else logging.WARNING,
-                    "no spare %s sockets: %s",
-                    key[0],
-                    "cancelled" if done.cancelled() else error,
-                )
+            self._filling.discard(key)
+            cancelled = LinkError(errno.ECANCELED, "cancelled")
+            if (error := cancelled if done.cancelled() else done.exception()) is not None:
+                level = logging.DEBUG if self._closed else logging.WARNING
+                _LOG.log(level, "no spare %s sockets: %s", key[0], error)
+                for one in waiting:
+                    if not one.done():
+                        one.set_exception(error)
+                waiting.clear()
                 return
             made = [socket.socket(fileno=number) for number in done.result()[1]]
             for each in made:
                 each.setblocking(False)
                 if self._closed:
                     each.close()
-            if not self._closed:
-                self._spares.setdefault(key, deque()).extend(made)
+            if self._closed:
+                return
+            pool = self._spares.setdefault(key, deque())
+            pool.extend(made)
+            while waiting and pool:
+                if not (first := waiting.popleft()).done():
+                    first.set_result(pool.popleft())
+            if waiting:
+                self._fill(key)
 
         future.add_done_callback(filled)
-        return future
 
     async def _ask(self, request: Request) -> tuple[Reply, list[int]]:
         """The answer to a request, which waits for a link process if there is none."""

@@ -119,6 +119,55 @@ async def test_nonsense_from_the_other_side_is_a_lost_connection(tmp_path: Path)
     other.listening.close()
 
 
+async def test_many_who_wait_get_theirs_in_turn_and_are_asked_for_together(tmp_path: Path) -> None:
+    other = Other(tmp_path / "link")
+    sockets = LinkSockets(tmp_path / "link", spare=2)
+    got: list[int] = []
+
+    async def one(number: int) -> None:
+        (await sockets.dial("udp", socket.AF_INET)).close()
+        got.append(number)
+
+    waiting = [asyncio.ensure_future(one(number)) for number in range(100)]  # noqa: TID251  (kept)
+    channel = await other.client()
+    asked: list[int] = []
+    while sum(asked) < 100:
+        request = await other.request(channel)
+        asked.append(request.count)
+        if len(asked) == 1:  # who gives up is passed over
+            waiting[1].cancel()
+        made = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(request.count)]
+        numbers = [each.fileno() for each in made]
+        socket.send_fds(channel, [Reply(request.number).encode()], numbers)
+        for each in made:
+            each.close()
+    await asyncio.wait(waiting)
+    assert waiting[1].cancelled()
+    assert got == [0, *range(2, 100)]
+    assert asked[:3] == [2, 64, 33]
+    sockets.close()
+    channel.close()
+    other.listening.close()
+
+
+async def test_a_refusal_is_told_to_all_who_wait(tmp_path: Path) -> None:
+    other = Other(tmp_path / "link")
+    sockets = LinkSockets(tmp_path / "link")
+    waiting = [
+        asyncio.ensure_future(sockets.dial("tcp", socket.AF_INET))  # noqa: TID251  (kept here)
+        for _ in range(3)
+    ]
+    channel = await other.client()
+    request = await other.request(channel)
+    channel.send(Reply(request.number, "no", errno.EMFILE).encode())
+    for each in waiting:
+        with pytest.raises(LinkError, match="no"):
+            await each
+    sockets.close()
+    channel.close()
+    other.listening.close()
+
+
 async def test_descriptors_that_nobody_waits_for_are_closed(tmp_path: Path) -> None:
     other = Other(tmp_path / "link")
     sockets = LinkSockets(tmp_path / "link", patience=0.05)
