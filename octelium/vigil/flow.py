@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING, Final
 
 from octelium.policy.decision import Decision, Outcome
-from octelium.policy.request import NoRequest
 from octelium.vigil.dialling import associate
 from octelium.vigil.endpoints import datagram_endpoints, pick
 from octelium.vigil.errors import Unserviceable
-from octelium.visibility.record import AccessRecord
+from octelium.vigil.passage import Passage
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable
 
-    from octelium.policy.decision import Watch
     from octelium.replica.arrival import Tunnel
     from octelium.replica.replica import ServiceEntry
-    from octelium.vigil.served import Host
     from octelium.vigil.udp import Udp
-    from octelium.visibility.record import AuditSubject
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,43 +36,21 @@ _RESOLVE: Final = 5.0
 _buffer = bytearray(_LARGEST)
 
 
-class Flow:
+class Flow(Passage):
     """From its first datagram to its end. `last` is when something came."""
 
+    arrival: Tunnel
+
     def __init__(self, mode: Udp, service: ServiceEntry, arrival: Tunnel, key: Key) -> None:
+        (address, port), _ = key
+        super().__init__(mode.vigil, service, arrival, f"{address}:{port}", next(mode.numbers))
         self.key = key
-        self.arrival = arrival
         self.last = mode.ticker.now
         self.received = 0
         self.sent = 0
         self._mode = mode
-        self._vigil = mode.vigil
-        self._service = service
-        self._number = next(mode.numbers)
-        self._request = NoRequest(arrival.address)
-        self._started = time.time()
-        self._decision: Decision | None = None
-        self._watch: Watch | None = None
-        self._client: socket.socket | None = None
-        self._upstream: socket.socket | None = None
-        self._host: Host | None = None
-        self._task: asyncio.Task[None] | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._begun = False
-        self._over = False
-
-    @property
-    def service_uid(self) -> str:
-        """Uid of the Service that is asked."""
-        return self._service.uid
-
-    def watch(self) -> None:
-        """Nothing: a flow is watched from its beginning."""
-
-    def disable(self) -> None:
-        """End because the Service was disabled."""
-        self.end("the Service was disabled")
 
     def stands(self) -> bool:
         """Whether both ends still are whose they were."""
@@ -119,19 +91,15 @@ class Flow:
             self._broke(error)
 
     def _decided(self, decision: Decision) -> bool:
-        self._decision = decision
         if decision.outcome is not Outcome.ALLOWED:
+            self._decision = decision
             if decision.outcome is Outcome.ERROR:
                 _LOG.error("Service %s: %s", self._service.name, decision.error)
             if self._mode.refused(self):
                 self._record(b"START", decision.error)
             self.end()
             return False
-        self._begun = True
-        self._record(b"START", "")
-        self._watch = self._vigil.decider.watch(
-            decision, self._service, self._request, self.arrival, self._revoked
-        )
+        self._begin(decision)
         return True
 
     async def _open(self) -> None:
@@ -140,9 +108,10 @@ class Flow:
         try:
             endpoint = pick(datagram_endpoints(self._decision.config))
             if endpoint.user:
-                served = self._mode.served()
-                self._upstream, self._host = await served.associate(self.service_uid, endpoint.user)
-                self._host.lost.add(self._host_lost)
+                self._upstream, host = await self._served().associate(
+                    self.service_uid, endpoint.user
+                )
+                self._served_by(host)
             else:
                 self._upstream = await associate(endpoint.host, endpoint.port, limit=_RESOLVE)
             self._client = await self._mode.sockets.flow(*self.key)
@@ -228,7 +197,7 @@ class Flow:
     def _upstream_failed(self, error: OSError) -> None:
         """Its host says that nobody is there; a Session that serves has others beside it."""
         if self._host is not None:
-            self._mode.served().avoid(self._host, error)
+            self._served().avoid(self._host, error)
             self.end(f"the upstream is not there: {error}")
 
     # The end.
@@ -238,9 +207,6 @@ class Flow:
             self._decision = decision
             self._mode.refused(self)
             self.end("access ended while the flow was open")
-
-    def _host_lost(self) -> None:
-        self.end("the Session that serves the upstream is gone")
 
     def _broke(self, error: Exception) -> None:
         _LOG.error("a flow of Service %s broke", self._service.name, exc_info=error)
@@ -260,43 +226,11 @@ class Flow:
                 one.close()
         self._client = self._upstream = None
         self._held = []
-        if self._begun:
-            self._record(b"END", problem)
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        if self._host is not None:
-            self._host.lost.discard(self._host_lost)
-            self._mode.served().release(self._host)
-        self._vigil.running.discard(self)
-        self._vigil.served += 1
+        self._finish(problem)
         self._mode.left(self)
 
-    def _record(self, kind: bytes, problem: str) -> None:
-        decision, vigil = self._decision, self._vigil
-        if decision is None or decision.audit is None:
-            return
-        subject: AuditSubject = decision.audit  # type: ignore[assignment]  # made by our factory
-        (address, port), _ = self.key
-        vigil.sink.append(
-            AccessRecord(
-                next(vigil.numbers),
-                self._started,
-                time.time() - self._started,
-                subject,
-                kind,
-                b"",
-                0,
-                0,
-                self.received,
-                self.sent,
-                f"{address}:{port}".encode(),
-                self.arrival.address,
-                None,
-                None,
-                None,
-                None,
-                self._number,
-                problem,
-            )
-        )
+    def _fail(self, problem: str) -> None:
+        self.end(problem)
+
+    def _counts(self) -> tuple[int, int]:
+        return self.received, self.sent

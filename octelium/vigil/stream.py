@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING, Final
 
 from octelium.http.tls import TLSLayer
 from octelium.policy.decision import Decision, Outcome
-from octelium.policy.request import NoRequest
 from octelium.vigil.coupling import Coupling
 from octelium.vigil.dialling import dial, prepare
 from octelium.vigil.endpoints import Endpoint, pick, stream_endpoints
 from octelium.vigil.errors import Unserviceable
+from octelium.vigil.passage import Passage
 from octelium.vigil.splicing import Splice, reset
-from octelium.visibility.record import AccessRecord
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from octelium.http.exchange import Peer
-    from octelium.policy.decision import Watch
     from octelium.replica.replica import ServiceEntry
     from octelium.vigil.coupling import End
-    from octelium.vigil.served import Host
     from octelium.vigil.tcp import Tcp
-    from octelium.visibility.record import AuditSubject
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +31,7 @@ CONNECT: Final = 20.0
 _HANDSHAKE: Final = 10.0
 
 
-class Stream:
+class Stream(Passage):
     """A client's connection, from its acceptance to its end.
 
     Exactly one of these ends it: a refusal, a failed upstream, both halves' ends, a side that is
@@ -46,23 +41,11 @@ class Stream:
     def __init__(
         self, mode: Tcp, service: ServiceEntry, peer: Peer, place: str, left: Callable[[], None]
     ) -> None:
+        super().__init__(mode.vigil, service, peer.arrival, place, peer.number)
         self._mode = mode
-        self._vigil = mode.vigil
-        self._service = service
         self._peer = peer
-        self._place = place
         self._left = left
-        self._request = NoRequest(peer.arrival.address)
-        self._started = time.time()
-        self._decision: Decision | None = None
-        self._watch: Watch | None = None
-        self._client: socket.socket | None = None
-        self._upstream: socket.socket | None = None
-        self._host: Host | None = None
         self._relay: Splice | Coupling | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._begun = False
-        self._over = False
 
     def plain(self, client: socket.socket) -> None:
         """Serve a client that sends in the clear."""
@@ -72,25 +55,13 @@ class Stream:
         except OSError as error:  # gone already
             self._fail(f"the client is gone: {error}")
             return
-        self._begin()
+        self._run_soon()
 
     def secured(self) -> End:
         """Serve a client whose TLS ends here; the result is the codec on top of it."""
         coupling = self._relay = Coupling(self._ended)
-        self._begin()
+        self._run_soon()
         return coupling.client
-
-    @property
-    def service_uid(self) -> str:
-        """Uid of the Service that is asked."""
-        return self._service.uid
-
-    def watch(self) -> None:
-        """Nothing: a stream is watched from its beginning."""
-
-    def disable(self) -> None:
-        """End this stream because its Service was disabled."""
-        self._fail("the Service was disabled")
 
     def abort(self) -> None:
         """End this stream because its client, or the Service's place, is no more what it was."""
@@ -98,7 +69,7 @@ class Stream:
 
     # From the acceptance to the relay.
 
-    def _begin(self) -> None:
+    def _run_soon(self) -> None:
         self._vigil.running.add(self)
         self._task = self._vigil.spawn(self._run(), name="a TCP stream")
 
@@ -124,18 +95,13 @@ class Stream:
             decision = await decision
         if self._over:
             return
-        self._decision = decision
         if decision.outcome is not Outcome.ALLOWED:
             self._refuse(decision)
             return
         admitted, self._peer.admitted = self._peer.admitted, None
         if admitted is not None and decision.session is not None:
             admitted()
-        self._begun = True
-        self._record(b"START", decision.error)
-        self._watch = self._vigil.decider.watch(
-            decision, service, self._request, arrival, self._revoked
-        )
+        self._begin(decision)
         endpoint = pick(stream_endpoints(decision.config, self._mode.origins))
         self._upstream = await self._connect(endpoint)
         if not self._over:
@@ -145,10 +111,9 @@ class Stream:
         """A connection to the upstream. Raises OSError, Unserviceable."""
         if not endpoint.user:
             return await dial(endpoint.host, endpoint.port, limit=CONNECT)
-        served = self._mode.served
         async with asyncio.timeout(CONNECT):
-            made, self._host = await served().connect(self._service.uid, endpoint.user)
-        self._host.lost.add(self._host_lost)
+            made, host = await self._served().connect(self._service.uid, endpoint.user)
+        self._served_by(host)
         return made
 
     async def _join(self, endpoint: Endpoint) -> None:
@@ -211,6 +176,7 @@ class Stream:
     # Ends.
 
     def _refuse(self, decision: Decision) -> None:
+        self._decision = decision
         if decision.outcome is Outcome.ERROR:
             _LOG.error("Service %s: %s", self._service.name, decision.error)
         self._record(b"START", decision.error)
@@ -220,9 +186,6 @@ class Stream:
         if not self._over:
             self._decision = decision
             self._fail("access ended while the stream was open")
-
-    def _host_lost(self) -> None:
-        self._fail("the Session that serves the upstream is gone")
 
     def _fail(self, problem: str) -> None:
         """Break both connections off."""
@@ -250,43 +213,9 @@ class Stream:
             if one is not None:
                 one.close()
         self._client = self._upstream = None
-        if self._begun:
-            self._record(b"END", problem)
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        if self._host is not None:
-            self._host.lost.discard(self._host_lost)
-            self._mode.served().release(self._host)
-        self._vigil.running.discard(self)
-        self._vigil.served += 1
+        self._finish(problem)
         self._left()
 
-    def _record(self, kind: bytes, problem: str) -> None:
-        decision, vigil, relay = self._decision, self._vigil, self._relay
-        if decision is None or decision.audit is None:
-            return
-        subject: AuditSubject = decision.audit  # type: ignore[assignment]  # made by our factory
-        now = time.time()
-        vigil.sink.append(
-            AccessRecord(
-                next(vigil.numbers),
-                self._started,
-                now - self._started,
-                subject,
-                kind,
-                b"",
-                0,
-                0,
-                0 if relay is None else relay.received,
-                0 if relay is None else relay.sent,
-                self._place.encode(),
-                self._peer.arrival.address,
-                None,
-                None,
-                None,
-                None,
-                self._peer.number,
-                problem,
-            )
-        )
+    def _counts(self) -> tuple[int, int]:
+        relay = self._relay
+        return (0, 0) if relay is None else (relay.received, relay.sent)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from octelium.http.exchange import Peer
     from octelium.replica.replica import ServiceEntry
     from octelium.vigil.origins import Origins
-    from octelium.vigil.served import Served
     from octelium.vigil.vigil import Vigil
 
 
@@ -33,10 +32,6 @@ class Tcp:
     def origins(self) -> Origins:
         """Makes contexts for TLS with upstreams."""
         return self.vigil.environment.origins
-
-    def served(self) -> Served:
-        """The upstreams that clients serve. Raises Unserviceable if there can be none."""
-        return self.vigil.environment.require_served()
 
     def plain(
         self,

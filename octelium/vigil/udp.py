@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from octelium.replica.arrival import Tunnel
     from octelium.replica.replica import ServiceEntry
     from octelium.vigil.flow import Key, Place
-    from octelium.vigil.served import Served
     from octelium.vigil.vigil import Vigil
 
 IDLE: Final = 30.0
@@ -77,10 +76,6 @@ class Udp:
         """When a refused flow was seen first: it is logged once."""
         ticker.add(self)
         vigil.replica.listeners.append(self._changed)
-
-    def served(self) -> Served:
-        """The upstreams that clients serve. Raises Unserviceable if there can be none."""
-        return self.vigil.environment.require_served()
 
     def datagram(
         self,

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import contextlib
 
-import pytest
-
-from octelium.vigil.errors import Unserviceable
 from octelium.vigil.tcp import Tcp
 from tests.ingress.private_world import MODES, private_world
 from tests.vigil.world import world
 
 
-async def test_without_a_private_network_nobody_serves() -> None:
+async def test_contexts_for_tls_are_the_environments() -> None:
     async with world() as here:
         mode = Tcp(here.vigil)
-        with pytest.raises(Unserviceable, match="not offered by this version"):
-            mode.served()
         assert mode.origins is here.environment.origins
         mode.close()
 
