@@ -250,4 +250,4 @@ def test_an_app_on_a_terminal(world: World) -> None:
     assert "Authenticated" in run("auth", "authenticator", "authenticate", name, "--code", code)
     with pytest.raises(subprocess.CalledProcessError):
         run("auth", "authenticator", "authenticate", name, "--code", code)
-    assert "pocket (WORKLOAD)" in run("status")
+    assert "pocket (HUMAN)" in run("status")
