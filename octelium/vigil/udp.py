@@ -7,7 +7,7 @@ ends when nothing has come either way for a while (RFC 4787, section 4.3, is abo
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -37,11 +37,16 @@ class FlowSockets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FlowLimits:
-    """Flows of a process, of one Session, and refused ones that are remembered."""
+    """Flows of a process, of one Session, and refused ones that are remembered.
+
+    `begun_each` is how many flows a Session may begin in a second; what would begin another is
+    dropped, at a tenth of the cost of a flow.
+    """
 
     most: int = 4096
     most_each: int = 1024
     most_refused: int = 4096
+    begun_each: int = 200
 
 
 class Udp:
@@ -69,6 +74,10 @@ class Udp:
         """Those that stood still longest first."""
         self.evicted = 0
         """Flows that had to make room for others."""
+        self.dropped = 0
+        """Datagrams of Sessions that had begun too many flows in a second."""
+        self._begun: Counter[str] = Counter()
+        """Flows since the last tick, by the Session's uid."""
         self._by_session: dict[str, OrderedDict[Key, Flow]] = {}
         self._concerned: dict[tuple[str, str], set[Flow]] = {}
         """Flows by what they depend on: `Session` and `Service` by uid, `address` as text."""
@@ -90,6 +99,10 @@ class Udp:
         key = (place, sender)
         flow = self.flows.get(key)
         if flow is None:
+            if self._begun[arrival.session_uid] >= self.limits.begun_each:
+                self.dropped += 1
+                return
+            self._begun[arrival.session_uid] += 1
             flow = Flow(self, service, arrival, key)
             self._make_room(arrival.session_uid)
             self.flows[key] = flow
@@ -127,7 +140,8 @@ class Udp:
         return news
 
     def tick(self, now: float) -> None:
-        """End the flows that stand still."""
+        """End the flows that stand still; Sessions may begin others again."""
+        self._begun.clear()
         while self.flows:
             flow = next(iter(self.flows.values()))
             if now - flow.last < IDLE:

@@ -230,7 +230,7 @@ async def test_an_address_that_passes_to_another_session(here: PrivateWorld) -> 
 
 
 async def test_a_flood_of_flows_is_bounded(echo: Echo) -> None:
-    limits = FlowLimits(most=300, most_each=200)
+    limits = FlowLimits(most=300, most_each=200, begun_each=100_000)
     number = 65_000 if SOAK else 1500
     async with private_world(limits=limits) as here:
         await here.serve(f"udp://127.0.0.1:{echo.port}", mode=MODES.UDP)
@@ -259,6 +259,27 @@ async def test_a_flood_of_flows_is_bounded(echo: Echo) -> None:
         assert not here.udp._by_session
         assert not here.vigil.running
         bob.socket.close()
+
+
+async def test_a_session_begins_so_many_flows_a_second(echo: Echo) -> None:
+    async with private_world(limits=FlowLimits(begun_each=3)) as here:
+        await here.serve(f"udp://127.0.0.1:{echo.port}", mode=MODES.UDP)
+        here.base.ticker.stop()
+        anns = [Caller(here) for _ in range(5)]
+        for caller in anns[:3]:
+            assert await caller.says(b"x") == b"X"
+        for caller in anns[3:]:
+            caller.send(b"x")
+        await here.until(lambda: here.udp.dropped == 2)
+        assert len(here.udp.flows) == 3
+        with Caller(here, BOB) as bob:  # is another Session
+            assert await bob.says(b"x") == b"X"
+        assert await anns[0].says(b"y") == b"Y"
+        here.udp.tick(here.base.ticker.now)
+        assert await anns[3].says(b"x") == b"X"
+        assert len(here.decider.asked) == 5
+        for caller in anns:
+            caller.socket.close()
 
 
 async def test_the_oldest_flow_of_a_session_makes_room(here: PrivateWorld, echo: Echo) -> None:
