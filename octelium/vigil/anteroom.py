@@ -19,7 +19,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from octelium.http.budget import Budget
 from octelium.http.callers import caller_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from octelium.http.exchange import ResponseReceiver, UpstreamStream
     from octelium.http.message import Fields, ResponseHead, UpstreamRequest
+    from octelium.vigil.configuration import Connections
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,15 +59,6 @@ class AnteroomLimits:
     """Seconds after which a turn ends though there is no answer."""
     patience: float = 20.0
     """Seconds that a request waits for its turn."""
-
-
-class Connections(Protocol):
-    """What sends requests to an upstream, as `OriginPool` does."""
-
-    def open(
-        self, request: UpstreamRequest, receiver: ResponseReceiver, data: bytes, end: bool
-    ) -> UpstreamStream:
-        """See `OriginPool.open`."""
 
 
 class Anteroom:

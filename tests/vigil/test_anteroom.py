@@ -67,7 +67,15 @@ class Upstream:
         self.sent: list[Sent] = []
         self.broken = False
 
-    def open(self, _request: UpstreamRequest, receiver: Any, data: bytes, end: bool) -> Sent:
+    def open(
+        self,
+        _request: UpstreamRequest,
+        receiver: Any,
+        data: bytes,
+        end: bool,
+        *,
+        fresh: bool = False,
+    ) -> Sent:
         if self.broken:
             raise RuntimeError("broken")
         self.sent.append(Sent(receiver, data, end=end))
