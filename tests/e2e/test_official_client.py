@@ -1,4 +1,4 @@
-"""The official Go client's calls against a Cluster, and ~/.ssh, which it changes and ours does not."""
+"""The official Go client's calls against a Cluster; and ~/.ssh, which ours leaves alone."""
 
 from __future__ import annotations
 
