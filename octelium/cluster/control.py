@@ -96,9 +96,10 @@ from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
 from octelium.visibility.attempt_query import AuthenticationLogReader
 from octelium.visibility.attempt_store import AttemptStore
+from octelium.visibility.log_table import LogStoreError
 from octelium.visibility.metrics import Registry
 from octelium.visibility.query import AccessLogReader
-from octelium.visibility.store import LogStore, LogStoreError
+from octelium.visibility.store import LogStore
 
 if TYPE_CHECKING:
     from octelium.apiserver.rpc import Publish

@@ -7,23 +7,18 @@ bounded each kind by itself: a flood of refused attempts pushes out nothing but 
 from __future__ import annotations
 
 import contextlib
-import logging
 import sqlite3
 import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from octelium.visibility.attempt import AttemptRecord, decode, encode
-from octelium.visibility.store import RESERVE, LogStoreError, free_bytes
+from octelium.visibility.log_table import LogTable, free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Listener = Callable[[int, AttemptRecord], None]
-
-_LOG = logging.getLogger(__name__)
 MOST: Final = 200_000
 """Attempts of each kind that are kept."""
 _FEWER: Final = 4
@@ -60,7 +55,7 @@ class Kind(IntEnum):
         return cls.REFUSED if any(known) else cls.ANONYMOUS
 
 
-class AttemptStore:
+class AttemptStore(LogTable[[int, AttemptRecord]]):
     """Appends and forgets attempts in one thread; `newest_first` and `find` may be called in any.
 
     `retention` is in seconds. Numbers count up with the attempts and are never used again.
@@ -78,41 +73,19 @@ class AttemptStore:
         clock: Callable[[], float] = time.time,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
-        self.failures = 0
-        """Attempts that could not be written."""
-        self._path = path
         self._retention = retention
         self._most = dict.fromkeys(Kind, most)
         self._most[Kind.ANONYMOUS] = max(1, most // _FEWER)
         self._clock = clock
-        self._free = free
-        self._trouble = ""
-        self._listeners: list[Listener] = []
-        try:
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise LogStoreError(f"{path}: {error}; move it away to begin a new log") from error
+        super().__init__(path, "authentication log", "attempt", free)
         self._held = {kind: self._count(kind) for kind in Kind}
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    @property
-    def trouble(self) -> str:
-        """Why the last attempt was not written; empty when it was."""
-        return self._trouble
 
     def append(self, record: AttemptRecord) -> bool:
         """Keep one attempt; false if the disk is full or unwritable, which `trouble` then tells."""
         data = encode(record)
         kind = Kind.of(record)
         try:
-            self._check_room()
+            self._make_room()
             cursor = self._db.execute(
                 "INSERT INTO attempt (at, succeeded, data) VALUES (?, ?, ?)",
                 (record.at, int(kind), data),
@@ -122,34 +95,13 @@ class AttemptStore:
             if self._held[kind] > most + most // _SLACK:
                 self._shrink(kind)
         except (OSError, sqlite3.Error) as error:
-            self.failures += 1
-            if not self._trouble:
-                _LOG.error("the authentication log cannot be written: %s", error)
-            self._trouble = str(error)
+            self._failed(error)
             return False
         self._trouble = ""
         number = cursor.lastrowid
         assert number is not None
-        for listener in tuple(self._listeners):
-            listener(number, record)
+        self._tell(number, record)
         return True
-
-    def recheck(self) -> None:
-        """After trouble, see whether an attempt could be written again."""
-        if not self._trouble:
-            return
-        try:
-            self._check_room()
-            self._db.execute("DELETE FROM attempt WHERE id < 0")  # a write that changes nothing
-        except (OSError, sqlite3.Error) as error:
-            self._trouble = str(error)
-        else:
-            self._trouble = ""
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with each attempt that is written; the result ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
 
     def newest_first(
         self, newest: float, oldest: float, before: int | None = None
@@ -178,13 +130,11 @@ class AttemptStore:
             done += self._shrink(kind)
         return done
 
-    def _reader(self) -> sqlite3.Connection:
-        """A connection of its own: reading may take long, in another thread."""
-        return sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
+    def _prepare(self) -> None:
+        self._db.executescript(_SCHEMA)
 
-    def _check_room(self) -> None:
-        if self._free(self._path) < RESERVE:
-            raise OSError(f"less than {RESERVE >> 20} MiB are free on the disk of {self._path}")
+    def _make_room(self) -> None:
+        self._check_room()
 
     def _count(self, kind: Kind) -> int:
         (held,) = self._db.execute(

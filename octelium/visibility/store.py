@@ -11,22 +11,17 @@ most of them be passed over. Losing the last moments of the log at a power cut i
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from octelium.visibility.batch import Batch, decode, decode_header
+from octelium.visibility.log_table import LogTable, TableReader, free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_LOG = logging.getLogger(__name__)
-RESERVE = 64 << 20
-"""Bytes of the disk that the log leaves free: without them no revocation could be stored."""
 SHARE = 4
 """One in so many bytes of the capacity is for batches of nobody's requests."""
 _KINDS = (0, 1)
@@ -51,21 +46,8 @@ CREATE INDEX IF NOT EXISTS block_by_kind ON block (anonymous, id);
 """
 
 
-def free_bytes(path: Path) -> int:
-    """Bytes that this user may still write on the disk of `path`."""
-    disk = os.statvfs(path)
-    return disk.f_bavail * disk.f_frsize
-
-
-class LogStoreError(Exception):
-    """The log store cannot be used; the text names the file and what to do."""
-
-
-class LogFile:
+class LogFile(TableReader):
     """Reads the blocks of a log, in any thread or process, while another one writes them."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
 
     def blocks(self, newest: float, oldest: float) -> Iterator[tuple[float, Batch]]:
         """Blocks with records started within [oldest, newest], by their last start, newest first.
@@ -112,12 +94,8 @@ class LogFile:
                     return batch
         return None
 
-    def _reader(self) -> sqlite3.Connection:
-        """A connection of its own: reading may take long, in another thread."""
-        return sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
 
-
-class LogStore(LogFile):
+class LogStore(LogFile, LogTable[[Batch]]):
     """Appends and forgets blocks in one thread; `blocks` and `find` may be called in any.
 
     `retention` is in seconds, `capacity` in bytes; the oldest blocks of a kind go first.
@@ -135,36 +113,12 @@ class LogStore(LogFile):
         clock: Callable[[], float] = time.time,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
-        super().__init__(path)
-        self.failures = 0
-        """Batches that could not be written."""
         self._retention = retention
         anonymous = capacity // SHARE
         self._capacity = (capacity - anonymous, anonymous)
         self._clock = clock
-        self._listeners: list[Callable[[Batch], None]] = []
-        self._trouble = ""
-        self._free = free
-        try:
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._migrate()
-            self._db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise LogStoreError(f"{path}: {error}; move it away to begin a new log") from error
+        super().__init__(path, "access log", "block", free)
         self._held = self._count()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    @property
-    def trouble(self) -> str:
-        """Why the last batch was not written; empty when it was."""
-        return self._trouble
 
     def append(self, data: bytes) -> bool:
         """Keep one batch; false if the disk is full or unwritable, which `trouble` then tells.
@@ -179,42 +133,20 @@ class LogStore(LogFile):
         kind = int(span.anonymous)
         values = (span.first, span.last, span.earliest, span.latest, len(data), data, kind)
         try:
-            self._make_room(len(data), kind)
+            self._make_room_for(len(data), kind)
             self._db.execute(
                 "INSERT INTO block (prefix, first_number, last_number, started_min, started_max,"
                 " size, data, anonymous) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (header.prefix, *values),
             )
         except (OSError, sqlite3.Error) as error:
-            self.failures += 1
-            if not self._trouble:
-                _LOG.error("the access log cannot be written: %s", error)
-            self._trouble = str(error)
+            self._failed(error)
             return False
         self._held[kind] += len(data)
         self._trouble = ""
         if self._listeners:
-            batch = decode(data)
-            for listener in tuple(self._listeners):
-                listener(batch)
+            self._tell(decode(data))
         return True
-
-    def recheck(self) -> None:
-        """After trouble, see whether a batch could be written again."""
-        if not self._trouble:
-            return
-        try:
-            self._make_room(0, 0)
-            self._db.execute("DELETE FROM block WHERE id < 0")  # a write that changes nothing
-        except (OSError, sqlite3.Error) as error:
-            self._trouble = str(error)
-        else:
-            self._trouble = ""
-
-    def subscribe(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
-        """Call `listener` with each batch that is written; the result ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
 
     def prune(self) -> int:
         """Forget what is older than the retention, or too much; returns the blocks forgotten."""
@@ -226,11 +158,12 @@ class LogStore(LogFile):
             self._db.execute("PRAGMA incremental_vacuum").fetchall()
         return done
 
-    def _migrate(self) -> None:
-        """Give a file of an earlier version the column that it lacks."""
+    def _prepare(self) -> None:
+        """Make the table, or give that of an earlier version the column that it lacks."""
         columns = {row[1] for row in self._db.execute("PRAGMA table_info(block)")}
         if columns and "anonymous" not in columns:
             self._db.execute("ALTER TABLE block ADD COLUMN anonymous INTEGER NOT NULL DEFAULT 0")
+        self._db.executescript(_SCHEMA)
 
     def _count(self) -> list[int]:
         held = [0 for _ in _KINDS]
@@ -238,7 +171,10 @@ class LogStore(LogFile):
             held[kind] = size
         return held
 
-    def _make_room(self, size: int, kind: int) -> None:
+    def _make_room(self) -> None:
+        self._make_room_for(0, 0)
+
+    def _make_room_for(self, size: int, kind: int) -> None:
         """Keep within the capacity, and leave the disk enough for the store of resources.
 
         Raises:
@@ -247,8 +183,7 @@ class LogStore(LogFile):
         if self._held[kind] + size > self._capacity[kind]:
             self._shrink(kind, self._capacity[kind] * 9 // 10 - size)
             self._db.execute("PRAGMA incremental_vacuum").fetchall()
-        if self._free(self._path) < RESERVE + size:
-            raise OSError(f"less than {RESERVE >> 20} MiB are free on the disk of {self._path}")
+        self._check_room(size)
 
     def _shrink(self, kind: int, wanted: int) -> int:
         """Forget a kind's oldest blocks until it holds at most `wanted` bytes; how many went."""

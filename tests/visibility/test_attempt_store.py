@@ -7,7 +7,8 @@ import pytest
 
 from octelium.visibility.attempt import AttemptRecord
 from octelium.visibility.attempt_store import AttemptStore
-from octelium.visibility.store import RESERVE, LogStore, LogStoreError
+from octelium.visibility.log_table import RESERVE, LogStoreError
+from octelium.visibility.store import LogStore
 from tests.visibility.test_store import batch
 
 if TYPE_CHECKING:

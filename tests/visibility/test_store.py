@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.visibility.batch import encode
+from octelium.visibility.log_table import RESERVE, LogStoreError
 from octelium.visibility.record import AuditSubject
-from octelium.visibility.store import RESERVE, LogStore, LogStoreError
+from octelium.visibility.store import LogStore
 from tests.visibility.samples import record
 
 if TYPE_CHECKING:
