@@ -79,7 +79,7 @@ def test_every_call_of_the_official_client(world: World) -> None:
     # Both are success to it: new tokens, and no need of any.
     assert found["refresh"] in (0, ALREADY_EXISTS)
     assert "web.default" in found["listed"]
-    assert found["service"] == [0, True]
+    assert found["service"] == found["short"] == [0, ["web.default", 80]]
     assert found["missing"] == NOT_FOUND  # it tries others for 16 seconds
     assert found["gateways"] == 1
     assert found["name servers"]

@@ -216,6 +216,13 @@ def _addresses(state: dict[int, list[bytes]]) -> list[str]:
     return [one[1][0].decode(), one[2][0].decode()]
 
 
+def _name_and_port(service: bytes) -> list[str | int]:
+    """What it asks a Service for: the port is where it dials, as long as it runs."""
+    (metadata,), (spec,) = (fields(service)[number] for number in (3, 4))
+    assert spec[0] == 1 << 3, "the first field of the spec is no port"
+    return [fields(metadata)[2][0].decode(), spec[1]]
+
+
 def main(told: dict[str, Any]) -> dict[str, Any]:
     """Log in, look around, connect, lose the connection, connect again, disconnect, log out."""
     found: dict[str, Any] = {}
@@ -243,7 +250,10 @@ def main(told: dict[str, Any]) -> dict[str, Any]:
     found["listed"] = [fields(fields(item)[3][0])[2][0].decode() for item in fields(message)[3]]
     api = Connection(told)
     status, message = api.unary("user", "GetService", text(2, service), access)
-    found["service"] = [status, service.encode() in (message or b"")]
+    found["service"] = [status, _name_and_port(message)]
+    short = text(2, service.removesuffix(".default"))  # as people type it
+    status, message = api.unary("user", "GetService", short, access)
+    found["short"] = [status, _name_and_port(message)]
     found["missing"] = api.unary("user", "GetService", text(2, "nothing.default"), access)[0]
     stream, state = _connect(api, access, service)
     found["addresses"] = _addresses(state)

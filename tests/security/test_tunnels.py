@@ -17,6 +17,7 @@ from tests.ingress.private_world import ANN, WIKI, PrivateWorld, private_world
 from tests.octovigil.world import World, allow, inline
 from tests.vigil.test_stream import Echo
 from tests.vigil.test_udp import Caller, echo_at
+from tests.vigil.world import Client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -46,8 +47,7 @@ class Tunnelled:
             "wiki.default",
             status={"port": self.here.port, "addresses": [{"dualStackIP": {"ipv4": WIKI}}]},
             **self.where,
-            isPublic=False,
-            **spec,
+            **{"isPublic": False, **spec},
         )
 
 
@@ -144,3 +144,26 @@ async def test_a_session_that_is_no_clients_has_no_tunnel() -> None:
         client = await made.here.connect()
         assert (await client.request(host="wiki.local", token=None)).status == 403
         assert made.here.base.origins.requests == []
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_a_sessions_address_at_the_front_door_is_no_login(public: bool) -> None:
+    """Whose address it is counts only for what the tunnel device vouches for."""
+    async with tunnelled() as made:
+        made.serve("HTTP", made.here.base.url)
+        made.put(authorization=ALLOWED, isPublic=public)
+        base = made.here.base
+        told = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Octelium-Session-UID")
+        for source in (ANN, "127.0.0.1"):
+            streams = await asyncio.open_connection("127.0.0.1", base.port, local_addr=(source, 0))
+            client = Client(*streams)
+            for fields in ({}, dict.fromkeys(told, ANN), {"Forwarded": f"for={ANN}"}):
+                reply = await client.request(token=None, fields=fields)
+                assert reply.status == (401 if public else 404)
+            client.close()
+        assert base.origins.requests == []
+        # The same Session, where it is one.
+        made.put(authorization=ALLOWED)
+        await made.here.until(lambda: made.here.server.listening)
+        through = await made.here.connect()
+        assert (await through.request(host="wiki.local", token=None)).status == 200
