@@ -264,6 +264,10 @@ class OwnEngine:
     def _arm(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if deadline < 0:  # something waits, for the packets that are there to go first
+            self._due = deadline
+            self._timer = loop.call_later(0, self._tick)
+            return
         now = self._clock()
         delay = min(max(deadline - now, _NAP), _LONGEST_SLEEP)
         self._due = now + delay

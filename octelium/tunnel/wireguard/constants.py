@@ -29,6 +29,11 @@ MAX_SEGMENTS = 64
 MAX_BURST = 65_000
 """Bytes in one burst; one UDP datagram's payload is below 65,508."""
 
+INITIATIONS_AT_ONCE = 4
+"""Initiations that are opened in one turn, some 1.5 ms, while packets wait."""
+MAX_INITIATIONS = 1024
+"""Initiations that wait to be opened."""
+
 INITIATION_INTERVAL = 0.02
 """Seconds; initiations of one peer closer together than this are dropped (section 5.1)."""
 

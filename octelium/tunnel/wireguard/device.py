@@ -132,12 +132,16 @@ class Device:
     # Time
 
     def deadline(self) -> float:
-        """When `tick` is to be called at the latest; infinity if there is nothing to wait for."""
-        return self._state.scheduler.next()
+        """When `tick` is to be called at the latest; infinity if there is nothing to wait for.
+
+        Minus infinity, while handshakes wait, means as soon as other work has had its turn.
+        """
+        return -NEVER if self._handshakes.has_waiting else self._state.scheduler.next()
 
     def tick(self, now: float) -> None:
-        """Do what the timers of section 6 ask for at `now`."""
+        """Open some of the handshakes that wait, and do what the timers of section 6 ask for."""
         now = self._clock(now)
+        self._handshakes.proceed(now)
         for peer in self._state.scheduler.due(now):
             self._act(peer, now)
             self._state.scheduler.wake(peer, peer.earliest())

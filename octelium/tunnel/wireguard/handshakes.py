@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
-from octelium.tunnel.wireguard.constants import INITIATION_INTERVAL, NEVER
+from octelium.tunnel.wireguard.constants import (
+    INITIATION_INTERVAL,
+    INITIATIONS_AT_ONCE,
+    MAX_INITIATIONS,
+    NEVER,
+)
 from octelium.tunnel.wireguard.cookies import accept_cookie, sign
 from octelium.tunnel.wireguard.errors import HandshakeError
 from octelium.tunnel.wireguard.keypair import Keypair
@@ -27,13 +33,33 @@ if TYPE_CHECKING:
 
 
 class Handshakes:
-    """Sends and takes handshake messages of a device."""
+    """Sends and takes handshake messages of a device.
 
-    __slots__ = ("_state", "_timers")
+    To open an initiation costs as much as fifty packets, so that only a few are opened in a turn;
+    the others wait for `proceed`, and packets pass in between.
+    """
+
+    __slots__ = ("_left", "_state", "_timers", "_waiting")
 
     def __init__(self, state: State, timers: Timers) -> None:
         self._state = state
         self._timers = timers
+        self._left = 0
+        self._waiting: deque[tuple[Identity, bytes, Endpoint]] = deque()
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether `proceed` has something to do."""
+        return bool(self._waiting)
+
+    def turn(self) -> None:
+        """Datagrams came that will be received together."""
+        self._left = INITIATIONS_AT_ONCE
+
+    def proceed(self, now: float) -> None:
+        """Open the initiations that have waited longest."""
+        for _ in range(min(INITIATIONS_AT_ONCE, len(self._waiting))):
+            self._open(*self._waiting.popleft(), now)
 
     def initiate(self, peer: Peer, now: float, *, retry: bool = False) -> None:
         """Send an initiation, or let it wait if a handshake began within REKEY_TIMEOUT.
@@ -92,6 +118,16 @@ class Handshakes:
         identity = state.admission.admit_initiation(accepted, message, source, now)
         if identity is None:
             return
+        if self._left and not self._waiting:
+            self._left -= 1
+            self._open(identity, message, source, now)
+        elif len(self._waiting) < MAX_INITIATIONS:
+            self._waiting.append((identity, message, source))
+        else:
+            state.counters.overload += 1
+
+    def _open(self, identity: Identity, message: bytes, source: Endpoint, now: float) -> None:
+        state = self._state
         try:
             handshake = Responder(identity, Initiation.parse(message))
             peer = state.peers.get(handshake.public)

@@ -51,6 +51,7 @@ class Transport:
     ) -> list[bytes]:
         """Take datagrams; the IP packets that were in them, checked and without padding."""
         state = self._state
+        self._handshakes.turn()
         counters = state.counters
         keypairs = state.indices.keypairs
         routes = state.routes

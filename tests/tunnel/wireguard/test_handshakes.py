@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.tunnel.wireguard import Endpoint, Limits, PeerConfig
+from octelium.tunnel.wireguard.constants import INITIATIONS_AT_ONCE, MAX_INITIATIONS
 from octelium.tunnel.wireguard.cookies import sign
 from octelium.tunnel.wireguard.identity import Identity
 from octelium.tunnel.wireguard.messages import CookieReply
@@ -205,3 +206,35 @@ def test_a_rotated_key_answers_for_the_former_one() -> None:
     other = Host("x", ELSEWHERE)
     assert pair.b.device.counters.unknown_peer == 1
     assert other.public not in {one.public_key for one in pair.b.device.peers()}
+
+
+def test_a_few_initiations_are_opened_in_a_turn_and_packets_pass_all_the_same() -> None:
+    pair = Pair(limits=Limits(busy=10_000))
+    pair.a.device.send([pair.there()], pair.now)
+    pair.carry()
+    device, names = pair.b.device, [f"peer {number}" for number in range(10)]
+    for name in names:
+        device.add_peer(PeerConfig(Identity(key(name)).public), pair.now)
+    pair.a.device.send([pair.there()], pair.now)
+    ((_, packet),) = flat(pair.a.device.drain())
+    crowd = [(initiation(pair, name), (f"198.51.100.{at}", 9)) for at, name in enumerate(names)]
+    assert device.receive([*crowd, (packet, pair.a.place)], pair.now) == [pair.there()]
+    counts = [len(flat(device.drain()))]
+    while device.deadline() < 0:
+        device.tick(pair.now)
+        counts.append(len(flat(device.drain())))
+    assert counts == [INITIATIONS_AT_ONCE, 4, 2]
+    assert pair.now < device.deadline()
+
+
+def test_so_many_initiations_wait_and_no_more() -> None:
+    pair = Pair(limits=Limits(busy=10_000))
+    crowd = [(initiation(pair), ELSEWHERE)] * (INITIATIONS_AT_ONCE + MAX_INITIATIONS + 3)
+    pair.b.device.receive(crowd, pair.now)
+    assert pair.b.device.counters.overload == 3
+    turns = 0
+    while pair.b.device.deadline() < 0:
+        pair.b.device.tick(pair.now)
+        turns += 1
+    assert turns == MAX_INITIATIONS / INITIATIONS_AT_ONCE
+    assert pair.b.device.counters.old_handshake == len(crowd) - 3 - 1
