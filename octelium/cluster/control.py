@@ -29,7 +29,8 @@ from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
 from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.janitor import Janitor
-from octelium.apiserver.rpc import ApiServer, Binding, Limits
+from octelium.apiserver.rpc import Binding, Limits
+from octelium.apiserver.server import ApiServer
 from octelium.apiserver.user import UserService
 from octelium.authserver.app import create_app
 from octelium.authserver.keys_of_issuers import KeysOfIssuers

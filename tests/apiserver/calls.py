@@ -10,13 +10,14 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message_factory import GetMessageClass
 
 from octelium.apiserver.cookies import BrowserPages
-from octelium.apiserver.rpc import ApiServer, Binding, Limits
+from octelium.apiserver.server import ApiServer
 from octelium.store.metadata import reference
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from octelium.apiserver.rpc import Binding, Limits
     from octelium.schema.pb import core_v1_pb2 as core
 
 

@@ -19,7 +19,8 @@ from octelium.apiserver.ext import DESCRIPTOR as EXT
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
 from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
-from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.apiserver.rpc import Binding
+from octelium.apiserver.server import ApiServer
 from octelium.identity.authentication import Authentication
 from octelium.identity.errors import CredentialUnusableError
 from octelium.identity.invitation_logins import InvitationLogins

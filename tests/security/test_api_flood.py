@@ -10,7 +10,8 @@ import grpc.aio
 import pytest
 
 from octelium.apiserver.auth import DESCRIPTOR, LIMITS, MAX_REQUEST_BYTES, AuthService
-from octelium.apiserver.rpc import ApiServer, Binding
+from octelium.apiserver.rpc import Binding
+from octelium.apiserver.server import ApiServer
 from octelium.schema.pb import auth_v1_pb2 as auth
 from tests.apiserver.calls import PAGES
 from tests.identity.cluster import Cluster, open_cluster

@@ -16,7 +16,8 @@ from octelium.apiserver.connect.registry import GRACE
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.core.kinds.service import RULES as SERVICES
 from octelium.apiserver.core.view import TransactionView
-from octelium.apiserver.rpc import ApiServer, Binding, Limits
+from octelium.apiserver.rpc import Binding, Limits
+from octelium.apiserver.server import ApiServer
 from octelium.apiserver.user import DESCRIPTOR, UserService
 from octelium.schema.jsonform import from_json
 from octelium.schema.kinds import KINDS
