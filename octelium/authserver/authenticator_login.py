@@ -31,7 +31,7 @@ from octelium.identity.attempts import Attempt, Way
 from octelium.identity.authenticators.authenticators import Asking
 from octelium.identity.authenticators.errors import WrongResponseError
 from octelium.identity.authenticators.registration import Response as Answer
-from octelium.identity.errors import AuthenticationError, TooEarlyError
+from octelium.identity.errors import AuthenticationError, DisabledUserError, TooEarlyError
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 
@@ -195,9 +195,10 @@ class AuthenticatorLogin:
             )
         except TargetError:
             return redirect(f"{self._site.origin}/login?error=client")
-        except AuthenticationError:
+        except AuthenticationError as error:
             await self._publish()
-            query = "&".join(filter(None, ("error=passkey", target.query)))
+            word = "disabled" if isinstance(error, DisabledUserError) else "passkey"
+            query = "&".join(filter(None, (f"error={word}", target.query)))
             return redirect(f"{self._site.origin}/login?{query}")
         return await self._signed_in(issued, target)
 

@@ -11,6 +11,7 @@ from octelium.identity import admission, credentials, sessions
 from octelium.identity.errors import (
     AuthenticationError,
     CredentialUnusableError,
+    DisabledUserError,
     RefusedError,
     SessionRefusedError,
 )
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def check_user(user: core.User) -> None:
-    """Raises RefusedError for a User that may hold no usable Session."""
+    """Raises DisabledUserError for a User that may hold no usable Session."""
     if sessions.is_user_barred(user):
-        raise RefusedError(f"User {user.metadata.name} is disabled or locked")
+        raise DisabledUserError(f"User {user.metadata.name} is disabled or locked")
 
 
 def check_workload(user: core.User) -> None:

@@ -157,6 +157,20 @@ async def test_passkeys(host: Host) -> None:
     assert thief.session() is None
 
 
+async def test_a_disabled_user_with_a_passkey_is_told_so(host: Host) -> None:
+    await enable_passkeys(host)
+    _, key = await add_fido(await signed_in(host))
+    ann = host.cluster.resources.get(core.User, name="ann")
+    ann.spec.is_disabled = True
+    await host.cluster.change(ann)
+    browser = Browser(host)
+    form = {"response": key.get(options(await browser.post(PASSKEY)))}
+    done = await browser.post(f"{PASSKEY}/finish", form)
+    assert done.headers["location"] == f"{ORIGIN}/login?error=disabled"
+    assert "switched off" in (await browser.get("/login?error=disabled")).text
+    assert browser.session() is None
+
+
 @pytest.mark.parametrize("target", ["//evil.test", "https://evil.test/", "https://example.com@x"])
 async def test_passkeys_lead_nowhere_else(host: Host, target: str) -> None:
     await enable_passkeys(host)

@@ -172,6 +172,7 @@ def test_pages_that_nobody_is_signed_in_on(world: World) -> None:
         for name, query in (
             ("login", ""),
             ("login-refused", "error=refused"),
+            ("login-disabled", "error=disabled"),
             ("login-expired", "error=expired"),
             ("login-signed-out", "done=signed-out"),
         ):

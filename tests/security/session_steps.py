@@ -11,6 +11,7 @@ from octelium.identity.devices import BoundError, DeviceError, DeviceInfo
 from octelium.identity.errors import (
     AuthenticationError,
     CredentialUnusableError,
+    DisabledUserError,
     RefusedError,
     ReusedTokenError,
     SessionLimitError,
@@ -85,7 +86,7 @@ class Steps:
         elif user in life.gone:
             wanted = UnknownUserError
         elif user in life.barred:
-            wanted = RefusedError
+            wanted = DisabledUserError
         elif life.is_full(user):
             wanted = SessionLimitError
         token = life.cluster.token(life.credentials[name])
@@ -109,7 +110,7 @@ class Steps:
         if not life.counts("secret"):
             wanted = UnauthenticatedError
         elif "robot" in life.barred:
-            wanted = RefusedError
+            wanted = DisabledUserError
         elif held is None:
             wanted = SessionLimitError if life.is_full("robot") else None
         elif held.locked or held.state == STATES.REJECTED:
@@ -164,8 +165,10 @@ class Steps:
             before = None
         ends = before is not None and before.provider != name
         wanted: type[AuthenticationError] | None = None
-        if name in life.barred or "alice" in life.barred:
+        if name in life.barred:
             wanted = RefusedError
+        elif "alice" in life.barred:
+            wanted = DisabledUserError
         elif (before is None or ends) and life.is_full(
             "alice", without=pair.uid if ends and pair is not None else ""
         ):
@@ -193,8 +196,10 @@ class Steps:
     def _by_assertion(self) -> None:
         life = self.life
         wanted: type[AuthenticationError] | None = None
-        if "k8s" in life.barred or "robot" in life.barred:
+        if "k8s" in life.barred:
             wanted = RefusedError
+        elif "robot" in life.barred:
+            wanted = DisabledUserError
         elif life.is_full("robot") and not life.make_room("k8s"):
             wanted = SessionLimitError
         issued = self._try(

@@ -10,10 +10,10 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from octelium.identity import admission, sessions
+from octelium.identity import admission, credential_logins, sessions
 from octelium.identity.authenticators import authentications, passkey_logins, uses
 from octelium.identity.authenticators.errors import CloneError, WrongResponseError
-from octelium.identity.errors import RefusedError, SessionLimitError
+from octelium.identity.errors import DisabledUserError, RefusedError, SessionLimitError
 from octelium.identity.sessions import Beginning
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.metadata import reference
@@ -88,7 +88,8 @@ def sign_in(
     """A new browser's Session; the one that the browser had of the same User ends.
 
     What is refused before the signature is verified leaves no trace, for anybody can send it.
-    After that it is counted with the Authenticator, so it is returned and not raised.
+    After that it is counted with the Authenticator, so it is returned and not raised; but for
+    Users who are barred, who learn that and change nothing, and for those with too many Sessions.
     """
     config = admission.cluster_config(tx)
     check_offered(tx, config)
@@ -99,8 +100,8 @@ def sign_in(
     if user is None or user.metadata.uid != claim.user_uid:
         raise WrongResponseError("the credential is another User's")
     attempt.concerns(user=user, authenticator=found)
-    if user.spec.type != core.UserSpecType__.HUMAN or sessions.is_user_barred(user):
-        raise RefusedError(f"User {user.metadata.name} is disabled or locked, or no HUMAN")
+    if user.spec.type != core.UserSpecType__.HUMAN:
+        raise RefusedError(f"User {user.metadata.name} is no HUMAN")
     if not passkey_logins.is_allowed(found, config):
         raise RefusedError(_NOT_OFFERED, detail="enablePasskeyLogin is off")
     info = authentications.new_info(found, PASSKEY)
@@ -114,6 +115,7 @@ def sign_in(
             require_verification=True,
             discoverable=True,
         )
+        credential_logins.check_user(user)
         authentications.take_assertion(found, assertion, info)
         check_rules(rules, config, found, user, info, now)
         admission.end_previous(tx, previous, user, now)
@@ -123,6 +125,9 @@ def sign_in(
             raise
         return _refused(tx, found, error, challenges, claim.challenge, now)
     except SessionLimitError:
+        raise
+    except DisabledUserError:
+        challenges.consume(claim.challenge, now)
         raise
     except RefusedError as error:
         return _refused(tx, found, error, challenges, claim.challenge, now)

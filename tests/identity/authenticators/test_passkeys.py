@@ -12,7 +12,7 @@ from octelium.identity.authenticators import uses
 from octelium.identity.authenticators.authentications import CLONED
 from octelium.identity.authenticators.errors import CloneError, WrongResponseError
 from octelium.identity.authenticators.passkeys import PasskeyChallenges
-from octelium.identity.errors import RefusedError, SessionLimitError
+from octelium.identity.errors import DisabledUserError, RefusedError, SessionLimitError
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.identity.authenticators.people import BROWSER, STATES, asking
 from tests.identity.authenticators.soft_key import UP, b64, unb64
@@ -162,8 +162,34 @@ async def test_users_that_may_not(people: People, change: str) -> None:
     if change == "workload":
         alice.spec.type = core.UserSpecType__.WORKLOAD
     await people.cluster.change(alice)
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError) as caught:
         await sign_in(people, respond(people, key))
+    assert isinstance(caught.value, DisabledUserError) == (change != "workload")
+
+
+async def test_only_who_has_the_key_learns_that_the_user_is_disabled(people: People) -> None:
+    made, key, _ = await prepared(people)
+    alice = people.cluster.alice
+    alice.spec.is_disabled = True
+    alice = await people.cluster.change(alice)
+    genuine = respond(people, key)
+    forged = json.loads(genuine)
+    signature = bytearray(unb64(forged["response"]["signature"]))
+    signature[-1] ^= 1
+    forged["response"]["signature"] = b64(bytes(signature))
+    before = people.get(made)
+    with pytest.raises(WrongResponseError):
+        await sign_in(people, json.dumps(forged))
+    key.count += 1
+    genuine = respond(people, key)
+    with pytest.raises(DisabledUserError):
+        await sign_in(people, genuine)
+    assert people.get(made).status.info == before.status.info
+    # What was answered once is void, also when the User is let in again.
+    alice.spec.is_disabled = False
+    await people.cluster.change(alice)
+    with pytest.raises(WrongResponseError):
+        await sign_in(people, genuine)
 
 
 async def test_clones_are_recorded(people: People) -> None:
