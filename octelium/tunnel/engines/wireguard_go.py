@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import replace
@@ -29,6 +30,10 @@ _PAUSE: Final = 0.2
 _MOST_DEATHS: Final = 5
 _DEATHS_WITHIN: Final = 60.0
 _KEY: Final = 32
+_REMIND: Final = 0.1
+"""Seconds after a new private key."""
+_LIVE: Final = 180.0
+"""Seconds for which a session lasts (REJECT_AFTER_TIME of the WireGuard paper, section 6.1)."""
 
 
 class WireGuardGo:
@@ -70,6 +75,7 @@ class WireGuardGo:
         self._counters: Counter[str] = Counter(restarts=0)
         self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
         self._up = False
+        self._reminder: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
         self._failure: asyncio.Future[str] | None = None
         self._private_key = b""
@@ -106,6 +112,8 @@ class WireGuardGo:
     async def close(self) -> None:
         """End the program."""
         self._up = False
+        if self._reminder is not None:
+            self._reminder.cancel()
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
@@ -201,6 +209,20 @@ class WireGuardGo:
         if private_key != self._private_key:
             self._private_key = private_key
             self._tell([f"private_key={private_key.hex()}"])
+            if self._up:
+                loop = asyncio.get_running_loop()
+                self._reminder = loop.call_later(_REMIND, self._remind, time.time())
+
+    def _remind(self, changed_at: float) -> None:
+        """Begin handshakes with those who had a session when our key changed, and have none since.
+
+        A peer that heard of the key before the program had it met the wrong one, and would ask
+        again only after REKEY_TIMEOUT (the WireGuard paper, section 6.1).
+        """
+        self._reminder = None
+        for public_key, each in self.stats().items():
+            if changed_at - _LIVE < each.last_handshake < changed_at:
+                self.poke(public_key)
 
     def put_peer(self, peer: PeerConfig) -> None:
         """Have a peer."""

@@ -133,6 +133,23 @@ def test_keys_change(pair: Pair) -> None:
     assert pair.b.ask("stats")[mine.hex()]["last_handshake"] > 0
 
 
+def test_who_heard_of_a_new_key_too_early_hears_from_us(pair: Pair) -> None:
+    pair.b.ask("put_peer", **pair.config("a", endpoint=["10.9.0.1", PORT]))
+    pair.a.ask("put_peer", **pair.config("b", endpoint=["10.9.0.2", PORT]))
+    assert pair.ping() == 0
+    private, public = keys()
+    pair.b.ask("remove_peer", public_key=pair.public["a"].hex())
+    theirs = {"public_key": public.hex(), "allowed_ips": ADDRESSES["a"], "keepalive": 25}
+    pair.b.ask("put_peer", **theirs, endpoint=["10.9.0.1", PORT])  # begins at once, and in vain
+    pair.a.ask("set_private_key", private_key=private.hex())
+    began = time.time()
+    while not (handshake := pair.b.ask("stats")[public.hex()]["last_handshake"]):
+        assert time.time() < began + SECONDS
+        time.sleep(0.01)
+    assert handshake - began < 2.0  # by itself it would begin anew after 5 s
+    assert pair.b.run("ping", "-q", "-c1", "-W1", "10.100.0.1", check=False).returncode == 0
+
+
 def engine(tmp_path: Path, key: bytes) -> WireGuardGo:
     """One that is not started."""
     program = tmp_path / "none"
