@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +42,7 @@ _VARIABLES = {
     {program} connect --domain example.com
     {program} connect -p wiki:8080 -p db.ops:127.0.0.1:5432
     {program} connect --serve-all --auth-token TOKEN
-    {program} connect -d && curl http://100.64.0.7
+    {program} connect -d && curl http://wiki.local.example.com
     """
 )
 @click.option(
@@ -129,14 +129,19 @@ def connect(invocation: Invocation, **options: Any) -> int | None:
     _refuse_what_comes_later(invocation, options)
     wanted, names = _wanted(invocation, options)
     choice = _choice(options)
+    side = _side(options, wanted, choice)
+    if side.is_of_host:
+        wanted = _for_this_host(wanted)
     repair(invocation.terminal.warn)  # first, or perhaps no name can be looked up at all
     api = _signed_in(invocation, options)
     place = _place(invocation)
     if options["detach"]:
-        return _detach(invocation, options, place)
+        from octelium.cli.connect_background import begin
+
+        begin(invocation, options, place)
+        return None
     import uvloop
 
-    side = _side(options, wanted, choice)
     return uvloop.run(_run(invocation, api, wanted, names, side, choice, place))
 
 
@@ -227,6 +232,20 @@ def _side(options: dict[str, Any], wanted: Wanted, choice: Choice) -> Side:
     return PrivateSide(serves=wanted.serves, offload=choice.wants_offload)
 
 
+def _for_this_host(wanted: Wanted) -> Wanted:
+    """What can be wanted of a device here."""
+    from octelium.client.tunnel.host import has_ipv6
+
+    if has_ipv6():
+        return wanted
+    if wanted.ip_mode not in (None, "v4"):
+        raise click.UsageError(
+            f"--ip-mode {wanted.ip_mode}: this host has no IPv6 "
+            "(net.ipv6.conf.default.disable_ipv6 is not 0, and cannot be written)."
+        )
+    return replace(wanted, has_ipv6=False)
+
+
 def _place(invocation: Invocation) -> Place | None:
     from octelium.client.home import state_directory
     from octelium.client.tunnel.control import Place
@@ -277,43 +296,3 @@ async def _run(
         for number in numbers:
             loop.remove_signal_handler(number)
     return None
-
-
-def _detach(invocation: Invocation, options: dict[str, Any], place: Place | None) -> int | None:
-    from octelium.client.tunnel import detach
-    from octelium.client.tunnel.errors import TunnelError
-
-    if place is None:
-        raise TunnelError("--detach needs the login on disk", "give another --homedir than `mem`")
-    answered = detach.start(
-        place, _arguments(invocation, options, place), invocation.environ, sleep=invocation.sleep
-    )
-    invocation.terminal.note(
-        f"Connected to {invocation.client.domain} in the background: {answered} answers. "
-        "`octelium disconnect` ends it."
-    )
-    return None
-
-
-def _arguments(invocation: Invocation, options: dict[str, Any], place: Place) -> list[str]:
-    """The same command again, for the background: without what proves who one is."""
-    words = ["connect", "--domain", invocation.client.domain]
-    words += ["--homedir", str(place.directory.absolute())]
-    for name in ("endpoint", "tls_server_name"):
-        if name in invocation.flags:
-            words += [f"--{name.replace('_', '-')}", invocation.flags[name]]
-    if "ca_file" in invocation.flags:
-        words += ["--ca-file", str(Path(invocation.flags["ca_file"]).expanduser().absolute())]
-    flags = {"scopes": "--scope", "dns_zones": "--dns-zone"}
-    for name in ("publish", "serve", "scopes", "dns_zones"):
-        flag = flags.get(name, f"--{name}")
-        for value in options[name]:
-            words += [flag, value]
-    for name in ("serve_all", "no_dns", "localdns"):
-        if options[name]:
-            words.append(f"--{name.replace('_', '-')}")
-    for name in ("ip_mode", "localdns_addr"):
-        if options[name]:
-            words += [f"--{name.replace('_', '-')}", options[name]]
-    words += ["--engine", options["engine"]]
-    return [*words, "--implementation", options["implementation"]]

@@ -23,20 +23,30 @@ _UNKNOWN = "unknown"
 def status(invocation: Invocation, output: str) -> None:
     """Show who one is logged in as, the Session, and the connection of this host if there is one.
 
-    In YAML and JSON, `connection` tells how it does: since when, the gateway's endpoint and when it
-    answered last, bytes both ways, published and served Services.
+    In YAML and JSON, `connection` tells how it does, whether the Cluster answers or not: `healthy`,
+    or the `problem`; since when, the gateway's endpoint and when it answered last, bytes both ways,
+    published and served Services, and how names are looked up.
     """
     from octelium.cli.formats import json_text, yaml_text
+    from octelium.client.errors import ClientError
     from octelium.client.home import state_directory
     from octelium.client.tunnel.control import Place, ask
     from octelium.schema.jsonform import to_json
     from octelium.schema.pb import user_v1_pb2 as user
 
     client, trailers = invocation.client, dict[str, bytes]()
-    reply = client.api.user.call("GetStatus", user.GetStatusRequest(), trailers=trailers)
-    told = to_json(reply)
     directory = state_directory(invocation.flags.get("homedir"), invocation.environ)
-    if directory is not None and (connection := ask(Place(directory, client.domain), "status")):
+    connection = None if directory is None else ask(Place(directory, client.domain), "status")
+    failure: ClientError | None = None
+    try:
+        reply = client.api.user.call("GetStatus", user.GetStatusRequest(), trailers=trailers)
+        told = to_json(reply)
+    except ClientError as error:
+        if not connection:
+            raise
+        # How the connection does is wanted most when the Cluster does not answer.
+        told, failure = {"domain": client.domain}, error
+    if connection:
         told["connection"] = connection
     match output:
         case "json":
@@ -46,6 +56,8 @@ def status(invocation: Invocation, output: str) -> None:
         case _:
             text = _text(told, trailers)
     invocation.terminal.show(text)
+    if failure is not None:
+        raise failure
 
 
 def _text(told: dict[str, Any], trailers: dict[str, bytes]) -> str:
@@ -58,7 +70,8 @@ def _text(told: dict[str, Any], trailers: dict[str, bytes]) -> str:
         ("Cluster", _and(told.get("domain", _UNKNOWN), cluster)),
         ("User", _and(_name(user), user.get("spec", {}).get("type", ""))),
         ("Session", _and(_name(session), session.get("status", {}).get("type", ""))),
-        ("State", f"active{_end(trailers)}"),  # no other Session is answered
+        # No other Session is answered.
+        ("State", f"active{_end(trailers)}" if session else _UNKNOWN),
         ("Connection", _connection(told.get("connection"), session)),
     ]
     if email := user.get("spec", {}).get("email"):

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.cli import connect as module
+from octelium.client.dns.wanted import NamesWanted
+from octelium.schema.pb import user_v1_pb2 as user
+
 if TYPE_CHECKING:
+    from octelium.client.tunnel.wanted import Wanted
     from tests.cli.runner import Runner
     from tests.client.standin import StandIn
 
@@ -86,39 +92,79 @@ def test_nobody_is_logged_in(terminal: Runner, cluster: StandIn) -> None:
     assert cluster.calls == []
 
 
-def test_in_the_background_a_login_must_outlive_this_process(terminal: Runner) -> None:
-    result = terminal("octelium", "connect", "-d", "--homedir", "mem")
-    assert result.code == 1
-    assert "--detach needs the login on disk" in result.err
-
-
-def test_the_background_gets_everything_but_secrets(
-    terminal: Runner, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_end_of_a_connection_is_that_of_the_session_if_wanted(
+    terminal: Runner, cluster: StandIn, monkeypatch: pytest.MonkeyPatch, wanted: bool
 ) -> None:
-    from octelium.client.tunnel import detach
+    from octelium.client.tunnel.running import Running
 
-    started: list[list[str]] = []
+    async def run(self: Running, _stopped: object) -> None:
+        await asyncio.to_thread(self._api.call, "GetStatus", user.GetStatusRequest())
 
-    def start(_place: object, arguments: list[str], *_: object, **__: object) -> str:
-        started.append(arguments)
-        return "Service wiki.default"
+    monkeypatch.setattr(Running, "run", run)
+    words = ("--logout",) if wanted else ()
+    result = terminal("octelium", *words, "connect", "--implementation", "gvisor")
+    assert (result.code, "Logged out of lab.test." in result.err) == (0, wanted)
+    assert ("Logout" in cluster.methods()) == wanted
 
-    monkeypatch.setattr(detach, "start", start)
-    secret = terminal.environ["OCTELIUM_AUTH_TOKEN"]
-    words = (
-        "-d --auth-token - -p wiki:1 --serve home --serve-all --no-dns --ip-mode v4 "
-        "--dns-zone corp.example --localdns --localdns-addr 127.0.0.1:5300"
-    )
-    result = terminal(
-        "octelium", "connect", *words.split(), "--scope", "api:user", stdin=f"{secret}\n"
-    )
-    assert (result.code, result.out) == (0, "")
-    assert "Service wiki.default answers" in result.err
-    text = " ".join(started[0])
-    assert secret not in text
-    assert text.startswith("connect --domain lab.test --homedir /")
-    assert text.endswith(
-        "--publish wiki:1 --serve home --scope api:user --dns-zone corp.example --serve-all "
-        "--no-dns --localdns --ip-mode v4 --localdns-addr 127.0.0.1:5300 --engine auto "
-        "--implementation auto"
-    )
+
+@pytest.mark.parametrize(
+    ("words", "environ", "place", "zones", "in_container"),
+    [
+        ((), {}, None, (), False),
+        (("--localdns",), {}, ("127.0.0.100", 53), (), False),
+        ((), {"OCTELIUM_LOCAL_DNS_SERVER": "true"}, ("127.0.0.100", 53), (), False),
+        (("--localdns-addr", "[::1]:5300"), {}, ("::1", 5300), (), False),
+        (("--dns-zone", "A.b.", "--dns-zone", "c"), {}, None, ("a.b", "c"), False),
+        ((), {"OCTELIUM_CONTAINER_MODE": "true"}, None, (), True),
+    ],
+)
+def test_what_is_wanted_of_names(
+    terminal: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    environ: dict[str, str],
+    place: tuple[str, int] | None,
+    zones: tuple[str, ...],
+    in_container: bool,
+) -> None:
+    found: list[NamesWanted] = []
+
+    async def run(*given: Any) -> None:
+        found.append(given[3])
+
+    monkeypatch.setattr(module, "_run", run)
+    terminal.environ.update(environ)
+    assert terminal("octelium", "connect", "--implementation", "gvisor", *words).code == 0
+    assert found == [NamesWanted(place, zones, in_container)]
+
+
+def test_a_device_without_ipv6(
+    terminal: Runner, cluster: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Wanted] = []
+
+    async def run(*given: Any) -> None:
+        found.append(given[2])
+
+    monkeypatch.setattr(module, "_run", run)
+    monkeypatch.setattr("octelium.client.tunnel.host.has_ipv6", lambda: False)
+    result = terminal("octelium", "connect", "--implementation", "tun", "--ip-mode", "v6")
+    assert (result.code, "this host has no IPv6" in result.err) == (2, True)
+    assert cluster.calls == []
+    assert terminal("octelium", "connect", "--implementation", "tun").code == 0
+    assert terminal("octelium", "connect", "--implementation", "gvisor").code == 0
+    assert [each.modes for each in found] == [("v4",), ("both", "v4", "v6")]
+
+
+def test_what_a_client_left_is_undone_before_anything_is_looked_up(
+    terminal: Runner, cluster: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def repair(warn: Any) -> None:
+        assert cluster.calls == []
+        warn("/etc/resolv.conf still names a client that has ended")
+
+    monkeypatch.setattr("octelium.client.dns.owners.repair", repair)
+    del terminal.environ["OCTELIUM_AUTH_TOKEN"]
+    assert "still names a client" in terminal("octelium", "connect").err
+    assert "still names a client" in terminal("octelium", "disconnect").err

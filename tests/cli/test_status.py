@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from octelium.client.api import SESSION_END_TRAILER
 from octelium.client.tunnel import control
+from tests.client.standin import RefusedError
 
 if TYPE_CHECKING:
     from tests.cli.runner import Runner
@@ -75,6 +76,23 @@ def test_a_connection_in_words(
 ) -> None:
     monkeypatch.setattr(control, "ask", lambda *_: connection)
     assert f"Connection: {shown}\n" in terminal("octelium", "status").out
+
+
+@pytest.mark.parametrize("output", ["json", "text"])
+def test_the_connection_is_told_of_when_the_cluster_does_not_answer(
+    terminal: Runner, cluster: StandIn, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    cluster.failures["GetStatus"] = [RefusedError("PERMISSION_DENIED", "not you")] * 2
+    assert terminal("octelium", "status").out == ""
+    connection = {"state": "away", "healthy": False, "problem": "not connected at present"}
+    monkeypatch.setattr(control, "ask", lambda *_: connection)
+    result = terminal("octelium", "status", "-o", output)
+    assert (result.code, "not you" in result.err) == (1, True)
+    if output == "json":
+        assert json.loads(result.out) == {"domain": "lab.test", "connection": connection}
+    else:
+        assert "State:      unknown\n" in result.out
+        assert "Connection: away: not connected at present\n" in result.out
 
 
 def test_a_table_makes_no_sense(terminal: Runner) -> None:

@@ -66,6 +66,12 @@ def look_up(name):
 with ThreadPoolExecutor() as pool:
     print(*pool.map(look_up, sys.argv[1:]), sep="\\n")
 """
+_CONTAINER = """
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
+exec env OCTELIUM_CONTAINER_MODE=true OCTELIUM_LOCAL_DNS_SERVER=true "$@"
+"""
+_DEFAULT = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
 _DEAF = """
 table ip deaf {
   chain forward { type filter hook forward priority 0; drop; }
@@ -341,13 +347,27 @@ def test_a_resolver_that_is_to_be_left_alone(
 
 @ANY
 def test_in_a_container(host: Host) -> None:
-    prefix = ("env", "OCTELIUM_CONTAINER_MODE=true", "OCTELIUM_LOCAL_DNS_SERVER=true")
-    with connected(host.world, "alice", *TUN, prefix=prefix) as it:
-        assert OURS in host.resolv_conf
-        assert host.look_up("web") == [host.world.address("web")]
-        assert it.end() == 0
+    """As containers commonly are: /proc/sys is not to be written, and IPv6 is switched off."""
+    switch = "echo $0 | tee /proc/sys/net/ipv6/conf/all/disable_ipv6 > " + _DEFAULT
+    prefix = ("unshare", "--mount", "sh", "-c", _CONTAINER, "sh")
+    host.world.client.run("sh", "-c", switch, "1")
+    try:
+        with connected(host.world, "alice", *TUN, prefix=prefix) as it:
+            assert OURS in host.resolv_conf
+            assert host.look_up("web") == [host.world.address("web")]
+            assert host.world.get("http://web/").endswith(" 200")
+            assert not [each for each in host.status()["addresses"] if ":" in each]
+            assert it.end() == 0
+        words = (*prefix, *host.world.words("alice", "connect", *TUN, "--ip-mode", "both"))
+        done = host.world.client.run(*words, env=host.world.environment("alice"), check=False)
+        assert (done.returncode, "this host has no IPv6" in done.stderr) == (2, True)
+    finally:
+        host.world.client.run("sh", "-c", switch, "0")
     assert host.resolv_conf == ORIGINAL
-    # A place for it that is taken is told, and everything else works.
+
+
+@ANY
+def test_a_place_that_is_taken(host: Host) -> None:
     listening = (sys.executable, "-c", _RESOLVER, "127.0.0.100", os.devnull)
     with host.world.client.process(*listening):
         wait_for(lambda: _dig(host, "127.0.0.100:53", "a.test").strip() == ELSEWHERE)

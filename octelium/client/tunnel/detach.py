@@ -40,6 +40,9 @@ _PASSED_ON: Final = (
 )
 """Variables that a unit gets. Anybody may read a unit's properties, so secrets are not among them.
 """
+_PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+_FIXED: Final = "OCTELIUM_ACCESS_TOKEN"
+"""A secret that a connection cannot do without if it is there."""
 
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Processes that outlive this one: nobody waits for them."""
@@ -56,16 +59,16 @@ def command(arguments: Sequence[str]) -> list[str]:
 def systemd_command(
     place: Place, arguments: Sequence[str], environ: Mapping[str, str]
 ) -> list[str] | None:
-    """The words that have systemd run this program; None where there is no systemd for us.
-
-    Raises:
-        TunnelError: the code could be changed by somebody who is not root.
+    """The words that have systemd run this program; None where there is no systemd for us, or it
+    would have to be told a secret.
     """
     runner = shutil.which("systemd-run", path=environ.get("PATH", os.defpath))
-    if os.geteuid() != 0 or runner is None or not _RUNS_SYSTEMD.is_dir():
+    if os.geteuid() != 0 or runner is None or not _RUNS_SYSTEMD.is_dir() or environ.get(_FIXED):
         return None
-    check_code(_code())
     given = {name: environ[name] for name in _PASSED_ON if environ.get(name)}
+    # In a proxy's address there may be a password.
+    open_ones = (name for name in _PROXIES if "@" not in environ.get(name, "@"))
+    given |= {name: environ[name] for name in open_ones}
     settings = [f"--setenv={name}={value}" for name, value in given.items()]
     return [
         runner,
@@ -83,10 +86,10 @@ def systemd_command(
 
 
 def check_code(code: Path) -> None:
-    """Refuse to have root run code for good that others can change.
+    """Refuse to have root run code for good that others can change, a file or a folder.
 
     Raises:
-        TunnelError: somebody else owns it, or everybody may write there.
+        TunnelError: somebody else owns it or a folder above it, or everybody may write there.
     """
     for path in (code, *code.parents):
         found = path.stat()
@@ -111,8 +114,12 @@ def start(
     `arguments` are seen by everybody on this host: no secret may be among them.
 
     Raises:
-        TunnelError: nothing answered through the tunnel; the background process is ended.
+        TunnelError: nothing answered through the tunnel, and the background process is ended; or
+            root would run code that others can change, and nothing is begun.
     """
+    if os.geteuid() == 0:
+        for path in (Path(octelium.__file__), Path(sys.executable).resolve()):
+            check_code(path)
     place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (other := ask(place, "status")) is not None:
         problem = f"connected already, by process {other.get('pid', 'unknown')}"

@@ -8,6 +8,7 @@ import secrets
 import socket
 import string
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from octelium.client.tunnel.errors import TunnelError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _LETTERS: Final = string.ascii_lowercase + string.digits
 _BACKLOG: Final = 128
+_SETTINGS: Final = Path("/proc/sys/net/ipv6/conf")
 _ELSEWHERE: Final = (
     "leave the other network, or connect without touching this host's: --implementation gvisor, "
     "with -p for the Services that are needed"
@@ -132,6 +134,20 @@ class HostSide:
         addresses.put_routes([Route(each, index, False) for each in ranges], devices={index})
 
 
+def has_ipv6(settings: Path = _SETTINGS) -> bool:
+    """Whether a new device can have addresses of IPv6.
+
+    Containers often have it switched off (ip-sysctl.rst, `disable_ipv6`), in files that they cannot
+    write.
+    """
+    switch = settings / "default/disable_ipv6"
+    try:
+        is_off = switch.read_text("ascii").strip() != "0"
+    except FileNotFoundError:
+        return False
+    return not is_off or os.access(switch, os.W_OK)
+
+
 def _usable(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Without IPv6 where the kernel has none."""
-    return texts if sysctls.has_ipv6() else tuple(text for text in texts if ":" not in text)
+    """Without IPv6 where there is none."""
+    return texts if has_ipv6() else tuple(text for text in texts if ":" not in text)

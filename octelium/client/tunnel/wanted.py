@@ -102,6 +102,7 @@ class Wanted:
         ip_mode: None to have what the Cluster has.
         serve: full names of Services that this host serves; `serve_all` for all that it can.
         mtu: None for what the Cluster says.
+        has_ipv6: whether this host can have addresses of IPv6 in a tunnel.
         port_start: the first port of served Services, so that two clients of a host seldom meet.
     """
 
@@ -113,6 +114,7 @@ class Wanted:
     mtu: int | None = None
     keepalive: int = KEEPALIVE
     port_start: int = 23_000
+    has_ipv6: bool = True
 
     @property
     def serves(self) -> bool:
@@ -125,7 +127,9 @@ class Wanted:
 
         Both families, so that programs which look up one of them only find what they want.
         """
-        return (self.ip_mode,) if self.ip_mode is not None else ("both", "v4", "v6")
+        if self.ip_mode is not None:
+            return (self.ip_mode,)
+        return ("both", "v4", "v6") if self.has_ipv6 else ("v4",)
 
     def initialize(self, mode: IpMode) -> user.ConnectRequest:
         """The first message of a `Connect` stream."""

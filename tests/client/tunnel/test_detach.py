@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import octelium
 from octelium.client.tunnel import detach
 from octelium.client.tunnel.control import Place, ask
 from octelium.client.tunnel.errors import TunnelError
@@ -48,6 +50,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
 
     monkeypatch.setattr(detach, "command", command)
     monkeypatch.setattr(detach, "systemd_command", lambda *_: None)
+    monkeypatch.setattr(detach, "check_code", lambda _: None)
 
 
 @pytest.mark.usefixtures("fake")
@@ -97,20 +100,26 @@ def test_a_unit_has_no_secret(
     environ = {
         "PATH": str(tmp_path),
         "OCTELIUM_AUTH_TOKEN": SECRET,
-        "OCTELIUM_ACCESS_TOKEN": SECRET,
         "OCTELIUM_AUTH_ASSERTION": SECRET,
         "OCTELIUM_MTU": "1400",
+        "OCTELIUM_API_ENDPOINT": "192.0.2.1:443",
+        "HTTPS_PROXY": f"http://me:{SECRET}@proxy:3128",
+        "NO_PROXY": "192.0.2.0/24",
     }
     monkeypatch.setattr(detach, "_RUNS_SYSTEMD", tmp_path)
-    monkeypatch.setattr(detach, "check_code", lambda _: None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     words = detach.systemd_command(place, ["connect"], environ)
     assert words is not None
     assert words[0] == str(runner)
     assert "--setenv=OCTELIUM_MTU=1400" in words
+    assert "--setenv=OCTELIUM_API_ENDPOINT=192.0.2.1:443" in words
+    assert "--setenv=NO_PROXY=192.0.2.0/24" in words
     assert "--property=Restart=on-failure" in words
     assert words[-3:] == ["-m", "octelium", "connect"]
     assert SECRET not in " ".join(words)
+    # This one it could not do without; a process of ours gets it where nobody else reads it.
+    fixed = {**environ, "OCTELIUM_ACCESS_TOKEN": SECRET}
+    assert detach.systemd_command(place, ["connect"], fixed) is None
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert detach.systemd_command(place, ["connect"], environ) is None
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -127,6 +136,7 @@ def test_a_unit_that_does_not_work_is_stopped(
     stopper.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\n')
     stopper.chmod(0o755)
     monkeypatch.setattr(detach, "systemd_command", lambda *_: [sys.executable, "-c", ""])
+    monkeypatch.setattr(detach, "check_code", lambda _: None)
     environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     with pytest.raises(TunnelError, match="nothing answered"):
         detach.start(place, [], environ, ready=0.5)
@@ -145,3 +155,26 @@ def test_root_runs_no_code_that_others_can_change(tmp_path: Path) -> None:
         os.chown(other, 65534, 65534)
         with pytest.raises(TunnelError, match=str(other)):
             detach.check_code(other)
+        (other / "__init__.py").touch()
+        os.chown(other, 0, 0)
+        os.chown(other / "__init__.py", 65534, 65534)
+        with pytest.raises(TunnelError, match="__init__"):
+            detach.check_code(other / "__init__.py")
+
+
+@pytest.mark.parametrize("by_systemd", [True, False])
+def test_nothing_begins_from_such_a_place(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_systemd: bool
+) -> None:
+    code = tmp_path / "site-packages/octelium/__init__.py"
+    code.parent.mkdir(parents=True)
+    code.touch()
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(octelium, "__file__", str(code))
+    if by_systemd:
+        monkeypatch.setattr(detach, "_RUNS_SYSTEMD", tmp_path)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it began"))
+    with pytest.raises(TunnelError, match="does not belong to root alone"):
+        detach.start(place, ["connect"], dict(os.environ))
+    assert not place.log.exists()

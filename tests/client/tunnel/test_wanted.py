@@ -104,6 +104,7 @@ def test_the_first_message() -> None:
 def test_which_families_are_asked_for() -> None:
     assert Wanted().modes == ("both", "v4", "v6")
     assert Wanted(ip_mode="v6").modes == ("v6",)
+    assert Wanted(has_ipv6=False).modes == ("v4",)
 
 
 def test_names_to_serve() -> None:
