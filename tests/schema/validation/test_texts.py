@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
 from octelium.schema.errors import Invalid
+from octelium.schema.url_ports import url_port
 from octelium.schema.validation import texts
 from octelium.schema.validation.rules import Validator
 from tests.schema.validation.world import World, service
@@ -161,9 +162,9 @@ def test_issuers_are_canonical(issuer: str, canonical: str) -> None:
 
 
 def test_ports_of_urls() -> None:
-    assert texts.url_port(texts.split_url("http://h", "x")) == 80
-    assert texts.url_port(texts.split_url("http://h:1", "x")) == 1
-    assert texts.url_port(texts.split_url("tcp://h", "x")) is None
+    assert url_port(texts.split_url("http://h", "x")) == 80
+    assert url_port(texts.split_url("http://h:1", "x")) == 1
+    assert url_port(texts.split_url("tcp://h", "x")) is None
 
 
 def test_the_secrets_of_the_cluster_itself_cannot_be_named(world: World) -> None:
