@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -26,6 +27,8 @@ from octelium.tunnel.link.plan import DEVICE
 from octelium.tunnel.link.sockets import LinkSockets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from octelium.cluster.child import Assignment
     from octelium.gateway.peers import Ranges
     from octelium.replica.gateway_key import GatewayKeys
@@ -70,6 +73,7 @@ async def serve(assignment: Assignment, stopped: asyncio.Event) -> None:
         committed,
         make_engine,
         lambda report: follower.send(TOPIC, report),
+        _place(sockets, settings.wireguard_listen.port),
         offload=choice.wants_offload,
     )
     follower.start()
@@ -88,6 +92,16 @@ async def serve(assignment: Assignment, stopped: asyncio.Event) -> None:
         follower.close()
         link.close()
         memory.close()
+
+
+def _place(sockets: Sequence[socket.socket], port: int) -> tuple[str, int]:
+    """Where this machine's own datagrams reach the engine, which is everywhere without sockets."""
+    if not sockets:
+        return "127.0.0.1", port
+    host, port = sockets[0].getsockname()[:2]
+    if not ip_address(host).is_unspecified:
+        return host, port
+    return ("127.0.0.1" if sockets[0].family == socket.AF_INET else "::1"), port
 
 
 def run(assignment: Assignment) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from octelium.gateway.admission import Admission, Committed
+from octelium.gateway.echo import Echo
 from octelium.gateway.health import Dialler, Prober
 from octelium.gateway.keeper import PeerKeeper
 from octelium.gateway.report import Report, series_of
@@ -66,12 +67,15 @@ class Gateway:
     committed: Committed
     make_engine: Callable[[GatewayKeys, Ranges], Awaitable[Engine]]
     tell: Callable[[bytes], Any]
+    place: tuple[str, int]
+    """Where the engine takes datagrams, from this machine."""
     offload: bool = True
     """Whether the engine wants a device with IFF_VNET_HDR."""
     clock: Callable[[], float] = time.time
     _ranges: Ranges | None = None
     _keys: GatewayKeys | None = None
     _engine: Engine | None = None
+    _echo: Echo | None = None
     _trouble: str = "the gateway has not begun"
     _counters: Mapping[str, int] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,12 +103,24 @@ class Gateway:
             await engine.start()
             admission.start()
             keeper.settle(self.view.peers)
-            prober = Prober(self.link, engine, ranges.probe())
+            prober = Prober(self.link, self._begin_echo(engine, stack), ranges.probe())
             stack.callback(keeper.remember)
             await self._serve(engine, keeper, prober, up)
 
+    def _begin_echo(self, engine: Engine, stack: AsyncExitStack) -> Echo:
+        """Have a client of our own. Raises OSError."""
+        assert self._ranges is not None
+        assert self._keys is not None
+        key = self._keys.public_bytes
+        echo = Echo(self._ranges.probe(), self.place, key, mtu=self._ranges.mtu)
+        stack.callback(echo.close)
+        engine.put_peer(echo.peer)
+        echo.start()
+        self._echo = echo
+        return echo
+
     def _forget(self) -> None:
-        self._engine = None
+        self._engine = self._echo = None
 
     async def _begun(self) -> tuple[Ranges, GatewayKeys]:
         """Wait until the Cluster has a Gateway."""
@@ -136,7 +152,8 @@ class Gateway:
                         is_up = True
                         up()
                 if now >= report_at:
-                    series = series_of(engine, self.clock(), self._counters)
+                    echo = b"" if self._echo is None else self._echo.public_key
+                    series = series_of(engine, self.clock(), self._counters, besides=echo)
                     self.tell(Report(self._trouble, series).encode())
                     often = len(keeper.present) / _PER_SECOND
                     report_at = now + max(_REPORT, min(_SLOWEST_REPORT, often))
@@ -159,6 +176,8 @@ class Gateway:
             # At once: clients hear of it too, and who is here before us has to ask again in 5 s.
             self._keys = keys
             self._engine.set_private_key(keys.current, keys.former(self.clock()))
+            if self._echo is not None:
+                self._echo.change_engine_key(keys.public_bytes)
         if self.view.ranges != self._ranges or keys != self._keys:
             self._changed.set()
 

@@ -1,27 +1,26 @@
-"""Whether traffic flows: a datagram goes the way of an answer to a client, as far as the engine.
+"""Whether traffic flows: a datagram goes to a client of the gateway's own, and comes back.
 
-It is sent from a Service's address to one that no Session ever has, so that link process, private
-namespace, routes, firewall and TUN device have to be there, and the engine has to read it and to
-find nobody who should get it.
+It goes the way of an answer from a Service, and back that of a client's packet: link process,
+private namespace, routes, firewall and TUN device have to be there, and the engine has to read the
+device, encrypt, send, receive, decrypt and write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import secrets
 import socket
-import time
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from octelium.tunnel.engines.interface import Engine
-
-_COUNTER = "no_route"
-_PORT = 9
+_PORT: Final = 9
 """The discard service (RFC 863)."""
-_STEP = 0.02
+_AGAIN: Final = 0.25
+"""Seconds after which it is sent again: a datagram may be lost where there are many."""
+_SIZE: Final = 16
 
 
 class Dialler(Protocol):
@@ -33,24 +32,34 @@ class Dialler(Protocol):
         """An unconnected socket. Raises OSError."""
 
 
-class Prober:
-    """Sends such datagrams through an engine that counts what has no route.
+class Answering(Protocol):
+    """The client that sends back what it gets, as `Echo`."""
 
-    `patience` is how many seconds one may take; `sent` how many were counted by the engine.
+    @property
+    def heard(self) -> int:
+        """Packets that came."""
+
+
+class Prober:
+    """Sends such datagrams. `addresses` are that of a Service and that of the client.
+
+    `patience` is how many seconds one may take.
     """
 
     def __init__(
-        self, dialler: Dialler, engine: Engine, addresses: tuple[str, str], patience: float = 1.0
+        self,
+        dialler: Dialler,
+        echo: Answering,
+        addresses: tuple[str, str],
+        patience: float = 1.0,
     ) -> None:
         self._dialler = dialler
-        self._engine = engine
+        self._echo = echo
         self._source, self._target = addresses
         self._patience = patience
-        self.sent = 0
 
-    async def trouble(self, clock: Callable[[], float] = time.monotonic) -> str:
-        """Send one; empty if it arrived, else what went wrong."""
-        before = self._engine.counters().get(_COUNTER)
+    async def trouble(self, token: Callable[[int], bytes] = secrets.token_bytes) -> str:
+        """Send one; empty if it came back, else what went wrong."""
         family = (
             socket.AF_INET6 if ipaddress.ip_address(self._source).version == 6 else socket.AF_INET
         )
@@ -62,17 +71,30 @@ class Prober:
         except OSError as error:
             return f"no socket of the private network: {error}"
         with made:
+            made.setblocking(False)
+            heard = self._echo.heard
             try:
                 made.connect((self._target, _PORT))
-                made.send(b"")
+                async with asyncio.timeout(self._patience):
+                    await _round(made, token(_SIZE))
+            except TimeoutError:
+                if self._echo.heard == heard:
+                    return "packets to clients do not leave the engine"
+                return "packets of clients do not come in by the engine"
             except OSError as error:
                 return f"the private network has no way to clients: {error}"
-        if before is None:  # this engine does not count them
-            return ""
-        deadline = clock() + self._patience
-        while self._engine.counters().get(_COUNTER, 0) <= before:
-            if clock() > deadline:
-                return "packets to clients do not reach the engine"
-            await asyncio.sleep(_STEP)
-        self.sent += 1
         return ""
+
+
+async def _round(made: socket.socket, token: bytes) -> None:
+    """Send until it comes back. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    while True:
+        made.send(token)
+        try:
+            async with asyncio.timeout(_AGAIN):
+                while await loop.sock_recv(made, _SIZE + 1) != token:
+                    pass  # of another time
+        except TimeoutError:
+            continue
+        return

@@ -49,11 +49,13 @@ class Report:
         return cls(trouble[:_LONGEST], series)
 
 
-def series_of(engine: Engine, now: float, counters: Mapping[str, int]) -> dict[str, float]:
+def series_of(
+    engine: Engine, now: float, counters: Mapping[str, int], besides: bytes = b""
+) -> dict[str, float]:
     """What an engine has done; `counters` are further ones, such as the firewall's. `now` is in
-    unix seconds.
+    unix seconds. The peer with the key `besides` does not count.
     """
-    stats = engine.stats().values()
+    stats = [each for key, each in engine.stats().items() if key != besides]
     told: dict[str, float] = {
         "octelium_tunnel_peers": len(stats),
         "octelium_tunnel_peers_live": sum(now - each.last_handshake < LIVE for each in stats),

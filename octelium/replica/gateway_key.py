@@ -31,10 +31,14 @@ class GatewayKeys:
     """Former keys, newest first, and until when (unix seconds) handshakes to them are answered."""
 
     @property
+    def public_bytes(self) -> bytes:
+        """The public key, 32 bytes."""
+        return X25519PrivateKey.from_private_bytes(self.current).public_key().public_bytes_raw()
+
+    @property
     def public(self) -> str:
         """The public key as WireGuard writes it, in base64."""
-        key = X25519PrivateKey.from_private_bytes(self.current).public_key()
-        return base64.b64encode(key.public_bytes_raw()).decode()
+        return base64.b64encode(self.public_bytes).decode()
 
     def former(self, now: float) -> tuple[bytes, ...]:
         """Those former keys to which handshakes are still answered at `now`, newest first."""

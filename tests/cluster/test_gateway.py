@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import socket
 import subprocess
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.cluster.gateway import _place
 from tests.cluster.conftest import SourceCluster
 from tests.e2e.cluster import wait_for
 from tests.peers import programs
@@ -134,6 +140,92 @@ def test_each_process_may_die_and_the_others_go_on(gateway: Gateway, name: str) 
     now = gateway.children()
     assert {each: number for each, number in now.items() if each != name} == others
     wait_for(lambda: network_of(now["link"]) == private)
+
+
+@contextmanager
+def in_private_network(gateway: Gateway, *words: str, undo: tuple[str, ...]) -> Iterator[None]:
+    """Run a command in the private network, and another one at the end."""
+    link = str(gateway.children()["link"])
+    user = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")
+    enter = (programs.program("nsenter", "util-linux"), "-t", link, "--net", *user, "--")
+    subprocess.run([*enter, *words], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*enter, *undo], check=True)
+
+
+def trouble(gateway: Gateway) -> str:
+    return str(json.loads(gateway.asked("/readyz"))["checks"]["gateway"])
+
+
+@pytest.mark.parametrize(
+    ("hook", "told"),
+    [
+        # What the client sends is lost on its way out, or on its way in.
+        ("input", "packets of clients do not come in by the engine"),
+        ("output", "the private network has no way to clients"),
+    ],
+)
+def test_it_is_ready_only_while_packets_go_both_ways(
+    gateway: Gateway, hook: str, told: str
+) -> None:
+    nft = programs.program("nft", "nftables")
+    chain = f"{{ type filter hook {hook} priority -300; }}"
+    rules = f"add table inet shut; add chain inet shut each {chain}; add rule inet shut each drop"
+    undo = (nft, "delete table inet shut")
+    with in_private_network(gateway, nft, rules, undo=undo):
+        wait_for(lambda: trouble(gateway).startswith(told))
+        assert '"ready":false' in gateway.asked("/readyz").replace(" ", "")
+    wait_for(gateway.is_well)
+
+
+def test_it_is_not_ready_while_datagrams_do_not_reach_the_engine(
+    gateway: Gateway, host: Namespace
+) -> None:
+    nft = programs.program("nft", "nftables")
+    chain = "{ type filter hook input priority 0; }"
+    rule = "udp dport 53820 drop"
+    rules = f"add table inet shut; add chain inet shut each {chain}; add rule inet shut each {rule}"
+    host.run(nft, rules)
+    try:
+        wait_for(lambda: trouble(gateway) == "packets of clients do not come in by the engine")
+    finally:
+        host.run(nft, "delete table inet shut")
+    wait_for(gateway.is_well)
+
+
+def test_it_is_not_ready_while_its_engine_hangs(gateway: Gateway) -> None:
+    number = gateway.children()["gateway"]
+    os.kill(number, signal.SIGSTOP)
+    try:
+        wait_for(lambda: trouble(gateway) == "the gateway is silent")
+    finally:
+        os.kill(number, signal.SIGCONT)
+    wait_for(gateway.is_well)
+
+
+def test_it_is_not_ready_without_its_device(gateway: Gateway) -> None:
+    delete = (programs.program("ip", "iproute2"), "link", "delete", "octelium0")
+    with in_private_network(gateway, *delete, undo=("true",)):
+        wait_for(lambda: not gateway.is_well(), every=0)
+        time.sleep(0.5)
+        assert not gateway.is_well()
+    gateway.kill("link")  # the next one makes everything anew
+    wait_for(gateway.is_well)
+
+
+@pytest.mark.parametrize(
+    ("bound", "place"),
+    [("0.0.0.0", "127.0.0.1"), ("127.0.0.2", "127.0.0.2"), ("::", "::1"), ("::1", "::1")],
+)
+def test_where_the_engine_is_reached(bound: str, place: str) -> None:
+    family = socket.AF_INET6 if ":" in bound else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as made:
+        made.bind((bound, 0))
+        port = made.getsockname()[1]
+        assert _place([made], 1) == (place, port)
+    assert _place([], 7) == ("127.0.0.1", 7)
 
 
 def test_it_counts(gateway: Gateway) -> None:
