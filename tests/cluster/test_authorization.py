@@ -27,6 +27,9 @@ class Recorder:
         self.asked.append((service, request, arrival))
         return Decision(self.outcome, Reason(ReasonType.TYPE_UNKNOWN_REASON), service)
 
+    def refused(self, *_: Any) -> Any:
+        raise AssertionError("an operation comes through no tunnel")
+
     def watch(self, *_: Any) -> Any:
         raise AssertionError("an operation is no stream")
 
