@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster.conftest import SourceCluster
+from tests.e2e import echoes
 from tests.e2e.cluster import DOMAIN, ROOT, wait_for
 from tests.e2e.documents import credential, workload
 from tests.peers.namespaces import network
@@ -37,25 +38,6 @@ _NO_UDP = """
 table ip deaf {
   chain forward { type filter hook forward priority 0; udp dport 53820 drop; }
 }
-"""
-_ECHO = """
-import socket, threading
-def serve(one):
-    with one:
-        while data := one.recv(4096):
-            one.sendall(data)
-with socket.create_server(("127.0.0.1", 8001)) as listening:
-    while True:
-        one, _ = listening.accept()
-        threading.Thread(target=serve, args=(one,), daemon=True).start()
-"""
-_DATAGRAMS = """
-import socket
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
-    bound.bind(("127.0.0.1", 8002))
-    while True:
-        data, source = bound.recvfrom(4096)
-        bound.sendto(data, source)
 """
 _ALL = """
 import socket
@@ -227,10 +209,10 @@ def behind_a_router(folder: Path) -> Iterator[World]:
         try:
             with (
                 host.process(sys.executable, echo, "8000", **quiet),
-                host.process(sys.executable, "-c", _ECHO, **quiet),
-                host.process(sys.executable, "-c", _DATAGRAMS, **quiet),
+                host.process(sys.executable, "-c", echoes.STREAMS, **quiet),
+                host.process(sys.executable, "-c", echoes.DATAGRAMS, **quiet),
                 client.process(sys.executable, echo, "9000", **quiet),
-                client.process(sys.executable, "-c", _DATAGRAMS, **quiet),
+                client.process(sys.executable, "-c", echoes.DATAGRAMS, **quiet),
             ):
                 yield _running(cluster, host, router, client, folder)
         finally:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import SOAK
+from tests.e2e import echoes
 from tests.e2e.cluster import ROOT, Cluster, wait_for
 from tests.e2e.documents import credential, rule, workload
 from tests.peers.namespaces import network
@@ -27,25 +28,6 @@ GATEWAY = "192.0.2.1"
 RECOVERY = 5.0
 """Seconds within which requests are answered after a process was killed. Without being told,
 WireGuard would take 15 to notice (the WireGuard paper, section 6.5)."""
-_ECHO = """
-import socket, threading
-def serve(one):
-    with one:
-        while data := one.recv(4096):
-            one.sendall(data)
-with socket.create_server(("127.0.0.1", 8001)) as listening:
-    while True:
-        one, _ = listening.accept()
-        threading.Thread(target=serve, args=(one,), daemon=True).start()
-"""
-_DATAGRAMS = """
-import socket
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
-    bound.bind(("127.0.0.1", 8002))
-    while True:
-        data, source = bound.recvfrom(4096)
-        bound.sendto(data, source)
-"""
 _TALK = """
 import socket, sys
 with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as one:
@@ -162,8 +144,8 @@ def world(
         try:
             with (
                 host.process(sys.executable, echo, "8000", **quiet),
-                host.process(sys.executable, "-c", _ECHO, **quiet),
-                host.process(sys.executable, "-c", _DATAGRAMS, **quiet),
+                host.process(sys.executable, "-c", echoes.STREAMS, **quiet),
+                host.process(sys.executable, "-c", echoes.DATAGRAMS, **quiet),
             ):
                 yield from _running(request.param, cluster, spaces)
         finally:
