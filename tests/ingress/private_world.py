@@ -78,7 +78,9 @@ class LoopbackSockets:
         _on_loopback(made)
         if kind == "udp":
             made.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
-        made.bind(("0.0.0.0", port))
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
         if kind == "tcp":
             made.listen(100)
         return made

@@ -230,6 +230,23 @@ async def test_ipv4_where_the_service_has_no_ipv6(here: PrivateWorld, hosts: lis
     assert time.perf_counter() - began < 1
 
 
+async def test_clients_are_asked_by_ipv6_where_they_have_it(here: PrivateWorld) -> None:
+    """As by the official Cluster: official clients with both families count on it."""
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "::1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        service = here.base.entry().message
+        service.status.addresses[0].dual_stack_ip.ipv6 = "::1"
+        here.feed.put(service)
+        made = connected("host-6", ONE, serves={UID: port})
+        made.status.connection.addresses[0].v6 = "::1/128"
+        here.feed.put(made)
+        connection, host = await here.served.connect(UID, "alice")
+        with connection:
+            assert connection.getpeername()[:2] == ("::1", port)
+        here.served.release(host)
+        assert here.sockets.dialled == [("tcp", "::1")]
+
+
 async def test_nothing_is_left_behind(here: PrivateWorld, hosts: list[Host]) -> None:
     client = await here.connect()
     await client.exactly(1)
