@@ -263,14 +263,14 @@ async def _run(
     choice: Choice,
     place: Place | None,
 ) -> int | None:
-    from octelium.client.tunnel.naming import host_names, unnamed
+    from octelium.client.tunnel.naming import TunnelNames, unnamed
     from octelium.client.tunnel.running import Running
 
     terminal = invocation.terminal
     words = unnamed(wanted, names, side)
 
     def make_names(tunnel: Tunnel) -> NameService:
-        return host_names(tunnel, wanted, names, terminal.warn)
+        return TunnelNames(tunnel, wanted, names, terminal.warn)
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -157,7 +156,8 @@ def host(request: pytest.FixtureRequest, one_world: World, tmp_path: Path) -> It
     run = world.client.run
     if request.param == "replaced":
         etc = tmp_path / "etc"
-        run("cp", "-a", "/etc", etc, stderr=subprocess.DEVNULL, capture_output=False)
+        # An ordinary user cannot read all of it.
+        run("cp", "-a", "/etc", etc, check=False)
         run("mount", "--bind", etc, "/etc")
     (etc / "resolv.conf").write_text(ORIGINAL)
     # It is not the machine's that would be written.
@@ -367,6 +367,17 @@ def test_in_a_container(host: Host) -> None:
 
 
 @ANY
+def test_in_a_container_without_a_device(host: Host) -> None:
+    prefix = ("env", "OCTELIUM_CONTAINER_MODE=true", "OCTELIUM_LOCAL_DNS_SERVER=true")
+    words = ("--implementation", "gvisor", "-p", "web:7003")
+    with connected(host.world, "alice", *words, prefix=prefix) as it:
+        assert host.world.get("http://127.0.0.1:7003/").endswith(" 200")
+        assert _dig(host, "127.0.0.100:53", "web.local").strip() == host.world.address("web")
+        assert host.resolv_conf == ORIGINAL
+        assert it.end() == 0
+
+
+@ANY
 def test_a_place_that_is_taken(host: Host) -> None:
     listening = (sys.executable, "-c", _RESOLVER, "127.0.0.100", os.devnull)
     with host.world.client.process(*listening):
@@ -374,7 +385,9 @@ def test_a_place_that_is_taken(host: Host) -> None:
         with connected(host.world, "alice", *TUN, "--localdns") as it:
             assert it.has_said("no name server can be at 127.0.0.100 port 53")
             assert host.resolv_conf == ORIGINAL
-            assert not host.status()["dns"]["changed"]
+            told = host.status()
+            assert (told["healthy"], told["dns"]["changed"]) == (True, False)
+            assert "127.0.0.100 port 53" in told["dns"]["problem"]
             assert it.end() == 0
 
 

@@ -79,7 +79,6 @@ class Connection:
         self._modes = list(wanted.modes)
         self._refusal: ApiError | None = None
         self._first_at = 0
-        self._names_problem = ""
         self.served = Served(tunnel.side)
         self.joined = asyncio.Event()
         """Whether there is a tunnel, be the stream away or not."""
@@ -87,6 +86,7 @@ class Connection:
         """Whether names are looked up through the tunnel, or cannot be."""
         self.names = ""
         """What is done for that, for people; empty for nothing."""
+        self.names_problem = ""
         self.problem = ""
         """Why there is no stream at present; empty if there is one."""
         self.since = 0.0
@@ -267,11 +267,10 @@ class Connection:
             told = await self._names.start(device, servers, (f"local.{self._domain}",))
         except OSError as error:
             self.names = ""
-            if self._names_problem != str(error):
-                self._names_problem = str(error)
+            if self.names_problem != str(error):
+                self.names_problem = str(error)
                 self._warn(f"names cannot be looked up by the Cluster: {error}")
             return
-        self._names_problem = ""
         if told != self.names:
             self.names = told
             self._note(told)

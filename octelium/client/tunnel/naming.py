@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from octelium.client.dns.wanted import NamesWanted
     from octelium.client.tunnel.device import Tunnel
@@ -28,27 +29,50 @@ def unnamed(wanted: Wanted, names: NamesWanted, side: Side) -> str | None:
     return _AS_BEFORE if wanted.no_dns else None
 
 
-def host_names(
-    tunnel: Tunnel, wanted: Wanted, names: NamesWanted, warn: Callable[[str], None]
-) -> NameService:
-    """What has names looked up through a tunnel. `warn` takes words for people."""
-    # Most connections of containers and CI jobs need none of it.
-    from octelium.client.dns.service import HostNames
-    from octelium.client.dns.suffixes import reverse_zones
+class TunnelNames:
+    """A `NameService` that asks through a tunnel. `warn` takes words for people.
 
-    def is_up() -> bool:
+    What it needs is loaded at the first start, while the tunnel begins.
+    """
+
+    def __init__(
+        self, tunnel: Tunnel, wanted: Wanted, names: NamesWanted, warn: Callable[[str], None]
+    ) -> None:
+        self._tunnel = tunnel
+        self._keepalive = wanted.keepalive
+        self._wanted = names
+        self._warn = warn
+        self._names: NameService | None = None
+
+    async def start(self, device: str, servers: Sequence[str], domains: Sequence[str]) -> str:
+        """Begin, or go on with other servers."""
+        if self._names is None:
+            self._names = await asyncio.to_thread(self._made)
+        return await self._names.start(device, servers, domains)
+
+    async def stop(self) -> None:
+        """Have everything as it was."""
+        if self._names is not None:
+            await self._names.stop()
+
+    def _made(self) -> NameService:
+        from octelium.client.dns.service import HostNames
+
+        return HostNames(
+            self._tunnel.side.dial,
+            is_up=self._is_up,
+            zones=self._zones,
+            listen=self._wanted.listen,
+            in_container=self._wanted.in_container,
+            warn=self._warn,
+        )
+
+    def _is_up(self) -> bool:
         # Without packets in between there are no handshakes either: a question begins the next.
-        return tunnel.is_open and (not wanted.keepalive or tunnel.is_alive())
+        return self._tunnel.is_open and (not self._keepalive or self._tunnel.is_alive())
 
-    def zones() -> tuple[str, ...]:
-        routes = () if tunnel.connected is None else tunnel.connected.routes
-        return (*names.zones, *reverse_zones(routes))
+    def _zones(self) -> tuple[str, ...]:
+        from octelium.client.dns.suffixes import reverse_zones
 
-    return HostNames(
-        tunnel.side.dial,
-        is_up=is_up,
-        zones=zones,
-        listen=names.listen,
-        in_container=names.in_container,
-        warn=warn,
-    )
+        connected = self._tunnel.connected
+        return (*self._wanted.zones, *reverse_zones(() if connected is None else connected.routes))

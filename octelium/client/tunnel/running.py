@@ -131,6 +131,7 @@ class Running:
             "servers": list(tunnel.connected.dns),
             "changed": bool(names),
             "names": names or self._unnamed,
+            "problem": connection.names_problem,
         }
         return told
 

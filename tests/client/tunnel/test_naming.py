@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from octelium.client.dns.wanted import NamesWanted
 from octelium.client.tunnel.device import Tunnel
-from octelium.client.tunnel.naming import host_names, unnamed
+from octelium.client.tunnel.naming import TunnelNames, unnamed
 from octelium.client.tunnel.state import connected
 from octelium.client.tunnel.wanted import Wanted
 from tests.client.dns.servers import look_up
@@ -38,20 +37,23 @@ def test_who_has_names(
 
 
 @pytest.mark.parametrize("keepalive", [30, 0])
-async def test_names_are_asked_for_while_the_tunnel_works(keepalive: int) -> None:
+async def test_names_are_asked_for_while_the_tunnel_works(
+    keepalive: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engines = Engines()
     tunnel = Tunnel(FakeSide(), keepalive=keepalive, make_engine=engines)
     place = ("127.0.0.1", free_port())
     wanted = NamesWanted(listen=place, zones=("corp.example",))
     warned: list[str] = []
-    made: Any = host_names(tunnel, Wanted(keepalive=keepalive), wanted, warned.append)
+    made = TunnelNames(tunnel, Wanted(keepalive=keepalive), wanted, warned.append)
+    await made.stop()
     dialled: list[str] = []
 
     async def dial(kind: str, _family: int) -> Any:
         dialled.append(kind)
         raise OSError("no way")
 
-    made._dial = dial
+    monkeypatch.setattr(tunnel.side, "dial", dial)
     await tunnel.put(connected(state()))
     engine: FakeEngine = engines.made[-1]
     told = await made.start("", ["100.64.0.2"], ["local.lab.test"])
@@ -71,4 +73,3 @@ async def test_names_are_asked_for_while_the_tunnel_works(keepalive: int) -> Non
     assert not await is_asked("other.local.lab.test")
     await made.stop()
     assert warned == []
-    await asyncio.sleep(0)

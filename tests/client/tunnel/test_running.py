@@ -120,7 +120,7 @@ async def test_from_joining_to_the_end(
     assert told["addresses"] == ["100.65.0.7/32", "fdee:1:2:3:1::7/128"]
     assert told["gateways"][0]["endpoint"] == "127.0.0.1:53820"
     assert told["published"] == [{"service": "wiki.default", "address": "localhost", "port": port}]
-    assert told["dns"] == {"servers": [], "changed": False, "names": ""}
+    assert told["dns"] == {"servers": [], "changed": False, "names": "", "problem": ""}
     assert (told["healthy"], told["problem"]) == (True, "")
     assert session.notes[:2] == [
         "Joining lab.test…",
@@ -172,6 +172,7 @@ async def test_names_are_looked_up_through_the_tunnel(
         "servers": ["127.0.0.53"],
         "changed": True,
         "names": "names are looked up",
+        "problem": "",
     }
     assert made[0].servers == ["127.0.0.53"]
     assert made[0].tunnel.is_open
