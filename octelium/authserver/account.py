@@ -128,11 +128,8 @@ class Account:
 
     async def _change(self, request: Request, session: core.Session) -> Response:
         uid = session.metadata.uid
-        try:
-            form = await read_form(request, _MAX_BODY)
-        except (BodyError, ClientDisconnect):
-            return self._done("failed")
-        if not self._is_own(request, form, uid):
+        form = await self._own_form(request, uid)
+        if form is None:
             return self._done("failed")
         target = form.get("session", "")
         try:
@@ -152,11 +149,7 @@ class Account:
     async def sign_out(self, request: Request, _user: core.User, session: core.Session) -> Response:
         """End the Session itself."""
         uid = session.metadata.uid
-        try:
-            form = await read_form(request, _MAX_BODY)
-        except (BodyError, ClientDisconnect):
-            return self._done("failed")
-        if not self._is_own(request, form, uid):
+        if await self._own_form(request, uid) is None:
             return self._done("failed")
         try:
             await self._authentication.revoke_session(uid, uid, operation=_OPERATION)
@@ -168,10 +161,15 @@ class Account:
         clear_login_state(self._site, response)
         return response
 
-    def _is_own(self, request: Request, form: dict[str, str], uid: str) -> bool:
-        """Whether a form is one that the Portal showed to the Session."""
+    async def _own_form(self, request: Request, uid: str) -> dict[str, str] | None:
+        """The form that was sent, if it is one that the Portal showed to the Session."""
+        try:
+            form = await read_form(request, _MAX_BODY)
+        except (BodyError, ClientDisconnect):
+            return None
         token = form.get("token", "")
-        return comes_from(request, self._site.portal) and self._tokens.is_of(token, uid)
+        is_own = comes_from(request, self._site.portal) and self._tokens.is_of(token, uid)
+        return form if is_own else None
 
     def _done(self, word: str) -> Response:
         return redirect(f"{self._site.portal}{ACCOUNT_PATH}?done={word}")
