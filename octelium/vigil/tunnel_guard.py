@@ -20,7 +20,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from octelium.http.message import Field, FieldBlock
-from octelium.vigil.cors import is_preflight
 from octelium.vigil.foreign_pages import OWN_SITES, SITE, may_act
 from octelium.vigil.refusals import Answer, own_fields
 
@@ -76,7 +75,7 @@ class TunnelGuard:
         """What is wrong with a request that nobody is to decide on; None for others."""
         if not self._names.has(head.authority):
             return _MISDIRECTED
-        if (may_act(head) or is_preflight(head)) and self._is_foreign(head):
+        if (may_act(head) or _asks(head)) and self._is_foreign(head):
             return _CAUSED
         return None
 
@@ -89,3 +88,9 @@ class TunnelGuard:
             return False  # named by the settings, whatever site that is
         sites = head.block.all(SITE)
         return any(site not in OWN_SITES for site in sites)
+
+
+def _asks(head: RequestHead) -> bool:
+    """Whether it is a preflight, of whatever origin."""
+    asks = head.block.first(b"access-control-request-method")
+    return head.method == b"OPTIONS" and asks is not None

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.ingress.private_world import ANN, WIKI, PrivateWorld, private_world
+from octelium.policy.decision import Outcome
+from tests.ingress.private_world import ANN, MODES, WIKI, PrivateWorld, private_world
 from tests.octovigil.world import World, allow, inline
 from tests.vigil.test_stream import Echo
 from tests.vigil.test_udp import Caller, echo_at
@@ -21,6 +22,8 @@ from tests.vigil.world import Client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from octelium.policy.decision import Decision
 
 MOST = 0.1
 """Seconds from a commit to the end of a stream."""
@@ -167,3 +170,51 @@ async def test_a_sessions_address_at_the_front_door_is_no_login(public: bool) ->
         await made.here.until(lambda: made.here.server.listening)
         through = await made.here.connect()
         assert (await through.request(host="wiki.local", token=None)).status == 200
+
+
+REFUSALS = [each for each in Outcome if each is not Outcome.ALLOWED]
+
+
+class Broken:
+    """A decision point that raises, which none may."""
+
+    def decide(self, *_: object) -> Decision:
+        raise RuntimeError("broken")
+
+    refused = watch = decide
+
+
+@pytest.mark.parametrize("outcome", [*REFUSALS, None], ids=str)
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
+async def test_whatever_is_not_allowed_reaches_no_upstream(
+    outcome: Outcome | None, later: bool
+) -> None:
+    """In every mode of the private network; None is a decision point that raises."""
+    stream, flow = Echo(), await echo_at()
+    await stream.start()
+    async with private_world() as here:
+        if outcome is None:
+            here.vigil.decider = Broken()  # type: ignore[assignment]  # that is the point
+        else:
+            here.decider.verdict, here.decider.later = outcome, later
+        here.decider.delay.set()
+        await here.serve(f"tcp://127.0.0.1:{stream.port}", mode=MODES.TCP)
+        client = await here.connect()
+        with contextlib.suppress(ConnectionError):
+            await client.send(b"a")
+            assert await client.rest() == b""
+        await here.serve(f"udp://127.0.0.1:{flow.port}", mode=MODES.UDP)
+        await here.until(lambda: any(kind == "udp" for kind, *_ in here.server.listening))
+        with Caller(here) as ann:
+            ann.send(b"a")
+            await here.until(lambda: len(here.decider.asked) == 2 or outcome is None)
+            await asyncio.sleep(0.05)
+            assert ann.hears_nothing()
+        await here.serve(mode=MODES.HTTP)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            assert (await here.request()).status >= 400
+        assert stream.connections == 0
+        assert flow.got == []
+        assert here.base.origins.requests == []
+    await stream.close()
+    flow.transport.close()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from octelium.http.h1.requests import parse_request
+from octelium.http.section import parse_section
+from octelium.vigil.cors import Cors
 from octelium.vigil.modes import MODES
+from octelium.vigil.own_names import OwnNames
+from octelium.vigil.tunnel_guard import TunnelGuard
 from octelium.visibility.batch import entry_id
 from tests.ingress.private_world import ANN, WIKI, PrivateWorld, private_world
 from tests.vigil.world import DOMAIN
@@ -143,6 +151,10 @@ async def test_preflights(here: PrivateWorld) -> None:
     assert (await here.request(host=HOST, method="OPTIONS", fields=fields)).status == 403
     assert here.base.origins.requests == []
     assert here.sink.records[-1].error == "caused by a page of an origin that has no right to"
+    for origin in ("null", "nonsense"):
+        reply = await here.request(host=HOST, method="OPTIONS", fields={**fields, "Origin": origin})
+        assert reply.status == 403
+    assert here.base.origins.requests == []
     assert (await here.request(host="evil.test", method="OPTIONS", fields=fields)).status == 421
 
 
@@ -216,3 +228,63 @@ async def test_what_is_refused_is_in_the_access_log(here: PrivateWorld) -> None:
     assert (
         reply.first(b"x-octelium-request-id") == entry_id(here.sink.prefix, caused.number).encode()
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "fields"),
+    [
+        ("http://evil.test/", f"Host: {HOST}"),
+        (f"http://{HOST}/", "Host: evil.test"),
+        ("/", f"Host: {HOST}\r\nHost: evil.test"),
+        ("/", f"Host: evil.test\r\nHost: {HOST}"),
+        ("/", f"Host: {HOST}, evil.test"),
+        ("/", f"Host: {HOST}@evil.test"),
+        ("/", f"Host: evil.test#{HOST}"),
+        ("/", f"Host: evil.test\r\nX-Forwarded-Host: {HOST}"),
+        ("/", f"Host: evil.test\r\nForwarded: host={HOST}"),
+        ("/", "Host:"),
+        ("/", "X-Nothing: a"),
+        ("//wiki.local/", "Host: evil.test"),
+    ],
+)
+async def test_one_name_is_judged_and_forwarded(
+    here: PrivateWorld, target: str, fields: str
+) -> None:
+    """What the upstream would take for the name is what was looked at, or the request is none."""
+    client = await here.connect()
+    await client.send(f"GET {target} HTTP/1.1\r\n{fields}\r\n\r\n".encode())
+    reply = await client.reply()
+    # RFC 9112, section 3.2.2: the name in the target comes before `Host`.
+    assert reply.status in (400, 421) or target == f"http://{HOST}/"
+    for request in here.base.origins.requests:
+        assert b"evil" not in request
+
+
+ORIGINS = st.one_of(
+    st.binary(max_size=30),
+    st.sampled_from([OWN, EVIL, "null", f"{OWN}.", f"{OWN}:80", f"{OWN}:81", f"ftp://{HOST}"]).map(
+        str.encode
+    ),
+    st.text("wikloca.:/htps80", max_size=24).map(str.encode),
+)
+SITES = st.one_of(st.none(), st.sampled_from([b"same-origin", b"none"]), st.binary(max_size=12))
+_line = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?").fullmatch
+
+
+@given(ORIGINS | st.none(), SITES, st.sampled_from([b"POST", b"PUT", b"OPTIONS", b"purge"]))
+def test_whatever_a_browser_says_of_a_page(
+    origin: bytes | None, site: bytes | None, method: bytes
+) -> None:
+    """Only the Service's own origin acts, and only if no field says otherwise."""
+    section = b"Host: wiki.local\r\nAccess-Control-Request-Method: POST\r\n"
+    for name, value in ((b"Origin", origin), (b"Sec-Fetch-Site", site)):
+        if value is not None:
+            assume(not value or _line(value))
+            section += name + b": " + value + b"\r\n"
+    head = parse_request(method + b" / HTTP/1.1", parse_section(section), b"http")
+    names = OwnNames("wiki.default", DOMAIN, ())
+    made = TunnelGuard(names, Cors(None, domain=DOMAIN)).misuse(head)
+    own = {b"http://wiki.local", b"http://wiki.local:80", b"https://wiki.local"}
+    own.add(b"https://wiki.local:443")
+    mine = origin is None or origin.lower() in own
+    assert (made is None) is (mine and site in (None, b"same-origin", b"none"))
