@@ -74,6 +74,16 @@ with (
         target, packet = line.split()
         (six if ":" in target else four).sendto(bytes.fromhex(packet), (target, 0))
 """
+_JUNK = """
+import random, socket, sys
+made = random.Random(7)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    one.connect((sys.argv[1], 53820))
+    for number in range(int(sys.argv[2])):
+        kind = number % 6
+        size = (40, 148, 92, 64, 32 + 16 * (number % 9), 8)[kind]
+        one.send(bytes([kind, 0, 0, 0]) + made.randbytes(size - 4))
+"""
 _WITHOUT = ("setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all")
 """No capability but the one that a user namespace needs whose root is outside's root too."""
 PAIRS = (("own", "root"), ("own", "user"), ("wireguard-go", "root"), ("wireguard-go", "user"))
@@ -431,3 +441,17 @@ def test_connections_do_not_begin_in_fragments(world: World) -> None:
         seen = world.alice.wire.until_echo(source, target)
         assert bool([each for each in seen if each.kind == packets.TCP]) is not six
     world.heard.clear()
+
+
+def test_junk_at_the_gateways_port(world: World) -> None:
+    """Messages of every type and size that nobody has sealed."""
+    told = ("malformed", "bad_mac1", "unknown_index")
+    before = {event: world.count(event) for event in told}
+    words = (sys.executable, "-I", "-c", _JUNK, GATEWAY, "300")
+    world.lan.run(*words)
+    world.alice_got_nothing()
+    world.bob_got_nothing()
+    world.heard_nothing()
+    if world.engine == "own":
+        for event, number in before.items():
+            wait_for(lambda e=event, n=number: world.count(e) >= n + 50, every=0.1)

@@ -185,7 +185,9 @@ def _split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _error(flags: int, body: bytes) -> NetlinkError | None:
-    """What an acknowledgement says; None if all is well."""
+    """What an acknowledgement says; None if all is well. Raises ValueError for what is none."""
+    if len(body) < 4:
+        raise ValueError(f"netlink error of {len(body)} bytes")
     number = -int(struct.unpack_from("=i", body)[0])
     if number == 0:
         return None

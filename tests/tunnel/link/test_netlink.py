@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -29,6 +30,16 @@ def test_any_bytes_are_attributes_or_an_error(data: bytes) -> None:
     except ValueError:
         return
     assert sum(4 + len(value) for _, value in found) <= len(data)
+
+
+@given(st.binary(max_size=120), st.booleans())
+def test_any_bytes_are_messages_or_an_error(data: bytes, headed: bool) -> None:
+    if headed:
+        data = struct.pack("=IHHII", 16 + len(data), 2, 0x200, 1, 0) + data
+    with contextlib.suppress(ValueError):
+        for _, flags, body in netlink._split(data):
+            found = netlink._error(flags, body)
+            assert found is None or found.errno
 
 
 def test_what_there_is_can_be_listed() -> None:
