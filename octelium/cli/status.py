@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
 
 _UNKNOWN = "unknown"
+_SOON = 3.0
+"""Seconds for the Cluster when there is something to tell without it."""
 
 
 @verb(
@@ -30,6 +32,7 @@ def status(invocation: Invocation, output: str) -> None:
     from octelium.cli.formats import json_text, yaml_text
     from octelium.client.errors import ClientError
     from octelium.client.home import state_directory
+    from octelium.client.stub import DEADLINE
     from octelium.client.tunnel.control import Place, ask
     from octelium.schema.jsonform import to_json
     from octelium.schema.pb import user_v1_pb2 as user
@@ -39,7 +42,12 @@ def status(invocation: Invocation, output: str) -> None:
     connection = None if directory is None else ask(Place(directory, client.domain), "status")
     failure: ClientError | None = None
     try:
-        reply = client.api.user.call("GetStatus", user.GetStatusRequest(), trailers=trailers)
+        reply = client.api.user.call(
+            "GetStatus",
+            user.GetStatusRequest(),
+            deadline=_SOON if connection else DEADLINE,
+            trailers=trailers,
+        )
         told = to_json(reply)
     except ClientError as error:
         if not connection:

@@ -301,6 +301,18 @@ def test_a_service_behind_the_router_is_served(world: World, side: str) -> None:
         assert it.end() == 0
 
 
+def test_nobodys_ssh_files_are_written(world: World, tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir()
+    files = [tmp_path / ".ssh" / name for name in ("authorized_keys", "known_hosts")]
+    for file in files:
+        file.write_text("# mine\n")
+    prefix = ("env", f"HOME={tmp_path}", f"OCTELIUM_USER_HOME={tmp_path}")
+    with connected(world, "alice", "--implementation", "tun", prefix=prefix) as it:
+        assert [file.read_text() for file in files] == ["# mine\n"] * 2
+        assert it.end() == 0
+    assert [file.read_text() for file in files] == ["# mine\n"] * 2
+
+
 def test_a_second_one_is_told_of_the_first(world: World) -> None:
     with connected(world, "alice", "--implementation", "gvisor"):
         done = world.client.run(

@@ -88,10 +88,16 @@ class Forwarder:
 
     def put(self, private: Route, former: Sequence[Server]) -> None:
         """Have other servers, or suffixes; nothing of before is remembered."""
-        own = self.place
         self.private = private
-        self.former = tuple(server for server in former if server != own)
+        self.former = tuple(server for server in former if not self._is_own(server))
         self._cache.clear()
+
+    def _is_own(self, server: Server) -> bool:
+        """Whether a question there would come back."""
+        if self.place is None or server[1] != self.place[1]:
+            return False
+        own, other = (ipaddress.ip_address(each[0]) for each in (self.place, server))
+        return other == own or (own.is_unspecified and other.is_loopback)
 
     async def close(self) -> None:
         """End. May be called again."""

@@ -34,6 +34,11 @@ class NamesWanted:
     zones: tuple[str, ...] = ()
     in_container: bool = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this host's programs can ask."""
+        return self.listen is not None and not ipaddress.ip_address(self.listen[0]).is_loopback
+
 
 def parse_place(text: str) -> Server:
     """What `--localdns-addr` is given: `IP` or `IP:PORT`, IPv6 addresses in brackets with a port.

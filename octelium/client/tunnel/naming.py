@@ -48,6 +48,8 @@ class TunnelNames:
         """Begin, or go on with other servers."""
         if self._names is None:
             self._names = await asyncio.to_thread(self._made)
+            if self._wanted.is_open:
+                self._warn("whoever can reach the local name server asks for names as you")
         return await self._names.start(device, servers, domains)
 
     async def stop(self) -> None:

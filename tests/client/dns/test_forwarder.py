@@ -203,3 +203,22 @@ async def test_a_taken_address_is_passed_over() -> None:
         assert await made.start(["127.0.0.1", "127.0.0.2"], port) == ("127.0.0.2", port)
         await made.close()
         await made.close()
+
+
+@pytest.mark.parametrize(
+    ("own", "server", "is_own"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.53", False),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("0.0.0.0", "127.0.0.53", True),
+        ("0.0.0.0", "192.0.2.1", False),
+        ("::", "::1", True),
+        ("::1", "fe80::1%eth0", False),
+    ],
+)
+def test_which_servers_are_itself(own: str, server: str, is_own: bool) -> None:
+    made = Forwarder(dial_here)
+    made.place = (own, 53)
+    made.put(Route((), ()), [(server, 53), (server, 5300)])
+    assert made.former == (*(() if is_own else ((server, 53),)), (server, 5300))

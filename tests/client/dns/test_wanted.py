@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.client.dns.wanted import parse_place, parse_zone
+from octelium.client.dns.wanted import NamesWanted, parse_place, parse_zone
 from octelium.client.tunnel.errors import WantedError
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     for parse in (parse_place, parse_zone):
         with suppress(WantedError):
             parse(text)
+
+
+def test_whether_others_can_ask() -> None:
+    assert not NamesWanted().is_open
+    for text, is_open in (("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("::", True)):
+        assert NamesWanted(parse_place(text)).is_open == is_open
 
 
 def test_zones() -> None:

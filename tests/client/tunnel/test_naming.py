@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from unittest.mock import AsyncMock
 
 import dns.rcode
 import pytest
 
+from octelium.client.dns.service import HostNames
 from octelium.client.dns.wanted import NamesWanted
 from octelium.client.tunnel.device import Tunnel
 from octelium.client.tunnel.naming import TunnelNames, unnamed
@@ -73,3 +75,16 @@ async def test_names_are_asked_for_while_the_tunnel_works(
     assert not await is_asked("other.local.lab.test")
     await made.stop()
     assert warned == []
+
+
+async def test_a_name_server_that_others_can_ask_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(HostNames, "start", AsyncMock(return_value="names are looked up"))
+    tunnel = Tunnel(FakeSide(), keepalive=30, make_engine=Engines())
+    warned: list[str] = []
+    wanted = NamesWanted(listen=("0.0.0.0", 53))
+    made = TunnelNames(tunnel, Wanted(), wanted, warned.append)
+    for _ in range(2):
+        assert await made.start("", [], []) == "names are looked up"
+    assert warned == ["whoever can reach the local name server asks for names as you"]
