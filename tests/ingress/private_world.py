@@ -28,6 +28,8 @@ from tests.vigil.world import Client, CommandedDecider, Reply, World, service, s
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
+    from octelium.ingress.private import StreamMode
+    from octelium.ingress.private_datagrams import DatagramMode
     from octelium.ingress.settings import Settings
     from octelium.policy.request import Request
     from octelium.replica.arrival import Arrival
@@ -185,6 +187,8 @@ class PrivateWorld:
         self.udp = Udp(
             self.vigil, self.sockets, base.ticker, numbers=base.ingress.numbers, limits=limits
         )
+        self.streams: dict[int, StreamMode] = {MODES.TCP: self.tcp}
+        self.flows: dict[int, DatagramMode] = {MODES.UDP: self.udp}
         self.server = PrivateServer(
             self.replica,
             base.freshness,
@@ -194,8 +198,8 @@ class PrivateWorld:
             certificates=base.ingress.certificates,
             sections=base.sections,
             ticker=base.ticker,
-            streams={MODES.TCP: self.tcp},
-            flows={MODES.UDP: self.udp},
+            streams=self.streams,
+            flows=self.flows,
             numbers=base.ingress.numbers,
         )
         self.port = free_port()

@@ -297,8 +297,8 @@ def test_on_the_event_loop_of_workers(tmp_path: Path) -> None:
 async def test_by_the_addresses_of_tunnels() -> None:
     async with private_world() as here:
         served = Dns(here.vigil)
-        here.server._streams = {MODES.DNS: served}
-        here.server._flows = {MODES.DNS: served}
+        here.streams[MODES.DNS] = served
+        here.flows[MODES.DNS] = served
         made = private(service("dns.octelium", mode=MODES.DNS), here.port)
         made.spec.is_public = False
         made.status.managed_service.type = "dns"
@@ -332,8 +332,8 @@ async def test_dns_over_tls() -> None:
     async with private_world() as here:
         here.feed.put(certificate_secret("octelium.test", "*.local.octelium.test"))
         served = Dns(here.vigil)
-        here.server._streams = {MODES.DNS: served}
-        here.server._flows = {MODES.DNS: served}
+        here.streams[MODES.DNS] = served
+        here.flows[MODES.DNS] = served
         made = private(service("dns.octelium", mode=MODES.DNS, is_tls=True), here.port)
         made.spec.is_public = False
         made.status.managed_service.type = "dns"
@@ -379,8 +379,8 @@ async def test_a_resolver_behind_a_connected_client() -> None:
             connected("bob-2", "127.0.3.9", user="alice", serves=serves, l4=L4.UDP),
         )
         served = Dns(here.vigil)
-        here.server._flows = {MODES.DNS: served}
-        here.server._streams = {MODES.DNS: served}
+        here.flows[MODES.DNS] = served
+        here.streams[MODES.DNS] = served
         await here.put(made)
         entry = here.replica.service_by_name["home.default"]
         arrival = Tunnel(here.sessions[ANN].metadata.uid, ANN)
