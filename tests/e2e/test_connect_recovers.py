@@ -296,8 +296,9 @@ def test_datagrams_are_late_doubled_and_out_of_order(
         assert after["ended"] is None
         assert after["bytes"] > before + 100_000
         told("a bad way, the longest pause of a stream", after["longest"])
-        # What passed the relay twice was taken once.
-        assert counter(household, "replay") > 0
+        if household.engine == "own":  # the other one does not tell
+            # What passed the relay twice was taken once.
+            assert counter(household, "replay") > 0
     with requests(household.client, household.address("web"), 80) as asked:
         assert asked.seconds_from(time.monotonic()) < SOON * BUSY
 

@@ -156,6 +156,16 @@ class Tunnel:
             self._engine.replace_peers(())
             self._have(gateways)
 
+    def find_again(self) -> None:
+        """Talk to all Gateways at once, at the addresses that the Cluster says.
+
+        Either side may have another address now, and the other one has not heard of it.
+        """
+        if self._engine is not None:
+            for gateway in self._gateways.values():
+                self._engine.put_peer(self._peer(gateway))
+                self._engine.poke(gateway.public_key)
+
     def try_next(self, gateway_id: str) -> Place | None:
         """Talk to the next address of a Gateway that does not answer; None if there is no other."""
         gateway = self._gateways[gateway_id]

@@ -16,6 +16,7 @@ from octelium.client.tunnel.connection import Connection
 from octelium.client.tunnel.destinations import Dialler, Services
 from octelium.client.tunnel.device import Tunnel, engine_of
 from octelium.client.tunnel.errors import TunnelError
+from octelium.client.tunnel.moves import Moves
 from octelium.client.tunnel.names import NoNames
 from octelium.client.tunnel.probe import probe
 from octelium.client.tunnel.publishing import Published
@@ -179,6 +180,9 @@ class Running:
             warn=self._warn,
         )
         later.push_async_callback(connection.close)
+        moves = Moves(tunnel.find_again)
+        later.callback(moves.close)
+        moves.start()
         running = begin(connection.run(), name="connection")
         watching = begin(
             self._watch(connection, tunnel, dialler, services), name="watch of the tunnel"

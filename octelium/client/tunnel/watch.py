@@ -20,6 +20,8 @@ _AGAIN: Final = (0.1, 0.3, 0.7, 1.5)
 of the Cluster knows it, and a protocol that repeats after 5 s would make that 5 s."""
 _TURN: Final = 0.02
 _LATER: Final = 5.0
+_UNHEARD: Final = 148
+"""Bytes sent without an answer that are more than keepalives: an initiation (section 5.4.2)."""
 
 
 class Watch:
@@ -39,6 +41,7 @@ class Watch:
         self._warn = warn
         self._clock = clock
         self._sleep = sleep
+        self._seen: dict[str, tuple[int, int]] = {}
         self.answered = asyncio.Event()
         """Whether there was an answer since `run` began."""
 
@@ -54,12 +57,25 @@ class Watch:
             await self._later()
             if self._tunnel.begun.is_set():
                 continue
+            if self._is_unheard():
+                # Each side follows the other to where it was heard last, which may be nowhere.
+                self._tunnel.find_again()
             if self._tunnel.is_alive() == silent:
                 silent = not silent
                 if silent:
                     self._warn(no_answer(self._tunnel))
                 else:
                     self._note("The gateway answers again.")
+
+    def _is_unheard(self) -> bool:
+        """Whether a Gateway was sent something since the last look, and has said nothing."""
+        before = self._seen
+        self._seen = {each.gateway: (each.sent, each.received) for each in self._tunnel.health()}
+        return any(
+            sent - before[gateway][0] >= _UNHEARD and received == before[gateway][1]
+            for gateway, (sent, received) in self._seen.items()
+            if gateway in before
+        )
 
     async def _later(self) -> None:
         """Wait until it is time to look, or until handshakes begin anew."""

@@ -121,6 +121,8 @@ class FakeEngine:
     peers: dict[bytes, PeerConfig] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     handshakes: dict[bytes, float] = field(default_factory=dict)
+    traffic: tuple[int, int] = (0, 0)
+    """Bytes received and sent, of each peer."""
     name: str = "fake"
     wants_offload: bool = False
     wants_sockets: bool = True
@@ -162,7 +164,7 @@ class FakeEngine:
 
     def stats(self) -> dict[bytes, PeerStats]:
         return {
-            key: PeerStats(peer.endpoint, self.handshakes.get(key, 0.0), 0, 0)
+            key: PeerStats(peer.endpoint, self.handshakes.get(key, 0.0), *self.traffic)
             for key, peer in self.peers.items()
         }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,18 @@ async def test_the_next_address_of_a_gateway(tunnel: Tunnel, engines: Engines) -
     assert tunnel.try_next("g1") == ("127.0.0.1", 53820)
     await tunnel.put(connected(state()))
     assert tunnel.try_next("g1") is None
+    await tunnel.close()
+
+
+async def test_gateways_are_told_where_we_are(tunnel: Tunnel, engines: Engines) -> None:
+    tunnel.find_again()  # without a tunnel there is nobody
+    await tunnel.put(connected(state()))
+    engine = engines.last
+    roamed = replace(engine.peers[GATEWAY_KEY], endpoint=("127.0.0.9", 9))
+    engine.peers[GATEWAY_KEY] = roamed
+    tunnel.find_again()
+    assert engine.peers[GATEWAY_KEY].endpoint == ("127.0.0.1", 53820)
+    assert engine.log[-1] == "poke"
     await tunnel.close()
 
 

@@ -86,6 +86,22 @@ async def test_silence_is_told_with_the_place_and_the_next_place_is_tried(
     assert watched.notes == ["The gateway answers."]
 
 
+async def test_one_that_does_not_answer_is_looked_for_where_it_should_be(watched: Watched) -> None:
+    engine = watched.engines.last
+    engine.handshakes[GATEWAY_KEY] = 0.1
+    await watched.until(11.0)
+    assert "poke" not in engine.log
+    engine.traffic = (0, 32)  # a keepalive, which nobody answers
+    await watched.until(21.0)
+    assert "poke" not in engine.log
+    engine.traffic = (92, 1000)
+    await watched.until(31.0)
+    assert "poke" not in engine.log
+    engine.traffic = (92, 1148)
+    await watched.until(41.0)
+    assert engine.log.count("poke") == 1
+
+
 async def test_silence_later_on_and_its_end(watched: Watched) -> None:
     watched.engines.last.handshakes[GATEWAY_KEY] = 0.1
     await watched.until(FRESH + 20)
