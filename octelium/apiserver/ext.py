@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from octelium.apiserver.apply.applier import Applier
+    from octelium.apiserver.doctor import DoctorService
     from octelium.apiserver.insight.access import AccessLister
     from octelium.apiserver.insight.explaining import Explainer
     from octelium.apiserver.rpc import Call
@@ -62,7 +63,7 @@ class AuthenticationLogReader(Protocol):
 
 
 class ExtService:
-    """Transactional apply, the logs, what decisions are made of, and invitations."""
+    """Transactional apply, the logs, what decisions are made of, invitations, and the doctor."""
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class ExtService:
         access: AccessLister,
         authentications: AuthenticationLogReader,
         invitations: InvitationLogins,
+        doctor: DoctorService,
     ) -> None:
         self._applier = applier
         self._log = log
@@ -79,6 +81,7 @@ class ExtService:
         self._access = access
         self._authentications = authentications
         self._invitations = invitations
+        self._doctor = doctor
 
     async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
         """Apply all resources of the request, or none."""
@@ -148,6 +151,18 @@ class ExtService:
         """Make such a link void."""
         deleted = await self._invitations.revoke(request.user, _inviter(call))
         return ext.DeleteInvitationResponse(deleted=deleted)
+
+    async def check_connection(
+        self,
+        request: ext.CheckConnectionRequest,  # noqa: ARG002  (it holds nothing)
+        call: Call,
+    ) -> ext.CheckConnectionResponse:
+        """What the caller's tunnel needs of the Cluster."""
+        return await self._doctor.check_connection(call)
+
+    async def diagnose(self, request: ext.DiagnoseRequest, call: Call) -> ext.DiagnoseResponse:
+        """What works in the Cluster, and what does not."""
+        return await self._doctor.diagnose(request, call)
 
 
 def _inviter(call: Call) -> Inviter:

@@ -23,7 +23,8 @@ _MAIN = "octelium.api.main"
 _CORE = f'!({_NAME} in ["{_MAIN}.auth.v1.MainService", "{_MAIN}.user.v1.MainService"])'
 _EXT = f'{_NAME} == "octelium.ext.v1.MainService"'
 _SELF_DECIDED = (
-    f'{_EXT} && ctx.request.grpc.method in ["Apply", "Explain", "ListAccess", "PreviewAccess"]'
+    f"{_EXT} && ctx.request.grpc.method in "
+    '["Apply", "Explain", "ListAccess", "PreviewAccess", "CheckConnection"]'
 )
 _READS = (
     'ctx.request.grpc.method.startsWith("Get") || ctx.request.grpc.method.startsWith("List") || '

@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from octelium.apiserver.cookies import BrowserPages
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.devices import DeviceService
+from octelium.apiserver.doctor import DoctorService
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
 from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
@@ -59,10 +59,13 @@ from octelium.cluster.bootstrap import (
 )
 from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
+from octelium.cluster.diagnosis import Diagnosis
 from octelium.cluster.geolocation import Geolocation
+from octelium.cluster.heard import GatewayState, WorkerStates
 from octelium.cluster.insight import Insight
 from octelium.cluster.layout import Layout
 from octelium.cluster.portal_access import PortalAccess
+from octelium.cluster.probes import Asking
 from octelium.cluster.provider_rules import LoginRules
 from octelium.cluster.reasons import Reasons
 from octelium.cluster.settings import Settings, from_wire
@@ -110,42 +113,6 @@ _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
 _MAX_CONNECTED = 16_384
 """Connect streams at a time."""
-_GATEWAY = "gateway"
-_SILENT = 5.0
-"""Seconds without word after which a worker counts as missing."""
-
-
-@dataclass(slots=True)
-class _Gateway:
-    """What the gateway last told, and when."""
-
-    trouble: str = ""
-    heard: float = -_SILENT
-
-    def check(self, followers: list[tuple[str, int]]) -> str:
-        """Empty while traffic flows. `followers` are those of the feed."""
-        if all(name != _GATEWAY for name, _ in followers):
-            self.heard = -_SILENT  # what it said before is not said of the next one
-            return "the gateway is not connected"
-        if self.heard < time.monotonic() - _SILENT:
-            return "the gateway is silent"
-        return self.trouble
-
-
-@dataclass(slots=True)
-class _Workers:
-    """When each worker was last heard of."""
-
-    heard: dict[str, float]
-    expected: int
-
-    def trouble(self) -> str:
-        """Empty when all workers follow."""
-        since = time.monotonic() - _SILENT
-        alive = sum(moment > since for moment in self.heard.values())
-        if alive >= self.expected:
-            return ""
-        return f"{alive} of {self.expected} workers are connected"
 
 
 class Control:
@@ -157,7 +124,7 @@ class Control:
         self._layout = Layout(self._settings.data_dir)
         self._stack = contextlib.AsyncExitStack()
         self._no_tunnel = ""
-        self._gateway = _Gateway()
+        self._gateway = GatewayState()
 
     def _sockets(self, use: str) -> list[socket.socket]:
         return [socket.socket(fileno=number) for number in self._assignment.descriptors[use]]
@@ -235,7 +202,7 @@ class Control:
         )
         revocations = Revocations(resources, authentication.tell)
         self._stack.callback(resources.subscribe(revocations.committed))
-        registry, workers = Registry(), _Workers({}, settings.workers)
+        registry, workers = Registry(), WorkerStates({}, settings.workers)
         stores = log_store, attempts, authentications
         feed = self._feed(resources, committed, stores, registry, workers)
 
@@ -251,6 +218,16 @@ class Control:
         }
         if has_gateway:
             checks["gateway"] = lambda: self._gateway.check(feed.followers)
+        diagnosis = Diagnosis(
+            resources,
+            feed,
+            Asking(feed),
+            workers=settings.workers,
+            gateway=checks.get("gateway"),
+            logs=checks["log"],
+            series=lambda: registry.processes,
+            layout=layout,
+        )
         health = Health(checks)
         metrics = partial(self._metrics, registry, resources, stores)
         install = partial(self._install, resources)
@@ -261,7 +238,7 @@ class Control:
         )
         connections = ConnectService(resources, has_gateway=has_gateway)
         api, explainer, access = self._api(
-            resources, authentication, invitations, connections, logs, rego, publish
+            resources, authentication, invitations, connections, logs, rego, publish, diagnosis
         )
         portal = create_portal_app(site, resources, authentication, publish, access)
         reasons = Reasons(authentication, explainer)
@@ -336,7 +313,7 @@ class Control:
         committed: CommittedRevision,
         stores: tuple[LogStore, AttemptStore, AuthenticationLog],
         registry: Registry,
-        workers: _Workers,
+        workers: WorkerStates,
     ) -> FeedServer:
         (listener,) = self._sockets("feed")
         log_store, attempts, authentications = stores
@@ -356,7 +333,7 @@ class Control:
 
         def gateway(worker: str, payload: bytes) -> None:
             report = Report.decode(payload)
-            self._gateway.trouble, self._gateway.heard = report.trouble, time.monotonic()
+            self._gateway.tell(report.trouble)
             registry.update(worker, dict(report.series))
 
         feed.on(GATEWAY_TOPIC, gateway)
@@ -373,6 +350,7 @@ class Control:
         logs: tuple[AccessLogReader, AuthenticationLogReader],
         rego: Evaluator,
         publish: Publish,
+        diagnosis: Diagnosis,
     ) -> tuple[ApiServer, Explainer, PortalAccess]:
         replica = Replica()
         local = LocalFeed(resources, replica)
@@ -388,7 +366,10 @@ class Control:
         explainer = Explainer(resources, insight, log, authorize)
         applier = Applier(resources, verbs, authorize)
         access = AccessLister(resources, insight, applier, authorize)
-        ext_service = ExtService(applier, log, explainer, access, authentications, invitations)
+        doctor = DoctorService(resources, diagnosis, authorize)
+        ext_service = ExtService(
+            applier, log, explainer, access, authentications, invitations, doctor
+        )
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
             (user, UserService(resources, connections), 4 << 20),

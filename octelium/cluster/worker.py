@@ -14,6 +14,7 @@ import uvloop
 
 from octelium.cluster.layout import Layout
 from octelium.cluster.private import PrivateSide
+from octelium.cluster.probes import Answering
 from octelium.cluster.settings import from_wire
 from octelium.cluster.signals import stop_signals
 from octelium.http.h2.protocol import H2Client
@@ -82,6 +83,8 @@ class Worker:
             served=None if self.private is None else self.private.served,
         )
         self.vigil = Vigil(self.replica, self.octovigil, environment, self.sink)
+        link = None if self.private is None else self.private.sockets
+        self.probes = Answering(self.follower, self.replica, environment, link)
         serve = self.vigil.serve
         if self._settings.refuse_when_unlogged:
             serve = self._serve_if_logged

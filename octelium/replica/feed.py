@@ -108,6 +108,18 @@ class FeedServer:
         """Name of each connected follower, and the bytes that wait for it."""
         return [(served.worker, served.connection.queued) for served in self._connections]
 
+    def ask(self, worker: str, topic: str, payload: bytes) -> bool:
+        """Hand a question to the follower of that name, which answers by a batch if it does.
+
+        Returns False if it is not connected. Raises FeedError for a payload that fits no frame.
+        """
+        for served in self._connections:
+            if served.worker == worker and served.role:
+                ask = feed.Ask(topic=topic, payload=payload)
+                served.connection.send(frame(FrameType.ASK, ask.SerializeToString()))
+                return True
+        return False
+
     def _publish(self, committed: Committed) -> None:
         try:
             for role, channel in self._channels.items():

@@ -86,6 +86,7 @@ class Follower:
         self._batch_number = 0
         self.batch_bytes = 0
         self.stopped = True
+        self._asked: dict[str, Callable[[bytes], None]] = {}
 
     @property
     def connected(self) -> bool:
@@ -136,6 +137,10 @@ class Follower:
             with contextlib.suppress(ValueError):
                 self._waiters.remove(entry)
         return True
+
+    def on(self, topic: str, handler: Callable[[bytes], None]) -> None:
+        """Have `handler(payload)` called with each question of the writer. It must not block."""
+        self._asked[topic] = handler
 
     def send(self, topic: str, payload: bytes) -> bool:
         """Hand a batch to the writer, now or when it is back; each is taken over once.
@@ -199,8 +204,19 @@ class Follower:
             number = parsed(feed.Ack, payload).number
             while self._batches and self._batches[0][0] <= number:
                 self.batch_bytes -= len(self._batches.popleft()[1])
+        elif frame_type is FrameType.ASK:
+            self._answer(parsed(feed.Ask, payload))
         else:
             raise FeedError(f"a frame {frame_type.name} is out of place")
+
+    def _answer(self, ask: feed.Ask) -> None:
+        handler = self._asked.get(ask.topic)
+        if handler is None:
+            raise FeedError(f"unknown topic {ask.topic!r}")
+        try:
+            handler(ask.payload)
+        except Exception:  # noqa: BLE001  (a question costs nobody the connection)
+            _LOG.exception("a question about %s was not answered", ask.topic)
 
     def _apply(self, commit: feed.Commit) -> None:
         if commit.snapshot_begin:

@@ -27,6 +27,7 @@ class FrameType(enum.IntEnum):
     COMMIT = 2
     BATCH = 3
     ACK = 4
+    ASK = 5
 
 
 _TYPES = {int(frame_type): frame_type for frame_type in FrameType}

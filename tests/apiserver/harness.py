@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.core import service as core_service
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
+from octelium.apiserver.doctor import DoctorService
 from octelium.apiserver.ext import DESCRIPTOR as EXT
 from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
 from octelium.apiserver.insight.access import AccessLister
@@ -40,7 +42,7 @@ from octelium.visibility.batch import split_id
 from tests.identity.cluster import AttemptLog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from octelium.apiserver.insight.engine import Hypothesis, Question
@@ -124,6 +126,25 @@ class Attempts:
     ) -> AsyncIterator[ext.ListAuthenticationLogResponse]:
         for _ in range(3):
             yield self.query(request)
+
+
+class Looker:
+    """Looks at a Cluster that is as a test says."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = ""
+        self.parts = [ext.DiagnosedPart(name="control", outcome="ok", detail="it answers this")]
+        self.asked: list[list[str]] = []
+        self.held = asyncio.Event()
+        self.held.set()
+
+    def gateway_trouble(self) -> str | None:
+        return self.trouble
+
+    async def diagnose(self, services: Sequence[core.Service]) -> list[ext.DiagnosedPart]:
+        self.asked.append([service.metadata.name for service in services])
+        await self.held.wait()
+        return self.parts
 
 
 class Thinker:
@@ -218,8 +239,10 @@ class Harness:
         invitations = InvitationLogins(
             resources, keyring, authentication, "https://example.com", clock=clock
         )
+        self.looker = Looker()
+        doctor = DoctorService(resources, self.looker, self._authorize, clock=clock)
         ext_service = ExtService(
-            self.applier, self.log, self.explainer, access, self.attempts, invitations
+            self.applier, self.log, self.explainer, access, self.attempts, invitations, doctor
         )
         self.server = ApiServer(
             [

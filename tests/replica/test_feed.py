@@ -317,6 +317,56 @@ async def test_batches_are_taken_over_once_and_acknowledged(
     assert taken == [("raw", b"1"), ("raw", b"2"), ("raw", b"3")]
 
 
+async def test_a_follower_is_asked_by_its_name(
+    server: FeedServer, committed: CommittedRevision, path: Path
+) -> None:
+    followers = [Follower(path, Replica(), committed, worker=f"worker-{n}") for n in range(2)]
+    asked: list[tuple[int, bytes]] = []
+    answers: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+    server.on("answer", lambda worker, payload: answers.put_nowait((worker, payload)))
+    for number, follower in enumerate(followers):
+
+        def answer(payload: bytes, number: int = number) -> None:
+            asked.append((number, payload))
+            followers[number].send("answer", payload.upper())
+
+        follower.on("question", answer)
+        follower.start()
+    async with asyncio.timeout(5):
+        while len(server.followers) < 2 or not all(worker for worker, _ in server.followers):
+            await asyncio.sleep(0.001)
+        assert server.ask("worker-1", "question", b"well?")
+        assert await answers.get() == ("worker-1", b"WELL?")
+    assert asked == [(1, b"well?")]
+    assert not server.ask("worker-2", "question", b"well?")
+    for follower in followers:
+        follower.close()
+
+
+async def test_a_question_that_fails_or_is_unknown(
+    server: FeedServer,
+    committed: CommittedRevision,
+    path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    follower = Follower(path, Replica(), committed, worker="worker-0")
+
+    def fail(payload: bytes) -> None:
+        raise ValueError("no idea")
+
+    follower.on("question", fail)
+    follower.start()
+    async with asyncio.timeout(5):
+        while not server.ask("worker-0", "question", b""):
+            await asyncio.sleep(0.001)
+        while "a question about question was not answered" not in caplog.text:
+            await asyncio.sleep(0.001)
+        server.ask("worker-0", "unknown", b"")
+        while follower.connected:  # which it was until now
+            await asyncio.sleep(0.001)
+    follower.close()
+
+
 async def test_a_batch_for_nobody_ends_the_connection(server: FeedServer, raw: Raw) -> None:
     server.on("log", lambda worker, payload: None)
     raw.hello()

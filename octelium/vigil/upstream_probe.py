@@ -1,0 +1,233 @@
+"""Whether the upstreams that Services declare answer, asked over the connections of requests.
+
+Who orders it names a Service and nothing else: where it leads, and by which TLS, is what the
+Service's own configuration says, so that nothing else can be reached this way. No credentials are
+sent. `HEAD` is safe (RFC 9110, section 9.2.1); gRPC is asked for its health, which every server
+answers, be it by UNIMPLEMENTED (GRPC Health Checking Protocol).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from octelium.http.exchange import Failure, UpstreamError
+from octelium.http.message import FieldBlock, UpstreamRequest
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.vigil.configuration import compile_configuration
+from octelium.vigil.dialling import dial
+from octelium.vigil.endpoints import datagram_endpoints, stream_endpoints
+from octelium.vigil.errors import Unserviceable
+from octelium.vigil.modes import MODES
+
+if TYPE_CHECKING:
+    from octelium.http.message import Fields, ResponseHead
+    from octelium.replica.replica import ServiceEntry
+    from octelium.vigil.configuration import Configuration
+    from octelium.vigil.configuration import Endpoint as HttpEndpoint
+    from octelium.vigil.endpoints import Endpoint
+    from octelium.vigil.environment import Environment
+
+Outcome = Literal["ok", "warn", "fail", "skipped"]
+PATIENCE: Final = 5.0
+"""Seconds for one upstream."""
+_AT_ONCE: Final = 8
+_MODES: Final = core.ServiceSpecMode__
+_HEALTH: Final = b"/grpc.health.v1.Health/Check"
+_EMPTY_MESSAGE: Final = bytes(5)
+"""Of gRPC: not compressed, no bytes."""
+_AGENT: Final = (b"user-agent", b"octelium-doctor")
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What became of one upstream; `remedy` is empty unless there is something to do."""
+
+    service: str
+    upstream: str
+    outcome: Outcome
+    detail: str
+    remedy: str = ""
+
+
+class UpstreamProber:
+    """Asks upstreams with the configuration and the connections of `environment`."""
+
+    def __init__(self, environment: Environment, *, patience: float = PATIENCE) -> None:
+        self._environment = environment
+        self._patience = patience
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(self, service: ServiceEntry) -> list[Probed]:
+        """What the upstreams of a Service answer; one entry at least. Never raises."""
+        try:
+            return await self._ask(service)
+        except Unserviceable as problem:
+            name = service.name
+            remedy = f"correct the Service: octeliumctl edit service {name}"
+            return [Probed(name, "", "fail", str(problem), remedy)]
+
+    async def _ask(self, service: ServiceEntry) -> list[Probed]:
+        name, mode, config = service.name, service.mode, service.message.spec.config
+        if service.managed_type:
+            return [Probed(name, "", "skipped", "the Cluster itself answers")]
+        if service.is_disabled:
+            return [Probed(name, "", "skipped", "the Service is disabled")]
+        if mode == _MODES.TCP:
+            found = stream_endpoints(config, self._environment.origins)
+            return [await self._stream(service, each) for each in found]
+        if mode == _MODES.UDP:
+            return [self._datagrams(service, each) for each in datagram_endpoints(config)]
+        if mode not in MODES:
+            shown = _MODES.ServiceSpecMode.Name(service.message.spec.mode)
+            return [Probed(name, "", "skipped", f"upstreams of mode {shown} are not asked")]
+        compiled = compile_configuration(service.message, config, self._environment)
+        if compiled.problem is not None:
+            raise compiled.problem
+        if compiled.direct is not None:
+            return [Probed(name, "", "skipped", "the Cluster answers, as configured")]
+        is_grpc = mode == _MODES.GRPC
+        return [await self._http(name, compiled, each, is_grpc) for each in compiled.endpoints]
+
+    async def _http(
+        self, name: str, compiled: Configuration, endpoint: HttpEndpoint, is_grpc: bool
+    ) -> Probed:
+        authority = compiled.host or endpoint.authority
+        shown = endpoint.authority.decode("ascii", "replace")
+        began = time.monotonic()
+        try:
+            async with self._places, asyncio.timeout(self._patience):
+                status = await _answer(endpoint, authority, is_grpc=is_grpc)
+        except TimeoutError:
+            return Probed(name, shown, "fail", self._silent(), _SILENT)
+        except UpstreamError as error:
+            if is_grpc and error.failure in (Failure.RESET, Failure.PROTOCOL):
+                return Probed(name, shown, "warn", f"it is no gRPC server: {error}", _NOT_GRPC)
+            return Probed(name, shown, "fail", str(error), _REMEDIES.get(error.failure, _LOGS))
+        asked = "its health" if is_grpc else "HEAD /"
+        told = f"{asked} is answered with {status} in {_milliseconds(began)}"
+        if status >= 500:
+            return Probed(name, shown, "warn", told, _LOGS)
+        return Probed(name, shown, "ok", told)
+
+    async def _stream(self, service: ServiceEntry, endpoint: Endpoint) -> Probed:
+        name, shown = service.name, str(endpoint)
+        began = time.monotonic()
+        try:
+            async with self._places, asyncio.timeout(self._patience):
+                await self._connect(service, endpoint)
+        except TimeoutError:
+            return Probed(name, shown, "fail", self._silent(), _SILENT)
+        except OSError as error:  # of which those of TLS are a kind
+            remedy = _START if endpoint.tls is None else f"{_START}; or {_TRUST}"
+            if endpoint.user:
+                remedy = _SERVE
+            return Probed(name, shown, "fail", str(error), remedy)
+        told = "TLS is spoken" if endpoint.tls is not None else "it takes connections"
+        return Probed(name, shown, "ok", f"{told}, after {_milliseconds(began)}")
+
+    async def _connect(self, service: ServiceEntry, endpoint: Endpoint) -> None:
+        """Connect and let go. Raises OSError, Unserviceable."""
+        if endpoint.user:
+            served = self._environment.require_served()
+            made, host = await served.connect(service.uid, endpoint.user)
+            served.release(host)
+        else:
+            made = await dial(endpoint.host, endpoint.port, limit=self._patience)
+        if endpoint.tls is None:
+            made.close()
+            return
+        try:
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                asyncio.Protocol, sock=made, ssl=endpoint.tls, server_hostname=endpoint.host
+            )
+        except BaseException:
+            made.close()
+            raise
+        transport.abort()
+
+    def _datagrams(self, service: ServiceEntry, endpoint: Endpoint) -> Probed:
+        name, shown = service.name, str(endpoint)
+        if endpoint.user:
+            served = self._environment.require_served()
+            count = len(served.hosts(service.uid, endpoint.user, "udp"))
+            if not count:
+                told = f"no connected Session of User {endpoint.user} serves it"
+                return Probed(name, shown, "fail", told, _SERVE)
+            sessions = "Session" if count == 1 else "Sessions"
+            return Probed(name, shown, "ok", f"{count} connected {sessions} serve it")
+        return Probed(name, shown, "skipped", "UDP: only a client of it knows how to be answered")
+
+    def _silent(self) -> str:
+        return f"no answer within {self._patience:g} s"
+
+
+_START: Final = "start it, or correct the URL of the Service's upstream"
+_TRUST: Final = "trust its certificate by spec.config.tls.trustedCAs"
+_SILENT: Final = (
+    "see whether it runs and has work to do, and whether a firewall between the Cluster's machine "
+    "and it drops packets"
+)
+_SERVE: Final = "run `octelium connect --serve-all` where it is, as that User"
+_LOGS: Final = "read its own log"
+_NOT_GRPC: Final = "correct the Service's mode, or the URL of its upstream"
+_REMEDIES: Final = {
+    Failure.UNREACHABLE: _START,
+    Failure.CONNECT_TIMEOUT: _SILENT,
+    Failure.TLS: f"{_TRUST}, or correct the scheme of its URL",
+}
+
+
+class _Waiter:
+    """Takes the head of one response."""
+
+    def __init__(self) -> None:
+        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def response_informational(self, head: ResponseHead) -> None:
+        """Something before the answer."""
+
+    def response_head(self, head: ResponseHead, data: bytes, end: bool) -> None:  # noqa: ARG002
+        """The answer."""
+        if not self.status.done():
+            self.status.set_result(head.status)
+
+    def response_data(self, data: bytes) -> None:
+        """Nobody reads it."""
+
+    def response_ended(self, trailers: Fields) -> None:
+        """Nothing waits for it."""
+
+    def response_failed(self, error: UpstreamError) -> None:
+        """There is no answer."""
+        if not self.status.done():
+            self.status.set_exception(error)
+
+    def upstream_paused(self) -> None:
+        """Nothing more is to be sent."""
+
+    def upstream_resumed(self) -> None:
+        """Nothing more is to be sent."""
+
+
+async def _answer(endpoint: HttpEndpoint, authority: bytes, *, is_grpc: bool) -> int:
+    """The status of an answer. Raises UpstreamError."""
+    if is_grpc:
+        fields = FieldBlock([(b"content-type", b"application/grpc"), (b"te", b"trailers"), _AGENT])
+        request = UpstreamRequest(b"POST", _HEALTH, authority, fields, has_body=True)
+        data = _EMPTY_MESSAGE
+    else:
+        request = UpstreamRequest(b"HEAD", b"/", authority, FieldBlock([_AGENT]))
+        data = b""
+    waiter = _Waiter()
+    stream = endpoint.connections.open(request, waiter, data, True, fresh=True)
+    try:
+        return await waiter.status
+    finally:
+        stream.reset()
+
+
+def _milliseconds(began: float) -> str:
+    return f"{(time.monotonic() - began) * 1000:.0f} ms"
