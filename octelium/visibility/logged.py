@@ -76,6 +76,11 @@ class LoggedRequest:
         """The client's address; empty if it was not known."""
         return text(self.batch.texts[self.batch.shapes[self.row.shape].client_address])
 
+    @property
+    def error(self) -> str:
+        """Why Octelium itself answered; empty if no more than a decision is the reason."""
+        return text(self.batch.texts[self.batch.shapes[self.row.shape].error])
+
     def headers(self) -> dict[str, str]:
         """The few header fields of the request that are kept."""
         shape = self.batch.shapes[self.row.shape]

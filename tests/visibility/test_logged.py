@@ -21,7 +21,7 @@ def logged(made: AccessRecord) -> LoggedRequest:
 
 def test_what_is_remembered() -> None:
     made = record(35, SUBJECT)
-    made.referer = b"https://h/from?secret=1"
+    made.referer, made.error = b"https://h/from?secret=1", "why"
     request = logged(made)
     assert request.id == "abcd-efgh-24-0000-000z"
     assert request.at == 100.0
@@ -30,6 +30,7 @@ def test_what_is_remembered() -> None:
     assert request.method == "GET"
     assert request.target == b"/a?b=c"
     assert request.host == "h"
+    assert request.error == "why"
     assert request.client_address == "::1"
     assert request.headers() == {"user-agent": "curl", "referer": "https://h/from?secret=1"}
     assert request.reference("session") == SESSION

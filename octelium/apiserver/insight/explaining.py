@@ -220,7 +220,10 @@ class Explainer:
         """How it was decided then, and what of that which is shown has changed since."""
         reason = str(logged.subject["reason"].get("type", ""))
         verdict = "allowed" if logged.allowed else "refused"
-        yield f"When it was made, the request was {verdict}{f', {reason}' if reason else ''}."
+        told = f", {reason}" if reason else ""
+        if not (logged.allowed or reason or shown.hidden) and logged.error:
+            told = f": {logged.error}"  # Policies were not asked
+        yield f"When it was made, the request was {verdict}{told}."
         changed: dict[str, None] = {}
         for part in ("service", "user", "device"):
             version = logged.reference(part).get("resourceVersion", "")

@@ -38,19 +38,23 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explaining, "_WAITS", (0.0, 0.0))
 
 
-def log(api: Harness, session: core.Session, *, allowed: bool = False, **refs: Any) -> str:
-    """An entry of a request of `session`; its id."""
+def log(
+    api: Harness, session: core.Session, *, allowed: bool = False, error: str = "", **refs: Any
+) -> str:
+    """An entry of a request of `session`; its id. With `error` nothing was decided."""
     user = api.resources.get(core.User, uid=session.status.user_ref.uid)
     subject = AuditSubject(
         "HTTP",
         allowed,
         True,
-        {"type": "POLICY_MATCH" if allowed else "NO_POLICY_MATCH"},
+        {} if error else {"type": "POLICY_MATCH" if allowed else "NO_POLICY_MATCH"},
         service={"kind": "Service", "name": "wiki.default", "uid": "s", "resourceVersion": "1"},
         session=to_json(reference(session)),
         user={**to_json(reference(user)), **refs},
     )
-    batch = decode(encode("abcdefgh", [record(len(api.log.requests) + 1, subject)]))
+    made = record(len(api.log.requests) + 1, subject)
+    made.error = error
+    batch = decode(encode("abcdefgh", [made]))
     logged = LoggedRequest(batch, batch.rows[0])
     api.log.requests[logged.id] = logged
     return logged.id
@@ -156,6 +160,18 @@ async def test_a_logged_request(api: Harness) -> None:
     assert reply.change.edits[0].text == "a secret edit"
     assert reply.notes[0] == "When it was made, the request was refused, NO_POLICY_MATCH."
     assert not reply.hidden
+
+
+async def test_a_request_that_no_policy_was_asked_about(api: Harness) -> None:
+    session = await somebody(api)
+    told(api, session)
+    entry = log(api, session, error="called by another name")
+    request = ext.ExplainRequest(log_id=entry)
+    reply = await api.ext("Explain", request)
+    assert reply.notes[0] == "When it was made, the request was refused: called by another name."
+    api.denied = {"GetPolicy"}
+    reply = await api.ext("Explain", request)
+    assert reply.notes[0] == "When it was made, the request was refused."
 
 
 @pytest.mark.parametrize("right", GETS)
