@@ -207,6 +207,11 @@ def _signed_in(invocation: Invocation, options: dict[str, Any]) -> Authorized:
     keeper.access_token()
     if keeper.is_new:
         client.remember_connection()
+    elif options["scopes"]:
+        invocation.terminal.warn(
+            "--scope was not used: the Session is the former one, and may do more; "
+            "`octelium login --force` makes a new one"
+        )
     return client.connect(keeper).user
 
 

@@ -8,6 +8,7 @@ import pytest
 from octelium.cli import connect as module
 from octelium.client.dns.wanted import NamesWanted
 from octelium.schema.pb import user_v1_pb2 as user
+from tests.client.standin import ASSERTION, TOKEN
 
 if TYPE_CHECKING:
     from octelium.client.tunnel.wanted import Wanted
@@ -90,6 +91,34 @@ def test_nobody_is_logged_in(terminal: Runner, cluster: StandIn) -> None:
     assert result.code == 1
     assert "not logged in" in result.err
     assert cluster.calls == []
+
+
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [
+        (("--auth-token", TOKEN), "AuthenticateWithAuthenticationToken"),
+        (("--assertion", "jwt:env=MINE"), "AuthenticateWithAssertion"),
+    ],
+)
+def test_it_signs_in_with_what_is_given(
+    terminal: Runner,
+    cluster: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    method: str,
+) -> None:
+    async def run(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(module, "_run", run)
+    terminal.environ["MINE"] = ASSERTION
+    given = ("--implementation", "gvisor", *words, "--scope", "api:user,service:wiki")
+    assert terminal("octelium", "connect", *given).code == 0
+    (call,) = (call for call in cluster.calls if call.method == method)
+    assert list(call.request.scopes) == ["api:user", "service:wiki"]
+    told = terminal("octelium", "connect", *given).err
+    assert "Logged in to lab.test already: what was given to sign in is not used." in told
+    assert "--scope was not used: the Session is the former one, and may do more" in told
 
 
 @pytest.mark.parametrize("wanted", [False, True])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,3 +131,15 @@ def test_names_go_where_they_belong(
     assert set(host.asked()) == {"before.test", "www.example.com", "www.example.org"}
     assert (host.etc / "resolv.conf").is_symlink()
     assert host.notes == ""
+
+
+def test_private_names_stay_here_while_the_tunnel_is_mended(host: Host, tmp_path: Path) -> None:
+    program("wireguard-go", "wireguard-go")
+    prefix = ("env", f"PATH={tmp_path / 'bin'}:{os.environ['PATH']}")
+    with connected(host.world, "alice", *TUN, "--engine", "wireguard-go", prefix=prefix) as it:
+        found = host.world.client.run("pgrep", "-P", str(it.process.pid), "-x", "wireguard-go")
+        os.kill(int(found.stdout), signal.SIGKILL)
+        names = iter(f"mended-{number}.local." for number in range(1000))
+        wait_for(lambda: host.look_up("raw.local", next(names)) == [host.world.address("raw"), ""])
+        assert it.end() == 0
+    assert not [name for name in host.asked() if "local" in name]
