@@ -209,8 +209,8 @@ def _signed_in(invocation: Invocation, options: dict[str, Any]) -> Authorized:
         client.remember_connection()
     elif options["scopes"]:
         invocation.terminal.warn(
-            "--scope was not used: the Session is the former one, and may do more; "
-            "`octelium login --force` makes a new one"
+            "--scope limits new Sessions; this one stays as it was made. "
+            "`octelium login --force` makes another"
         )
     return client.connect(keeper).user
 

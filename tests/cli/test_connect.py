@@ -118,7 +118,7 @@ def test_it_signs_in_with_what_is_given(
     assert list(call.request.scopes) == ["api:user", "service:wiki"]
     told = terminal("octelium", "connect", *given).err
     assert "Logged in to lab.test already: what was given to sign in is not used." in told
-    assert "--scope was not used: the Session is the former one, and may do more" in told
+    assert "--scope limits new Sessions; this one stays as it was made" in told
 
 
 @pytest.mark.parametrize("wanted", [False, True])
