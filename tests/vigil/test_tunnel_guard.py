@@ -105,6 +105,22 @@ async def test_foreign_pages_open_no_websocket(here: PrivateWorld, fields: dict[
     assert (await here.request(host=HOST, fields={**handshake, **own})).status == 200
 
 
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "app.localhost"])
+async def test_pages_of_other_ports_of_this_computer_are_foreign(
+    here: PrivateWorld, name: str
+) -> None:
+    """A published Service is at a port of the client's computer, beside other servers there."""
+    own, other = f"http://{name}:7003", f"http://{name}:3000"
+    for fields, status in (
+        ({"Origin": own, "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": other, "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": other}, 403),
+        ({"Origin": EVIL, "Sec-Fetch-Site": "cross-site"}, 403),
+    ):
+        reply = await here.request(host=f"{name}:7003", method="POST", fields=fields, body=b"x")
+        assert reply.status == status, fields
+
+
 async def test_two_origins_are_none(here: PrivateWorld) -> None:
     client = await here.connect()
     await client.send(
