@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from octelium.http.codec import Codec
 
+_GONE: Final[Any] = None
 _RECORD: Final = 16 << 10
 MAX_HANDSHAKE: Final = 64 << 10
 """Bytes that a peer may send before its handshake is complete."""
@@ -108,6 +109,10 @@ class TLSLayer(CodecHost):
             self._fail(error or ConnectionResetError("connection ended during the handshake"))
         else:
             self._lose(error)
+        self._shut = True
+        # Codec and layer hold each other until a collection finds them, which may take long. This
+        # is most of their memory, and collections do not know of it.
+        self.ssl = self._incoming = self._outgoing = _GONE
 
     # The transport, towards the codec.
 

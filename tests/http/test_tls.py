@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import ssl
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -335,3 +337,20 @@ async def test_a_real_client(real_server: int, version: ssl.TLSVersion) -> None:
     assert await reader.readexactly(len(data)) == data
     writer.close()
     await writer.wait_closed()
+
+
+def test_a_connection_that_is_over_keeps_no_keys_and_buffers() -> None:
+    link = Link()
+    link.pump()
+    layer = link.server.layer
+    gone = weakref.ref(layer.ssl)
+    gc.disable()
+    try:
+        layer.connection_lost(None)
+        assert gone() is None
+    finally:
+        gc.enable()
+    layer.write(b"x")
+    layer.close()
+    layer.data_received(b"x")
+    assert link.server.codec.lost == [None]
