@@ -11,13 +11,14 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from octelium.apiserver.apply.applier import Applier
     from octelium.apiserver.doctor import DoctorService
     from octelium.apiserver.insight.access import AccessLister
     from octelium.apiserver.insight.explaining import Explainer
     from octelium.apiserver.rpc import Call
+    from octelium.apiserver.watch.watcher import WatchService
     from octelium.identity.invitation_logins import InvitationLogins
 
 DESCRIPTOR = ext.DESCRIPTOR.services_by_name["MainService"]
@@ -63,7 +64,7 @@ class AuthenticationLogReader(Protocol):
 
 
 class ExtService:
-    """Transactional apply, the logs, what decisions are made of, invitations, and the doctor."""
+    """Transactional apply, the logs, what decisions are made of, invitations, doctor, watches."""
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class ExtService:
         authentications: AuthenticationLogReader,
         invitations: InvitationLogins,
         doctor: DoctorService,
+        watches: WatchService,
     ) -> None:
         self._applier = applier
         self._log = log
@@ -82,6 +84,7 @@ class ExtService:
         self._authentications = authentications
         self._invitations = invitations
         self._doctor = doctor
+        self._watches = watches
 
     async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
         """Apply all resources of the request, or none."""
@@ -163,6 +166,10 @@ class ExtService:
     async def diagnose(self, request: ext.DiagnoseRequest, call: Call) -> ext.DiagnoseResponse:
         """What works in the Cluster, and what does not."""
         return await self._doctor.diagnose(request, call)
+
+    def watch(self, request: ext.WatchRequest, call: Call) -> AsyncGenerator[bytes]:
+        """Resources as they change, encoded already."""
+        return self._watches.watch(request, call)
 
 
 def _inviter(call: Call) -> Inviter:

@@ -299,8 +299,9 @@ class _Runner:
         raise AssertionError("abort() raises")
 
 
-def _serialized(reply: Message) -> bytes:
-    return reply.SerializeToString()
+def _serialized(reply: Message | bytes) -> bytes:
+    """A reply on the wire; what goes to many callers is encoded already."""
+    return reply if isinstance(reply, bytes) else reply.SerializeToString()
 
 
 async def _send_header(call: Call, context: Context) -> None:

@@ -24,11 +24,11 @@ _CORE = f'!({_NAME} in ["{_MAIN}.auth.v1.MainService", "{_MAIN}.user.v1.MainServ
 _EXT = f'{_NAME} == "octelium.ext.v1.MainService"'
 _SELF_DECIDED = (
     f"{_EXT} && ctx.request.grpc.method in "
-    '["Apply", "Explain", "ListAccess", "PreviewAccess", "CheckConnection"]'
+    '["Apply", "Explain", "ListAccess", "PreviewAccess", "CheckConnection", "Watch"]'
 )
 _READS = (
     'ctx.request.grpc.method.startsWith("Get") || ctx.request.grpc.method.startsWith("List") || '
-    f'({_EXT} && ctx.request.grpc.method == "Explain")'
+    f'({_EXT} && ctx.request.grpc.method in ["Explain", "Watch"])'
 )
 _WEB = 'ctx.service.spec.mode in ["HTTP", "WEB"]'
 _SAFE = 'ctx.request.http.method in ["GET", "HEAD", "OPTIONS"]'

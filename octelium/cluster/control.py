@@ -32,6 +32,8 @@ from octelium.apiserver.janitor import Janitor
 from octelium.apiserver.rpc import Binding, Limits
 from octelium.apiserver.server import ApiServer
 from octelium.apiserver.user import UserService
+from octelium.apiserver.watch.watcher import MOST as MOST_WATCHES
+from octelium.apiserver.watch.watcher import WatchService
 from octelium.authserver.app import create_app
 from octelium.authserver.keys_of_issuers import KeysOfIssuers
 from octelium.authserver.portal import create_portal_app
@@ -113,6 +115,7 @@ _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
 _MAX_CONNECTED = 16_384
 """Connect streams at a time."""
+_LASTING = frozenset({"Connect", "Watch"})
 
 
 class Control:
@@ -368,7 +371,14 @@ class Control:
         access = AccessLister(resources, insight, applier, authorize)
         doctor = DoctorService(resources, diagnosis, authorize)
         ext_service = ExtService(
-            applier, log, explainer, access, authentications, invitations, doctor
+            applier,
+            log,
+            explainer,
+            access,
+            authentications,
+            invitations,
+            doctor,
+            WatchService(resources, authorize),
         )
         services: list[tuple[Any, object, int]] = [
             (core, core_service.methods(), 4 << 20),
@@ -380,13 +390,14 @@ class Control:
                 package.DESCRIPTOR.services_by_name["MainService"],
                 service,
                 limit,
-                lasting=frozenset({"Connect"}) if package is user else frozenset(),
+                lasting=_LASTING,
             )
             for package, service, limit in services
         ]
         opened = PortalAccess(lambda: resources.revision, replica, insight)
         self._stack.callback(opened.close)
-        api = ApiServer(bindings, publish=publish, limits=Limits(lasting=_MAX_CONNECTED))
+        limits = Limits(lasting=_MAX_CONNECTED + MOST_WATCHES)
+        api = ApiServer(bindings, publish=publish, limits=limits)
         return api, explainer, opened
 
     async def _first_token(self, resources: Resources, authentication: Authentication) -> str:

@@ -19,7 +19,7 @@ from octelium.store.metadata import SYSTEM, Actor, reference
 from octelium.store.query import Filter, Page
 from octelium.store.reading import Reader
 from octelium.store.retention import Retention
-from octelium.store.state import Change, Committed, Item, State
+from octelium.store.state import Change, Committed, Item, State, recalled
 from octelium.store.transaction import Transaction
 from octelium.store.upgrades import upgraded
 
@@ -231,6 +231,14 @@ class Resources(Reader):
                         data = upgraded(kind, write.schema, write.data)
                         found.append((commit.at, KINDS[kind].message.FromString(data)))
         return found
+
+    async def commits(self, after: int, limit: int = 200) -> list[Committed]:
+        """Commits that follow a revision, oldest first, at most `limit`.
+
+        They do not tell what was replaced or deleted: `before` is None. Raises Compacted when some
+        of them are no longer kept.
+        """
+        return [recalled(commit) for commit in await self._store.commits(after, limit)]
 
     async def list_at(self, kind: str, revision: int) -> list[Any]:
         """All resources of a kind as they were at a revision, without their parts.

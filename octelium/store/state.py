@@ -232,5 +232,23 @@ class State:
             yield from shelf.by_uid.values()
 
 
+def recalled(commit: Commit) -> Committed:
+    """A former commit, without what was before it and without the parts that are stored apart."""
+    changes = []
+    for position, write in enumerate(commit.writes):
+        if write.kind in OWNERS:
+            continue
+        item = Item(
+            *(write.kind, write.uid, write.name),
+            upgraded(write.kind, write.schema, write.data),
+            None,
+            commit.revision,
+            (commit.revision, position),
+        )
+        after, deletion = (None, item) if write.deleted else (item, None)
+        changes.append(Change(write.kind, write.uid, write.name, None, after, deletion))
+    return Committed(commit.revision, commit.at, tuple(changes))
+
+
 def _bytes(part: Write) -> bytes | None:
     return None if part.deleted or part.erase else part.data

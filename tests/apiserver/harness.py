@@ -23,6 +23,7 @@ from octelium.apiserver.insight.access import AccessLister
 from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.rpc import Binding
 from octelium.apiserver.server import ApiServer
+from octelium.apiserver.watch.watcher import WatchService
 from octelium.identity.authentication import Authentication
 from octelium.identity.errors import CredentialUnusableError
 from octelium.identity.invitation_logins import InvitationLogins
@@ -241,8 +242,16 @@ class Harness:
         )
         self.looker = Looker()
         doctor = DoctorService(resources, self.looker, self._authorize, clock=clock)
+        watches = WatchService(resources, self._authorize)
         ext_service = ExtService(
-            self.applier, self.log, self.explainer, access, self.attempts, invitations, doctor
+            self.applier,
+            self.log,
+            self.explainer,
+            access,
+            self.attempts,
+            invitations,
+            doctor,
+            watches,
         )
         self.server = ApiServer(
             [

@@ -507,3 +507,33 @@ async def test_any_sequence_of_transactions_agrees_with_a_dictionary(
     stored = {one.metadata.name: one.data.value for one in again.list(core.Secret, whole=True)}
     assert stored == model
     await again.close()
+
+
+async def test_former_commits_tell_what_they_did(store: SqliteStore) -> None:
+    resources = Resources(store, vault(), retention=Retention(window=4, interval=4))
+    await resources.load()
+    uid = await put(resources, group("staff"))
+    await put(resources, secret("key", "sesame"))
+    async with resources.transaction() as tx:
+        staff = tx.get(core.Group, uid=uid)
+        staff.metadata.description = "all"
+        tx.update(staff)
+        tx.delete("Secret", tx.get(core.Secret, name="key").metadata.uid)
+    first, second, third = await resources.commits(0)
+    assert [commit.revision for commit in (first, second, third)] == [1, 2, 3]
+    assert [(change.name, change.before) for change in first.changes] == [("staff", None)]
+    [change] = second.changes
+    assert change.after is not None
+    assert not change.after.message.HasField("data")
+    assert b"sesame" not in change.after.data
+    deleted, changed = third.changes
+    assert (deleted.after, deleted.name) == (None, "key")
+    assert deleted.deletion is not None
+    assert changed.after is not None
+    assert changed.after.message.metadata.description == "all"
+    assert [commit.revision for commit in await resources.commits(1, limit=1)] == [2]
+    assert await resources.commits(3) == []
+    for number in range(9):
+        await put(resources, group(f"group-{number}"))
+    with pytest.raises(Compacted):
+        await resources.commits(3)

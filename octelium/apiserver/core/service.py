@@ -10,6 +10,7 @@ from octelium.apiserver.core.verbs import Verbs, get
 from octelium.apiserver.core.warnings import may_see_attachments, warn
 from octelium.apiserver.rpc import method_name
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from octelium.store.transaction import Transaction
 
     Method = Callable[[Any, Call], Awaitable[Any]]
+
+
+REVISION_TRAILER = "octelium-revision-bin"
+"""Trailer of Get and List: a `WatchResponse` with the revision that the reply shows."""
 
 
 class TokenGenerator(Protocol):
@@ -118,9 +123,15 @@ class CoreService:
             call.require_session()
             if rules.kind.singleton:
                 request = meta.GetOptions(name="default")
+            self._tell_revision(call)
             return rules.shown(get(self._resources, rules, request))
 
         return read
+
+    def _tell_revision(self, call: Call) -> None:
+        """From where a watch goes on after a reply."""
+        since = ext.WatchResponse(revision=self._resources.revision)
+        call.trailers.append((REVISION_TRAILER, since.SerializeToString()))
 
     def _list(self, rules: Rules) -> Method:
         kind = rules.kind
@@ -137,6 +148,7 @@ class CoreService:
                 if request.HasField(item.option)
             }
             page = self._resources.page(kind.name, request.common, by=by, where=_is_listed)
+            self._tell_revision(call)
             return list_message(
                 api_version=kind.api,
                 kind=f"{kind.name}List",

@@ -1396,3 +1396,183 @@ class DiagnosedPart(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DiagnosedPart: _TypeAlias = DiagnosedPart  # noqa: Y015
+
+@_typing.final
+class WatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KINDS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    USER_REF_FIELD_NUMBER: _builtins.int
+    NAMESPACE_REF_FIELD_NUMBER: _builtins.int
+    REGION_REF_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def user_ref(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def namespace_ref(self) -> _meta_v1_pb2.ObjectReference: ...
+    @_builtins.property
+    def region_ref(self) -> _meta_v1_pb2.ObjectReference: ...
+    def __init__(
+        self,
+        *,
+        kinds: _abc.Iterable[_builtins.str] | None = ...,
+        revision: _builtins.int = ...,
+        user_ref: _meta_v1_pb2.ObjectReference | None = ...,
+        namespace_ref: _meta_v1_pb2.ObjectReference | None = ...,
+        region_ref: _meta_v1_pb2.ObjectReference | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["namespace_ref", b"namespace_ref", "region_ref", b"region_ref", "user_ref", b"user_ref"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "namespace_ref", b"namespace_ref", "region_ref", b"region_ref", "revision", b"revision", "user_ref", b"user_ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+
+@_typing.final
+class WatchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchedChange]: ...
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___WatchedChange] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class WatchedChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    IDENTITY_PROVIDER_FIELD_NUMBER: _builtins.int
+    CLUSTER_CONFIG_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    AUTHENTICATOR_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    type: Global___ChangeType__.ChangeType.ValueType
+    kind: _builtins.str
+    uid: _builtins.str
+    @_builtins.property
+    def user(self) -> _core_v1_pb2.User: ...
+    @_builtins.property
+    def group(self) -> _core_v1_pb2.Group: ...
+    @_builtins.property
+    def namespace(self) -> _core_v1_pb2.Namespace: ...
+    @_builtins.property
+    def service(self) -> _core_v1_pb2.Service: ...
+    @_builtins.property
+    def policy(self) -> _core_v1_pb2.Policy: ...
+    @_builtins.property
+    def secret(self) -> _core_v1_pb2.Secret: ...
+    @_builtins.property
+    def config(self) -> _core_v1_pb2.Config: ...
+    @_builtins.property
+    def credential(self) -> _core_v1_pb2.Credential: ...
+    @_builtins.property
+    def identity_provider(self) -> _core_v1_pb2.IdentityProvider: ...
+    @_builtins.property
+    def cluster_config(self) -> _core_v1_pb2.ClusterConfig: ...
+    @_builtins.property
+    def session(self) -> _core_v1_pb2.Session: ...
+    @_builtins.property
+    def device(self) -> _core_v1_pb2.Device: ...
+    @_builtins.property
+    def authenticator(self) -> _core_v1_pb2.Authenticator: ...
+    @_builtins.property
+    def gateway(self) -> _core_v1_pb2.Gateway: ...
+    @_builtins.property
+    def region(self) -> _core_v1_pb2.Region: ...
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        type: Global___ChangeType__.ChangeType.ValueType = ...,
+        kind: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        user: _core_v1_pb2.User | None = ...,
+        group: _core_v1_pb2.Group | None = ...,
+        namespace: _core_v1_pb2.Namespace | None = ...,
+        service: _core_v1_pb2.Service | None = ...,
+        policy: _core_v1_pb2.Policy | None = ...,
+        secret: _core_v1_pb2.Secret | None = ...,
+        config: _core_v1_pb2.Config | None = ...,
+        credential: _core_v1_pb2.Credential | None = ...,
+        identity_provider: _core_v1_pb2.IdentityProvider | None = ...,
+        cluster_config: _core_v1_pb2.ClusterConfig | None = ...,
+        session: _core_v1_pb2.Session | None = ...,
+        device: _core_v1_pb2.Device | None = ...,
+        authenticator: _core_v1_pb2.Authenticator | None = ...,
+        gateway: _core_v1_pb2.Gateway | None = ...,
+        region: _core_v1_pb2.Region | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authenticator", b"authenticator", "cluster_config", b"cluster_config", "config", b"config", "credential", b"credential", "device", b"device", "gateway", b"gateway", "group", b"group", "identity_provider", b"identity_provider", "namespace", b"namespace", "policy", b"policy", "region", b"region", "resource", b"resource", "secret", b"secret", "service", b"service", "session", b"session", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticator", b"authenticator", "cluster_config", b"cluster_config", "config", b"config", "credential", b"credential", "device", b"device", "gateway", b"gateway", "group", b"group", "identity_provider", b"identity_provider", "kind", b"kind", "namespace", b"namespace", "policy", b"policy", "region", b"region", "resource", b"resource", "revision", b"revision", "secret", b"secret", "service", b"service", "session", b"session", "type", b"type", "uid", b"uid", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["user", "group", "namespace", "service", "policy", "secret", "config", "credential", "identity_provider", "cluster_config", "session", "device", "authenticator", "gateway", "region"]  # noqa: Y015
+    _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
+
+Global___WatchedChange: _TypeAlias = WatchedChange  # noqa: Y015
+
+@_typing.final
+class ChangeType__(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _ChangeType:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ChangeTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ChangeType__._ChangeType.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CHANGE_UNKNOWN: ChangeType__._ChangeType.ValueType  # 0
+        ADDED: ChangeType__._ChangeType.ValueType  # 1
+        MODIFIED: ChangeType__._ChangeType.ValueType  # 2
+        DELETED: ChangeType__._ChangeType.ValueType  # 3
+
+    class ChangeType(_ChangeType, metaclass=_ChangeTypeEnumTypeWrapper): ...
+    CHANGE_UNKNOWN: ChangeType__.ChangeType.ValueType  # 0
+    ADDED: ChangeType__.ChangeType.ValueType  # 1
+    MODIFIED: ChangeType__.ChangeType.ValueType  # 2
+    DELETED: ChangeType__.ChangeType.ValueType  # 3
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeType__: _TypeAlias = ChangeType__  # noqa: Y015

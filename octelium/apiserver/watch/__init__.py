@@ -1,0 +1,1 @@
+"""ext.v1 `Watch`: resources as they change."""

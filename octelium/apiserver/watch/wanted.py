@@ -1,0 +1,72 @@
+"""Which resources a watch is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from octelium.apiserver.core.rules import all_rules
+from octelium.apiserver.core.verbs import get
+from octelium.apiserver.insight.rights import core_method
+from octelium.schema.errors import Invalid
+from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.schema.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from octelium.apiserver.watch.told import Told
+    from octelium.schema.pb import ext_v1_pb2 as ext
+    from octelium.store.indexes import Value
+    from octelium.store.reading import Reader
+
+_FILTERS = ("user_ref", "namespace_ref", "region_ref")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Kinds, with the method as which each is decided, and what all resources refer to."""
+
+    methods: Mapping[str, str]
+    values: Mapping[str, frozenset[Value]]
+
+    def holds(self, told: Told) -> bool:
+        """Whether a change is of a resource that the List method would show."""
+        values = self.values.get(told.kind)
+        return values is not None and told.is_listed and values <= told.values
+
+
+def read_wanted(request: ext.WatchRequest, reader: Reader) -> Wanted:
+    """What a request wants.
+
+    Raises:
+        Invalid: There is no kind, an unknown one, or one that cannot be listed by what is given.
+        NotFound: What the resources shall refer to does not exist.
+    """
+    if not request.kinds:
+        raise Invalid("kinds", "there is nothing to watch", "name the kinds")
+    given = {field.name for field, _ in request.ListFields()}
+    methods: dict[str, str] = {}
+    values: dict[str, frozenset[Value]] = {}
+    for index, name in enumerate(request.kinds):
+        rules = all_rules().get(name)
+        if rules is None:
+            remedy = did_you_mean(name[:64], all_rules())
+            raise Invalid(f"kinds[{index}]", f"{name[:64]!r} is no kind", remedy)
+        methods[name] = core_method("Get" if rules.kind.singleton else "List", name)
+        filters = {item.option: item for item in rules.filters}
+        found: set[Value] = set()
+        for option in _FILTERS:
+            if option not in given:
+                continue
+            if option not in filters:
+                word = option.removesuffix("_ref")
+                raise Invalid(option, f"{rules.kind.plural} cannot be listed by {word}")
+            item, reference = filters[option], getattr(request, option)
+            options = meta.GetOptions(
+                name=reference.name, uid="" if reference.name else reference.uid
+            )
+            target = get(reader, all_rules()[item.kind], options)
+            found.add((item.index, target.metadata.uid))
+        values[name] = frozenset(found)
+    return Wanted(methods, values)

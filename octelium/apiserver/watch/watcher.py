@@ -1,0 +1,195 @@
+"""ext.v1 `Watch`: resources as they change, to whom may list them.
+
+Whatever is sent is decided at that moment, each kind as its List method. All kinds of a watch are
+decided again when something changes that may take a right away, and once a minute; who lost one
+learns it at once, so that nobody takes silence for rest. The stream as such belongs to the Session
+and is watched by the proxy, which resets it when that one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import grpc
+
+from octelium.apiserver.insight.rights import Rights
+from octelium.apiserver.rpc import ApiError
+from octelium.apiserver.watch.feed import Feed
+from octelium.apiserver.watch.told import recall, response
+from octelium.apiserver.watch.wanted import read_wanted
+from octelium.store.errors import Compacted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+
+    from octelium.apiserver.apply.applier import Authorize
+    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.watch.told import Told
+    from octelium.apiserver.watch.wanted import Wanted
+    from octelium.schema.pb import core_v1_pb2 as core
+    from octelium.schema.pb import ext_v1_pb2 as ext
+    from octelium.store.resources import Resources
+
+MOST: Final = 512
+MOST_OF_SESSION: Final = 16
+"""Watches at a time, in all and of one Session."""
+PERIOD: Final = 60.0
+"""Seconds after which rights are decided again, whatever happened."""
+PAUSE: Final = 0.05
+"""Seconds between two responses: what is committed meanwhile goes together."""
+_MOST_CHANGES: Final = 1000
+_MOST_BYTES: Final = 1 << 20
+"""Of one response."""
+_SILENT: Final = 256
+"""Revisions without a change for a watch, after which it is told that it has seen them."""
+
+
+class WatchService:
+    """All watches of the Cluster."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        authorize: Authorize,
+        *,
+        feed: Feed | None = None,
+        period: float = PERIOD,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._resources = resources
+        self._authorize = authorize
+        self._feed = Feed(resources) if feed is None else feed
+        self._period = period
+        self._sleep = sleep
+        self._open: Counter[str] = Counter()
+
+    async def watch(self, request: ext.WatchRequest, call: Call) -> AsyncGenerator[bytes]:
+        """Changes of the kinds of a request, as `WatchResponse` messages on the wire.
+
+        Raises:
+            ApiError: The caller may not list a kind, or not any more; there are too many watches.
+            Invalid: No kind, or an unknown one, or one that cannot be listed like that.
+            NotFound: What the resources shall refer to does not exist.
+            Compacted: Changes since the revision are not known, or the caller was too slow.
+        """
+        uid = call.require_session()
+        wanted = read_wanted(request, self._resources)
+        watch = _Watch(self._resources, self._authorize, wanted, call)
+        with self._place(uid), self._feed.reader() as reader:
+            await watch.require(wanted.methods)
+            now = reader.revision
+            if request.revision > now:
+                raise Compacted(
+                    f"there is no revision {request.revision}, the last one is {now}: "
+                    "list anew, then watch from there"
+                )
+            if request.revision:
+                async for changes in self._past(request.revision, now):
+                    async for piece in watch.pieces(changes):
+                        yield piece
+            yield watch.mark(now)
+            clock = asyncio.get_running_loop().time
+            due = clock() + self._period
+            while True:
+                await reader.wait(due - clock())
+                while changes := reader.take(_MOST_CHANGES):
+                    if watch.may_lose_rights(changes):
+                        await watch.require(wanted.methods)
+                    async for piece in watch.pieces(changes):
+                        yield piece
+                    if reader.revision - watch.told > _SILENT:
+                        yield watch.mark(reader.revision)
+                if clock() >= due:
+                    await watch.require(wanted.methods)
+                    due = clock() + self._period
+                    if watch.told < reader.revision:
+                        yield watch.mark(reader.revision)
+                await self._sleep(PAUSE)
+
+    @contextmanager
+    def _place(self, session_uid: str) -> Iterator[None]:
+        if self._open.total() >= MOST or self._open[session_uid] >= MOST_OF_SESSION:
+            problem = "too many watches: end others, or try again later"
+            raise ApiError(grpc.StatusCode.RESOURCE_EXHAUSTED, problem)
+        self._open[session_uid] += 1
+        try:
+            yield
+        finally:
+            self._open[session_uid] -= 1
+            if not self._open[session_uid]:
+                del self._open[session_uid]
+
+    async def _past(self, after: int, until: int) -> AsyncGenerator[list[Told]]:
+        """What was committed after one revision and not after another, commit by commit."""
+        while after < until:
+            commits = await self._resources.commits(after)
+            commits = [commit for commit in commits if commit.revision <= until]
+            if not commits:
+                return
+            after = commits[-1].revision
+            yield [*recall(commits)]
+
+
+class _Watch:
+    """One watch: what it wants, what it may have, and what it has been told."""
+
+    def __init__(
+        self, resources: Resources, authorize: Authorize, wanted: Wanted, call: Call
+    ) -> None:
+        self.told = 0
+        """The last revision that the caller knows to have seen."""
+        self._resources = resources
+        self._authorize = authorize
+        self._wanted = wanted
+        self._call = call
+        self._own: frozenset[str] = frozenset()
+        """Uids of the Session, the User and the Device that ask."""
+
+    async def require(self, kinds: Iterable[str]) -> None:
+        """Decide on kinds.
+
+        Raises:
+            ApiError: The caller may not list one of them.
+        """
+        session: core.Session | None = self._resources.peek("Session", uid=self._call.session_uid)
+        if session is None:
+            raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Unauthenticated User")
+        status = session.status
+        self._own = frozenset(
+            (session.metadata.uid, status.user_ref.uid, status.device_ref.uid or "-")
+        )
+        methods = self._wanted.methods
+        await Rights(self._authorize, self._call).require([methods[kind] for kind in kinds])
+
+    def may_lose_rights(self, changes: Iterable[Told]) -> bool:
+        """Whether the caller may have had more rights before these changes."""
+        return any(told.is_decisive or told.uid in self._own for told in changes)
+
+    def mark(self, revision: int) -> bytes:
+        """A response without changes: the caller has seen everything up to this revision."""
+        self.told = revision
+        return response((), revision)
+
+    async def pieces(self, changes: Iterable[Told]) -> AsyncGenerator[bytes]:
+        """Those of the changes that are wanted, as responses."""
+        piece: list[Told] = []
+        size = 0
+        revision = self.told
+        for told in changes:
+            if self._wanted.holds(told):
+                piece.append(told)
+                size += len(told.data)
+            revision = told.revision if told.ends else 0
+            if size >= _MOST_BYTES:
+                yield await self._piece(piece, revision)
+                piece, size = [], 0
+        if piece:
+            yield await self._piece(piece, revision)
+
+    async def _piece(self, piece: list[Told], revision: int) -> bytes:
+        await self.require(dict.fromkeys(told.kind for told in piece))
+        self.told = max(self.told, revision)
+        return response(piece, revision)

@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from octelium.apiserver.core.rules import all_rules
+from octelium.apiserver.ext import DESCRIPTOR
+from octelium.apiserver.rpc import ApiError, Call
+from octelium.apiserver.watch import watcher
+from octelium.apiserver.watch.feed import Feed
+from octelium.apiserver.watch.watcher import WatchService
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.store.errors import Compacted
+from tests.apiserver.harness import codes, resource
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.apiserver.harness import Harness
+
+ADDED, MODIFIED, DELETED = 1, 2, 3
+
+
+class Stream:
+    """What one watch receives."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+        self.changes: list[ext.WatchedChange] = []
+        self.revision = 0
+        self.is_live = False
+        """Whether it has come to the present."""
+
+    async def until(self, revision: int) -> list[ext.WatchedChange]:
+        """Everything new up to a revision."""
+        before = len(self.changes)
+        async with asyncio.timeout(10):
+            while self.revision < revision:
+                await self.read()
+        return self.changes[before:]
+
+    async def read(self) -> ext.WatchResponse:
+        response: Any = await self.call.read()
+        assert isinstance(response, ext.WatchResponse), "the stream ended"
+        self.changes += response.changes
+        self.is_live = self.is_live or not response.changes
+        self.revision = response.revision or self.revision
+        return response
+
+    async def end(self) -> tuple[str, str]:
+        """Status and text with which it ends."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self._read_all()
+        return codes(caught.value)
+
+    async def _read_all(self) -> None:
+        async with asyncio.timeout(10):
+            while isinstance(await self.call.read(), ext.WatchResponse):
+                pass
+
+
+@asynccontextmanager
+async def watching(
+    api: Harness, *kinds: str, session: Any = None, **options: Any
+) -> AsyncIterator[Stream]:
+    call = api.channel.unary_stream(
+        f"/{DESCRIPTOR.full_name}/Watch",
+        request_serializer=ext.WatchRequest.SerializeToString,
+        response_deserializer=ext.WatchResponse.FromString,
+    )(ext.WatchRequest(kinds=kinds, **options), metadata=api.credentials(session))
+    stream = Stream(call)
+    try:
+        yield stream
+    finally:
+        call.cancel()
+
+
+def seen(changes: list[ext.WatchedChange]) -> list[tuple[int, str, str]]:
+    return [(change.type, change.kind, _resource(change).metadata.name) for change in changes]
+
+
+def _resource(change: ext.WatchedChange) -> Any:
+    chosen = change.WhichOneof("resource")
+    assert chosen is not None
+    return getattr(change, chosen)
+
+
+async def test_changes_come_as_they_are_made(api: Harness) -> None:
+    async with watching(api, "Group", "User") as stream:
+        await stream.until(api.resources.revision)
+        assert stream.changes == []
+        created = await api.core("CreateGroup", resource("Group", "ops"))
+        updated = await api.core("UpdateGroup", resource("Group", "ops", spec={"attrs": {"a": 1}}))
+        await api.core("CreatePolicy", resource("Policy", "unseen"))
+        await api.core("DeleteGroup", meta.DeleteOptions(name="ops"))
+        await api.core("CreateUser", resource("User", "ann", spec={"type": "HUMAN"}))
+        changes = await stream.until(api.resources.revision)
+        assert seen(changes) == [
+            (ADDED, "Group", "ops"),
+            (MODIFIED, "Group", "ops"),
+            (DELETED, "Group", "ops"),
+            (ADDED, "User", "ann"),
+        ]
+        assert [change.group for change in changes[:2]] == [created, updated]
+        assert changes[2].uid == created.metadata.uid
+
+
+def test_every_kind_that_can_be_listed_can_be_watched() -> None:
+    fields = {
+        field.message_type.name
+        for field in ext.WatchedChange.DESCRIPTOR.oneofs_by_name["resource"].fields
+        if field.message_type is not None
+    }
+    assert fields == set(all_rules())
+
+
+async def test_every_kind_is_decided_as_its_list(api: Harness) -> None:
+    kinds = [*all_rules()]
+    async with watching(api, *kinds) as stream:
+        await stream.until(api.resources.revision)
+    wanted = {"GetClusterConfig"} | {f"List{kind}" for kind in kinds} - {"ListClusterConfig"}
+    assert set(api.decided) == wanted
+    for kind in kinds:
+        api.denied = {"GetClusterConfig" if kind == "ClusterConfig" else f"List{kind}"}
+        async with watching(api, *kinds) as stream:
+            code, text = await stream.end()
+        assert code == "PERMISSION_DENIED"
+        assert text.endswith(f"the right to {next(iter(api.denied))}")
+
+
+async def test_a_decision_that_fails_refuses(api: Harness) -> None:
+    api.fails_to_decide = True
+    async with watching(api, "Group") as stream:
+        assert (await stream.end())[0] == "INTERNAL"
+
+
+async def test_nobody_watches_without_a_session(api: Harness) -> None:
+    call = api.channel.unary_stream(
+        f"/{DESCRIPTOR.full_name}/Watch",
+        request_serializer=ext.WatchRequest.SerializeToString,
+        response_deserializer=ext.WatchResponse.FromString,
+    )(ext.WatchRequest(kinds=["Group"]))
+    assert (await Stream(call).end())[0] == "UNAUTHENTICATED"
+
+
+async def test_data_of_secrets_stays_inside(api: Harness) -> None:
+    async with watching(api, "Secret", "Config") as stream:
+        await stream.until(api.resources.revision)
+        secret = resource("Secret", "key", data={"value": "sesame"})
+        await api.core("CreateSecret", secret)
+        config = resource("Config", "file", data={"value": "sesame"})
+        await api.core("CreateConfig", config)
+        start = api.resources.revision
+        secret.data.value = "open sesame"
+        await api.core("UpdateSecret", secret)
+        changes = await stream.until(start + 1)
+        assert [change.type for change in changes] == [ADDED, ADDED, MODIFIED]
+        listed = (await api.core("ListSecret", core.ListSecretOptions())).items
+        assert changes[2].secret == listed[0]
+        assert not any(b"sesame" in change.SerializeToString() for change in changes)
+        await api.core("DeleteSecret", meta.DeleteOptions(name="key"))
+        changes = await stream.until(api.resources.revision)
+        assert seen(changes) == [(DELETED, "Secret", "key")]
+        assert b"sesame" not in changes[0].SerializeToString()
+
+
+async def test_what_is_hidden_from_lists_is_hidden_here(api: Harness) -> None:
+    start = api.resources.revision
+    async with watching(api, "Secret") as stream:
+        hidden = resource("Secret", "sys:key")
+        hidden.metadata.is_system = hidden.metadata.is_system_hidden = True
+        [stored] = await api.store(hidden)
+        async with api.resources.transaction() as tx:
+            tx.delete("Secret", stored.metadata.uid)
+        await api.store(resource("Secret", "shown"))
+        changes = await stream.until(api.resources.revision)
+        assert seen(changes) == [(ADDED, "Secret", "shown")]
+    async with watching(api, "Secret", revision=start) as stream:
+        changes = await stream.until(api.resources.revision)
+        assert seen(changes) == [(ADDED, "Secret", "shown")]
+
+
+async def test_internal_kinds_are_no_kinds(api: Harness) -> None:
+    for kind in ("PolicyTrigger", "Invitation", "Secret.data", "service", ""):
+        async with watching(api, kind) as stream:
+            assert (await stream.end())[0] == "INVALID_ARGUMENT"
+    async with watching(api) as stream:
+        assert await stream.end() == (
+            "INVALID_ARGUMENT",
+            "kinds: there is nothing to watch (name the kinds)",
+        )
+
+
+async def test_only_what_refers_to_something(api: Harness) -> None:
+    [ann] = await api.store(resource("User", "ann", spec={"type": "HUMAN"}))
+    start = api.resources.revision
+    filters: dict[str, Any] = {"user_ref": meta.ObjectReference(name="ann")}
+    async with watching(api, "Session", **filters) as stream:
+        await api.store(api.new_session(api.root, "root-2"))
+        await api.store(api.new_session(ann, "ann-1"))
+        changes = await stream.until(api.resources.revision)
+        assert seen(changes) == [(ADDED, "Session", "ann-1")]
+    async with watching(api, "Session", revision=start, **filters) as stream:
+        assert seen(await stream.until(api.resources.revision)) == [(ADDED, "Session", "ann-1")]
+    async with watching(api, "Session", "Group", **filters) as stream:
+        code, text = await stream.end()
+        assert code == "INVALID_ARGUMENT"
+        assert "groups cannot be listed by user" in text
+    filters = {"user_ref": meta.ObjectReference(name="nobody")}
+    async with watching(api, "Session", **filters) as stream:
+        assert (await stream.end())[0] == "NOT_FOUND"
+
+
+async def test_a_watch_goes_on_from_a_revision(api: Harness) -> None:
+    await api.store(resource("Group", "old"))
+    start = api.resources.revision
+    await api.store(resource("Group", "ops"), resource("Group", "dev"))
+    await api.core("UpdateGroup", resource("Group", "old", spec={"attrs": {"a": 1}}))
+    await api.core("DeleteGroup", meta.DeleteOptions(name="ops"))
+    expected = [
+        (ADDED, "Group", "ops"),
+        (ADDED, "Group", "dev"),
+        (MODIFIED, "Group", "old"),
+        (DELETED, "Group", "ops"),
+    ]
+    now = start + 3
+    for begin, skipped in ((start, 0), (start + 1, 2), (start + 2, 3), (start + 3, 4)):
+        async with watching(api, "Group", revision=begin) as stream:
+            while stream.revision < now or not stream.is_live:
+                await stream.read()
+            assert seen(stream.changes) == expected[skipped:]
+            now += 1
+            await api.store(resource("Group", f"more-{now}"))
+            expected.append((ADDED, "Group", f"more-{now}"))
+            await stream.until(now)
+            assert seen(stream.changes) == expected[skipped:]
+
+
+async def test_lists_tell_from_where_to_go_on(api: Harness) -> None:
+    call = api.channel.unary_unary(
+        "/octelium.api.main.core.v1.MainService/ListGroup",
+        request_serializer=core.ListGroupOptions.SerializeToString,
+        response_deserializer=core.GroupList.FromString,
+    )(core.ListGroupOptions(), metadata=api.credentials())
+    await call
+    told: Any = dict(await call.trailing_metadata())
+    since = ext.WatchResponse.FromString(told["octelium-revision-bin"])
+    assert since == ext.WatchResponse(revision=api.resources.revision)
+
+
+async def test_revisions_that_are_not_known_are_listed_anew(api: Harness) -> None:
+    async with watching(api, "Group", revision=api.resources.revision + 1) as stream:
+        code, text = await stream.end()
+        assert code == "OUT_OF_RANGE"
+        assert "list anew" in text
+
+
+async def test_who_loses_a_right_learns_it_at_once(api: Harness) -> None:
+    async with watching(api, "Group", "User") as stream:
+        await stream.until(api.resources.revision)
+        api.denied = {"ListUser"}
+        await api.store(resource("Policy", "strict"))
+        began = time.monotonic()
+        assert (await stream.end())[0] == "PERMISSION_DENIED"
+        assert time.monotonic() - began < 0.1
+
+
+async def test_what_is_committed_with_the_loss_is_not_shown(api: Harness) -> None:
+    async with watching(api, "Group", "User") as stream:
+        await stream.until(api.resources.revision)
+        await api.store(resource("User", "early", spec={"type": "HUMAN"}))
+        await stream.until(api.resources.revision)
+        api.denied = {"ListUser"}
+        await api.store(resource("User", "late", spec={"type": "HUMAN"}))
+        assert (await stream.end())[0] == "PERMISSION_DENIED"
+        assert seen(stream.changes) == [(ADDED, "User", "early")]
+
+
+async def test_a_session_that_is_gone_watches_no_more(api: Harness) -> None:
+    [session] = await api.store(api.new_session(api.root, "root-2"))
+    async with watching(api, "Group", session=session) as stream:
+        await stream.until(api.resources.revision)
+        async with api.resources.transaction() as tx:
+            tx.delete("Session", session.metadata.uid)
+        began = time.monotonic()
+        assert (await stream.end())[0] == "UNAUTHENTICATED"
+        assert time.monotonic() - began < 0.1
+
+
+async def test_a_session_has_so_many_watches(api: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "MOST_OF_SESSION", 2)
+    monkeypatch.setattr(watcher, "MOST", 3)
+    [other, third] = await api.store(
+        api.new_session(api.root, "root-2"), api.new_session(api.root, "root-3")
+    )
+    revision = api.resources.revision
+    async with watching(api, "Group") as one, watching(api, "Group") as two:
+        await one.until(revision)
+        await two.until(revision)
+        async with watching(api, "Group") as stream:
+            assert (await stream.end())[0] == "RESOURCE_EXHAUSTED"
+        async with watching(api, "Group", session=other) as stream:
+            await stream.until(revision)
+            async with watching(api, "Group", session=third) as late:
+                assert (await late.end())[0] == "RESOURCE_EXHAUSTED"
+
+
+def direct(api: Harness, feed: Feed | None = None, period: float = 60.0) -> WatchService:
+    """Watches without gRPC, read as slowly as a test likes."""
+    return WatchService(api.resources, api._authorize, feed=feed, period=period)
+
+
+def caller(api: Harness) -> Call:
+    return Call("/octelium.ext.v1.MainService/Watch", session_uid=api.session.metadata.uid)
+
+
+async def test_who_reads_too_slowly_lists_anew(api: Harness) -> None:
+    feed = Feed(api.resources, changes=10)
+    stream = direct(api, feed).watch(ext.WatchRequest(kinds=["Group"]), caller(api))
+    await anext(stream)
+    for number in range(30):
+        await api.store(resource("Group", f"g{number}"))
+        assert len(feed) <= 11
+    with pytest.raises(Compacted, match="list anew"):
+        await anext(stream)
+    assert len(feed) == 0
+
+
+async def test_the_places_of_those_who_left_are_free(api: Harness) -> None:
+    feed = Feed(api.resources)
+    service = direct(api, feed)
+    for _ in range(watcher.MOST_OF_SESSION + 1):
+        stream = service.watch(ext.WatchRequest(kinds=["Group"]), caller(api))
+        await anext(stream)
+        await api.store(resource("Group", f"g{uuid.uuid4().hex[:8]}"))
+        assert len(feed) == 1
+        await stream.aclose()
+        assert len(feed) == 0
+
+
+async def test_rights_are_decided_again_in_time(api: Harness) -> None:
+    stream = direct(api, period=0.02).watch(ext.WatchRequest(kinds=["Group"]), caller(api))
+    await anext(stream)
+    before = len(api.decided)
+    await api.store(resource("Namespace", "unseen"))
+    marked = ext.WatchResponse.FromString(await anext(stream))
+    assert marked == ext.WatchResponse(revision=api.resources.revision)
+    assert len(api.decided) > before
+    api.denied = {"ListGroup"}
+    with pytest.raises(ApiError, match="ListGroup"):
+        await anext(stream)
+
+
+async def test_large_commits_come_in_pieces(api: Harness) -> None:
+    stream = direct(api).watch(ext.WatchRequest(kinds=["Group"]), caller(api))
+    await anext(stream)
+    filler = {"a": "x" * 19_000}
+    await api.store(*[resource("Group", f"g{n}", spec={"attrs": filler}) for n in range(100)])
+    pieces = [ext.WatchResponse.FromString(await anext(stream)) for _ in range(2)]
+    assert [piece.revision for piece in pieces] == [0, api.resources.revision]
+    assert sum(len(piece.changes) for piece in pieces) == 100
+    await stream.aclose()
+
+
+async def test_long_silence_is_told_of(api: Harness) -> None:
+    stream = direct(api).watch(ext.WatchRequest(kinds=["Region"]), caller(api))
+    await anext(stream)
+    for number in range(300):
+        await api.store(resource("Group", f"g{number}"))
+    marked = ext.WatchResponse.FromString(await anext(stream))
+    assert marked.revision == api.resources.revision
+    await stream.aclose()
