@@ -1,4 +1,7 @@
-"""TCP through the tunnel's engines, between two hosts joined by a cable; rotations; idle peers."""
+"""TCP through the tunnel's engines, between two hosts joined by a cable; rotations; idle peers.
+
+And TCP from a client to a Service, through everything that is in between.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +69,9 @@ def run(rounds: int, seconds: int) -> Report:
                     _idle(report, one, other, Path(folder))
         except NotVerifiedError as error:
             raise BenchError(str(error)) from error
+    from bench import throughput  # it has our hosts and engines
+
+    throughput.measure(report, rounds, seconds)
     behind = report.median(_GO, "rate") / report.median(_OWN, "rate")
     text = f"bare wireguard-go beside our own, whose least part is {BESIDE}"
     report.bars.append(Bar(text, behind, 1 / BESIDE, "x"))
@@ -78,9 +84,15 @@ class Pair:
     """Two hosts with an engine each that know each other."""
 
     def __init__(
-        self, one: Namespace, other: Namespace, engines: tuple[str, str], folder: Path
+        self,
+        one: Namespace,
+        other: Namespace,
+        engines: tuple[str, str],
+        folder: Path,
+        places: tuple[str, str] = (_HERE["one"], _HERE["other"]),
     ) -> None:
         self.hosts = {"one": one, "other": other}
+        self._places = dict(zip(self.hosts, places, strict=True))
         self.engines = dict(zip(self.hosts, engines, strict=True))
         self.keys = {name: keys() for name in self.hosts}
         self.running: dict[str, EngineProcess] = {}
@@ -143,7 +155,7 @@ class Pair:
             "put_peer",
             public_key=self.keys[name][1].hex(),
             allowed_ips=[f"{_INSIDE[name]}/32"],
-            endpoint=[_HERE[name], PORT],
+            endpoint=[self._places[name], PORT],
         )
 
 
