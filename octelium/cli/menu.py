@@ -124,6 +124,9 @@ PROGRAMS = {
             "disconnect": Command(
                 "octelium.cli.disconnect:disconnect", "Leave the private network."
             ),
+            "doctor": Command(
+                "octelium.cli.doctor:doctor", "Find out why something cannot be reached."
+            ),
             "auth": Command("octelium.cli.auth:auth", AUTH.summary),
             **_COMMON,
         },
@@ -147,6 +150,9 @@ PROGRAMS = {
             ),
             "invite": Command("octelium.cli.invite:invite", "Let a person sign in, by a link."),
             "logs": Command("octelium.cli.logs:logs", "Show who accessed what, and why so."),
+            "doctor": Command(
+                "octelium.cli.doctor_cluster:doctor", "Find out what is broken in the Cluster."
+            ),
             "policy": Command("octelium.cli.policy.group:policy", POLICY.summary),
             **_COMMON,
         },

@@ -97,6 +97,11 @@ class TokenKeeper:
         login = self._state.get(self._domain)
         return login if login is not None and login.is_valid(self._clock()) else None
 
+    @property
+    def can_prove(self) -> bool:
+        """Whether a Session can be made without asking a person."""
+        return self._proof is not None
+
     def end(self, login: Login) -> None:
         """End a Session that another one has replaced. Raises ApiError."""
         self._exchange.logout(login.token.refresh_token)

@@ -86,6 +86,7 @@ def world() -> World:
 
 
 def test_without_a_login_the_authentication_token_makes_one(world: World) -> None:
+    assert world.keeper("T").can_prove
     assert world.keeper("T", ["api:*"]).access_token() == "a1"
     assert world.exchange.calls == ["authenticate T api:*"]
     stored = world.state.get(D)
@@ -93,6 +94,7 @@ def test_without_a_login_the_authentication_token_makes_one(world: World) -> Non
 
 
 def test_without_anything_it_says_how_to_log_in(world: World) -> None:
+    assert not world.keeper().can_prove
     with pytest.raises(NotLoggedIn, match=D) as caught:
         world.keeper().access_token()
     assert "--auth-token" in caught.value.remedy

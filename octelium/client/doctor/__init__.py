@@ -1,0 +1,1 @@
+"""Finds the first broken link between this host and what a Cluster offers, by real traffic."""
