@@ -57,15 +57,25 @@ class Resources:
     def __init__(self, core: Authorized) -> None:
         self._core = core
 
-    def get(self, kind: Kind, name: str) -> Any:
-        """One resource by name, or by uid where `name` has the form of one."""
+    def get(self, kind: Kind, name: str, *, trailers: dict[str, bytes] | None = None) -> Any:
+        """One resource by name, or by uid where `name` has the form of one.
+
+        `trailers` is given the binary metadata that comes after the reply, here as below.
+        """
         if kind.singleton:
             request = self._core.input(f"Get{kind.name}")()
         else:
             request = meta.GetOptions(**_identified(kind, name))
-        return self._core.call(f"Get{kind.name}", request)
+        return self._core.call(f"Get{kind.name}", request, trailers=trailers)
 
-    def list_page(self, kind: Kind, page: Page, **filters: str) -> Any:
+    def list_page(
+        self,
+        kind: Kind,
+        page: Page,
+        trailers: dict[str, bytes] | None = None,
+        /,
+        **filters: str,
+    ) -> Any:
         """One page as the kind's List message. `filters`: `user`, `namespace` or `region`, by name.
 
         Raises Invalid for a filter that the kind does not have.
@@ -77,7 +87,7 @@ class Resources:
             if field not in request.DESCRIPTOR.fields_by_name:
                 raise Invalid("", f"{kind.plural} cannot be listed by {name}")
             getattr(request, field).name = value
-        return self._core.call(f"List{kind.name}", request)
+        return self._core.call(f"List{kind.name}", request, trailers=trailers)
 
     def list_all(self, kind: Kind, **filters: str) -> Iterator[Any]:
         """All resources of a kind, page by page. A singleton is a list of one."""
