@@ -237,7 +237,7 @@ def test_a_persons_own_pages_are_as_they_were(world: World, name: str) -> None:
         assert page.title() == "secret"
         status = page.evaluate("fetch('/own', {method: 'POST', body: 'x'}).then(r => r.status)")
         assert status == 200
-        assert ("POST", "/own") in world.upstream
+        wait_for(lambda: ("POST", "/own") in world.upstream)
         page.context.close()
 
 
