@@ -42,17 +42,26 @@ def show_list(invocation: Invocation, kind: Kind, listing: Any, output: str) -> 
 
 def show_table(invocation: Invocation, kind: Kind, items: Sequence[Any]) -> None:
     """Write resources of one kind as a table."""
-    from octelium.cli.columns import rows, without_empty
+    from octelium.cli.columns import without_empty
     from octelium.cli.table import table
+
+    headers, cells = without_empty(*table_cells(invocation, kind, items))
+    head, *lines = table(headers, cells).split("\n")
+    invocation.terminal.show("\n".join([invocation.terminal.style(head, "bold"), *lines]))
+
+
+def table_cells(
+    invocation: Invocation, kind: Kind, items: Sequence[Any]
+) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells of resources of one kind."""
+    from octelium.cli.columns import rows
 
     headers, cells = rows(kind, items, invocation.now())
     if kind.name == "Service":
         headers += ["URL", "DISPLAYNAME"]
         for row, item in zip(cells, items, strict=True):
             row += [_url(invocation, item), item.metadata.display_name]
-    headers, cells = without_empty(headers, cells)
-    head, *lines = table(headers, cells).split("\n")
-    invocation.terminal.show("\n".join([invocation.terminal.style(head, "bold"), *lines]))
+    return headers, cells
 
 
 def _url(invocation: Invocation, service: Any) -> str:

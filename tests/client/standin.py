@@ -134,9 +134,9 @@ class StandIn:
     objects: dict[tuple[str, str], Any] = field(default_factory=dict)
     log: list[tuple[core.AccessLog, str]] = field(default_factory=list)
     attempts: list[ext.AuthenticationLogEntry] = field(default_factory=list)
-    live: queue.Queue[core.AccessLog | ext.AuthenticationLogEntry | RefusedError | None] = field(
-        default_factory=queue.Queue
-    )
+    live: queue.Queue[
+        core.AccessLog | ext.AuthenticationLogEntry | ext.WatchResponse | RefusedError | None
+    ] = field(default_factory=queue.Queue)
     said: queue.Queue[Any] = field(default_factory=queue.Queue)
     heard: queue.Queue[Any] = field(default_factory=queue.Queue)
     insight: dict[str, Any] = field(default_factory=dict)
@@ -478,9 +478,14 @@ class StandIn:
         """The live entries that a test puts into the queue; None ends the stream."""
         name = type(request).DESCRIPTOR.name.removeprefix("List").removesuffix("Request")
         self.calls.append(Call(f"Watch{name}", metadata, request))
+        if self.foreign:
+            raise RefusedError("UNIMPLEMENTED", "unknown service")
         while (item := self.live.get()) is not None:
             if isinstance(item, RefusedError):
                 raise item
+            if isinstance(item, ext.WatchResponse):
+                yield item
+                continue
             if isinstance(item, ext.AuthenticationLogEntry):
                 self.attempts.append(item)
                 yield ext.ListAuthenticationLogResponse(items=[item])
