@@ -476,7 +476,9 @@ class StandIn:
 
     def watch_log(self, request: Any, metadata: dict[str, str]) -> Iterator[Any]:
         """The live entries that a test puts into the queue; None ends the stream."""
-        name = type(request).DESCRIPTOR.name.removeprefix("List").removesuffix("Request")
+        name = type(request).DESCRIPTOR.name.removesuffix("Request")
+        for verb in ("List", "Watch"):
+            name = name.removeprefix(verb)
         self.calls.append(Call(f"Watch{name}", metadata, request))
         if self.foreign:
             raise RefusedError("UNIMPLEMENTED", "unknown service")
