@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import dns.message
 import dns.rcode
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from octelium.http.exchange import Peer
 from octelium.vigil.dns import stream as module
@@ -211,3 +214,32 @@ async def test_its_owner_can_end_it() -> None:
         assert await ended(reader)
         assert here.left == 1
         writer.close()
+
+
+PIECES = st.one_of(
+    st.binary(max_size=40),
+    st.binary(max_size=40).map(lambda data: len(data).to_bytes(2, "big") + data),
+    st.sampled_from([framed("wiki.local"), framed("wiki.local")[:9], framed("nothing.local")]),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=6), min_size=1, max_size=8))
+async def test_any_bytes_harm_nobody_else(conversations: list[list[bytes]]) -> None:
+    async with world() as here:
+        for pieces in conversations:
+            reader, writer = await connect(here)
+            with contextlib.suppress(ConnectionError):
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                writer.write_eof()
+                async with asyncio.timeout(5):
+                    await reader.read()  # whatever it is, it ends
+            writer.close()
+        reader, writer = await connect(here)
+        writer.write(framed("wiki.local"))
+        assert (await read(reader)).answer
+        writer.close()
+        await here.until(lambda: here.left == len(conversations) + 1)
+        assert not here.vigil.running
