@@ -63,7 +63,9 @@ def show_changes(
         if not is_wanted(item):
             continue
         if change.type is ChangeType.DELETED:
-            item = last.pop(change.uid, item)  # a list that lacks it says nothing else of it
+            before = last.pop(change.uid, item)
+            if not item.metadata.resource_version:  # a list that lacks it says no more than that
+                item = before
         else:
             last[change.uid] = item
         terminal.show(lines.next(change.type.value, item))
