@@ -106,3 +106,17 @@ async def test_the_last_commit_is_kept_however_large(api: Harness) -> None:
     with feed.reader() as reader:
         await api.store(*[resource("Group", f"g{number}") for number in range(50)])
         assert len(reader.take(1000)) == 50
+
+
+async def test_who_lost_the_place_keeps_nothing(
+    api: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("octelium.apiserver.watch.feed._SLACK", 2)
+    feed = Feed(api.resources, changes=10)
+    with feed.reader() as slow, feed.reader() as quick:
+        for number in range(24):
+            await commit(api, 1, f"g{number}-")
+            quick.take(100)
+        assert len(feed) <= 3
+        with pytest.raises(Compacted):
+            slow.take(1)

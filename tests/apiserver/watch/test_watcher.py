@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 import uuid
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from octelium.apiserver.core.rules import all_rules
 from octelium.apiserver.ext import DESCRIPTOR
@@ -20,7 +24,13 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import Compacted
+from octelium.store.resources import Committed, Resources
+from octelium.store.retention import Retention
+from octelium.store.sqlite import SqliteStore
+from octelium.store.vault import Vault
 from tests.apiserver.harness import codes, resource
+from tests.apiserver.watch.agreement import Model
+from tests.conftest import SOAK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -379,3 +389,132 @@ async def test_long_silence_is_told_of(api: Harness) -> None:
     marked = ext.WatchResponse.FromString(await anext(stream))
     assert marked.revision == api.resources.revision
     await stream.aclose()
+
+
+async def test_what_is_committed_while_the_past_is_told_comes_once(
+    api: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = api.resources.revision
+    for number in range(450):
+        await api.store(resource("Group", f"g{number}"))
+    commits = api.resources.commits
+
+    async def meanwhile(after: int, limit: int = 200) -> list[Committed]:
+        await api.store(resource("Group", f"late-{after}"))
+        return await commits(after, limit)
+
+    monkeypatch.setattr(api.resources, "commits", meanwhile)
+    request = ext.WatchRequest(kinds=["Group"], revision=start)
+    stream = direct(api).watch(request, caller(api))
+    names: list[str] = []
+    revision = 0
+    while revision < api.resources.revision:
+        response = ext.WatchResponse.FromString(await anext(stream))
+        names += [change.group.metadata.name for change in response.changes]
+        revision = response.revision or revision
+    await stream.aclose()
+    late = [f"late-{start + passed}" for passed in (0, 200, 400)]
+    assert names == [*(f"g{number}" for number in range(450)), *late]
+
+
+NAMES = ("ann", "bob", "eve", "hidden")
+KINDS_ = ("Group", "User", "Secret", "Policy")
+STEPS = st.one_of(
+    st.tuples(
+        st.just("change"),
+        st.lists(
+            st.tuples(st.sampled_from(KINDS_), st.sampled_from(NAMES)),
+            min_size=1,
+            max_size=8,
+            unique=True,
+        ),
+    ),
+    st.tuples(st.just("read"), st.integers(0, 3), st.integers(1, 4)),
+    st.tuples(st.just("break"), st.integers(0, 3)),
+    st.tuples(st.just("compare")),
+)
+
+
+async def _change(resources: Resources, targets: list[tuple[str, str]], number: int) -> None:
+    """Create what is not there, and change or delete the rest."""
+    async with resources.transaction() as tx:
+        for kind, name in targets:
+            stored = tx.find(kind, name=name)
+            if stored is None:
+                message = resource(kind, name)
+                message.metadata.is_system_hidden = kind == "Secret" and name == "hidden"
+                tx.create(message)
+            elif number % 3:
+                stored.metadata.description = str(number)
+                tx.update(stored)
+            else:
+                tx.delete(kind, stored.metadata.uid)
+
+
+async def _agree(steps: list[tuple[Any, ...]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = await SqliteStore.open(Path(folder))
+        retention = Retention(window=12, interval=4)
+        resources = Resources(store, Vault([bytes(range(32))]), retention=retention)
+        await resources.load()
+        async with resources.transaction() as tx:
+            session = tx.create(resource("Session", "root-1"))
+            beacon = tx.create(resource("Region", "default"))
+
+        async def authorize(call: Call, method: str) -> bool:
+            return call.path.endswith("/Watch") and "List" in method
+
+        async def sleep(_seconds: float) -> None:
+            await asyncio.sleep(0)
+
+        service = WatchService(resources, authorize, feed=Feed(resources, changes=40), sleep=sleep)
+        uid = session.metadata.uid
+        models = [
+            Model(resources, service, uid, kinds)
+            for kinds in (KINDS_, ("Group",), ("Secret", "User"), ())
+        ]
+
+        async def compare(number: int) -> None:
+            async with resources.transaction() as tx:
+                found = tx.get("Region", uid=beacon.metadata.uid)
+                found.metadata.description = f"beacon {number}"
+                tx.update(found)
+            for model in models:
+                await model.read(until=resources.revision)
+                assert model.state == model.listed()
+
+        for number, (what, *details) in enumerate(steps):
+            match what:
+                case "change":
+                    await _change(resources, details[0], number)
+                case "read":
+                    model, responses = models[details[0]], details[1]
+                    if model.revision < resources.revision:
+                        await _read_some(model, responses)
+                case "break":
+                    await models[details[0]].close()
+                case _:
+                    await compare(number)
+        await compare(-1)
+        for model in models:
+            await model.close()
+        await resources.close()
+
+
+async def _read_some(model: Model, responses: int) -> None:
+    """A few responses; where there are no more, the stream is broken off."""
+    try:
+        async with asyncio.timeout(0.005):
+            await model.read(responses=responses)
+    except TimeoutError:
+        await model.close()
+
+
+@pytest.mark.parametrize("size", [150, 1 << 20])
+@settings(max_examples=500 if SOAK else 40)
+@given(steps=st.lists(STEPS, max_size=40))
+def test_a_list_and_its_changes_are_the_list(size: int, steps: list[tuple[Any, ...]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watcher, "_MOST_BYTES", size)
+        patch.setattr(watcher, "_MOST_CHANGES", 3 if size < 1000 else 1000)
+        asyncio.run(_agree(steps))
