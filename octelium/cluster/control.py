@@ -279,6 +279,8 @@ class Control:
         sign_in = Binding(auth.DESCRIPTOR, service, auth.MAX_REQUEST_BYTES)
         auth_api = ApiServer([sign_in], publish=publish, limits=auth.LIMITS)
         await connections.start()
+        # Written before anybody can read that the Cluster is ready.
+        token = await self._first_token(resources, authentication)
         for server, path in ((api, layout.api), (auth_api, layout.auth_api)):
             server.listen(path)
             await server.start()
@@ -306,8 +308,8 @@ class Control:
         message: dict[str, Any] = {"ready": True}
         if self._no_tunnel:
             message["no_tunnel"] = self._no_tunnel
-        if awaits_first_token(resources):
-            message["token"] = await self._first_token(resources, authentication)
+        if token:
+            message["token"] = token
         self._assignment.tell(message)
 
     def _feed(
@@ -401,6 +403,9 @@ class Control:
         return api, explainer, opened
 
     async def _first_token(self, resources: Resources, authentication: Authentication) -> str:
+        """The token of the first start, also where the settings want it saved; or nothing."""
+        if not awaits_first_token(resources):
+            return ""
         token = await first_token(resources, authentication)
         path = os.environ.get("OCTELIUM_AUTH_TOKEN_SAVE_PATH")
         if path:
