@@ -171,6 +171,9 @@ PROGRAMS = {
             "invite": Command(
                 "octelium.cli.invite:invite_locally", "Let a person sign in, by a link."
             ),
+            "probe": Command(
+                "octelium.cli.probe:probe", "Send a real request through the front door."
+            ),
             "version": _COMMON["version"],
             "completion": _COMMON["completion"],
         },

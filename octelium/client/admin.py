@@ -12,7 +12,7 @@ from typing import Any
 from octelium.client.errors import ClientError
 
 SOCKET = "run/admin.sock"
-_TIMEOUT = 10.0
+_TIMEOUT = 20.0
 
 
 class AdminError(ClientError):
@@ -105,6 +105,32 @@ def new_invitation(data_dir: str, user: str, *, administrator: bool = False) -> 
     texts = isinstance(made.url, str) and isinstance(made.user, str)
     if not texts or not isinstance(made.expires_at, int) or not made.url.startswith("https://"):
         raise AdminError("the Cluster answered without an invitation")
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A request that went through the front door, and was answered with success."""
+
+    url: str
+    status: int
+    milliseconds: int
+
+
+def probe(data_dir: str, service: str = "") -> Probe:
+    """Have the Cluster send a request through its own front door: for the page of a Service, or to
+    the API if none is named.
+
+    Raises AdminError, also when the request did not succeed.
+    """
+    content = _ask(data_dir, "POST", "/probe", {"service": service}, "the probe")
+    try:
+        reply = json.loads(content)
+        made = Probe(reply["url"], reply["status"], reply["milliseconds"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise AdminError("the Cluster answered without a result") from error
+    if (type(made.url), type(made.status), type(made.milliseconds)) != (str, int, int):
+        raise AdminError("the Cluster answered without a result")
     return made
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from octelium.cluster.certificates import CertificateError, Pair
+from octelium.cluster.front_door import FrontDoorError
 from octelium.identity.errors import AuthenticationError
 from octelium.schema.errors import Invalid
 from octelium.store.errors import StoreError
@@ -109,17 +110,30 @@ def _read_invitation(body: bytes) -> InvitationRequest:
     return InvitationRequest(user, administrator)
 
 
+def _read_probe(body: bytes) -> str:
+    """The Service to ask, empty for the API. Raises ValueError for anything else."""
+    try:
+        service = json.loads(body)["service"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError("a JSON object with service is needed") from error
+    if not isinstance(service, str):
+        raise ValueError("service must be a text")  # noqa: TRY004  (of the request, not of a call)
+    return service
+
+
 def local_app(
     install: Callable[[CertificateRequest], Awaitable[None]],
     recover: Callable[[], Awaitable[dict[str, str]]],
     invite: Callable[[InvitationRequest], Awaitable[dict[str, str | int]]],
+    probe: Callable[[str], Awaitable[dict[str, str | int]]],
 ) -> Starlette:
     """What the owner of the machine may ask, by `octops`.
 
     `PUT /certificate` with `{"namespace", "domain", "certificate", "key", "force"}` or
     `{"namespace", "domain", "own": true}`; `install` raises CertificateError for what cannot be
     used. `POST /token` answers with a new token of the first administrator. `POST /invitation`
-    with `{"user", "administrator"}` answers with a link by which that person signs in.
+    with `{"user", "administrator"}` answers with a link by which that person signs in. `POST
+    /probe` with `{"service"}` sends a request through the front door and tells what became of it.
 
     Served on a Unix socket that only the Cluster's own user can open.
     """
@@ -143,8 +157,15 @@ def local_app(
         except (StoreError, AuthenticationError, Invalid, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
+    async def probed(request: Request) -> Response:
+        try:
+            return JSONResponse(await probe(_read_probe(await request.body())))
+        except (StoreError, AuthenticationError, FrontDoorError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+
     return Starlette(
         routes=[
+            Route("/probe", probed, methods=["POST"]),
             Route("/invitation", invitation, methods=["POST"]),
             Route("/certificate", certificate, methods=["PUT"]),
             Route("/token", token, methods=["POST"]),

@@ -62,6 +62,7 @@ from octelium.cluster.bootstrap import (
 from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
 from octelium.cluster.diagnosis import Diagnosis
+from octelium.cluster.front_door import FrontDoorProbe
 from octelium.cluster.geolocation import Geolocation
 from octelium.cluster.heard import GatewayState, WorkerStates
 from octelium.cluster.insight import Insight
@@ -239,6 +240,7 @@ class Control:
         invitations = InvitationLogins(
             resources, keyring, authentication, site.origin, locate=locate
         )
+        probe = FrontDoorProbe(resources, authentication, self._settings, health).send
         connections = ConnectService(resources, has_gateway=has_gateway)
         api, explainer, access = self._api(
             resources, authentication, invitations, connections, logs, rego, publish, diagnosis
@@ -290,7 +292,7 @@ class Control:
         for app, use in (
             (web, "auth"),
             (portal, "portal"),
-            (local_app(install, recover, partial(self._invite, invitations)), "admin"),
+            (local_app(install, recover, partial(self._invite, invitations), probe), "admin"),
             (health_app(health, metrics), "health"),
         ):
             pages = WebServer(app, self._sockets(use), name=f"web: {use}")

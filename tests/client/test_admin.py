@@ -14,9 +14,11 @@ from octelium.client.admin import (
     AdminError,
     NewInvitation,
     NewToken,
+    Probe,
     install_certificate,
     new_invitation,
     new_token,
+    probe,
     use_own_certificate,
 )
 
@@ -127,6 +129,25 @@ def test_an_answer_without_an_invitation(tmp_path: Path, reply: bytes) -> None:
         pytest.raises(AdminError, match="without an invitation"),
     ):
         new_invitation(str(tmp_path), "ann")
+
+
+def test_a_probe(tmp_path: Path) -> None:
+    reply = b'{"url": "https://wiki.lab.test/", "status": 200, "milliseconds": 7}'
+    with control_process(tmp_path, 200, reply) as asked:
+        assert probe(str(tmp_path), "wiki") == Probe("https://wiki.lab.test/", 200, 7)
+    assert asked == [("/probe", {"service": "wiki"})]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"", b"[]", b'{"url": "u", "status": 200}', b'{"url": 7, "status": 200, "milliseconds": 7}'],
+)
+def test_an_answer_without_the_result_of_a_probe(tmp_path: Path, reply: bytes) -> None:
+    with (
+        control_process(tmp_path, 200, reply),
+        pytest.raises(AdminError, match="without a result"),
+    ):
+        probe(str(tmp_path))
 
 
 def test_no_first_administrator(tmp_path: Path) -> None:

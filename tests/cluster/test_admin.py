@@ -13,6 +13,7 @@ from octelium.cluster.admin import (
     local_app,
 )
 from octelium.cluster.certificates import CertificateError, Pair
+from octelium.cluster.front_door import FrontDoorError
 from octelium.identity.invitations import NoUserError
 from octelium.store.errors import Unavailable
 
@@ -46,6 +47,10 @@ async def invite(_wanted: InvitationRequest) -> dict[str, str | int]:
     pytest.fail("invited")
 
 
+async def unasked(_service: str) -> dict[str, str | int]:
+    pytest.fail("probed")
+
+
 async def test_a_certificate_is_installed_or_refused_with_the_reason() -> None:
     asked: list[CertificateRequest] = []
 
@@ -54,7 +59,7 @@ async def test_a_certificate_is_installed_or_refused_with_the_reason() -> None:
             raise CertificateError("the private key cannot be read")
         asked.append(wanted)
 
-    async with client(local_app(install, recover, invite)) as http:
+    async with client(local_app(install, recover, invite, unasked)) as http:
         body = {"namespace": "", "certificate": "c", "key": "k"}
         assert (await http.put("/certificate", json=body)).status_code == 200
         more = {**body, "namespace": "prod", "domain": "a.example", "force": True}
@@ -78,11 +83,11 @@ async def test_a_new_token_for_the_owner_of_the_machine() -> None:
     async def broken() -> dict[str, str]:
         raise Unavailable("the store is busy")
 
-    async with client(local_app(install, recover, invite)) as http:
+    async with client(local_app(install, recover, invite, unasked)) as http:
         answer = await http.post("/token")
         assert (answer.status_code, answer.json()["token"]) == (200, "T")
         assert (await http.get("/token")).status_code == 405
-    async with client(local_app(install, broken, invite)) as http:
+    async with client(local_app(install, broken, invite, unasked)) as http:
         answer = await http.post("/token")
         assert (answer.status_code, answer.json()) == (400, {"error": "the store is busy"})
 
@@ -99,7 +104,7 @@ async def test_a_person_is_invited() -> None:
         asked.append(wanted)
         return {"url": "https://a.example/invite#T", "expiresAt": 7, "user": wanted.user}
 
-    async with client(local_app(install, recover, invite)) as http:
+    async with client(local_app(install, recover, invite, unasked)) as http:
         answer = await http.post("/invitation", json={"user": "ann"})
         assert (answer.status_code, answer.json()["url"]) == (200, "https://a.example/invite#T")
         await http.post("/invitation", json={"user": "ben", "administrator": True})
@@ -111,6 +116,29 @@ async def test_a_person_is_invited() -> None:
             assert answer.status_code == 400
             assert answer.json()["error"]
         assert (await http.get("/invitation")).status_code == 405
+
+
+async def test_a_probe_is_told() -> None:
+    async def install(_wanted: CertificateRequest) -> None:
+        pytest.fail("installed")
+
+    async def probe(service: str) -> dict[str, str | int]:
+        if service == "broken":
+            raise FrontDoorError("https://a.example/ answers 502")
+        return {"url": f"https://{service}", "status": 200, "milliseconds": 1}
+
+    async with client(local_app(install, recover, invite, probe)) as http:
+        answer = await http.post("/probe", json={"service": "wiki"})
+        assert (answer.status_code, answer.json()["url"]) == (200, "https://wiki")
+        answer = await http.post("/probe", json={"service": "broken"})
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"error": "https://a.example/ answers 502"},
+        )
+        for body in (b"", b"[]", b"{}", b'{"service": 1}'):
+            answer = await http.post("/probe", content=body)
+            assert answer.status_code == 400
+            assert answer.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +156,7 @@ async def test_other_bodies_are_refused(body: bytes) -> None:
     async def install(_wanted: CertificateRequest) -> None:
         pytest.fail("installed")
 
-    async with client(local_app(install, recover, invite)) as http:
+    async with client(local_app(install, recover, invite, unasked)) as http:
         answer = await http.put("/certificate", content=body)
         assert answer.status_code == 400
         assert answer.json()["error"]
