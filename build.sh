@@ -82,12 +82,28 @@ zipapp() {
 test_packages() {
   # identity providers that the tests sign in at, and a browser to do it with
   local wanted=(curl nginx-light chromium simplesamlphp micro-httpd
-    iproute2 iputils-ping nftables bind9-dnsutils util-linux wireguard-go wireguard-tools
+    iproute2 iputils-ping nftables bind9-dnsutils util-linux wireguard-go wireguard-tools tmux
     php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3)
   # Node.js may come from elsewhere, with an npm that Debian's package would contradict.
   command -v node >/dev/null || wanted+=(nodejs)
   command -v npm >/dev/null || wanted+=(npm)
   need_packages "${wanted[@]}" || true
+  unpack_resolved
+}
+
+# Unpacked beside the sources: installed, it would take over this machine's resolver.
+unpack_resolved() {
+  local root=$PWD/build/systemd-resolved
+  if [ ! -x "$root/lib/systemd/systemd-resolved" ] && command -v apt-get >/dev/null; then
+    say "unpacking the package systemd-resolved into build/"
+    rm -rf "$root" && mkdir -p "$root"
+    if (cd "$root" && apt-get download -qq systemd-resolved >/dev/null 2>&1); then
+      dpkg -x "$root"/systemd-resolved_*.deb "$root"
+    else
+      say "it cannot be had here; its tests are skipped"
+    fi
+  fi
+  export SYSTEMD_RESOLVED_ROOT="${SYSTEMD_RESOLVED_ROOT:-$root}"
 }
 
 lock() {
