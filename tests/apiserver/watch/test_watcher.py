@@ -186,6 +186,7 @@ async def test_data_of_secrets_stays_inside(api: Harness) -> None:
 async def test_what_is_hidden_from_lists_is_hidden_here(api: Harness) -> None:
     start = api.resources.revision
     async with watching(api, "Secret") as stream:
+        await stream.until(start)
         hidden = resource("Secret", "sys:key")
         hidden.metadata.is_system = hidden.metadata.is_system_hidden = True
         [stored] = await api.store(hidden)
@@ -215,6 +216,7 @@ async def test_only_what_refers_to_something(api: Harness) -> None:
     start = api.resources.revision
     filters: dict[str, Any] = {"user_ref": meta.ObjectReference(name="ann")}
     async with watching(api, "Session", **filters) as stream:
+        await stream.until(start)
         await api.store(api.new_session(api.root, "root-2"))
         await api.store(api.new_session(ann, "ann-1"))
         changes = await stream.until(api.resources.revision)
