@@ -25,9 +25,8 @@ _FILTERS = ("user_ref", "namespace_ref", "region_ref")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Kinds, with the method as which each is decided, and what all resources refer to."""
+    """What all resources of each kind refer to, as index values."""
 
-    methods: Mapping[str, str]
     values: Mapping[str, frozenset[Value]]
 
     def holds(self, told: Told) -> bool:
@@ -36,24 +35,37 @@ class Wanted:
         return values is not None and told.is_listed and values <= told.values
 
 
-def read_wanted(request: ext.WatchRequest, reader: Reader) -> Wanted:
-    """What a request wants.
+def read_methods(request: ext.WatchRequest) -> dict[str, str]:
+    """The kinds of a request, and the `/package.Service/Method` as which each is decided.
 
     Raises:
-        Invalid: There is no kind, an unknown one, or one that cannot be listed by what is given.
-        NotFound: What the resources shall refer to does not exist.
+        Invalid: There is no kind, an unknown one, or too many.
     """
     if not request.kinds:
         raise Invalid("kinds", "there is nothing to watch", "name the kinds")
-    given = {field.name for field, _ in request.ListFields()}
+    if len(request.kinds) > len(all_rules()):
+        raise Invalid("kinds", f"there are {len(request.kinds)}", "name each once")
     methods: dict[str, str] = {}
-    values: dict[str, frozenset[Value]] = {}
     for index, name in enumerate(request.kinds):
         rules = all_rules().get(name)
         if rules is None:
             remedy = did_you_mean(name[:64], all_rules())
             raise Invalid(f"kinds[{index}]", f"{name[:64]!r} is no kind", remedy)
         methods[name] = core_method("Get" if rules.kind.singleton else "List", name)
+    return methods
+
+
+def read_wanted(request: ext.WatchRequest, reader: Reader) -> Wanted:
+    """What a request wants, of kinds that the caller may list: others learn nothing by it.
+
+    Raises:
+        Invalid: A kind cannot be listed by what is given.
+        NotFound: What the resources shall refer to does not exist.
+    """
+    given = {field.name for field, _ in request.ListFields()}
+    values: dict[str, frozenset[Value]] = {}
+    for name in dict.fromkeys(request.kinds):
+        rules = all_rules()[name]
         filters = {item.option: item for item in rules.filters}
         found: set[Value] = set()
         for option in _FILTERS:
@@ -69,4 +81,4 @@ def read_wanted(request: ext.WatchRequest, reader: Reader) -> Wanted:
             target = get(reader, all_rules()[item.kind], options)
             found.add((item.index, target.metadata.uid))
         values[name] = frozenset(found)
-    return Wanted(methods, values)
+    return Wanted(values)

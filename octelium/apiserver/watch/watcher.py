@@ -19,16 +19,15 @@ from octelium.apiserver.insight.rights import Rights
 from octelium.apiserver.rpc import ApiError
 from octelium.apiserver.watch.feed import Feed
 from octelium.apiserver.watch.told import recall, response
-from octelium.apiserver.watch.wanted import read_wanted
+from octelium.apiserver.watch.wanted import Wanted, read_methods, read_wanted
 from octelium.store.errors import Compacted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 
     from octelium.apiserver.apply.applier import Authorize
     from octelium.apiserver.rpc import Call
     from octelium.apiserver.watch.told import Told
-    from octelium.apiserver.watch.wanted import Wanted
     from octelium.schema.pb import core_v1_pb2 as core
     from octelium.schema.pb import ext_v1_pb2 as ext
     from octelium.store.resources import Resources
@@ -41,8 +40,8 @@ PERIOD: Final = 60.0
 PAUSE: Final = 0.05
 """Seconds between two responses: what is committed meanwhile goes together."""
 _MOST_CHANGES: Final = 1000
-_MOST_BYTES: Final = 1 << 20
-"""Of one response."""
+_MOST_BYTES: Final = 128 << 10
+"""Of one response, save that a single change may be larger. Who reads slowly holds one."""
 _SILENT: Final = 256
 """Revisions without a change for a watch, after which it is told that it has seen them."""
 
@@ -76,10 +75,11 @@ class WatchService:
             Compacted: Changes since the revision are not known, or the caller was too slow.
         """
         uid = call.require_session()
-        wanted = read_wanted(request, self._resources)
-        watch = _Watch(self._resources, self._authorize, wanted, call)
+        methods = read_methods(request)
+        watch = _Watch(self._resources, self._authorize, methods, call)
         with self._place(uid), self._feed.reader() as reader:
-            await watch.require(wanted.methods)
+            await watch.require(methods)
+            watch.wanted = read_wanted(request, self._resources)
             now = reader.revision
             if request.revision > now:
                 raise Compacted(
@@ -97,13 +97,13 @@ class WatchService:
                 await reader.wait(due - clock())
                 while changes := reader.take(_MOST_CHANGES):
                     if watch.may_lose_rights(changes):
-                        await watch.require(wanted.methods)
+                        await watch.require(methods)
                     async for piece in watch.pieces(changes):
                         yield piece
                     if reader.revision - watch.told > _SILENT:
                         yield watch.mark(reader.revision)
                 if clock() >= due:
-                    await watch.require(wanted.methods)
+                    await watch.require(methods)
                     due = clock() + self._period
                     if watch.told < reader.revision:
                         yield watch.mark(reader.revision)
@@ -137,13 +137,18 @@ class _Watch:
     """One watch: what it wants, what it may have, and what it has been told."""
 
     def __init__(
-        self, resources: Resources, authorize: Authorize, wanted: Wanted, call: Call
+        self,
+        resources: Resources,
+        authorize: Authorize,
+        methods: Mapping[str, str],
+        call: Call,
     ) -> None:
+        self.wanted = Wanted({})
         self.told = 0
         """The last revision that the caller knows to have seen."""
         self._resources = resources
         self._authorize = authorize
-        self._wanted = wanted
+        self._methods = methods
         self._call = call
         self._own: frozenset[str] = frozenset()
         """Uids of the Session, the User and the Device that ask."""
@@ -161,8 +166,8 @@ class _Watch:
         self._own = frozenset(
             (session.metadata.uid, status.user_ref.uid, status.device_ref.uid or "-")
         )
-        methods = self._wanted.methods
-        await Rights(self._authorize, self._call).require([methods[kind] for kind in kinds])
+        methods = [self._methods[kind] for kind in kinds]
+        await Rights(self._authorize, self._call).require(methods)
 
     def may_lose_rights(self, changes: Iterable[Told]) -> bool:
         """Whether the caller may have had more rights before these changes."""
@@ -179,7 +184,7 @@ class _Watch:
         size = 0
         revision = self.told
         for told in changes:
-            if self._wanted.holds(told):
+            if self.wanted.holds(told):
                 piece.append(told)
                 size += len(told.data)
             revision = told.revision if told.ends else 0
