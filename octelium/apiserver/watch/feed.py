@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from octelium.apiserver.watch.told import Told
     from octelium.store.resources import Committed, Resources
 
-MOST_CHANGES: Final = 16_384
-MOST_BYTES: Final = 64 << 20
+MOST_CHANGES: Final = 8192
+MOST_BYTES: Final = 32 << 20
 """About; the changes of one commit are kept together, however many they are."""
 _SLACK: Final = 256
 """Changes that everybody has, before they are dropped."""
