@@ -95,19 +95,17 @@ class WatchService:
             due = clock() + self._period
             while True:
                 await reader.wait(due - clock())
-                while changes := reader.take(_MOST_CHANGES):
-                    if watch.may_lose_rights(changes):
-                        await watch.require(methods)
-                    async for piece in watch.pieces(changes):
-                        yield piece
-                    if reader.revision - watch.told > _SILENT:
-                        yield watch.mark(reader.revision)
-                if clock() >= due:
+                changes = reader.take(_MOST_CHANGES)
+                is_due = clock() >= due
+                if is_due or watch.may_lose_rights(changes):
                     await watch.require(methods)
                     due = clock() + self._period
-                    if watch.told < reader.revision:
-                        yield watch.mark(reader.revision)
-                await self._sleep(PAUSE)
+                async for piece in watch.pieces(changes):
+                    yield piece
+                if reader.revision - watch.told > (0 if is_due else _SILENT):
+                    yield watch.mark(reader.revision)
+                if len(changes) < _MOST_CHANGES:
+                    await self._sleep(PAUSE)
 
     @contextmanager
     def _place(self, session_uid: str) -> Iterator[None]:
