@@ -50,19 +50,22 @@ def describe(invocation: Invocation, words: tuple[str, ...]) -> None:
         relations = around.of(kind, item)
         if index:
             invocation.terminal.show("")
-        invocation.terminal.show(
-            "\n".join(
-                [
-                    *_head(kind, item, invocation.now()),
-                    *_section("Spec", item.spec),
-                    *_section("Status", item.status),
-                    *_related(relations),
-                ]
-            )
-        )
+        invocation.terminal.show("\n".join(description(kind, item, relations, invocation.now())))
         if around.hidden:
             hidden = ", ".join(dict.fromkeys(around.hidden))
             invocation.terminal.note(f"Left out, since you may not list them: {hidden}.")
+
+
+def description(
+    kind: Kind, item: Any, relations: Sequence[tuple[str, list[str]]], now: float
+) -> list[str]:
+    """The lines of a resource for reading; `relations` is what belongs to it, by label."""
+    return [
+        *_head(kind, item, now),
+        *_section("Spec", item.spec),
+        *_section("Status", item.status),
+        *_related(relations),
+    ]
 
 
 def _head(kind: Kind, item: Any, now: float) -> list[str]:

@@ -16,6 +16,8 @@ from octelium.cli.policy.preview import fetch_preview, logged_option, show_previ
 from octelium.cli.verb import verb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from octelium.cli.invocation import Invocation
     from octelium.cli.terminal import Terminal
     from octelium.schema.pb import ext_v1_pb2 as ext
@@ -78,14 +80,22 @@ def diff(
 
 
 def _show(terminal: Terminal, operation: ext.AppliedOperation, context: int) -> None:
+    for line in difference(operation, context):
+        terminal.show(_coloured(terminal, line))
+
+
+def difference(operation: ext.AppliedOperation, context: int = 3) -> Iterator[str]:
+    """What an operation of a dry run changes, as the lines of a unified diff; not inert.
+
+    Of data it is only told that it differs.
+    """
     name = f"{operation.kind.lower()}/{operation.name}"
     before, after = _lines(operation, "before"), _lines(operation, "after")
     old = f"cluster/{name}" if before else "/dev/null"
     new = f"files/{name}" if after else "/dev/null"
-    for line in difflib.unified_diff(before, after, old, new, lineterm="", n=context):
-        terminal.show(_coloured(terminal, line))
+    yield from difflib.unified_diff(before, after, old, new, lineterm="", n=context)
     if "data" in operation.changed:
-        terminal.show(_coloured(terminal, f"@ {name}: data differs, not shown"))
+        yield f"@ {name}: data differs, not shown"
 
 
 def _lines(operation: ext.AppliedOperation, field: Any) -> list[str]:
