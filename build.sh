@@ -13,7 +13,8 @@ usage: ./build.sh VERB [ARGUMENTS]
   demo [--exit]      build, start a Cluster, apply examples/, show real requests; --exit stops afterwards
   test [PYTEST ...]  all tests, with the servers and browsers that they need
   lint               format, rules, types, layers, and that tests mirror sources
-  bench NAME         dns | http | identity | policy | relay | start | store | tunnel [--json]; soak: all tests at full length
+  bench NAME         dns | flood | http | identity | policy | relay | sessions | start | store | tunnel
+                     [--json]; soak: all tests at full length
   zipapp             dist/octelium.pyz and the links octelium, octeliumctl, octops
   schema             derive the official schema's descriptors and our own packages again
   lock               resolve the dependencies again (locks/*.txt)
