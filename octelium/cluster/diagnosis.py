@@ -165,7 +165,10 @@ class Diagnosis:
             for name, value in sorted(series.items())
             if name.startswith("octelium_tunnel_events_total") and value and _is_drop(name)
         ]
+        handshakes = series.get('octelium_tunnel_events_total{event="handshakes"}')
         told = f"{live:g} of {peers:g} connected Sessions have a session of WireGuard"
+        if handshakes is not None:
+            told += f"; {handshakes:g} handshakes"
         return f"{told}; dropped: {', '.join(events)}" if events else told
 
     async def _about_upstreams(

@@ -33,7 +33,7 @@ sleeps, theirs does not."""
 
 class Echo:
     """The peer. `addresses` are that of a Service which it answers, and its own; `place` is where
-    the engine takes datagrams. `heard` counts the packets that came.
+    the engine takes datagrams, `engine_key` its public key. `heard` counts the packets that came.
 
     Raises:
         OSError: there is no socket for it.
@@ -52,7 +52,7 @@ class Echo:
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._engine_key = engine_key
+        self.engine_key = engine_key
         key = X25519PrivateKey.generate()
         self.public_key = key.public_key().public_bytes_raw()
         self._device = Device(key.private_bytes_raw(), mtu=mtu)
@@ -92,9 +92,9 @@ class Echo:
 
     def change_engine_key(self, engine_key: bytes) -> None:
         """The engine has another key now."""
-        if engine_key != self._engine_key:
-            self._device.change_peer_key(self._engine_key, engine_key, self._clock())
-            self._engine_key = engine_key
+        if engine_key != self.engine_key:
+            self._device.change_peer_key(self.engine_key, engine_key, self._clock())
+            self.engine_key = engine_key
             self._send()
 
     def _readable(self) -> None:

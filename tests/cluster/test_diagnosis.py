@@ -118,7 +118,7 @@ async def test_a_cluster_that_works(world: World) -> None:
             "octelium_tunnel_peers": 3,
             "octelium_tunnel_peers_live": 2,
             'octelium_tunnel_events_total{event="bad_source"}': 4,
-            'octelium_tunnel_events_total{event="tun_read"}': 9,
+            'octelium_tunnel_events_total{event="handshakes"}': 9,
             'octelium_tunnel_events_total{event="replay"}': 0,
         }
     }
@@ -145,8 +145,8 @@ async def test_a_cluster_that_works(world: World) -> None:
         "logs": "ok",
     }
     assert parts["gateway"].detail == (
-        "traffic flows; 2 of 3 connected Sessions have a session of WireGuard; dropped: "
-        "bad_source 4"
+        "traffic flows; 2 of 3 connected Sessions have a session of WireGuard; 9 handshakes; "
+        "dropped: bad_source 4"
     )
     assert world.asking.asked == [["s0000.default", "s0001.default"]]
     assert world.asking.resolvers

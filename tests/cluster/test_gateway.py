@@ -16,6 +16,7 @@ import pytest
 
 from octelium.cluster.gateway import _place
 from tests.cluster.conftest import SourceCluster
+from tests.conftest import SOAK
 from tests.e2e.cluster import wait_for
 from tests.peers import programs
 from tests.peers.namespaces import network
@@ -48,6 +49,15 @@ class Gateway(SourceCluster):
 
     def is_well(self) -> bool:
         return '"gateway":"ok"' in self.asked("/readyz").replace(" ", "")
+
+
+class Everywhere(Gateway):
+    """Listens everywhere in its namespace, as engines with sockets of their own do."""
+
+    def up_command(self) -> list[str]:
+        words = super().up_command()
+        words[words.index("--listen") + 1] = f"0.0.0.0:{self.port}"
+        return words
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +174,7 @@ def trouble(gateway: Gateway) -> str:
     [
         # What the client sends is lost on its way out, or on its way in.
         ("input", "packets of clients do not come in by the engine"),
-        ("output", "the private network has no way to clients"),
+        *([("output", "the private network has no way to clients")] if SOAK else []),
     ],
 )
 def test_it_is_ready_only_while_packets_go_both_ways(
@@ -195,14 +205,31 @@ def test_it_is_not_ready_while_datagrams_do_not_reach_the_engine(
     wait_for(gateway.is_well)
 
 
-def test_it_is_not_ready_while_its_engine_hangs(gateway: Gateway) -> None:
-    number = gateway.children()["gateway"]
-    os.kill(number, signal.SIGSTOP)
+def test_it_is_not_ready_while_its_engine_hangs(tmp_path: Path, host: Namespace) -> None:
+    programs.program("wireguard-go", "wireguard-go")
+    cluster = Everywhere(
+        tmp_path,
+        workers=1,
+        within=host.enter,
+        environment={"OCTELIUM_TUNNEL": "on", "OCTELIUM_ENGINE": "wireguard-go"},
+    )
+    cluster.environment["OCTELIUM_WIREGUARD_LISTEN"] = ":53823"
     try:
-        wait_for(lambda: trouble(gateway) == "the gateway is silent")
+        cluster.start()
+        children = Path(f"/proc/{cluster.children()['gateway']}/task")
+        (engine,) = (
+            int(number)
+            for task in children.iterdir()
+            for number in (task / "children").read_text().split()
+        )
+        os.kill(engine, signal.SIGSTOP)
+        try:
+            wait_for(lambda: not cluster.is_well())
+        finally:
+            os.kill(engine, signal.SIGCONT)
+        wait_for(cluster.is_well)
     finally:
-        os.kill(number, signal.SIGCONT)
-    wait_for(gateway.is_well)
+        cluster.remove()
 
 
 def test_it_is_not_ready_without_its_device(gateway: Gateway) -> None:

@@ -134,7 +134,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             cluster.remove()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def joined(world: World) -> Iterator[None]:
     """The client is connected, by a device of its own."""
     with connected(world, "alice", "--implementation", "tun"):
@@ -142,10 +142,10 @@ def joined(world: World) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def dropped(world: World, rule: str) -> Iterator[None]:
-    """The router drops what a rule of nftables says."""
+def dropped(world: World, rule: str, verdict: str = "drop") -> Iterator[None]:
+    """The router drops what a rule of nftables says, or refuses it."""
     nft = program("nft", "nftables")
-    chain = f"chain forward {{ type filter hook forward priority 0; {rule} drop; }}"
+    chain = f"chain forward {{ type filter hook forward priority 0; {rule} {verdict}; }}"
     world.router.run(nft, "-f", "-", input=f"table ip broken {{\n{chain}\n}}\n")
     try:
         yield
@@ -196,7 +196,7 @@ def test_a_name_that_leads_elsewhere(world: World) -> None:
 
 
 def test_a_port_that_is_closed(world: World) -> None:
-    with dropped(world, f"tcp dport {world.cluster.port}"):
+    with dropped(world, f"tcp dport {world.cluster.port}", "reject with tcp reset"):
         found = examined(world)
     found.is_broken("front door", f"{GATEWAY} port {world.cluster.port}", "firewall")
 
@@ -257,8 +257,11 @@ class TestConnected:
     def test_a_gateway_that_hangs(self, world: World) -> None:
         with stopped(world.cluster.children()["gateway"]):
             found = examined(world, "web")
+            seen = diagnosed(world, "web")
         found.is_broken("gateway", "the gateway is silent", "octeliumctl doctor")
+        seen.is_broken("gateway", "the gateway is silent", "octelium up")
         wait_for(lambda: examined(world).told["broken"] is None)
+        assert diagnosed(world, "web").outcome("gateway") == "ok"
 
     def test_large_packets_that_are_dropped(self, world: World) -> None:
         with dropped(world, "udp dport 53820 udp length > 1300"):
@@ -288,6 +291,19 @@ class TestConnected:
     def test_a_service_that_does_not_exist(self, world: World) -> None:
         found = examined(world, "nothing")
         found.is_broken("service", "there is no Service nothing.default", "octelium get services")
+
+
+def test_a_tunnel_of_the_connections_own(world: World) -> None:
+    words = ("--implementation", "gvisor", "-p", "web:7003", "-p", "dead:7004")
+    with connected(world, "alice", *words) as running:
+        found = examined(world, "web")
+        assert found.told["broken"] is None, found.text
+        assert found.outcome("udp") == found.outcome("service") == "ok"
+        assert found.outcome("private dns") == "skipped"
+        examined(world, "dead").is_broken("service", "the upstream of dead.default")
+        assert examined(world, "raw").outcome("service") == "skipped"
+        assert running.end() == 0
+    assert examined(world).outcome("resolver") == "skipped"  # nothing is left
 
 
 # The Cluster itself
@@ -325,15 +341,6 @@ def test_a_worker_that_hangs(world: World) -> None:
         found = diagnosed(world, "web")
     found.is_broken("worker-1", "does not answer", "octelium up")
     assert found.outcome("worker-0") == "ok"
-
-
-def test_a_gateway_that_hangs_is_told_of(world: World) -> None:
-    def trouble() -> str:
-        return str(diagnosed(world, "web").part("gateway")["detail"])
-
-    with stopped(world.cluster.children()["gateway"]):
-        wait_for(lambda: "silent" in trouble())
-    wait_for(lambda: "traffic flows" in trouble())
 
 
 def test_who_lacks_the_right_learns_nothing(world: World) -> None:

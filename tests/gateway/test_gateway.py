@@ -210,5 +210,8 @@ async def test_a_changed_key_is_set_with_the_commit(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
         it.writer.begin()
         await it.up.wait()
-        it.writer.commit(key_secret(GatewayKeys(b"n" * 32)))
+        changed = GatewayKeys(b"n" * 32)
+        it.writer.commit(key_secret(changed))
         assert it.engine.keys == (b"n" * 32,)
+        assert it.gateway._echo is not None
+        assert it.gateway._echo.engine_key == changed.public_bytes
