@@ -73,8 +73,12 @@ class World:
     async def refused(
         self, method: str, request: Any = None, session: Any = None
     ) -> tuple[grpc.StatusCode, str]:
-        with pytest.raises(AioRpcError) as caught:
-            await self(method, request, session)
+        for _ in range(5):
+            with pytest.raises(AioRpcError) as caught:
+                await self(method, request, session)
+            # What gRPC's client says of a stream that was over before its request was written.
+            if caught.value.details() != "Internal error from Core":
+                break
         return caught.value.code(), caught.value.details() or ""
 
 

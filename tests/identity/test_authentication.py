@@ -704,7 +704,8 @@ async def test_what_is_wrong_with_a_login_in_the_order_of_its_checks(cluster: Cl
     credential.spec.is_disabled = False
     await cluster.change(credential)
     assert (await problem()).startswith("UnauthenticatedError: the code verifier")
-    assert (await problem(verifier=b"v" * 32)).startswith("RefusedError: User robot is disabled")
+    shut_out = "DisabledUserError: User robot is disabled"
+    assert (await problem(verifier=b"v" * 32)).startswith(shut_out)
     cluster.robot.spec.is_disabled = False
     await cluster.change(cluster.robot)
     assert (await problem(verifier=b"v" * 32)).startswith("SessionLimitError")

@@ -16,7 +16,7 @@ from octelium.tunnel.wireguard.messages import CookieReply
 from octelium.tunnel.wireguard.noise import Initiator
 from octelium.tunnel.wireguard.peer import Peer
 from octelium.tunnel.wireguard.primitives import tai64n
-from tests.tunnel.wireguard.worlds import WALL, Pair, flat, key, kinds
+from tests.tunnel.wireguard.worlds import WALL, Pair, flat, key, kinds, open_all
 
 if TYPE_CHECKING:
     from octelium.tunnel.wireguard import Endpoint
@@ -51,6 +51,7 @@ def press(pair: Pair, strangers: list[bytes], *, seconds: float) -> list[tuple[E
             number += 1
             batch.append((strangers[number % len(strangers)], from_where(number)))
         assert pair.b.device.receive(batch, pair.now) == []
+        open_all(pair.b, pair.now)
         answers += flat(pair.b.device.drain())
     return answers
 
