@@ -138,6 +138,7 @@ class Tunnel:
             if former is not None and former.public_key != gateway.public_key:
                 self._engine.change_peer_key(former.public_key, gateway.public_key)
                 self._gateways[gateway.id] = gateway
+                self.begun.set()
             self._engine.put_peer(self._peer(gateway))
         except ConfigurationError as error:
             raise _nonsense(error) from error

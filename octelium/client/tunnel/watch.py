@@ -17,7 +17,8 @@ PATIENCE: Final = 5.0
 """Seconds without an answer after which a person is told."""
 _AGAIN: Final = (0.1, 0.3, 0.7, 1.5)
 """Seconds after which a first handshake is begun anew. A Gateway lets a Session in only once all
-of the Cluster knows it, and a protocol that repeats after 5 s would make that 5 s."""
+of the Cluster knows it; and where both sides begin at once, each drops the other's answer. A
+protocol that repeats after 5 s would make that 5 s."""
 _TURN: Final = 0.02
 _LATER: Final = 5.0
 _UNHEARD: Final = 148

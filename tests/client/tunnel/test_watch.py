@@ -126,6 +126,27 @@ async def test_a_new_key_is_looked_after_at_once(watched: Watched) -> None:
     watched.engines.last.handshakes[GATEWAY_KEY] = watched.now
 
 
+async def test_a_new_key_of_a_gateway_that_is_not_answered_is_tried_anew_soon(
+    watched: Watched,
+) -> None:
+    """Such as when both sides have begun at once, and each waits for the other."""
+    engine, other = watched.engines.last, bytes(reversed(GATEWAY_KEY))
+    engine.handshakes[GATEWAY_KEY] = 0.1
+    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    engine.log.clear()
+    before = watched.now
+    (now,) = connected(state(gateways=[gateway(key=other)])).gateways
+    watched.tunnel.put_gateway(now)  # the engine knows of no handshake with it
+    engine.handshakes[other] = -2 * FRESH
+    async with asyncio.timeout(5):
+        while "peers 0" not in engine.log:
+            await asyncio.sleep(0)
+    assert watched.now <= before + 5.5  # the clock passes over the pause that was under way
+    engine.handshakes[other] = watched.now
+    await watched.until(watched.now + 10)
+    assert engine.log.count("peers 0") == 1
+
+
 async def test_other_reasons_for_silence() -> None:
     tunnel = Tunnel(FakeSide(), keepalive=30, make_engine=Engines())
     assert "no gateway" in no_answer(tunnel)
