@@ -429,7 +429,7 @@ def test_values_within_values_hold_nobody_up(rule: str, levels: int) -> None:
     assert ask(World()) is not None  # what is imported for the first decision does not count
     started = time.thread_time()
     pending = ask(world)
-    assert time.thread_time() - started < 0.2
+    assert time.thread_time() - started < 2  # 2 ** 30 comparisons would take minutes
     if isinstance(pending, Decision):
         assert pending.outcome is Outcome.ERROR
     else:
