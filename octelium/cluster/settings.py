@@ -17,7 +17,7 @@ ADMIN = "admin"
 WIREGUARD_PORT = 53820
 TUNNEL = ("auto", "on", "off")
 ENGINE = ("auto", "own", "wireguard-go")
-DEFAULT_TUNNEL = "off"
+DEFAULT_TUNNEL = "auto"
 _ORIGIN = re.compile(r"https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 

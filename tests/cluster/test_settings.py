@@ -66,7 +66,7 @@ def test_the_person_of_the_first_start() -> None:
 
 def test_the_tunnel_is_set_as_everything_else() -> None:
     settings = load({"domain": "a.example"}, {}, None)
-    assert (settings.wireguard_listen, settings.tunnel) == (Address("", 53820), "off")
+    assert (settings.wireguard_listen, settings.tunnel) == (Address("", 53820), "auto")
     assert (settings.public_address, settings.network_v4, settings.engine) == ((), "", "auto")
     environment = {
         "OCTELIUM_TUNNEL": "on",
