@@ -127,6 +127,7 @@ PROGRAMS = {
             "doctor": Command(
                 "octelium.cli.doctor:doctor", "Find out why something cannot be reached."
             ),
+            "tui": Command("octelium.cli.tui:user_tui", "See all that in the terminal."),
             "auth": Command("octelium.cli.auth:auth", AUTH.summary),
             **_COMMON,
         },
@@ -154,6 +155,7 @@ PROGRAMS = {
                 "octelium.cli.doctor_cluster:doctor", "Find out what is broken in the Cluster."
             ),
             "policy": Command("octelium.cli.policy.group:policy", POLICY.summary),
+            "tui": Command("octelium.cli.tui:tui", "Administer the Cluster in the terminal."),
             **_COMMON,
         },
         example="octeliumctl get services",

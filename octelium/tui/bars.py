@@ -1,0 +1,100 @@
+"""The lines around a view: where one is, what happened, and what can be done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from octelium.tui import look
+from octelium.tui.actions import key_name, offered
+from octelium.tui.inert import cell, fitted
+from octelium.tui.lines import Tone
+
+if TYPE_CHECKING:
+    from octelium.tui.actions import Place
+
+
+class Title(Widget):
+    """The line on top: the Cluster, the view and its state."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(look.COMPONENTS)
+    DEFAULT_CSS = "Title { height: 1; background: $panel; }" + look.tones("Title")
+    left = ""
+    right = ""
+
+    def show(self, left: str, right: str) -> None:
+        """Say where one is; texts are made inert."""
+        shown = cell(left), cell(right)
+        if shown != (self.left, self.right):
+            self.left, self.right = shown
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002  (there is one)
+        """The line."""
+        width = self.size.width
+        right = self.right[: max(0, width // 2)]
+        left = fitted(f" {self.left}", max(0, width - cell_len(right) - 1))
+        bold = self.get_component_rich_style("tone--heading")
+        dim = self.get_component_rich_style("tone--plain")
+        return Strip([Segment(left, bold), Segment(f"{right} ", dim)]).adjust_cell_length(width)
+
+
+class Notice(Widget):
+    """The line for what happened or went wrong."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(look.COMPONENTS)
+    DEFAULT_CSS = "Notice { height: 1; }" + look.tones("Notice")
+    text = ""
+    tone = Tone.PLAIN
+
+    def show(self, text: str, tone: Tone = Tone.PLAIN) -> None:
+        """Say something in place of what was said; it is made inert."""
+        self.text, self.tone = cell(text), tone
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002  (there is one)
+        """The line."""
+        style = self.get_component_rich_style(look.CLASSES[self.tone])
+        width = self.size.width
+        text = fitted(f" {self.text}", max(0, width - 1))
+        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+
+
+class Keys(Widget):
+    """The line at the bottom: the actions that are offered, made from the registry."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(look.COMPONENTS)
+    DEFAULT_CSS = "Keys { height: 1; background: $panel; }" + look.tones("Keys")
+    place: Place | None = None
+
+    def show(self, place: Place) -> None:
+        """Offer what can be done at a place."""
+        if place != self.place:
+            self.place = place
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002  (there is one)
+        """The line; what does not fit is in the help."""
+        width = self.size.width
+        key_style = self.get_component_rich_style("key")
+        style = self.get_component_rich_style("tone--plain")
+        segments: list[Segment] = [Segment(" ", style)]
+        used = 1
+        actions = (
+            [action for action in offered(self.place) if action.prominent] if self.place else []
+        )
+        # What is particular to the place goes first, what is known everywhere last.
+        actions.sort(key=lambda action: action.group == "General")
+        ends = [action for action in actions if action.id == "help"]
+        for action in [*ends, *(action for action in actions if action.id != "help")]:
+            key = key_name(action.keys[0])
+            need = cell_len(key) + 1 + cell_len(action.title) + 2
+            if used + need > width + 2:
+                continue
+            segments += [Segment(key, key_style), Segment(f" {action.title}  ", style)]
+            used += need
+        return Strip(segments).adjust_cell_length(width, style)

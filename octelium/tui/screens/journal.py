@@ -1,0 +1,135 @@
+"""A log, as it grows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from octelium.tui.journal import ACCESS, AUTHENTICATION, Journal
+from octelium.tui.lines import Tone
+from octelium.tui.screens.area import Area
+from octelium.tui.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.widget import Widget
+
+    from octelium.tui.actions import Place
+    from octelium.tui.app import Terminal
+    from octelium.tui.feeds import Feed
+    from octelium.tui.kinds import View
+    from octelium.tui.rows import Row
+
+TICK = 0.25
+"""Seconds between two looks at what came: faster than this nobody reads."""
+
+
+class Log(Area):
+    """One log's last entries; `narrowed` to those of one resource, if it says so."""
+
+    app: Terminal
+
+    def __init__(self, view: View, base: Place, app: Terminal, narrowed: dict[str, str]) -> None:
+        super().__init__(base)
+        self.view = view
+        self.narrowed = narrowed
+        self.model = Journal(ACCESS if view.id == "access" else AUTHENTICATION)
+        self.table = Table(self.model, app.now)
+        self.table.follows = True
+        self.table.empty = "Waiting for entries…"
+        self.filter_text = ""
+        self._data = app.data
+        self._feed: Feed[tuple[Row, Any]] | None = None
+        self._told = ""
+        self._lost = 0
+
+    def body(self) -> Iterable[Widget]:
+        """The table."""
+        yield self.table
+
+    def place(self) -> Place:
+        """With the selected entry."""
+        return replace(self.base, has_row=self.table.selected is not None)
+
+    def row(self) -> Row | None:
+        """The selected entry."""
+        return self.table.selected
+
+    def entry(self) -> Any:
+        """What the selected row was made of."""
+        return self.model.entry(self.table.cursor) if self.table.selected is not None else None
+
+    def heading(self) -> str:
+        """The log, what it is narrowed to, how many entries."""
+        of = "".join(f" of {key} {value}" for key, value in self.narrowed.items())
+        count = str(len(self.model))
+        if self.filter_text:
+            count = f"{len(self.model)} of {self.model.total}  /{self.filter_text}"
+        return f"{self.view.title}{of} {count}"
+
+    def state(self) -> str:
+        """Whether it follows."""
+        return f"{'following' if self.table.follows else 'standing still'} · {super().state()}"
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        super().on_mount()
+        self.table.focus()
+        self.refresh_data()
+        self.set_interval(TICK, self.take)
+
+    def on_unmount(self) -> None:
+        """Stop to read."""
+        if self._feed is not None:
+            self._feed.stop()
+
+    def refresh_data(self) -> None:
+        """Read anew."""
+        if self._feed is not None:
+            self._feed.stop()
+        self.model.clear()
+        self.filter(self.filter_text)
+        self._feed = self._data.log(self.view, self.narrowed)
+
+    def take(self) -> None:
+        """Draw what came."""
+        feed = self._feed
+        if feed is None:
+            return
+        entries = feed.take()
+        if entries:
+            self.model.extend(entries)
+            self.table.changed()
+        if feed.problem is not None:
+            problem, feed.problem = feed.problem, None
+            self.table.empty = ""
+            self.app.tell_error(problem)
+        if feed.lost != self._lost:
+            self._lost = feed.lost
+            self.tell(f"{feed.lost} entries came too fast to be shown.", Tone.WARN)
+        if feed.notice != self._told:
+            self._told = feed.notice
+            self.tell(feed.notice, Tone.WARN)
+        self.update_bars()
+
+    def filter(self, text: str) -> None:
+        """Show only some entries."""
+        self.filter_text = text
+        self.model.filter(text)
+        self.table.changed()
+        self.update_bars()
+
+    def follow(self) -> None:
+        """Go with the newest entry, or stand still."""
+        self.table.follows = not self.table.follows
+        self.table.changed()
+        self.update_bars()
+
+    def on_table_moved(self) -> None:
+        """Other actions may be possible."""
+        self.update_bars()
+
+    def on_table_chosen(self) -> None:
+        """Open what was clicked."""
+        self.app.open_row()

@@ -1,0 +1,94 @@
+"""Screens as text: what is written in each line, and then how much of it in which style."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from octelium.tui.app import Terminal
+from octelium.tui.kinds import ADMINISTRATION
+from tests.tui.fake import NOW, Fake
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from textual.pilot import Pilot
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+SIZES = {"80x24": (80, 24), "200x60": (200, 60)}
+
+
+def strips(app: Terminal) -> list[Any]:
+    return list(app.screen._compositor.render_strips())
+
+
+def text(app: Terminal) -> str:
+    """What is written on the screen."""
+    return "\n".join(strip.text.rstrip() for strip in strips(app)) + "\n"
+
+
+def export(app: Terminal) -> str:
+    """The screen, and per line the runs of style that say more than the lines do."""
+    lines = ["# screen"]
+    styles: Counter[str] = Counter()
+    for strip in strips(app):
+        lines.append(f"|{strip.text.rstrip()}")
+        for segment in strip:
+            style = segment.style
+            if style is None or not segment.text.strip():
+                continue
+            marks = "".join(
+                mark
+                for mark, on in (("b", style.bold), ("i", style.italic), ("r", style.reverse))
+                if on
+            )
+            front = style.color.name if style.color else "default"
+            back = style.bgcolor.name if style.bgcolor else "default"
+            styles[f"{front} on {back} {marks}".strip()] += len(segment.text.strip())
+    lines.append("# styles: characters in each")
+    lines += [f"{count:6} {name}" for name, count in sorted(styles.items())]
+    return "\n".join(lines) + "\n"
+
+
+@asynccontextmanager
+async def showing(
+    data: Fake,
+    *,
+    size: tuple[int, int] = (80, 24),
+    views: Sequence[Any] = ADMINISTRATION,
+    **options: Any,
+) -> AsyncIterator[tuple[Terminal, Pilot[None]]]:
+    """The application over a fake Cluster; its feeds end with it."""
+    app = Terminal(data, views, now=lambda: NOW, **options)
+    try:
+        async with app.run_test(size=size) as pilot:
+            yield app, pilot
+    finally:
+        for feed in data.feeds:
+            feed.stop()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 8) -> None:
+    """Let the application work until something holds."""
+    for _ in range(int(seconds / 0.02)):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(f"it never held; the screen:\n{text(pilot.app)}")  # type: ignore[arg-type]
+
+
+async def sees(pilot: Pilot[None], *words: str) -> str:
+    """Wait until all of the words are on the screen; the screen."""
+    app: Any = pilot.app
+    await until(pilot, lambda: all(word in text(app) for word in words))
+    return text(app)
+
+
+async def goto(pilot: Pilot[None], word: str) -> None:
+    """Go to a view by its word, as a person does."""
+    await pilot.press("colon")
+    await until(pilot, lambda: len(pilot.app.screen_stack) > 2)
+    await pilot.press(*word, "enter")
+    await until(pilot, lambda: len(pilot.app.screen_stack) == 2)

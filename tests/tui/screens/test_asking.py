@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from octelium.tui.screens.asking import Item, matching
+from tests.tui.fake import small
+from tests.tui.pictures import goto, sees, showing, text, until
+
+ITEMS = [
+    Item("service", "Services", "", ("svc", "service")),
+    Item("session", "Sessions", "", ("sess", "session")),
+    Item("device", "Devices", "of people", ("dev",)),
+]
+
+
+def ids(typed: str) -> list[str]:
+    return [item.id for item in matching(ITEMS, typed)]
+
+
+def test_the_best_match_is_first() -> None:
+    assert ids("") == ["service", "session", "device"]
+    assert ids("svc") == ["service"]
+    assert ids("se") == ["service", "session"]
+    assert ids("SESS ann") == ["session"]
+    assert ids("vice") == ["service", "device"]
+    assert ids("people") == ["device"]
+    assert ids("zzz") == []
+
+
+async def test_a_choice_is_moved_and_given_up() -> None:
+    async with showing(small()) as (app, pilot):
+        await pilot.press("colon", *"se")
+        await sees(pilot, "▌Services")
+        await pilot.press("down")
+        await sees(pilot, "▌Sessions")
+        await pilot.press("up", "down", "enter")
+        await sees(pilot, "Sessions 2")
+        await pilot.press("colon", *"zzz", "enter")
+        await sees(pilot, "Nothing has that name.")
+        await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+
+
+async def test_a_filter_that_is_given_up_is_as_before() -> None:
+    async with showing(small()) as (app, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "▌ ann")
+        await pilot.press("slash")
+        await until(pilot, lambda: len(app.screen_stack) == 3)
+        await pilot.press(*"zzz", "escape")
+        await sees(pilot, "Users 2")
+
+
+async def test_control_c_leaves_a_question_and_then_the_program() -> None:
+    async with showing(small()) as (app, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "▌ ann")
+        await pilot.press("ctrl+d")
+        await sees(pilot, "Delete User ann?")
+        await pilot.press("ctrl+c")
+        await sees(pilot, "▌ ann")
+        assert "Delete User ann?" not in text(app)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not app.is_running)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from octelium.client.errors import ApiError
+from octelium.tui.data import Update
+from octelium.tui.kinds import ADMINISTRATION
+from tests.tui.fake import item, small
+from tests.tui.pictures import goto, sees, showing
+
+VIEW = next(view for view in ADMINISTRATION if view.id == "user")
+
+
+async def test_pages_come_before_the_whole() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "Users 2 ")
+        rows = [VIEW.row(item("User", f"u{number}")) for number in range(3)]
+        data.push(Update(rows, whole=True, complete=False))
+        await sees(pilot, "Users 3+")
+        data.push(Update(rows[:1], whole=True))
+        await sees(pilot, "Users 1 ")
+
+
+async def test_notices_of_the_reader_and_its_end_are_told() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "Users 2")
+        data.feeds[-1].warn("the Cluster is away")
+        await sees(pilot, "the Cluster is away")
+        data.feeds[-1].problem = ApiError("PERMISSION_DENIED", "you may not", "")
+        await sees(pilot, "PermissionDenied: you may not", "▌ ann")
+
+
+async def test_a_view_that_is_left_reads_no_more() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "Users 2")
+        feed = data.feeds[-1]
+        await goto(pilot, "grp")
+        await sees(pilot, "Groups 1")
+        assert feed.is_stopped
+        assert feed.join(5)

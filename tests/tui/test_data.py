@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from octelium.client.errors import ApiError
+from octelium.schema.kinds import KINDS
+from octelium.tui.data import ClusterData
+from octelium.tui.kinds import ADMINISTRATION
+from tests.e2e.cluster import wait_for
+from tests.tui.fake import NOW
+from tests.tui.test_changing import client_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VIEWS = {view.id: view for view in ADMINISTRATION}
+
+
+def test_rows_come_page_by_page_then_whole(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        data = ClusterData(client, lambda: NOW)
+        feed = data.rows(VIEWS["user"])
+        updates: list[Any] = []
+
+        def whole() -> bool:
+            updates.extend(feed.take())
+            return len(updates) >= 2
+
+        wait_for(whole, 10)
+        feed.stop()
+        assert all(update.whole for update in updates[:2])
+        stored = {one.metadata.name for one in client.resources.list_all(KINDS["User"])}
+        assert {row.name for row in updates[1].rows} == stored
+        assert feed.join(5)
+
+
+def test_a_singleton_has_one_row(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        feed = ClusterData(client, lambda: NOW).rows(VIEWS["clusterconfig"])
+        rows: list[Any] = []
+
+        def one() -> bool:
+            rows.extend(row for update in feed.take() for row in update.rows)
+            return bool(rows) or feed.problem is not None
+
+        wait_for(one, 10)
+        feed.stop()
+        assert feed.problem is None
+        assert [row.name for row in rows] == ["default"]
+
+
+def test_verbs_are_those_of_the_api(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        data = ClusterData(client, lambda: NOW)
+        assert data.can(KINDS["User"]) == {"Create", "Update", "Delete"}
+        assert data.can(KINDS["Gateway"]) == frozenset()
+        assert data.can(None) == frozenset()
+        assert ClusterData(client, lambda: NOW, person=True).can(KINDS["User"]) == frozenset()
+
+
+def test_what_is_read_of_resources(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        data = ClusterData(client, lambda: NOW)
+        name = next(iter(client.resources.list_all(KINDS["User"]))).metadata.name
+        described = [line.text for line in data.describe(VIEWS["user"], name)]
+        assert f"Name:          {name}" in described
+        assert any(line.text == f"  name: {name}" for line in data.yaml(VIEWS["user"], name))
+        assert data.get(KINDS["User"], name).metadata.name == name
+        assert data.counts()["users"] >= 1
+        with pytest.raises(ApiError):
+            data.describe(VIEWS["user"], "nobody")
