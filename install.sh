@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs or upgrades an Octelium Cluster on this machine. `sh install.sh --help` tells how.
 #
-# Everything is a function and the last line calls main, so that a download that was cut off does
-# nothing. Nothing is changed before every precondition was looked at.
+# Everything is a function and the last line calls main, in braces, so that a download that was cut
+# off, wherever, does nothing. Nothing is changed before every precondition was looked at.
 set -eu
 umask 022
 
@@ -612,12 +612,12 @@ make_owner() {
   chown root:root "$CODE"
   if [ ! -e "$CONFIG" ]; then
     write_settings >"$CONFIG.new"
-    chown "root:$OWNER" "$CONFIG.new"
-    chmod 0640 "$CONFIG.new"
     mv "$CONFIG.new" "$CONFIG"
     detail "settings $CONFIG"
     : >"$CODE/first"
   fi
+  chown "root:$OWNER" "$CONFIG"
+  chmod 0640 "$CONFIG"
 }
 
 write_settings() {
@@ -645,7 +645,7 @@ unpack() {
     chmod 0755 "$draft/bin/$program"
   done
   chown -R root:root "$draft"
-  chmod -R go-w "$draft"
+  chmod -R a+rX,go-w "$draft"
   mv "$draft" "$CODE/$target"
   detail "$said in $CODE/$target"
 }
@@ -857,12 +857,13 @@ serve() {
 }
 
 failed() {
-  say "      the Cluster does not serve requests: ${probed:-it did not start}" >&2
+  say "      the Cluster does not serve requests: $(printf '%s' "${probed:-it did not start}" | tail -n 2 | tr '\n' ' ')" >&2
   journal
   if [ -n "${switching:-}" ]; then
     say "      taking file and data back to $current" >&2
     switching=''
     take_back
+    rm -rf "${CODE:?}/$target"
     die "version $release does not work here; $current is back and serves ($probed). What $release made of the data is in $backup/refused"
   fi
   die "it is installed and does not work yet; mend that and run this again, or: sh $CODE/uninstall.sh"
@@ -972,4 +973,4 @@ recover() {
   take_back
 }
 
-main "$@"
+{ main "$@"; }

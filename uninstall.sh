@@ -89,4 +89,4 @@ main() {
   echo 'removed  the program, its service, user, commands and settings'
 }
 
-main "$@"
+{ main "$@"; }
