@@ -187,8 +187,10 @@ class Served:
         """What to say when no Session takes a stream."""
         service = self._replica.services.get(service_uid)
         name = service_uid if service is None else service.name
-        problem = f"no connected Session of User {user} serves {name}"
-        return problem if error is None else f"{problem} and answers: {error}"
+        if error is None:
+            return f"no connected Session of User {user} serves {name}"
+        told = str(error) or "not in time"
+        return f"no connected Session of User {user} that serves {name} answers: {told}"
 
     # Sockets.
 

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.message import FieldBlock, UpstreamRequest
+from octelium.schema.modes import SERVED_MODES, mode_name, not_served
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.configuration import compile_configuration
 from octelium.vigil.dialling import dial
 from octelium.vigil.endpoints import datagram_endpoints, stream_endpoints
 from octelium.vigil.errors import Unserviceable
 from octelium.vigil.modes import MODES
+from octelium.vigil.served_pool import ServedPool
 
 if TYPE_CHECKING:
+    import socket
+
     from octelium.http.message import Fields, ResponseHead
     from octelium.replica.replica import ServiceEntry
     from octelium.vigil.configuration import Configuration
@@ -34,6 +38,8 @@ Outcome = Literal["ok", "warn", "fail", "skipped"]
 PATIENCE: Final = 5.0
 """Seconds for one upstream."""
 _AT_ONCE: Final = 8
+_CLOSED_WITHIN: Final = 0.3
+"""Seconds within which a client closes what its own host refuses."""
 _MODES: Final = core.ServiceSpecMode__
 _HEALTH: Final = b"/grpc.health.v1.Health/Check"
 _EMPTY_MESSAGE: Final = bytes(5)
@@ -80,9 +86,11 @@ class UpstreamProber:
             return [await self._stream(service, each) for each in found]
         if mode == _MODES.UDP:
             return [self._datagrams(service, each) for each in datagram_endpoints(config)]
+        if mode not in SERVED_MODES:
+            return [Probed(name, "", "warn", not_served(mode), _NOT_SERVED)]
         if mode not in MODES:
-            shown = _MODES.ServiceSpecMode.Name(service.message.spec.mode)
-            return [Probed(name, "", "skipped", f"upstreams of mode {shown} are not asked")]
+            told = f"upstreams of mode {mode_name(mode)} are not asked"
+            return [Probed(name, "", "skipped", told)]
         compiled = compile_configuration(service.message, config, self._environment)
         if compiled.problem is not None:
             raise compiled.problem
@@ -96,6 +104,13 @@ class UpstreamProber:
     ) -> Probed:
         authority = compiled.host or endpoint.authority
         shown = endpoint.authority.decode("ascii", "replace")
+        pool = endpoint.connections
+        remedies = _REMEDIES
+        if isinstance(pool, ServedPool):
+            shown = f"{shown} at User {pool.user}"
+            serves = pool.served.hosts(pool.service_uid, pool.user, "tcp")
+            remedies = dict.fromkeys(_REMEDIES, _LOOK if serves else _SERVE)
+            remedies |= dict.fromkeys((Failure.RESET, Failure.CLOSED), _START_THERE)
         began = time.monotonic()
         try:
             async with self._places, asyncio.timeout(self._patience):
@@ -105,7 +120,7 @@ class UpstreamProber:
         except UpstreamError as error:
             if is_grpc and error.failure in (Failure.RESET, Failure.PROTOCOL):
                 return Probed(name, shown, "warn", f"it is no gRPC server: {error}", _NOT_GRPC)
-            return Probed(name, shown, "fail", str(error), _REMEDIES.get(error.failure, _LOGS))
+            return Probed(name, shown, "fail", str(error), remedies.get(error.failure, _LOGS))
         asked = "its health" if is_grpc else "HEAD /"
         told = f"{asked} is answered with {status} in {_milliseconds(began)}"
         if status >= 500:
@@ -120,10 +135,14 @@ class UpstreamProber:
                 await self._connect(service, endpoint)
         except TimeoutError:
             return Probed(name, shown, "fail", self._silent(), _SILENT)
+        except _ClosedError as error:
+            return Probed(name, shown, "fail", str(error), _START_THERE)
         except OSError as error:  # of which those of TLS are a kind
             remedy = _START if endpoint.tls is None else f"{_START}; or {_TRUST}"
             if endpoint.user:
-                remedy = _SERVE
+                served = self._environment.require_served()
+                serves = served.hosts(service.uid, endpoint.user, "tcp")
+                remedy = _LOOK if serves else _SERVE
             return Probed(name, shown, "fail", str(error), remedy)
         told = "TLS is spoken" if endpoint.tls is not None else "it takes connections"
         return Probed(name, shown, "ok", f"{told}, after {_milliseconds(began)}")
@@ -137,7 +156,11 @@ class UpstreamProber:
         else:
             made = await dial(endpoint.host, endpoint.port, limit=self._patience)
         if endpoint.tls is None:
-            made.close()
+            try:
+                if endpoint.user:
+                    await _stays(made)
+            finally:
+                made.close()
             return
         try:
             transport, _ = await asyncio.get_running_loop().create_connection(
@@ -157,7 +180,8 @@ class UpstreamProber:
                 told = f"no connected Session of User {endpoint.user} serves it"
                 return Probed(name, shown, "fail", told, _SERVE)
             sessions = "Session" if count == 1 else "Sessions"
-            return Probed(name, shown, "ok", f"{count} connected {sessions} serve it")
+            told = f"{count} connected {sessions} for it; whether it answers only its clients know"
+            return Probed(name, shown, "skipped", told)
         return Probed(name, shown, "skipped", "UDP: only a client of it knows how to be answered")
 
     def _silent(self) -> str:
@@ -171,6 +195,9 @@ _SILENT: Final = (
     "and it drops packets"
 )
 _SERVE: Final = "run `octelium connect --serve-all` where it is, as that User"
+_LOOK: Final = "run `octelium doctor` where it is"
+_START_THERE: Final = "start it where it is, or correct the URL of the Service's upstream"
+_NOT_SERVED: Final = "nobody can use it: take a mode that is served, such as TCP"
 _LOGS: Final = "read its own log"
 _NOT_GRPC: Final = "correct the Service's mode, or the URL of its upstream"
 _REMEDIES: Final = {
@@ -227,6 +254,28 @@ async def _answer(endpoint: HttpEndpoint, authority: bytes, *, is_grpc: bool) ->
         return await waiter.status
     finally:
         stream.reset()
+
+
+class _ClosedError(OSError):
+    """A client took the connection and had nowhere to go with it."""
+
+
+async def _stays(made: socket.socket) -> None:
+    """See whether a client that serves keeps a connection: it takes it before it dials further.
+
+    Raises:
+        _ClosedError: it is closed at once.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_CLOSED_WITHIN):
+            if await loop.sock_recv(made, 1):
+                return
+    except TimeoutError:
+        return
+    except ConnectionError:
+        pass  # a reset tells what an end would
+    raise _ClosedError("the host that serves it takes the connection and closes it at once")
 
 
 def _milliseconds(began: float) -> str:

@@ -12,7 +12,7 @@ from octelium.http.tls import load_certificate
 from octelium.vigil.upstream_probe import UpstreamProber
 from tests.http import certs
 from tests.http.origins import Origins
-from tests.ingress.private_world import L4, connected, private_world
+from tests.ingress.private_world import L4, WIKI, connected, private_world
 from tests.vigil.world import MODES, secret, service, world
 
 if TYPE_CHECKING:
@@ -131,7 +131,10 @@ async def test_services_that_have_no_upstream() -> None:
     made = service()
     made.status.managed_service.type = "authserver"
     assert (await probed(made)).detail == "the Cluster itself answers"
-    assert (await probed(service(mode=MODES.SSH))).outcome == "skipped"
+    found = await probed(service(mode=MODES.SSH))
+    assert (found.outcome, found.detail) == (
+        "warn", "mode SSH is stored but not served by this version"
+    )  # fmt: skip
 
 
 async def test_a_service_that_cannot_be_served() -> None:
@@ -195,7 +198,44 @@ async def test_upstreams_at_connected_users() -> None:
         host = connected("host-1", "127.65.0.21", serves={"uid-bells.default": 7}, l4=L4.UDP)
         it.feed.put(host)
         (found,) = await prober.ask(it.replica.services["uid-bells.default"])
-        assert found.detail == "1 connected Session serve it"
+        assert found.outcome == "skipped"
+        assert found.detail.startswith("1 connected Session for it")
+
+
+async def test_a_client_that_serves_what_does_not_run() -> None:
+    """It takes the connection before it dials further: taking one proves nothing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if runs:
+            await reader.read()
+        writer.close()
+
+    async with private_world() as it:
+        there = await asyncio.start_server(serve, "127.65.0.21", 0)
+        port = there.sockets[0].getsockname()[1]
+        for name, mode, url in (
+            ("wiki.default", MODES.HTTP, "http://127.0.0.1:8080"),
+            ("raw.default", MODES.TCP, "tcp://127.0.0.1:7"),
+        ):
+            made = service(name, url, mode=mode)
+            made.spec.config.upstream.user = "alice"
+            made.status.addresses.add().dual_stack_ip.ipv4 = WIKI
+            it.feed.put(made)
+        serves = {"uid-wiki.default": port, "uid-raw.default": port}
+        it.feed.put(connected("host-1", "127.65.0.21", serves=serves))
+        prober = UpstreamProber(it.vigil.environment)
+        runs = False
+        for name, shown in (("wiki", "127.0.0.1:8080"), ("raw", "127.0.0.1:7")):
+            (found,) = await prober.ask(it.replica.services[f"uid-{name}.default"])
+            assert (found.outcome, found.upstream) == ("fail", f"{shown} at User alice")
+            assert found.remedy.startswith("start it where it is")
+        runs = True
+        (found,) = await prober.ask(it.replica.services["uid-raw.default"])
+        assert found.outcome == "ok"
+        there.close()
+        (found,) = await prober.ask(it.replica.services["uid-raw.default"])
+        assert (found.outcome, found.remedy) == ("fail", "run `octelium doctor` where it is")
+        assert not found.detail.endswith(": ")
 
 
 async def test_many_at_once_have_their_turns() -> None:
