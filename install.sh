@@ -969,6 +969,7 @@ main() {
 
 recover() {
   say 'An earlier upgrade was cut off: taking file and data back first'
+  find /var/tmp -maxdepth 1 -user root -type d -name 'octelium.??????' -exec rm -rf {} +
   settle
   take_back
 }

@@ -93,15 +93,28 @@ def check_upgrades(machine: Machine) -> None:
     assert "99.2.0" not in machine.shell("ls /opt/octelium")
 
 
-def check_cut_off(machine: Machine) -> None:
-    """An upgrade that is killed half-way is taken back by the next run."""
-    folder = f"{RELEASES}/broken"
-    machine.shell(f"setsid sh {folder}/install.sh >/run/out 2>&1 & echo $! >/run/pid")
+def interrupt(machine: Machine, signal: str) -> None:
+    """Begin to upgrade to the broken version, and send a signal when that has taken over."""
+    installer = f"{RELEASES}/broken/install.sh"
     machine.shell(
-        "for i in $(seq 300); do grep -qs 'of the new version now' /run/seen && break;"
-        " journalctl -u octelium --since -20s -o cat --no-pager >/run/seen; sleep 0.1; done;"
-        " kill -KILL -$(cat /run/pid); test -e /opt/octelium/upgrading"
+        f"""setsid sh {installer} >/run/out 2>&1 & installer=$!
+        for i in $(seq 300); do
+          case $(readlink /opt/octelium/current) in 99.2.0-*) break ;; esac
+          sleep 0.1
+        done
+        test -e /opt/octelium/upgrading || exit 1
+        kill -{signal} -$installer
+        wait $installer || true"""
     )
+
+
+def check_cut_off(machine: Machine) -> None:
+    """An upgrade that is ended half-way is taken back, by itself or else by the next run."""
+    interrupt(machine, "TERM")
+    assert "Cut off: taking file and data back" in machine.shell("cat /run/out")
+    assert "answers 200" in machine.shell("octops probe --data-dir /var/lib/octelium")
+    interrupt(machine, "KILL")
+    assert machine.run("octops", "probe", "--data-dir", "/var/lib/octelium", check=False).returncode
     said = machine.install("next")
     assert "was cut off: taking file and data back first" in said.stdout
     assert "is installed already" in said.stdout
