@@ -196,7 +196,10 @@ class Doctor:
             told = "this Cluster offers no tunnels"
             self._found.skip("gateway", told, "octelium up --tunnel on, on its machine")
         elif reply.trouble:
-            remedy = "on the Cluster's machine read the log of `octelium up`: octeliumctl doctor"
+            remedy = (
+                "on the Cluster's machine let UDP to the gateway's port in (53820 if nothing else "
+                "is set), and read the log of `octelium up`: octeliumctl doctor"
+            )
             self._found.fail("gateway", f"the Cluster says: {reply.trouble}", remedy)
         else:
             self._found.ok("gateway", "the Cluster says that traffic flows through it")

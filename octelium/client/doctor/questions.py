@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PORT: Final = 53
+_REFUSED_WITHIN: Final = 1.0
+"""Seconds in which the own kernel says that nobody listens."""
 _IP_MTU: Final = 14
 _IPV6_MTU: Final = 24
 _PADDING: Final = 12
@@ -100,6 +102,21 @@ def ask(
                 if message.is_response(answer):
                     return answer
     return None
+
+
+def listens(server: str, *, port: int = _PORT) -> bool:
+    """Whether somebody takes questions at an address of this host: none are refused there."""
+    try:
+        with socket.socket(family_of(server), socket.SOCK_DGRAM) as made:
+            made.settimeout(_REFUSED_WITHIN)
+            made.connect((server, port))
+            made.send(question("localhost", "A").to_wire())
+            made.recv(_LARGEST)
+    except TimeoutError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def code_of(answer: dns.message.Message) -> str:

@@ -171,8 +171,12 @@ def large_packets(server: str, domain: str) -> str:
     """
     size = questions.path_mtu(server)
     room = size - questions.HEADS[questions.family_of(server)]
-    message = questions.question(f"local.{domain}", "SOA", size=room)
+    name = f"local.{domain}"
+    message = questions.question(name, "SOA", size=room)
     if questions.ask(server, message, seconds=_MTU_PATIENCE, tries=3) is None:
+        small = questions.question(name, "SOA")
+        if questions.ask(server, small, seconds=_MTU_PATIENCE, tries=3) is None:
+            raise Broken(f"packets of any size to {server} are lost", _UDP)
         remedy = (
             "something on the way drops large datagrams: connect with a smaller OCTELIUM_MTU (1280 "
             "is the least), or let datagrams of 1400 bytes and their fragments pass"
@@ -234,11 +238,16 @@ def host_name(name: str, wanted: list[str]) -> str:
 def leftover() -> str:
     """What a connection that is over has left in resolv.conf; empty if nothing.
 
+    Nothing is left over while what the file names listens: another user of this host is connected.
+
     Raises:
         OSError: it cannot be read.
     """
     text = RESOLV_CONF.read_text("utf-8", "replace")
-    if _OURS in text:
+    if _OURS not in text:
+        return ""
+    servers = [line.split()[1] for line in _resolver_lines() if len(line.split()) > 1]
+    if not any(questions.listens(server) for server in servers):
         return "/etc/resolv.conf is still as `octelium connect` wrote it, which does not run"
     return ""
 

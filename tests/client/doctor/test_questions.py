@@ -90,3 +90,12 @@ def test_the_way_to_an_address() -> None:
     assert questions.path_mtu("::1") >= 65_535
     with pytest.raises(OSError, match=r"Permission denied|unreachable"):
         questions.source_to("255.255.255.255")
+
+
+def test_whether_somebody_takes_questions() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        assert questions.listens("127.0.0.1", port=port)  # silence is no refusal
+    assert not questions.listens("127.0.0.1", port=port)
+    assert not questions.listens("no address", port=port)

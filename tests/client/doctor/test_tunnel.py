@@ -159,6 +159,10 @@ def test_large_packets(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     found = broken(tunnel.large_packets, "127.0.0.1", "lab.test")
     assert found.detail == "packets of 1280 bytes are lost, small ones are not"
     assert "OCTELIUM_MTU" in found.remedy
+    server.largest = 0
+    found = broken(tunnel.large_packets, "127.0.0.1", "lab.test")
+    assert found.detail == "packets of any size to 127.0.0.1 are lost"
+    assert "OCTELIUM_MTU" not in found.remedy
 
 
 def test_names_at_the_cluster(server: Server) -> None:
@@ -211,4 +215,8 @@ def test_what_a_former_connection_left(monkeypatch: pytest.MonkeyPatch, tmp_path
     from octelium.client.dns.resolv_conf import ResolvConf
 
     conf.write_text(ResolvConf().with_forwarder("127.0.0.53", ["local.lab.test"]))
+    listening: list[str] = []
+    monkeypatch.setattr(questions, "listens", lambda server: server in listening)
     assert "is still as `octelium connect` wrote it" in tunnel.leftover()
+    listening.append("127.0.0.53")  # as by root's connection, of which this user sees nothing else
+    assert tunnel.leftover() == ""
