@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -119,3 +120,26 @@ def test_a_socket_that_adds_the_identity(cluster: StandIn, tmp_path: Path) -> No
     server.start()
     assert ask(Target(DOMAIN, "unused", 1, "unused", socket=str(path))) == "root"
     server.stop(None).wait()
+
+
+def test_names_are_looked_up_by_the_hosts_own_resolver() -> None:
+    """Whose words say so: grpc's own resolver would go through the search list."""
+    code = (
+        "from octelium.client.channel import open_channel\n"
+        "from octelium.client.settings import Target\n"
+        "from octelium.client.stub import Stub\n"
+        "from octelium.schema.pb import user_v1_pb2 as user\n"
+        "target = Target('lab.invalid', 'octelium-api.lab.invalid', 443, 'x', None, False)\n"
+        "stub = Stub(open_channel(target, print), user.DESCRIPTOR.services_by_name['MainService'],"
+        " sleep=lambda _: None)\n"
+        "try:\n"
+        "    stub.call('GetStatus', user.GetStatusRequest(), deadline=20)\n"
+        "except Exception as error:\n"
+        "    print(error)\n"
+    )
+    words = [sys.executable, "-c", code]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
+    said = subprocess.run(
+        words, env=environ, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert "getaddrinfo" in said

@@ -18,7 +18,7 @@ from octelium.client.locks import locked
 from octelium.client.tunnel.errors import TunnelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
 _LONGEST: Final = 1 << 20
@@ -67,7 +67,7 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def serving(
-    place: Place, status: Callable[[], dict[str, Any]], end: Callable[[], None]
+    place: Place, status: Callable[[], Awaitable[dict[str, Any]]], end: Callable[[], None]
 ) -> Any:
     """Answer other commands: what there is to tell, and `end` when that is asked for.
 
@@ -82,7 +82,7 @@ async def serving(
                 wanted = asked.get("do") if isinstance(asked, dict) else None
                 if wanted == "end":
                     end()
-                writer.write(json.dumps(status()).encode() + b"\n")
+                writer.write(json.dumps(await status()).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError, TimeoutError):
             pass  # whoever asks nonsense, or is gone, gets no answer

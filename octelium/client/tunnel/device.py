@@ -91,6 +91,8 @@ class Tunnel:
         self._sockets: list[socket.socket] = []
         self._gateways: dict[str, Gateway] = {}
         self._places: dict[str, int] = {}
+        self.is_silent = False
+        """Whether questions through it were not answered, and nothing came since; `Watch` knows."""
         self.begun = asyncio.Event()
         """Set whenever all handshakes begin anew; for whoever looks after them to clear."""
 

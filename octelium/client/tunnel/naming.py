@@ -70,8 +70,10 @@ class TunnelNames:
         )
 
     def _is_up(self) -> bool:
+        if not self._tunnel.is_open or self._tunnel.is_silent:
+            return False  # whether it answers again is looked after without us
         # Without packets in between there are no handshakes either: a question begins the next.
-        return self._tunnel.is_open and (not self._keepalive or self._tunnel.is_alive())
+        return not self._keepalive or self._tunnel.is_alive()
 
     def _zones(self) -> tuple[str, ...]:
         from octelium.client.dns.suffixes import reverse_zones

@@ -20,6 +20,7 @@ from octelium.client.tunnel.moves import Moves
 from octelium.client.tunnel.names import NoNames
 from octelium.client.tunnel.probe import probe
 from octelium.client.tunnel.publishing import Published
+from octelium.client.tunnel.pulse import Pulse
 from octelium.client.tunnel.stream import ConnectStream
 from octelium.client.tunnel.tasks import begin
 from octelium.client.tunnel.watch import Watch, no_answer
@@ -75,6 +76,8 @@ class Running:
         self._trouble = ""
         self._tunnel: Tunnel | None = None
         self._connection: Connection | None = None
+        self._pulse: Pulse | None = None
+        self._is_beating = True
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Be connected until `stopped`, or until the Cluster ends it.
@@ -94,9 +97,11 @@ class Running:
                     self._warn(f"other commands cannot see this connection: {error}")
                 await self._run(stopped, later)
 
-    def status(self) -> dict[str, Any]:
-        """What other commands are told."""
+    async def status(self) -> dict[str, Any]:
+        """What other commands are told; what flows is tried, which takes some seconds at most."""
         connection, tunnel = self._connection, self._tunnel
+        if self._pulse is not None and self._answered and connection is not None:
+            self._is_beating = not connection.since or await self._pulse.is_beating()
         state = "joining"
         if connection is not None and connection.joined.is_set():
             state = "connected" if connection.since else "away"
@@ -143,9 +148,11 @@ class Running:
             return "the Cluster has not answered yet"
         if not connection.since:
             return connection.problem or "not connected at present"
-        if self._wanted.keepalive and not tunnel.is_alive():
-            return no_answer(tunnel)
-        return self._trouble or ("" if self._answered else "nothing has answered yet")
+        if not self._answered:
+            if self._wanted.keepalive and not tunnel.is_alive():
+                return no_answer(tunnel)
+            return self._trouble or "nothing has answered yet"
+        return "" if self._is_beating else no_answer(tunnel)
 
     async def _run(self, stopped: asyncio.Event, later: contextlib.AsyncExitStack) -> None:
         wanted = self._wanted
@@ -157,6 +164,8 @@ class Running:
             mtu=wanted.mtu,
             make_engine=engine_of(self._choice, Path(folder)),
         )
+        pulse = self._pulse = Pulse(tunnel, self._domain)
+        later.callback(pulse.close)
         dialler = Dialler(tunnel, services)
         published = Published(dialler.dial, self._warn)
         later.push_async_callback(published.close)
@@ -215,7 +224,14 @@ class Running:
         self, connection: Connection, tunnel: Tunnel, dialler: Dialler, services: Services
     ) -> None:
         await connection.joined.wait()
-        watch = Watch(tunnel, note=self._note, warn=self._warn)
+        assert self._pulse is not None
+        watch = Watch(
+            tunnel,
+            note=self._note,
+            warn=self._warn,
+            beat=self._pulse.beat,
+            is_away=lambda: not connection.since,
+        )
         watching = begin(watch.run(), name="watch of the gateway")
         try:
             await watch.answered.wait()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from octelium.client.tunnel.tasks import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from octelium.client.tunnel.device import Tunnel
 
@@ -23,10 +23,18 @@ _TURN: Final = 0.02
 _LATER: Final = 5.0
 _UNHEARD: Final = 148
 """Bytes sent without an answer that are more than keepalives: an initiation (section 5.4.2)."""
+_DATA: Final = 64
+"""Bytes of the smallest packet that carries one of IP (section 5.4.6); a keepalive has half."""
 
 
 class Watch:
-    """Looks after the first answer of a tunnel, and after its silence later on."""
+    """Looks after the first answer of a tunnel, and after its silence later on.
+
+    Args:
+        beat: asks something through the tunnel; whether there was an answer. That is done only
+            when something was sent in vain, so that a tunnel that is not used costs nothing.
+        is_away: whether the Cluster itself does not answer. Then silence is no news.
+    """
 
     def __init__(
         self,
@@ -34,49 +42,67 @@ class Watch:
         *,
         note: Callable[[str], None],
         warn: Callable[[str], None],
+        beat: Callable[[], Awaitable[bool]],
+        is_away: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         self._tunnel = tunnel
         self._note = note
         self._warn = warn
+        self._beat = beat
+        self._is_away = is_away
         self._clock = clock
         self._sleep = sleep
         self._seen: dict[str, tuple[int, int]] = {}
+        self._is_told = False
         self.answered = asyncio.Event()
         """Whether there was an answer since `run` began."""
 
     async def run(self) -> None:
         """Until cancelled."""
         self.answered.clear()
-        silent = False
         while True:
             if self._tunnel.begun.is_set():
                 self._tunnel.begun.clear()
                 await self._first()
-                silent = False
+                self._tell(silent=False)
             await self._later()
             if self._tunnel.begun.is_set():
                 continue
-            if self._is_unheard():
+            unheard = self._unheard()
+            if unheard >= _UNHEARD:
                 # Each side follows the other to where it was heard last, which may be nowhere.
                 self._tunnel.find_again()
-            if self._tunnel.is_alive() == silent:
-                silent = not silent
-                if silent:
-                    self._warn(no_answer(self._tunnel))
-                else:
-                    self._note("The gateway answers again.")
+            self._tell(silent=not await self._answers(unheard))
 
-    def _is_unheard(self) -> bool:
-        """Whether a Gateway was sent something since the last look, and has said nothing."""
+    async def _answers(self, unheard: int) -> bool:
+        """Whether the other end answers; it is asked if there is a doubt, twice at first."""
+        if self._tunnel.is_silent:
+            return await self._beat()
+        if unheard < _DATA and self._tunnel.is_alive():
+            return True
+        return await self._beat() or await self._beat()
+
+    def _tell(self, *, silent: bool) -> None:
+        self._tunnel.is_silent = silent
+        if silent and not self._is_told and not self._is_away():
+            self._is_told = True
+            self._warn(no_answer(self._tunnel))
+        elif self._is_told and not silent:
+            self._is_told = False
+            self._note("The gateway answers again.")
+
+    def _unheard(self) -> int:
+        """Bytes sent since the last look to a Gateway that has said nothing since."""
         before = self._seen
         self._seen = {each.gateway: (each.sent, each.received) for each in self._tunnel.health()}
-        return any(
-            sent - before[gateway][0] >= _UNHEARD and received == before[gateway][1]
+        silent = [
+            sent - before[gateway][0]
             for gateway, (sent, received) in self._seen.items()
-            if gateway in before
-        )
+            if gateway in before and received == before[gateway][1]
+        ]
+        return max(silent, default=0)
 
     async def _later(self) -> None:
         """Wait until it is time to look, or until handshakes begin anew."""
@@ -102,7 +128,7 @@ class Watch:
                 self._tunnel.begin_again()
             if now >= told:
                 told = now + PATIENCE
-                if not is_told:
+                if not is_told and not self._is_away():
                     is_told = True
                     self._warn(no_answer(self._tunnel))
                 for each in self._tunnel.health():

@@ -13,7 +13,17 @@ from octelium.client.tunnel.control import Place, ask, serving
 from octelium.client.tunnel.errors import TunnelError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+
+def saying(told: dict[str, Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """A status that is always the same."""
+
+    async def status() -> dict[str, Any]:
+        return told
+
+    return status
 
 
 @pytest.fixture(params=["home", "long" * 40])
@@ -29,7 +39,7 @@ async def _ask(place: Place, what: str) -> dict[str, Any] | None:
 async def test_status_and_end(place: Place) -> None:
     ended = asyncio.Event()
     with place.hold():
-        async with serving(place, lambda: {"state": "connected"}, ended.set):
+        async with serving(place, saying({"state": "connected"}), ended.set):
             assert stat.S_IMODE(place.socket.stat().st_mode) == 0o600
             assert await _ask(place, "status") == {"state": "connected"}
             assert not ended.is_set()
@@ -46,7 +56,7 @@ def test_nobody_is_there(place: Place) -> None:
 
 async def test_one_at_a_time(place: Place) -> None:
     with place.hold():
-        async with serving(place, lambda: {"pid": 4711}, lambda: None):
+        async with serving(place, saying({"pid": 4711}), lambda: None):
 
             def second() -> None:
                 with place.hold():
@@ -68,7 +78,7 @@ async def test_one_that_was_killed_leaves_nothing_in_the_way(place: Place) -> No
         "place = Place(pathlib.Path(sys.argv[1]), 'lab.test')\n"
         "async def main():\n"
         "    with place.hold():\n"
-        "        async with serving(place, dict, print):\n"
+        "        async with serving(place, None, print):\n"
         "            os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"
     )
@@ -76,7 +86,7 @@ async def test_one_that_was_killed_leaves_nothing_in_the_way(place: Place) -> No
     assert place.socket.exists()
     assert await _ask(place, "status") is None
     with place.hold():
-        async with serving(place, lambda: {"pid": 1}, lambda: None):
+        async with serving(place, saying({"pid": 1}), lambda: None):
             assert await _ask(place, "status") == {"pid": 1}
 
 
@@ -84,7 +94,7 @@ async def test_one_that_was_killed_leaves_nothing_in_the_way(place: Place) -> No
 async def test_nonsense_ends_nothing(tmp_path: Path, nonsense: bytes) -> None:
     place, ended = Place(tmp_path, "lab.test"), asyncio.Event()
     with place.hold():
-        async with serving(place, lambda: {"pid": 1}, ended.set):
+        async with serving(place, saying({"pid": 1}), ended.set):
             _, writer = await asyncio.open_unix_connection(str(place.socket))
             writer.write(nonsense)
             writer.close()

@@ -71,6 +71,9 @@ async def test_names_are_asked_for_while_the_tunnel_works(
     engine.handshakes[GATEWAY_KEY] = time.time()
     for name in ("web.local.lab.test", "db.corp.example", "7.0.64.100.in-addr.arpa"):
         assert await is_asked(name)
+    tunnel.is_silent = True
+    assert not await is_asked("third.local.lab.test"), "a dead tunnel is refused at once"
+    tunnel.is_silent = False
     await tunnel.close()
     assert not await is_asked("other.local.lab.test")
     await made.stop()

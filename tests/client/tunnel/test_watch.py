@@ -25,10 +25,15 @@ class Watched:
         self.wall = 0.0
         self.notes: list[str] = []
         self.warnings: list[str] = []
+        self.answers = False
+        self.asked: list[float] = []
+        self.away = False
         self.watch = Watch(
             self.tunnel,
             note=self.notes.append,
             warn=self.warnings.append,
+            beat=self._beat,
+            is_away=lambda: self.away,
             clock=lambda: self.now,
             sleep=self._sleep,
         )
@@ -36,6 +41,14 @@ class Watched:
     async def _sleep(self, seconds: float) -> None:
         self.now += seconds
         await asyncio.sleep(0)
+
+    def is_silent(self) -> bool:
+        return self.tunnel.is_silent
+
+    async def _beat(self) -> bool:
+        self.asked.append(self.now)
+        await self._sleep(2.5)
+        return self.answers
 
     async def until(self, now: float) -> None:
         async with asyncio.timeout(10):
@@ -104,11 +117,78 @@ async def test_one_that_does_not_answer_is_looked_for_where_it_should_be(watched
 
 async def test_silence_later_on_and_its_end(watched: Watched) -> None:
     watched.engines.last.handshakes[GATEWAY_KEY] = 0.1
+    await watched.until(FRESH - 10)
+    assert watched.asked == [], "a tunnel that is not used costs nothing"
     await watched.until(FRESH + 20)
     assert len(watched.warnings) == 1
+    assert watched.is_silent()
     watched.engines.last.handshakes[GATEWAY_KEY] = watched.now
+    watched.answers = True
     await watched.until(watched.now + 10)
+    assert not watched.is_silent()
     assert watched.notes == ["The gateway answers again."]
+
+
+@pytest.mark.parametrize("sent", [64, 148, 5000])
+async def test_what_is_sent_in_vain_is_told_within_20_s(watched: Watched, sent: int) -> None:
+    """Long before the next handshake would be due."""
+    engine = watched.engines.last
+    engine.handshakes[GATEWAY_KEY] = 0.1
+    await watched.until(11.0)
+    engine.traffic = (92, 1000)
+    await watched.until(21.0)
+    assert (watched.warnings, watched.asked) == ([], [])
+    engine.traffic = (92, 1000 + sent)
+    begun = watched.now
+    async with asyncio.timeout(5):
+        while not watched.warnings:
+            await asyncio.sleep(0)
+    assert watched.now <= begun + 20
+    assert "127.0.0.1 port 53820 (UDP)" in watched.warnings[0]
+    assert watched.is_silent()
+    watched.answers = True
+    await watched.until(watched.now + 10)
+    assert not watched.is_silent()
+    assert watched.notes == ["The gateway answers again."]
+
+
+@pytest.mark.parametrize("traffic", [(0, 32), (60, 9000)])
+async def test_keepalives_and_what_is_answered_are_no_reason_to_ask(
+    watched: Watched, traffic: tuple[int, int]
+) -> None:
+    engine = watched.engines.last
+    engine.handshakes[GATEWAY_KEY] = 0.1
+    await watched.until(11.0)
+    for turn in range(1, 6):
+        received, sent = traffic
+        engine.traffic = (turn * received, turn * sent)
+        await watched.until(watched.now + 5.0)
+    assert (watched.asked, watched.warnings) == ([], [])
+
+
+async def test_a_doubt_that_an_answer_ends(watched: Watched) -> None:
+    watched.answers = True
+    engine = watched.engines.last
+    engine.handshakes[GATEWAY_KEY] = 0.1
+    await watched.until(11.0)
+    engine.traffic = (0, 96)  # such as a message of a program that wants no answer
+    await watched.until(25.0)
+    assert (len(watched.asked), watched.warnings) == (1, [])
+    assert not watched.tunnel.is_silent
+
+
+async def test_a_cluster_that_is_away_is_no_firewall(watched: Watched) -> None:
+    watched.away = True
+    engine = watched.engines.last
+    engine.handshakes[GATEWAY_KEY] = 0.1
+    await watched.until(11.0)
+    engine.traffic = (0, 5000)
+    await watched.until(30.0)
+    assert watched.tunnel.is_silent
+    assert watched.warnings == []
+    watched.away = False
+    await watched.until(watched.now + 15)
+    assert len(watched.warnings) == 1
 
 
 async def test_a_new_key_is_looked_after_at_once(watched: Watched) -> None:
