@@ -100,7 +100,7 @@ async def test_without_a_name_server_a_packet_is_acknowledged(
 ) -> None:
     """As with `--no-dns`; a keepalive comes much later than an answer of DNS."""
     monkeypatch.setattr(module, "ANSWER", -0.45)
-    bare = replace(connected(state(dns=user.Dns())), routes=("127.0.0.0/30",))
+    bare = replace(connected(state()), dns=(), routes=("127.0.0.0/30",))
     monkeypatch.setattr(module, "_DISCARD", asked.server.getsockname()[1])
     await asked.tunnel.put(bare)
     beat = begin(asked.pulse.beat(), name="beat of a test")
