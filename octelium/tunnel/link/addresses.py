@@ -27,6 +27,7 @@ from octelium.tunnel.link.netlink import (
     Netlink,
     attribute,
     attributes,
+    nested,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ _IFF_UP = 1
 _IFLA_MTU = 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_NODAD = 0x02
-_RTA_DST, _RTA_OIF, _RTA_TABLE, _RTA_MULTIPATH = 1, 4, 15, 9
+_RTA_DST, _RTA_OIF, _RTA_METRICS, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 8, 9, 15
+_RTAX_LOCK, _RTAX_MTU = 1, 2
 _TABLE_MAIN, _TABLE_LOCAL = 254, 255
 _UNICAST, _LOCAL = 1, 2
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
@@ -55,11 +57,14 @@ _NUMBER = struct.Struct("=I")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of ours: the range, and the device's index; `local` for AnyIP."""
+    """A route of ours: the range, and the device's index; `local` for AnyIP. With `mtu`, in bytes,
+    that is what holds there, whatever else is said (ip-route(8), `mtu lock`).
+    """
 
     range: Range
     device: int
     local: bool
+    mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +205,18 @@ def _routes(netlink: Netlink) -> list[tuple[int, int, Route]]:
         network = ip_network((values.get(_RTA_DST, zero), length))
         table = _NUMBER.unpack(values[_RTA_TABLE])[0] if _RTA_TABLE in values else table
         for device in _devices(values):
-            found.append((protocol, table, Route(network, device, type_ == _LOCAL)))  # noqa: PERF401
+            route = Route(network, device, type_ == _LOCAL, _locked_mtu(values))
+            found.append((protocol, table, route))
     return found
+
+
+def _locked_mtu(values: dict[int, bytes]) -> int:
+    metrics = {
+        kind: _NUMBER.unpack(value)[0]
+        for kind, value in attributes(values.get(_RTA_METRICS, b""))
+        if kind in (_RTAX_LOCK, _RTAX_MTU)
+    }
+    return metrics.get(_RTAX_MTU, 0) if metrics.get(_RTAX_LOCK, 0) & 1 << _RTAX_MTU else 0
 
 
 def _devices(values: dict[int, bytes]) -> list[int]:
@@ -236,6 +251,9 @@ def _route(kind: int, route: Route) -> Message:
         0,
     )
     values = attribute(_RTA_DST, address.packed) + attribute(_RTA_OIF, _NUMBER.pack(route.device))
+    if route.mtu:
+        locks = attribute(_RTAX_LOCK, _NUMBER.pack(1 << _RTAX_MTU))
+        values += nested(_RTA_METRICS, locks, attribute(_RTAX_MTU, _NUMBER.pack(route.mtu)))
     return Message(kind, head + values, CREATE | EXCLUSIVE if kind == _NEWROUTE else 0)
 
 

@@ -49,7 +49,8 @@ def configure(plan: LinkPlan) -> Outcome:
 
 def put_in_place(plan: LinkPlan) -> None:
     """Addresses and routes of a plan, for a device that exists and is up. Also for a namespace that
-    is not ours alone: what others made stays.
+    is not ours alone: what others made stays. The MTU of the way to peers is the device's, and no
+    peer can say otherwise.
 
     Raises:
         NetlinkError, OSError: it cannot be.
@@ -57,7 +58,8 @@ def put_in_place(plan: LinkPlan) -> None:
     addresses.put_addresses(plan.device, _usable(plan.tun_addresses))
     device, loopback = socket.if_nametoindex(plan.device), socket.if_nametoindex("lo")
     wanted = [Route(ip_network(text), loopback, True) for text in _usable(plan.local_routes)]
-    wanted += [Route(ip_network(text), device, False) for text in _usable(plan.tun_routes)]
+    routes = _usable(plan.tun_routes)
+    wanted += [Route(ip_network(text), device, False, plan.mtu) for text in routes]
     addresses.put_routes(wanted)
 
 

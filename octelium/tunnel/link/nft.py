@@ -33,14 +33,21 @@ _JUMP = 0xFFFFFFFD
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _GETRULE = 0, 2, 3, 6, 7
+_NEWSET, _NEWELEMENTS = 9, 12
 _INET = 1
 _GENERAL = struct.Struct("!BBH")
 _WORD = struct.Struct("!I")
 _APPEND = 0x800
 _REGISTER, _VERDICT_REGISTER = 1, 0
+_FIRST_BYTE, _SECOND_BYTE = 8, 9
+"""Registers of 32 bits, next to each other: a set's key of two parts is read from both."""
 _META_L4PROTO, _META_NFPROTO, _META_IIFNAME, _META_OIFNAME = 16, 15, 6, 7
 _NETWORK, _TRANSPORT = 1, 2
 _EQUAL, _UNEQUAL = 0, 1
+_SAME = "same"
+_SET_NUMBER = _WORD.pack(1)
+_CONSTANT = 2
+_PROTOCOL_TYPE = 12  # how nft shows a byte: `inet_proto`; two parts of a key are six bits apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,11 @@ class Rule:
     expressions: tuple[bytes, ...]
 
 
-def replace_table(table: str, chains: Sequence[Chain], rules: Sequence[Rule]) -> None:
-    """Put a table of family inet in place of the one of that name, in one transaction.
+def replace_table(
+    table: str, chains: Sequence[Chain], rules: Sequence[Rule], *, compares: bool = False
+) -> None:
+    """Put a table of family inet in place of the one of that name, in one transaction. `compares`
+    says that some rule has `source_is_at`.
 
     Raises:
         NetlinkError: refused, and nothing changed.
@@ -74,6 +84,7 @@ def replace_table(table: str, chains: Sequence[Chain], rules: Sequence[Rule]) ->
         _message(_NEWTABLE, named, CREATE),  # so that there is one to delete
         _message(_DELTABLE, named),
         _message(_NEWTABLE, named, CREATE),
+        *(_same_bytes(named) if compares else ()),
         *(_message(_NEWCHAIN, named + _chain(chain), CREATE) for chain in chains),
         *(_message(_NEWRULE, named + _rule(rule), CREATE | _APPEND) for rule in rules),
     ]
@@ -140,6 +151,22 @@ def transport_byte(offset: int, value: int, mask: int = 0xFF) -> bytes:
     return loaded + (_masked(bytes([mask])) if mask != 0xFF else b"") + _compare(bytes([value]))
 
 
+def source_is_at(number: int, offset: int) -> bytes:
+    """Matches packets of a version of IP whose source is also in the transport header, there.
+
+    A byte at a time is looked up in a set of all pairs of equal bytes: there is no comparison of
+    two parts of a packet.
+    """
+    start, length = (12, 4) if number == 4 else (8, 16)
+    parts = [version(number)]
+    for each in range(length):
+        parts.append(_payload(_NETWORK, start + each, 1, _FIRST_BYTE))
+        parts.append(_payload(_TRANSPORT, offset + each, 1, _SECOND_BYTE))
+        asked = text(1, _SAME) + attribute(2, _WORD.pack(_FIRST_BYTE)) + attribute(4, _SET_NUMBER)
+        parts.append(_expression("lookup", asked))
+    return b"".join(parts)
+
+
 def fragment4() -> bytes:
     """Matches IPv4 fragments: more to come, or an offset (RFC 791 section 3.1)."""
     return _payload(_NETWORK, 6, 2) + _masked(b"\x3f\xff") + _compare(b"\0\0", _UNEQUAL)
@@ -176,6 +203,18 @@ def _message(kind: int, body: bytes, flags: int = 0) -> Message:
     return Message(_SUBSYSTEM << 8 | kind, _GENERAL.pack(_INET, 0, 0) + body, flags)
 
 
+def _same_bytes(named: bytes) -> tuple[Message, Message]:
+    """The set that `source_is_at` looks into; each part of a key fills a register."""
+    kind = _WORD.pack(_PROTOCOL_TYPE << 6 | _PROTOCOL_TYPE)
+    values = (_WORD.pack(_CONSTANT), kind, _WORD.pack(8))
+    made = text(2, _SAME) + b"".join(attribute(each, value) for each, value in enumerate(values, 3))
+    made += attribute(10, _SET_NUMBER)
+    pairs = (bytes([each, 0, 0, 0]) * 2 for each in range(256))
+    elements = nested(3, *(nested(1, nested(1, attribute(1, pair))) for pair in pairs))
+    filled = text(2, _SAME) + elements + attribute(4, _SET_NUMBER)
+    return _message(_NEWSET, named + made, CREATE), _message(_NEWELEMENTS, named + filled, CREATE)
+
+
 def _chain(chain: Chain) -> bytes:
     parts = text(3, chain.name)
     if chain.hook is not None:
@@ -205,8 +244,8 @@ def _meta(key: int) -> bytes:
     return _expression("meta", attribute(1, _WORD.pack(_REGISTER)) + attribute(2, _WORD.pack(key)))
 
 
-def _payload(base: int, offset: int, length: int) -> bytes:
-    values = (_REGISTER, base, offset, length)
+def _payload(base: int, offset: int, length: int, register: int = _REGISTER) -> bytes:
+    values = (register, base, offset, length)
     parts = (attribute(kind, _WORD.pack(value)) for kind, value in enumerate(values, 1))
     return _expression("payload", b"".join(parts))
 

@@ -105,6 +105,14 @@ def icmp(source: str, target: str, kind: int, code: int = 0, rest: bytes = bytes
     return ip(source, target, ICMP6 if six else ICMP, body)
 
 
+def about(
+    packet: bytes, claimant: str, kind: int, code: int, mtu: int = 0, *, size: int = 600
+) -> bytes:
+    """An error that `claimant` tells of a packet, of the kind "unreachable" or "too big"."""
+    source = parse(packet).source
+    return icmp(claimant, source, kind, code, struct.pack("!I", mtu) + packet[:size])
+
+
 def echo(source: str, target: str, number: int) -> bytes:
     return icmp(source, target, 128 if ":" in source else 8, 0, struct.pack("!HH", 1, number))
 

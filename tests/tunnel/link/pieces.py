@@ -122,7 +122,15 @@ def routing() -> None:
     first = LinkPlan(
         1280, (SCOPE, "fdee::/80"), ("100.65.0.0/16", "fdee:0:0:0:1::/80"), ("100.64.3.1/32",)
     )
-    second = LinkPlan(1280, (SCOPE,), ("100.66.0.0/16",), ("100.64.3.2/32", "fdee::2/128"))
+    second = LinkPlan(
+        1400,
+        (SCOPE,),
+        (
+            "100.65.0.0/16",
+            "100.66.0.0/16",
+        ),
+        ("100.64.3.2/32", "fdee::2/128"),
+    )
     for plan in (first, second, second, first):
         used = LinkPlan(
             plan.mtu, plan.local_routes, plan.tun_routes, plan.tun_addresses, device="t0"
@@ -132,8 +140,10 @@ def routing() -> None:
         index, loopback = socket.if_nametoindex("t0"), socket.if_nametoindex("lo")
         assert addresses.routes() == {
             *(Route(ip_network(text), loopback, True) for text in plan.local_routes),
-            *(Route(ip_network(text), index, False) for text in plan.tun_routes),
+            *(Route(ip_network(text), index, False, plan.mtu) for text in plan.tun_routes),
         }
+        ways = [line for line in _all_routes() if "100.65.0.0/16" in line]
+        assert [f"mtu lock {plan.mtu}" in line for line in ways] == [True], ways
         assert addresses.addresses("t1") == {"10.9.0.1/24"}
         assert foreign <= _all_routes()
     with socket.socket(socket.AF_INET6) as bound:
@@ -214,6 +224,8 @@ def ruleset() -> None:
         "ip frag-off & 16383 != 0",
         "exthdr frag exists",
         "icmpv6 type packet-too-big",
+        "type inet_proto . inet_proto",
+        "@nh,96,8 . @th,192,8 @same",
         'drop comment "output-dropped"',
     ):
         assert line in shown, (line, shown)

@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -385,6 +386,74 @@ async def dialling() -> None:
             )
             assert not wire.until_echo(PEER, VIP), target
             made.close()
+
+
+async def errors() -> None:
+    """Who tells of an error is believed if it is about a UDP port of its own, and nobody else."""
+    others = ("100.65.0.8", "fdee:1:2:3:1::8")
+    with link(replace(CLUSTER, mtu=1400)) as here, closing(here) as sockets:
+        wire = Wire(await sockets.tun())
+        for family, (peer, vip), other in zip((2, 10), ENDS, others, strict=True):
+            six = family == socket.AF_INET6
+            closed = (1, 4) if six else (3, 3)
+            made = await sockets.dial("udp", family, vip)
+            made.connect((peer, 9))
+            made.send(b"question")
+            while (seen := wire.receive()).kind != packets.UDP:
+                pass
+            asked = packets.ip(vip, peer, packets.UDP, seen.payload)
+            by_way = packets.ip(vip, other, 43, way(PEER6, seen.payload))
+            for told in (
+                packets.about(asked, other, *closed),
+                packets.about(asked, other, closed[0], 0),
+                packets.about(asked, other, *((2, 0) if six else (3, 4)), mtu=1280),
+                packets.about(asked, peer, *((2, 0) if six else (3, 4)), mtu=1280),
+                packets.about(asked, peer, *((3, 0) if six else (11, 0))),
+                packets.about(asked, peer, *((4, 0) if six else (12, 0))),
+                packets.about(asked, peer, *closed, size=30 if six else 18),  # of whom?
+                *([packets.about(by_way, other, *closed)] if six else []),
+                *(packets.about(packets.tcp(vip, each), each, *closed) for each in (peer, other)),
+            ):
+                wire.send(told)
+                assert not wire.until_echo(peer, vip)
+                assert made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0, told
+            assert nothing(made)
+            wire.send(packets.about(asked, peer, *closed))
+            assert not wire.until_echo(peer, vip)
+            assert made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+            assert path_mtu(made) == 1400
+            made.close()
+
+
+async def path_mtu_alone() -> None:
+    """Without nftables nobody makes the MTU of the way less than 1280, either."""
+    with (
+        link(LinkPlan(1400, SERVICES, SESSIONS)) as here,
+        closing(here) as sockets,
+    ):
+        wire = Wire(await sockets.tun())
+        for family, (peer, vip) in zip((2, 10), ENDS, strict=True):
+            made = await sockets.dial("udp", family, vip)
+            made.connect((peer, 9))
+            asked = packets.udp(vip, peer, bytes(1300), ports=(made.getsockname()[1], 9))
+            wire.send(packets.about(asked, peer, *((2, 0) if family == 10 else (3, 4)), mtu=1280))
+            wire.until_echo(peer, vip)
+            # In IPv6 a route's lock does not count, but 1280 is the least (RFC 8200 section 5).
+            assert path_mtu(made) == (1280 if family == socket.AF_INET6 else 1400)
+            made.close()
+
+
+def path_mtu(made: socket.socket) -> int:
+    """What the kernel thinks of a connected socket's way (IP_MTU, IPV6_MTU)."""
+    if made.family == socket.AF_INET6:
+        return made.getsockopt(socket.IPPROTO_IPV6, 24)
+    return made.getsockopt(socket.IPPROTO_IP, 14)
+
+
+def way(target: str, payload: bytes) -> bytes:
+    """A segment routing header that ends at `target` (RFC 8754 section 2), and what follows it."""
+    head = bytes([packets.UDP, 2, 4, 0, 0, 0, 0, 0])
+    return head + socket.inet_pton(socket.AF_INET6, target) + payload
 
 
 async def client() -> None:

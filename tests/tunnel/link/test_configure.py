@@ -16,3 +16,7 @@ def test_plans_come_late_and_change(in_link: Callable[[str], str]) -> None:
 
 def test_without_nftables_the_status_says_so(in_a_link: Callable[[str], str]) -> None:
     in_a_link("pieces.no_nftables")
+
+
+def test_without_nftables_the_mtu_of_the_way_stays(in_a_link: Callable[[str], str]) -> None:
+    in_a_link("path_mtu_alone")

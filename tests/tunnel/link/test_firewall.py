@@ -14,6 +14,10 @@ def test_nothing_gets_through_but_what_the_plan_says(in_link: Callable[[str], st
     assert worlds.host_state() == before
 
 
+def test_errors_are_believed_about_oneself_alone(in_link: Callable[[str], str]) -> None:
+    in_link("errors")
+
+
 def test_fragments_are_put_together_or_come_to_nothing(in_link: Callable[[str], str]) -> None:
     in_link("fragments")
 
