@@ -82,6 +82,16 @@ _VARIABLES = {
     show_default=True,
     help="What encrypts the tunnel; by itself the fastest that is there.",
 )
+@click.option(
+    "--allow-range",
+    "allowed",
+    metavar="CIDR",
+    multiple=True,
+    callback=each,
+    help="Let the Cluster have these addresses though they are not private: whoever has them "
+    "otherwise cannot be reached from here meanwhile, and what is sent there goes to the Cluster; "
+    "repeatable.",
+)
 @click.option("--no-dns", is_flag=True, help="Leave this host's resolver alone.")
 @click.option(
     "--dns-zone",
@@ -179,6 +189,7 @@ def _wanted(invocation: Invocation, options: dict[str, Any]) -> tuple[Wanted, Na
             mtu=wanted.mtu_of(invocation.environ),
             keepalive=wanted.keepalive_of(invocation.environ),
             port_start=wanted.any_port_start(),
+            allowed=tuple(map(wanted.parse_range, options["allowed"])),
         ), names.NamesWanted(
             listen=listen,
             zones=tuple(map(names.parse_zone, options["dns_zones"])),

@@ -40,8 +40,8 @@ def _arguments(invocation: Invocation, options: dict[str, Any], place: Place) ->
             words += [f"--{name.replace('_', '-')}", invocation.flags[name]]
     if "ca_file" in invocation.flags:
         words += ["--ca-file", str(Path(invocation.flags["ca_file"]).expanduser().absolute())]
-    flags = {"scopes": "--scope", "dns_zones": "--dns-zone"}
-    for name in ("publish", "serve", "scopes", "dns_zones"):
+    flags = {"scopes": "--scope", "dns_zones": "--dns-zone", "allowed": "--allow-range"}
+    for name in ("publish", "serve", "scopes", "dns_zones", "allowed"):
         flag = flags.get(name, f"--{name}")
         for value in options[name]:
             words += [flag, value]

@@ -53,6 +53,8 @@ def test_variables_ask_for_the_same(terminal: Runner, name: str) -> None:
         (("--serve", "a.b.c"), "not the name of a Service"),
         (("--localdns-addr", "here"), "--localdns-addr 'here': 'here' is not an IP address. Write"),
         (("--localdns-addr", ""), "'' is not an IP address"),
+        (("--allow-range", "8.8.8.8/8"), "--allow-range '8.8.8.8/8': 8.8.8.8/8 has host bits set"),
+        (("--allow-range", "::/0"), "--allow-range '::/0': that is everything"),
         (("--dns-zone", "a..b"), "--dns-zone 'a..b': not a domain name. Write it as in"),
         (("--auth-token", "T", "--assertion", "k8s"), "exclude each other"),
     ],

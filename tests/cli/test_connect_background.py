@@ -37,7 +37,8 @@ def test_the_background_gets_everything_but_secrets(
     secret = terminal.environ["OCTELIUM_AUTH_TOKEN"]
     words = (
         "-d --auth-token - -p wiki:1 --serve home --serve-all --no-dns --ip-mode v4 "
-        "--dns-zone corp.example --localdns --localdns-addr 127.0.0.1:5300"
+        "--dns-zone corp.example --localdns --localdns-addr 127.0.0.1:5300 "
+        "--allow-range 203.0.113.0/24"
     )
     result = terminal(
         "octelium", "connect", *words.split(), "--scope", "api:user", stdin=f"{secret}\n"
@@ -48,9 +49,9 @@ def test_the_background_gets_everything_but_secrets(
     assert secret not in text
     assert text.startswith("connect --domain lab.test --homedir /")
     assert text.endswith(
-        "--publish wiki:1 --serve home --scope api:user --dns-zone corp.example --serve-all "
-        "--no-dns --localdns --ip-mode v4 --localdns-addr 127.0.0.1:5300 --engine auto "
-        "--implementation auto"
+        "--publish wiki:1 --serve home --scope api:user --dns-zone corp.example "
+        "--allow-range 203.0.113.0/24 --serve-all --no-dns --localdns --ip-mode v4 "
+        "--localdns-addr 127.0.0.1:5300 --engine auto --implementation auto"
     )
 
 

@@ -207,13 +207,15 @@ class Connection:
             if kind == "state":
                 await self._become(message.state)
             elif kind in ("add_gateway", "update_gateway"):
-                gateway = gateway_of(getattr(message, kind).gateway, self._now.families)
+                gateway = gateway_of(
+                    getattr(message, kind).gateway, self._now.families, self._wanted.allowed
+                )
                 if gateway is not None:
                     self._tunnel.put_gateway(gateway)
             elif kind == "delete_gateway":
                 self._tunnel.remove_gateway(message.delete_gateway.id)
             elif kind == "update_dns":
-                await self._resolve(servers_of(message.update_dns.dns, self._now.families))
+                await self._resolve(self._servers(message.update_dns.dns))
             elif kind == "message":
                 self._note(f"The Cluster says: {message.message.message}")
             elif self._wanted.serves:
@@ -238,7 +240,7 @@ class Connection:
         Raises:
             TunnelError: that cannot be.
         """
-        state = connected(message)
+        state = connected(message, self._wanted.allowed)
         if self._wanted.mtu is not None:
             state = replace(state, mtu=self._wanted.mtu)
         if self._tunnel.connected is not None and not self._keeps(state):
@@ -274,6 +276,9 @@ class Connection:
         if told != self.names:
             self.names = told
             self._note(told)
+
+    def _servers(self, said: user.Dns) -> tuple[str, ...]:
+        return servers_of(said, self._now.families, self._now.routes)
 
     @property
     def _now(self) -> Connected:

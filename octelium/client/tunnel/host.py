@@ -120,12 +120,17 @@ class HostSide:
         return made
 
     def _refuse_overlaps(self, connected: Connected) -> None:
+        """Whoever has this host's network, or a way out of it, keeps it."""
+        asked = {text: f"the Cluster's range {text}" for text in connected.routes}
+        asked |= {
+            text: f"the Cluster has this host be {text}, which" for text in connected.addresses
+        }
         try:
-            found = addresses.overlapping(connected.routes, besides=(self.device,))
+            found = addresses.overlapping(asked, besides=(self.device,))
         except OSError as error:
             raise TunnelError(f"this host's routes cannot be read: {error}") from error
-        if found:
-            raise TunnelError(f"the Cluster's range {found[0]}", _ELSEWHERE)
+        for conflict in found:
+            raise TunnelError(f"{asked[conflict.range]} {conflict.what}", _ELSEWHERE)
 
     def _put(self, connected: Connected) -> None:
         addresses.put_addresses(self.device, _usable(connected.addresses))

@@ -103,6 +103,7 @@ class Wanted:
         serve: full names of Services that this host serves; `serve_all` for all that it can.
         mtu: None for what the Cluster says.
         has_ipv6: whether this host can have addresses of IPv6 in a tunnel.
+        allowed: ranges that the Cluster may have though they are not private.
         port_start: the first port of served Services, so that two clients of a host seldom meet.
     """
 
@@ -115,6 +116,7 @@ class Wanted:
     keepalive: int = KEEPALIVE
     port_start: int = 23_000
     has_ipv6: bool = True
+    allowed: tuple[str, ...] = ()
 
     @property
     def serves(self) -> bool:
@@ -151,6 +153,17 @@ def served_name(name: str) -> str:
     if not name or full.count(".") != 1 or not all(is_label(part) for part in full.split(".")):
         raise WantedError(f"--serve {name!r}: not the name of a Service", "such as wiki or db.ops")
     return full
+
+
+def parse_range(text: str) -> str:
+    """What `--allow-range` is given. Raises WantedError."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise WantedError(f"--allow-range {text!r}: {error}", "such as 203.0.113.0/24") from None
+    if not network.prefixlen:
+        raise WantedError(f"--allow-range {text!r}: that is everything")
+    return str(network)
 
 
 def any_port_start() -> int:

@@ -47,6 +47,7 @@ _RTAX_LOCK, _RTAX_MTU = 1, 2
 _TABLE_MAIN, _TABLE_LOCAL = 254, 255
 _UNICAST, _LOCAL = 1, 2
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
+_RTA_GATEWAY, _RTA_VIA = 5, 18
 _PROTOCOL = 111
 """Marks our routes (rtnetlink(7): numbers above RTPROT_STATIC are for administrators)."""
 _LINK = struct.Struct("=BxHiII")
@@ -69,14 +70,24 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A range that we want overlaps with where the host already sends packets."""
+    """A range that we want overlaps with where the host already sends packets, or has the next
+    hop of a route in it.
+    """
 
     range: str
     route: str
     device: str
+    is_hop: bool = False
+
+    @property
+    def what(self) -> str:
+        """The conflict, for people, without the range."""
+        if self.is_hop:
+            return f"overlaps with the next hop {self.route} by {self.device}"
+        return f"overlaps with the route {self.route} of {self.device}"
 
     def __str__(self) -> str:
-        return f"{self.range} overlaps with the route {self.route} of {self.device}"
+        return f"{self.range} {self.what}"
 
 
 def set_up(device: str, mtu: int | None = None) -> None:
@@ -130,23 +141,27 @@ def addresses(device: str) -> set[str]:
 def overlapping(ranges: Iterable[str], *, besides: Iterable[str] = ()) -> list[Conflict]:
     """What of `ranges` the routes of this namespace already use, in any table.
 
-    Default routes, or halves of one as VPNs make them, use nothing by this measure, nor do those
-    of the devices named in `besides`.
+    Default routes, or halves of one as VPNs make them, use nothing but their next hops by this
+    measure. Nothing is in the way that is of the devices named in `besides`.
 
     Raises:
         ValueError: one of `ranges` is none.
         NetlinkError, OSError: the routes cannot be read.
     """
-    wanted = [ip_network(text) for text in ranges]
+    wanted = {text: ip_network(text) for text in ranges}
     left_out = set(besides)
     found: dict[Conflict, None] = {}
     with Netlink(ROUTE) as netlink:
-        for _, _, route in _routes(netlink):
-            for network in wanted:
-                if route.range.version != network.version or _is_default(route.range):
-                    continue
-                if route.range.overlaps(network) and (name := _name(route.device)) not in left_out:
-                    found[Conflict(str(network), str(route.range), name)] = None
+        used = [(route.range, route.device, False) for _, _, route in _routes(netlink)]
+        used = [each for each in used if not _is_default(each[0])]
+        used += [(ip_network(hop), device, True) for hop, device in _next_hops(netlink)]
+        for network, device, is_hop in used:
+            for text, each in wanted.items():
+                if network.version == each.version and network.overlaps(each):
+                    name = _name(device)
+                    if name not in left_out:
+                        what = str(network.network_address if is_hop else network)
+                        found[Conflict(text, what, name, is_hop)] = None
     return list(found)
 
 
@@ -221,15 +236,36 @@ def _locked_mtu(values: dict[int, bytes]) -> int:
 
 def _devices(values: dict[int, bytes]) -> list[int]:
     """The indexes that a route names; 0 if none, as of `blackhole`."""
-    hops = values.get(_RTA_MULTIPATH, b"")
-    devices = []
-    while len(hops) >= 8:  # struct rtnexthop: length, flags, hops, index
-        length, index = struct.unpack_from("=H2xi", hops)
-        devices.append(index)
-        hops = hops[max(8, length + (-length % 4)) :]
+    return [device for device, _ in _hops(values)] or [0]
+
+
+def _hops(values: dict[int, bytes]) -> list[tuple[int, dict[int, bytes]]]:
+    """The index of each device that a route names, with the attributes of that way."""
+    rest = values.get(_RTA_MULTIPATH, b"")
+    found = []
+    while len(rest) >= 8:  # struct rtnexthop: length, flags, hops, index; and attributes
+        length, index = struct.unpack_from("=H2xi", rest)
+        length = max(8, length)
+        found.append((index, dict(attributes(rest[8:length]))))
+        rest = rest[length + (-length % 4) :]
     if _RTA_OIF in values:
-        devices.append(_NUMBER.unpack(values[_RTA_OIF])[0])
-    return devices or [0]
+        found.append((_NUMBER.unpack(values[_RTA_OIF])[0], values))
+    return found
+
+
+def _next_hops(netlink: Netlink) -> list[tuple[IPv4Address | IPv6Address, int]]:
+    """The routers of all routes, each with its device's index."""
+    found = []
+    for kind, body in netlink.dump(Message(_GETROUTE, _ROUTE.pack(*[0] * 9))):
+        if kind != _NEWROUTE or body[0] not in (socket.AF_INET, socket.AF_INET6):
+            continue
+        values = dict(attributes(body[_ROUTE.size :]))
+        for device, own in _hops(values):
+            # struct rtvia is the family, 2 bytes, and the address.
+            packed = own.get(_RTA_GATEWAY) or own.get(_RTA_VIA, b"")[2:]
+            if packed:
+                found.append((ip_address(packed), device))
+    return found
 
 
 def _route(kind: int, route: Route) -> Message:

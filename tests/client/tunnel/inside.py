@@ -16,6 +16,7 @@ from octelium.client.tunnel.host import HostSide
 from octelium.client.tunnel.private import PrivateSide
 from octelium.client.tunnel.state import connected
 from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.schema.pb import user_v1_pb2 as user
 from octelium.tunnel.link.tun import HEADER
 from octelium.tunnel.packets.heads import TCP
 from tests.client.tunnel.pieces import state
@@ -82,6 +83,41 @@ async def overlaps() -> None:
     await side.close()
 
 
+async def the_lan_stays() -> None:
+    """A Cluster has this host be nobody who is in the networks that it is in, nor a way out."""
+    ip("link", "add", "lan", "type", "bridge")
+    ip("address", "add", "10.9.8.7/24", "dev", "lan")
+    ip("address", "add", "fdee:1:2:9::7/64", "dev", "lan", "nodad")
+    ip("link", "set", "lan", "up")
+    ip("route", "add", "default", "via", "10.9.8.1")
+    ip("route", "add", "198.51.100.0/24", "nexthop", "via", "10.1.0.1", "dev", "lan", "onlink")
+    cases = (
+        ({"v4": "10.9.8.1/32"}, r"be 10\.9\.8\.1/32, which overlaps with the route 10\.9\.8\.0/24"),
+        ({"v4": "10.9.8.7/32"}, r"be 10\.9\.8\.7/32, which overlaps with"),
+        ({"v6": "fdee:1:2:9::1/128"}, "overlaps with the route fdee:1:2:9::/64 of lan"),
+        ({"v4": "10.1.0.1/32"}, r"overlaps with the next hop 10\.1\.0\.1 by lan"),
+    )
+    side = HostSide()
+    before = ip("-o", "link")
+    for own, problem in cases:
+        asked = connected(state(addresses=[meta.DualStackNetwork(**own)]))
+        with pytest.raises(TunnelError, match=problem) as caught:
+            await side.open(asked)
+        assert "--implementation gvisor" in caught.value.remedy
+    hop = state(cidr=meta.DualStackNetwork(v4="10.1.0.0/16"), dns=user.Dns())
+    with pytest.raises(TunnelError, match=r"range 10\.1\.0\.0/16 overlaps with the next hop 10\.1"):
+        await side.open(connected(hop))
+    assert ip("-o", "link") == before
+    await side.open(connected(state()))
+    for own, problem in cases:  # nor later
+        asked = connected(state(addresses=[meta.DualStackNetwork(**own)]))
+        with pytest.raises(TunnelError, match=problem):
+            await side.put(asked)
+    assert "100.65.0.7/32" in ip("address", "show", "dev", side.device)
+    await side.put(connected(state()))
+    await side.close()
+
+
 async def two_clusters() -> None:
     """Neither takes the other's routes away."""
     one, two = HostSide(), HostSide()
@@ -89,6 +125,7 @@ async def two_clusters() -> None:
     elsewhere = state(
         cidr=meta.DualStackNetwork(v4="10.9.0.0/16"),
         addresses=[meta.DualStackNetwork(v4="10.10.0.7/32")],
+        dns=user.Dns(),
     )
     await two.open(connected(elsewhere))
     await one.put(connected(state(addresses=OTHER)))

@@ -321,6 +321,29 @@ async def test_nothing_is_served_that_nobody_offered(harness: Harness) -> None:
     assert harness.connection.served.present == []
 
 
+@pytest.mark.parametrize("harness", [Wanted(allowed=("8.8.0.0/16",))], indirect=True)
+async def test_a_cluster_gets_no_more_than_is_allowed(harness: Harness) -> None:
+    mine = [meta.DualStackNetwork(v4="8.8.1.7/32")]
+    ranges = meta.DualStackNetwork(v4="8.8.0.0/24")
+    servers = user.Dns(servers=["8.8.0.2"])
+    stream = await harness.joined(addresses=mine, cidr=ranges, dns=servers, gateways=[])
+    more = gateway(ranges=["8.8.0.0/28"])
+    await harness.tell(stream, said(101, add_gateway={"gateway": more}))
+    assert GATEWAY_KEY in harness.engines.last.peers
+    public = gateway("g2", OTHER_KEY, ranges=["9.9.9.0/24"])
+    await harness.tell(
+        stream,
+        said(102, add_gateway={"gateway": public}),
+        said(103, update_dns={"dns": {"servers": ["100.64.0.9"]}}),
+        said(104, state=state(addresses=mine, cidr=meta.DualStackNetwork(v4="9.0.0.0/8"))),
+    )
+    assert OTHER_KEY not in harness.engines.last.peers
+    assert harness.names.started == [("8.8.0.2",)]
+    assert harness.side.changed == []
+    assert len(harness.warnings) == 3
+    assert all("that is passed over" in line for line in harness.warnings)
+
+
 @pytest.mark.parametrize("harness", [Wanted(no_dns=True, mtu=1400)], indirect=True)
 async def test_the_resolver_left_alone_and_another_mtu(harness: Harness) -> None:
     await harness.joined()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MODULE = ("-m", "tests.client.tunnel.inside")
 
 
-@pytest.mark.parametrize("name", ["the_host", "overlaps", "two_clusters"])
+@pytest.mark.parametrize("name", ["the_host", "overlaps", "the_lan_stays", "two_clusters"])
 def test_in_a_network_of_its_own(tmp_path: Path, name: str) -> None:
     with network(tmp_path, available()) as made:
         made.namespace("client").run(sys.executable, *MODULE, name)

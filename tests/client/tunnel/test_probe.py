@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,7 +55,7 @@ async def test_nothing_answers(
 ) -> None:
     monkeypatch.setattr(module, "_WAIT", 0.05)
     monkeypatch.setattr(module, "_DNS", free_port(socket.SOCK_DGRAM))
-    await tunnel.put(connected(state(dns=user.Dns(servers=["127.0.0.1"]))))
+    await tunnel.put(replace(connected(state()), dns=("127.0.0.1",)))
     failures = [OSError(errno.EHOSTUNREACH, "no way"), TimeoutError()]
 
     async def connect(_to: Destination) -> socket.socket:
@@ -81,7 +82,7 @@ async def test_a_name_server_says_no_matter_what(
         thread = threading.Thread(target=answer)
         thread.start()
         monkeypatch.setattr(module, "_DNS", server.getsockname()[1])
-        await tunnel.put(connected(state(dns=user.Dns(servers=["127.0.0.1"]))))
+        await tunnel.put(replace(connected(state()), dns=("127.0.0.1",)))
         assert await probe(tunnel, dialler, [], "lab.test") == "the name server 127.0.0.1"
         thread.join()
     assert heard[0][2:] == dns_question("local.lab.test")[2:]

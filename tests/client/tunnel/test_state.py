@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 import pytest
@@ -47,25 +48,84 @@ def test_what_the_mode_leaves_out(mode: Any, version: int) -> None:
         {"addresses": []},
         {"addresses": [meta.DualStackNetwork(v4="100.65.0.7/24")]},
         {"addresses": [meta.DualStackNetwork(v4="nobody")]},
+        {"addresses": [meta.DualStackNetwork(v4="8.8.8.8/32")]},
+        {"addresses": [meta.DualStackNetwork(v6="2001:4860::1/128")]},
+        {"addresses": [meta.DualStackNetwork(v6="fdee:1::1%lo/128")]},
+        {"addresses": [meta.DualStackNetwork(v4=f"10.9.8.{last}/32") for last in (7, 1)]},
         {"cidr": meta.DualStackNetwork()},
         {"cidr": meta.DualStackNetwork(v4="0.0.0.0/0")},
         {"cidr": meta.DualStackNetwork(v4="10.0.0.0/7")},
+        {"cidr": meta.DualStackNetwork(v4="8.0.0.0/8")},
+        {"cidr": meta.DualStackNetwork(v4="100.0.0.0/9")},
+        {"cidr": meta.DualStackNetwork(v4="100.128.0.0/16")},
+        {"cidr": meta.DualStackNetwork(v4="172.32.0.0/16")},
         {"cidr": meta.DualStackNetwork(v4="127.0.0.0/16")},
+        {"cidr": meta.DualStackNetwork(v4="169.254.0.0/16")},
+        {"cidr": meta.DualStackNetwork(v4="224.0.0.0/8")},
+        {"cidr": meta.DualStackNetwork(v6="2001:4860::/32")},
+        {"cidr": meta.DualStackNetwork(v6="::ffff:10.0.0.0/104")},
+        {"cidr": meta.DualStackNetwork(v6="fc00::/7")},
+        {"cidr": meta.DualStackNetwork(v6="fc00::/6")},
         {"cidr": meta.DualStackNetwork(v6="2000::/3")},
         {"cidr": meta.DualStackNetwork(v6="fe80::/64")},
         {"cidr": meta.DualStackNetwork(v4="100.64.0.1/16")},
         {"dns": user.Dns(servers=["dns.example"])},
+        {"dns": user.Dns(servers=["8.8.8.8"])},
+        {"dns": user.Dns(servers=["100.64.0.2", "10.9.8.1"])},
+        {"dns": user.Dns(servers=["fdee:1:2:3::2%lo"])},
         {"gateways": [gateway(key=b"short")]},
         {"gateways": [gateway(port=0)]},
         {"gateways": [gateway(port=65_536)]},
         {"gateways": [gateway(addresses=["gw.example"])]},
         {"gateways": [gateway(ranges=["everything"])]},
+        {"gateways": [gateway(ranges=["0.0.0.0/0"])]},
+        {"gateways": [gateway(ranges=["100.64.0.0/24", "2001:4860::/32"])]},
         {"gateways": [gateway()] * 1025},
     ],
 )
 def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(TunnelError, match="the Cluster announces"):
         connected(state(**wrong))
+
+
+@pytest.mark.parametrize(
+    ("v4", "own"),
+    [
+        ("100.64.0.0/16", "100.65.0.7/32"),
+        ("100.64.0.0/10", "100.127.255.255/32"),
+        ("10.192.0.0/16", "10.193.0.7/32"),
+        ("172.16.0.0/12", "172.16.0.7/32"),
+        ("192.168.0.0/16", "192.168.7.7/32"),
+    ],
+)
+@pytest.mark.parametrize("v6", ["fdee::/16", "fdee:1:2::/48", "fc01:2::/32"])
+def test_private_networks_are_had_without_asking(v4: str, own: str, v6: str) -> None:
+    if v6 == "fdee::/16":  # the networks of all Clusters; each has a /64
+        v6 = "fdee:ffff::/64"
+    said = state(
+        cidr=meta.DualStackNetwork(v4=v4, v6=v6),
+        addresses=[meta.DualStackNetwork(v4=own, v6="fdee:1:2:3:1::7/128")],
+        dns=user.Dns(servers=[v4.partition("/")[0], v6.partition("/")[0]]),
+    )
+    assert connected(said).routes == (v4, v6)
+
+
+def test_what_is_no_private_network_must_be_allowed() -> None:
+    public = state(
+        cidr=meta.DualStackNetwork(v4="8.8.0.0/16"),
+        addresses=[meta.DualStackNetwork(v4="8.9.0.7/32")],
+        gateways=[gateway(ranges=["8.8.0.0/24"])],
+        dns=user.Dns(servers=["8.8.0.2"]),
+    )
+    with pytest.raises(TunnelError, match=r"a route for 8\.8\.0\.0/16, which is no priv") as caught:
+        connected(public)
+    assert "--allow-range 8.8.0.0/16" in caught.value.remedy
+    with pytest.raises(TunnelError, match=r"the address 8\.9\.0\.7/32 for this host, which is no"):
+        connected(public, ["8.8.0.0/16"])
+    assert connected(public, ["8.8.0.0/15"]).addresses == ("8.9.0.7/32",)
+    loopback = state(cidr=meta.DualStackNetwork(v4="127.0.0.0/16"))
+    with pytest.raises(TunnelError, match="the Cluster announces"):
+        connected(loopback, ["127.0.0.0/8"])
 
 
 _TEXTS = st.one_of(
@@ -91,6 +151,11 @@ def test_whatever_a_cluster_says_is_refused_or_fit_for_use(
     except TunnelError:
         return
     LinkPlan(found.mtu, (), found.routes, found.addresses)
+    assert len(found.addresses) == len({ip_interface(each).version for each in found.addresses})
+    ranges = [ip_network(each) for each in found.routes]
+    for each in (*ranges, *(ip_network(text) for text in found.addresses)):
+        assert each.is_private or each.network_address in ip_network("100.64.0.0/10")
+    assert all(any(ip_address(each) in one for one in ranges) for each in found.dns)
 
 
 def test_a_gateway_without_wireguard_is_none() -> None:
