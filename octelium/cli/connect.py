@@ -11,7 +11,7 @@ import click
 
 from octelium.cli.proving import chosen_proof
 from octelium.cli.verb import verb
-from octelium.cli.words import each
+from octelium.cli.words import PUBLICATION, each
 from octelium.client.settings import is_true
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _VARIABLES = {
     "-p",
     "--publish",
     metavar="SERVICE[.NAMESPACE][:ADDRESS]:PORT",
+    type=PUBLICATION,
     multiple=True,
     callback=each,
     help="Have a port of this host lead to a Service; repeatable.",

@@ -8,6 +8,7 @@ import click
 
 from octelium.cli.formats import output_option
 from octelium.cli.verb import verb
+from octelium.cli.words import SERVICE
 
 if TYPE_CHECKING:
     from typing import Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     {program} doctor wiki -o json
     """
 )
-@click.argument("service", required=False, default="")
+@click.argument("service", required=False, default="", type=SERVICE)
 @output_option("text", "json", default="text")
 def doctor(invocation: Invocation, service: str, output: str) -> int:
     """Find out what keeps this host from the Cluster, or from one of its SERVICEs.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from octelium.client.client import Client
+    from octelium.client.settings import Flags
     from octelium.client.storage import Storage
 
 _TRUE = ("true", "1", "yes")
@@ -44,15 +45,37 @@ class Invocation:
     @cached_property
     def client(self) -> Client:
         """The Cluster that the flags, the environment and earlier logins mean."""
-        from octelium.client.client import Client
+        return self._client(self._connection_flags(), self.terminal.warn, self.terminal.note)
+
+    def client_of(self, domain: str) -> Client:
+        """Another Cluster, as it was reached before; whoever asks for it closes it."""
         from octelium.client.settings import Flags
 
-        flags = {name: value for name, value in self.flags.items() if name != "homedir"}
+        return self._client(Flags(domain), self.terminal.warn)
+
+    def silent_client(self) -> Client:
+        """Another client of the same Cluster, which tells nobody anything, as `client_of`."""
+        return self._client(self._connection_flags(), lambda _text: None)
+
+    def _connection_flags(self) -> Flags:
+        from octelium.client.settings import Flags
+
+        return Flags(**{name: value for name, value in self.flags.items() if name != "homedir"})
+
+    def _client(
+        self,
+        flags: Flags,
+        warn: Callable[[str], None],
+        note: Callable[[str], None] | None = None,
+    ) -> Client:
+        from octelium.client.client import Client
+
         return Client(
-            Flags(**flags),
+            flags,
             self.environ,
             homedir=self.flags.get("homedir"),
-            warn=self.terminal.warn,
+            warn=warn,
+            note=note,
             storage=self._storage,
             clock=self.now,
             sleep=self.sleep,

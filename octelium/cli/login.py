@@ -91,8 +91,14 @@ def login(
             _end(invocation, keeper, former)
     who, barred = _who(client.connect(keeper))
     client.remember_connection()
+    meant = client.adopt_context()
     if keeper.is_new:
         invocation.terminal.note(f"Logged in to {client.domain}{who}.")
+        if meant != client.domain:
+            invocation.terminal.note(
+                f"Commands mean {meant} as before, unless they name another Cluster; to change "
+                f"that: octelium context use {client.domain}"
+            )
         _tell(invocation, barred)
         return
     invocation.terminal.note(f"Already logged in to {client.domain}{who}.")

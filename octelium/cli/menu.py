@@ -112,6 +112,21 @@ AUTH = Group(
 )
 """The commands of `octelium auth`."""
 
+CONTEXT = Group(
+    "context",
+    "Choose the Cluster that commands mean.",
+    {
+        "list": Command("octelium.cli.context:show_all", "List the Clusters that are known."),
+        "show": Command("octelium.cli.context:show", "Show the Cluster that commands mean."),
+        "use": Command("octelium.cli.context:use", "Have commands mean a Cluster."),
+        "delete": Command(
+            "octelium.cli.context:delete", "Log out of a Cluster and forget it.", aliases=("rm",)
+        ),
+    },
+    example="octelium context use example.com",
+)
+"""The commands of `octelium context`."""
+
 PROGRAMS = {
     "octelium": Program(
         "octelium",
@@ -120,6 +135,7 @@ PROGRAMS = {
             "up": Command("octelium.cluster.command:up", "Run a Cluster on this machine."),
             "status": Command("octelium.cli.status:status", "Show who one is logged in as."),
             "get": Command("octelium.cli.user_get:get", "List the Services and Namespaces to use."),
+            "open": Command("octelium.cli.open:open_service", "Open a Service in the browser."),
             "connect": Command("octelium.cli.connect:connect", "Join the private network."),
             "disconnect": Command(
                 "octelium.cli.disconnect:disconnect", "Leave the private network."
@@ -129,6 +145,7 @@ PROGRAMS = {
             ),
             "tui": Command("octelium.cli.tui:user_tui", "See all that in the terminal."),
             "auth": Command("octelium.cli.auth:auth", AUTH.summary),
+            "context": Command("octelium.cli.context:context", CONTEXT.summary),
             **_COMMON,
         },
         example="octelium login --domain example.com",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +13,11 @@ from octelium import __version__
 from octelium.cli import exits, menu
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.invocation import Invocation
+from octelium.cli.terminal import silence_stderr
 from octelium.cli.verb import SETTINGS, connection_options, shown_help
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 
 class MenuGroup(click.Group):
@@ -75,6 +80,19 @@ class ProgramGroup(MenuGroup):
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
         """The text that needs no command to be loaded."""
         return menu.help_text(self.program)
+
+    def _main_shell_completion(
+        self, ctx_args: MutableMapping[str, Any], prog_name: str, complete_var: str | None = None
+    ) -> None:
+        """Answer a shell that asks what may come next, if one does."""
+        variable = complete_var or f"_{prog_name}_COMPLETE".replace("-", "_").upper()
+        if not os.environ.get(variable):
+            return
+        silence_stderr()  # its reader is in the midst of a line
+        try:
+            super()._main_shell_completion(ctx_args, prog_name, variable)
+        except Exception:  # noqa: BLE001  (whatever it is, a traceback would stand in that line)
+            raise SystemExit(exits.FAILED) from None
 
     def run(self, arguments: list[str], invocation: Invocation | None = None) -> int:
         """Run the command that the arguments name and return the exit code.

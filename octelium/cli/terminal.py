@@ -14,6 +14,7 @@ from octelium.client.errors import ClientError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_STDERR = 2
 _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2"}
 
 
@@ -83,6 +84,14 @@ class Terminal:
 
 class OutputError(ClientError):
     """Output that nobody can take: a full disk, a pipe without a reader, a closed stdout."""
+
+
+def silence_stderr() -> None:
+    """Lose what is written to stderr from now on, also by libraries that use its descriptor."""
+    sys.stderr = None
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDERR)
+    os.close(nowhere)
 
 
 def _give_up(stream: TextIO) -> None:

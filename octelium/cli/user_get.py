@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from octelium.cli.formats import output_option
+from octelium.cli.formats import FORMATS, output_option
 from octelium.cli.resources import as_typed, show_message
 from octelium.cli.table import table
 from octelium.cli.verb import verb
+from octelium.cli.words import SERVICE
+from octelium.schema.names import private_fqdn
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
 
 _SERVICE = ("service", "services", "svc")
 _NAMESPACE = ("namespace", "namespaces", "ns")
+_AS_TABLE = ("table", "wide")
 
 
 @verb(
@@ -26,8 +29,8 @@ _NAMESPACE = ("namespace", "namespaces", "ns")
     """
 )
 @click.argument("kind", metavar="service|namespace", type=click.Choice([*_SERVICE, *_NAMESPACE]))
-@click.argument("name", required=False)
-@output_option()
+@click.argument("name", required=False, type=SERVICE)
+@output_option(*FORMATS, "wide")
 @click.option("-n", "--namespace", metavar="NAME", help="Only Services of this Namespace.")
 @click.option("--page", type=click.IntRange(1), default=1, help="Which page, from 1.")
 @click.option("--items-per-page", type=click.IntRange(1, 1000), help="Length of a page.")
@@ -44,7 +47,12 @@ def get(
     order_by_name: bool,
     order_reverse: bool,
 ) -> None:
-    """List the Services and Namespaces to use, or show one Service."""
+    """List the Services and Namespaces to use, or show one Service.
+
+    PRIVATE is the name within the private network, where PORT is (see `octelium connect`); URL is
+    for browsers and HTTP clients everywhere, and only public Services have one. `-o wide` adds TLS,
+    PUBLIC and ADDRESSES.
+    """
     from octelium.client.resources import Page
     from octelium.schema.pb import meta_v1_pb2 as meta
     from octelium.schema.pb import user_v1_pb2 as user
@@ -59,7 +67,7 @@ def get(
         _show(invocation, "namespace", listing, output or "table")
     elif name:
         found = api.call("GetService", meta.GetOptions(name=name))
-        if output in ("table", "name"):
+        if output in (*_AS_TABLE, "name"):
             listing = user.ServiceList(items=[found])
             _show(invocation, "service", listing, output)
         else:
@@ -76,15 +84,17 @@ def _show(invocation: Invocation, kind: str, listing: Any, output: str) -> None:
     if output == "name":
         for item in listing.items:
             terminal.show(f"{kind}/{item.metadata.name}")
-    elif output != "table":
+    elif output not in _AS_TABLE:
         show_message(invocation, listing, output)
     elif not listing.items:
         terminal.note(f"There are no {kind}s.")
     else:
         from octelium.cli.columns import without_empty
 
-        headers, row = _TABLES[kind]
-        cells = [row(invocation, item) for item in listing.items]
+        headers, more, row = _TABLES[kind]
+        if output == "wide":
+            headers = headers + more
+        cells = [row(invocation, item)[: len(headers)] for item in listing.items]
         head, *lines = table(*without_empty(headers, cells)).split("\n")
         terminal.show("\n".join([terminal.style(head, "bold"), *lines]))
 
@@ -93,18 +103,19 @@ def _service_row(invocation: Invocation, item: Any) -> list[str]:
     from octelium.cli.columns import enum_name, yes
     from octelium.cli.urls import service_url
 
-    spec, status = item.spec, item.status
+    spec, name = item.spec, item.metadata.name
     mode = enum_name(spec, "type")
     return [
-        item.metadata.name,
+        name,
         str(spec.port or ""),
         mode,
-        yes(spec.is_tls),
-        yes(spec.is_public),
-        ",".join(status.addresses),
-        service_url(invocation, item.metadata.name, mode, is_public=spec.is_public),
+        private_fqdn(name, invocation.client.domain),
+        service_url(invocation, name, mode, is_public=spec.is_public),
         item.metadata.display_name,
         item.metadata.description,
+        yes(spec.is_tls),
+        yes(spec.is_public),
+        ",".join(item.status.addresses),
     ]
 
 
@@ -114,8 +125,10 @@ def _namespace_row(_invocation: Invocation, item: Any) -> list[str]:
 
 _TABLES = {
     "service": (
-        ["NAME", "PORT", "TYPE", "TLS", "PUBLIC", "ADDRESSES", "URL", "DISPLAYNAME", "DESCRIPTION"],
+        ["NAME", "PORT", "MODE", "PRIVATE", "URL", "DISPLAYNAME", "DESCRIPTION"],
+        ["TLS", "PUBLIC", "ADDRESSES"],
         _service_row,
     ),
-    "namespace": (["NAME", "DISPLAYNAME", "DESCRIPTION"], _namespace_row),
+    "namespace": (["NAME", "DISPLAYNAME", "DESCRIPTION"], [], _namespace_row),
 }
+"""Columns, those that only `wide` has, and what fills them all."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
 from octelium.cli import menu
 from octelium.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 P = ParamSpec("P")
 G = TypeVar("G", bound=click.Group)
@@ -115,9 +118,18 @@ def connection_options() -> list[click.Option]:
             help=text,
             expose_value=False,
             callback=_keep,
+            shell_complete=_complete_domain if flag == "--domain" else None,
         )
         options.append(option)
     return options
+
+
+def _complete_domain(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from octelium.cli.words import complete_domain
+
+    return complete_domain(ctx, parameter, incomplete)
 
 
 def _keep(ctx: click.Context, parameter: click.Parameter, value: str | bool | None) -> None:

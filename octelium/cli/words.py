@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from octelium.schema.names import DEFAULT_NAMESPACE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from click.shell_completion import CompletionItem
 
-_MOST = 200
+    from octelium.client.names import Names
+
+_PRIVILEGED = 1024
+"""Ports below it are root's; ip_unprivileged_port_start, ip(7)."""
+_HIGHER = 8000
 
 
 class KindAndNames(click.ParamType[str]):
@@ -22,11 +28,17 @@ class KindAndNames(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Kinds for the first word, names for those after it."""
+        """Kinds for the first word, names for those after it; `KIND/NAME` as a whole."""
         assert param.name is not None
         before = ctx.params.get(param.name) or ()
+        word, slash, _ = incomplete.partition("/")
+        if slash:
+            return _items((f"{word}/{name}" for name in _names(ctx, word)), incomplete)
         if before:
-            return _items(_names(ctx, before[0]), incomplete)
+            word, slash, _ = before[0].partition("/")
+            if slash:
+                return _items((f"{word}/{name}" for name in _names(ctx, word)), incomplete)
+            return _items(_names(ctx, word), incomplete)
         return _items(kind_words(), incomplete)
 
 
@@ -65,6 +77,71 @@ class ResourceName(click.ParamType[str]):
         return _items(_names(ctx, self.kind), incomplete)
 
 
+class ServiceName(click.ParamType[str]):
+    """The name of a Service to use; completes those that the User may see."""
+
+    name = "service"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The names that begin as typed, without the Namespace `default` unless it is typed."""
+        return _items((name for name, _ in _services(ctx, incomplete)), incomplete)
+
+
+class PublicationWord(click.ParamType[str]):
+    """What `connect -p` is given; completes Services, each with a port of this host."""
+
+    name = "publication"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """`SERVICE:PORT` with the Service's own port, or the one 8000 higher if that is root's."""
+        words = []
+        for name, port in _services(ctx, incomplete.partition(":")[0]):
+            higher = port + _HIGHER if 0 < port < _PRIVILEGED else port
+            words.append(f"{name}:{higher or ''}")
+        return _items(words, incomplete)
+
+
+class DomainWord(click.ParamType[str]):
+    """The domain of a Cluster; completes those that this host knows."""
+
+    name = "domain"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The domains that begin as typed."""
+        return complete_domain(ctx, param, incomplete)
+
+
+def complete_domain(
+    ctx: click.Context,
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[CompletionItem]:
+    """The domains of the known Clusters; no Cluster is asked."""
+    from octelium.cli.failure import EXPECTED
+    from octelium.cli.invocation import Invocation
+
+    client = ctx.ensure_object(Invocation).silent_client()
+    try:
+        return _items(client.known_domains(), incomplete)
+    except EXPECTED:
+        return []  # there is nowhere to report to while a person is typing
+
+
 def each(
     ctx: click.Context,  # noqa: ARG001
     param: click.Parameter,  # noqa: ARG001
@@ -76,6 +153,9 @@ def each(
 
 KIND_AND_NAMES = KindAndNames()
 KIND = KindWord()
+SERVICE = ServiceName()
+PUBLICATION = PublicationWord()
+DOMAIN = DomainWord()
 
 
 def kind_words() -> list[str]:
@@ -86,19 +166,26 @@ def kind_words() -> list[str]:
 
 
 def _names(ctx: click.Context, word: str) -> list[str]:
-    from octelium.cli.failure import EXPECTED
+    return _known(ctx).of_kind(word)
+
+
+def _services(ctx: click.Context, incomplete: str) -> list[tuple[str, int]]:
+    """Names and ports; a name in `default` is short, unless more than that is typed."""
+    found = []
+    for word in _known(ctx).services():
+        name, _, port = word.rpartition(":")
+        short = name.removesuffix(f".{DEFAULT_NAMESPACE}")
+        shown = short if short.startswith(incomplete) else name
+        found.append((shown, int(port) if port.isdigit() else 0))
+    return found
+
+
+def _known(ctx: click.Context) -> Names:
     from octelium.cli.invocation import Invocation
-    from octelium.client.resources import Page
-    from octelium.schema.kinds import find_kind
+    from octelium.client.names import Names
 
     invocation = ctx.ensure_object(Invocation)
-    try:
-        page = invocation.client.resources.list_page(find_kind(word), Page(size=_MOST))
-    except EXPECTED:
-        return []  # there is nowhere to report to while a person is typing
-    finally:
-        invocation.close()
-    return [item.metadata.name for item in page.items]
+    return Names(invocation.silent_client, invocation.now)
 
 
 def _items(words: Iterable[str], incomplete: str) -> list[CompletionItem]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from octelium.client.connections import Connections, Remembered
+from octelium.client.contexts import Contexts
 from octelium.client.errors import ApiError, SettingsError
 from octelium.client.home import state_directory
 from octelium.client.settings import Flags, Target, choose_domain, resolve
@@ -25,10 +27,19 @@ if TYPE_CHECKING:
     from octelium.client.tokens import Proof, TokenKeeper
 
 
+@dataclass(frozen=True, slots=True)
+class TokenAtHand:
+    """An access token, and whether it should still be good."""
+
+    text: str = field(repr=False)
+    is_valid: bool
+
+
 class Client:
     """Settings, logins and API of one Cluster; each is looked up when it is first needed.
 
-    `warn` is told what a person should know. Every member may raise ClientError.
+    `warn` is told what a person should know, `note` which Cluster was meant where there are several
+    and none was named. Every member may raise ClientError.
     """
 
     def __init__(
@@ -38,6 +49,7 @@ class Client:
         *,
         homedir: str | None = None,
         warn: Callable[[str], None],
+        note: Callable[[str], None] | None = None,
         storage: Storage | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -46,6 +58,7 @@ class Client:
         self._environ = environ
         self._homedir = homedir
         self._warn = warn
+        self._note = note
         self._given_storage = storage
         self._clock = clock
         self._sleep = sleep
@@ -67,12 +80,24 @@ class Client:
         return Connections(self.storage)
 
     @cached_property
+    def contexts(self) -> Contexts:
+        """Which of the known Clusters is meant when none is named."""
+        return Contexts(self.storage)
+
+    @cached_property
     def domain(self) -> str:
         """The Cluster's domain."""
         if self._flags.domain or self._environ.get("OCTELIUM_DOMAIN"):
             return choose_domain(self._flags.domain, self._environ, [])
-        known = {*self.logins.domains(), *self.connections.domains()}
-        return choose_domain(None, self._environ, sorted(known))
+        known = self.known_domains()
+        chosen = choose_domain(None, self._environ, known, self.contexts.current())
+        if self._note is not None and {*known} - {chosen}:
+            self._note(f"Cluster: {chosen}")
+        return chosen
+
+    def known_domains(self) -> list[str]:
+        """The Clusters with a remembered login or connection, in order."""
+        return sorted({*self.logins.domains(), *self.connections.domains()})
 
     @cached_property
     def target(self) -> Target:
@@ -169,6 +194,15 @@ class Client:
             ),
         )
 
+    def adopt_context(self) -> str:
+        """Have later commands mean this Cluster, if they mean none yet; the one that they mean."""
+        return self.contexts.adopt(self.domain, self.logins.domains())
+
+    def forget(self) -> None:
+        """Forget how the Cluster is reached, and its context; after `logout`."""
+        self.connections.forget(self.domain)
+        self.contexts.forget(self.domain)
+
     def logout(self) -> bool:
         """End the remembered Session and forget it; whether there was one.
 
@@ -188,6 +222,19 @@ class Client:
             return
         if isinstance(self.storage, MemoryStorage) and self.logins.domains():
             self.logout()
+
+    def token_at_hand(self) -> TokenAtHand | None:
+        """The access token as it is: it is neither renewed nor is one got. None without any."""
+        if self.target.socket is not None:
+            return TokenAtHand("", is_valid=True)
+        if token := self._environ.get("OCTELIUM_ACCESS_TOKEN"):
+            return TokenAtHand(token, is_valid=True)
+        login = self.logins.get(self.domain)
+        if login is None:
+            return None
+        life = login.token.expires_in
+        valid = login.is_valid(self._clock()) and (life == 0 or login.set_at + life > self._clock())
+        return TokenAtHand(login.token.access_token, is_valid=valid)
 
     def close(self) -> None:
         """Close the connection, if there is one."""

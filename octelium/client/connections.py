@@ -55,12 +55,23 @@ class Connections:
             ):
                 return
             domains[domain] = kept
-            text = json.dumps({"domains": domains}, indent=2, sort_keys=True)
-            self._storage.write(FILE, f"{text}\n".encode())
+            self._write(domains)
+
+    def forget(self, domain: str) -> None:
+        """Remove the settings for a domain, if there are any."""
+        with self._storage.lock(FILE):
+            domains = self._read()
+            if domain in domains:
+                del domains[domain]
+                self._write(domains)
 
     def domains(self) -> list[str]:
         """The domains that have remembered settings, in order."""
         return sorted(self._read())
+
+    def _write(self, domains: dict[str, Any]) -> None:
+        text = json.dumps({"domains": domains}, indent=2, sort_keys=True)
+        self._storage.write(FILE, f"{text}\n".encode())
 
     def _read(self) -> dict[str, Any]:
         content = self._storage.read(FILE)

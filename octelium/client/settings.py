@@ -69,8 +69,10 @@ def is_true(value: str | None) -> bool:
     return (value or "").lower() in _TRUE
 
 
-def choose_domain(flag: str | None, environ: Mapping[str, str], known: list[str]) -> str:
-    """The Cluster to talk to: the flag, `OCTELIUM_DOMAIN`, or the only one that is remembered.
+def choose_domain(
+    flag: str | None, environ: Mapping[str, str], known: list[str], current: str | None = None
+) -> str:
+    """The Cluster to talk to: the flag, `OCTELIUM_DOMAIN`, `current`, or the only one remembered.
 
     Raises SettingsError when that leaves none or several, and for what is no domain.
     """
@@ -79,11 +81,17 @@ def choose_domain(flag: str | None, environ: Mapping[str, str], known: list[str]
         if not set(chosen) <= _DOMAIN:
             raise SettingsError(f"{chosen!r} is not a domain name", "write it as in example.com")
         return chosen
+    if current is not None:
+        return current
     if len(known) == 1:
         return known[0]
     remedy = "give --domain DOMAIN or set OCTELIUM_DOMAIN"
     if known:
-        raise SettingsError(f"several Clusters are known: {', '.join(known)}", remedy)
+        raise SettingsError(
+            f"several Clusters are known: {', '.join(known)}",
+            "choose one: octelium context use DOMAIN; or give --domain DOMAIN or set "
+            "OCTELIUM_DOMAIN",
+        )
     raise SettingsError("the Cluster's domain is not set", remedy)
 
 

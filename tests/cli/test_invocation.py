@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.cli.invocation import Invocation
+from octelium.client.connections import Remembered
 from octelium.client.storage import MemoryStorage
 from tests.client.standin import RefusedError
 
@@ -54,3 +55,19 @@ def test_without_a_client_there_is_nothing_to_end(capsys: pytest.CaptureFixture[
     invocation.finish()
     invocation.close()
     assert capsys.readouterr() == ("", "")
+
+
+def test_other_clients_of_one_command(capsys: pytest.CaptureFixture[str]) -> None:
+    storage = MemoryStorage()
+    invocation = Invocation({}, storage=storage)
+    invocation.flags |= {"endpoint": "h:1", "homedir": "/nowhere"}
+    for domain in ("a.test", "b.test"):
+        invocation.client_of(domain).connections.put(domain, Remembered("other:2"))
+    invocation.client_of("a.test").contexts.use("a.test")
+    assert invocation.client_of("b.test").target.endpoint == "other:2"
+    silent = invocation.silent_client()
+    assert (silent.domain, silent.target.endpoint) == ("a.test", "h:1")
+    assert capsys.readouterr().err == ""
+    assert invocation.client.domain == "a.test"
+    assert capsys.readouterr().err == "Cluster: a.test\n"
+    invocation.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import io
+import subprocess
 import sys
 
 import pytest
@@ -92,3 +93,12 @@ def test_characters_that_the_locale_lacks(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stdout", stream)
     Terminal({}).show("✓ done → ü")
     assert stream.buffer.getvalue() == b"? done ? ?\n"
+
+
+def test_stderr_can_be_lost_for_good() -> None:
+    code = (
+        "import os, sys; from octelium.cli.terminal import Terminal, silence_stderr\n"
+        "silence_stderr(); Terminal({}).warn('x'); os.write(2, b'y'); Terminal({}).show('asked')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("asked\n", "")

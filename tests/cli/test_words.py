@@ -6,10 +6,24 @@ import click
 import pytest
 
 from octelium.cli.invocation import Invocation
-from octelium.cli.words import KIND, KIND_AND_NAMES, each, kind_words
+from octelium.cli.words import (
+    DOMAIN,
+    KIND,
+    KIND_AND_NAMES,
+    PUBLICATION,
+    SERVICE,
+    ResourceName,
+    complete_domain,
+    each,
+    kind_words,
+)
+from octelium.client.connections import Connections, Remembered
+from octelium.client.storage import storage_at
 from tests.cli.runner import Runner, resource
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.client.standin import StandIn
 
 ARGUMENT = click.Argument(["words"], nargs=-1)
@@ -26,12 +40,69 @@ def test_kinds_first(offline: Runner) -> None:
     assert "policytrigger" not in kind_words()
 
 
-def test_then_the_names_that_the_cluster_knows(cluster: StandIn, terminal: Runner) -> None:
+@pytest.fixture
+def person(cluster: StandIn, terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> click.Context:
+    """Somebody who is logged in and types a command, with time enough for a busy machine."""
+    monkeypatch.setattr("octelium.client.names.SECONDS", 20.0)
     for name in ("ann", "bob", "bea"):
         cluster.add(resource("User", name))
-    context = click.Context(click.Command("get"), obj=Invocation(terminal.environ))
-    context.params["words"] = ("usr",)
-    assert offered(context, "b") == ["bob", "bea"]
+    for name, port in (("wiki", 80), ("web", 8443), ("wiki.prod", 443), ("dns", 0)):
+        cluster.add(resource("Service", name)).status.port = port
+    assert terminal("octelium", "login").code == 0
+    cluster.calls.clear()
+    return click.Context(click.Command("get"), obj=Invocation(terminal.environ))
+
+
+def test_then_the_names_that_the_cluster_knows(person: click.Context) -> None:
+    person.params["words"] = ("usr",)
+    assert offered(person, "b") == ["bob", "bea"]
+
+
+def test_kinds_and_names_in_one_word(person: click.Context) -> None:
+    assert offered(person, "usr/b") == ["usr/bob", "usr/bea"]
+    person.params["words"] = ("user/ann",)
+    assert offered(person, "") == ["user/ann", "user/bob", "user/bea"]
+
+
+def test_names_of_one_kind(person: click.Context) -> None:
+    items = ResourceName("user").shell_complete(person, ARGUMENT, "a")
+    assert [item.value for item in items] == ["ann"]
+
+
+def test_services_to_use(person: click.Context) -> None:
+    def services(incomplete: str) -> list[str]:
+        return [item.value for item in SERVICE.shell_complete(person, ARGUMENT, incomplete)]
+
+    assert services("w") == ["wiki", "web", "wiki.prod"]
+    assert services("wiki.") == ["wiki.default", "wiki.prod"]
+    assert services("x") == []
+
+
+def test_services_to_publish(person: click.Context) -> None:
+    def words(incomplete: str) -> list[str]:
+        return [item.value for item in PUBLICATION.shell_complete(person, ARGUMENT, incomplete)]
+
+    assert words("w") == ["wiki:8080", "web:8443", "wiki.prod:8443"]
+    assert words("wiki:80") == ["wiki:8080"]
+    assert words("wiki.d") == ["wiki.default:8080"]
+    assert words("dns") == ["dns:"]
+
+
+def test_typing_logs_nobody_in(cluster: StandIn, terminal: Runner) -> None:
+    cluster.add(resource("Service", "wiki"))
+    context = click.Context(click.Command("open"), obj=Invocation(terminal.environ))
+    assert "OCTELIUM_AUTH_TOKEN" in terminal.environ
+    assert SERVICE.shell_complete(context, ARGUMENT, "") == []
+    assert cluster.calls == []
+
+
+def test_domains(person: click.Context, tmp_path: Path) -> None:
+    Connections(storage_at(tmp_path / "home")).put("old.test", Remembered("h:1"))
+    items = DOMAIN.shell_complete(person, ARGUMENT, "")
+    assert [item.value for item in items] == ["lab.test", "old.test"]
+    assert [i.value for i in complete_domain(person, ARGUMENT, "o")] == ["old.test"]
+    (tmp_path / "home" / "connections.json").write_text("{")
+    assert DOMAIN.shell_complete(person, ARGUMENT, "") == []
 
 
 @pytest.mark.parametrize("kind", ["user", "nothing"])

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.client.client import Client, is_foreign
+from octelium.client.client import Client, TokenAtHand, is_foreign
 from octelium.client.connections import Remembered
 from octelium.client.errors import ApiError, SettingsError
 from octelium.client.proofs import AuthenticationToken
 from octelium.client.settings import Flags
+from octelium.client.state import Login
 from octelium.client.storage import MemoryStorage
 from octelium.schema.kinds import KINDS
 from octelium.schema.pb import user_v1_pb2 as user
@@ -118,3 +119,59 @@ def test_the_module_itself_loads_no_grpc() -> None:
     code = "import sys, octelium.client.client; print('grpc' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout == "False\n"
+
+
+def test_the_chosen_cluster_is_meant(make: Make) -> None:
+    client = make(None, "OCTELIUM_DOMAIN")
+    client.connections.put("a.test", Remembered("h:1"))
+    client.connections.put("b.test", Remembered("h:2"))
+    client.contexts.use("b.test")
+    assert client.known_domains() == ["a.test", "b.test"]
+    assert client.domain == "b.test"
+    assert make(Flags("a.test"), "OCTELIUM_DOMAIN").domain == "a.test"
+    client.forget()
+    assert make(None, "OCTELIUM_DOMAIN").domain == "a.test"
+
+
+def test_a_note_tells_which_of_several_clusters_is_meant() -> None:
+    storage, told = MemoryStorage(), list[str]()
+
+    def client(environ: dict[str, str]) -> Client:
+        return Client(Flags(), environ, warn=pytest.fail, note=told.append, storage=storage)
+
+    client({}).connections.put("a.test", Remembered("h:1"))
+    assert (client({}).domain, told) == ("a.test", [])
+    client({}).connections.put("b.test", Remembered("h:2"))
+    client({}).contexts.use("b.test")
+    assert client({"OCTELIUM_DOMAIN": "a.test"}).domain == "a.test"
+    assert told == []
+    assert client({}).domain == "b.test"
+    assert told == ["Cluster: b.test"]
+
+
+def test_the_first_login_is_meant_from_then_on(make: Make) -> None:
+    client = make()
+    client.keeper().authenticate()
+    assert client.adopt_context() == DOMAIN
+    assert client.contexts.current() == DOMAIN
+
+
+def test_the_token_at_hand_is_not_renewed(cluster: StandIn, make: Make) -> None:
+    client = make()
+    assert client.token_at_hand() is None
+    login = client.keeper().authenticate()
+    cluster.calls.clear()
+    for token_life, whole_life, age, valid in (
+        (600, 6000, 599, True),
+        (600, 6000, 600, False),
+        (0, 6000, 5999, True),
+        (0, 6000, 6000, False),
+    ):
+        login.token.expires_in, login.token.refresh_token_expires_in = token_life, whole_life
+        client.logins.put(DOMAIN, Login(login.token, NOW - age))
+        assert client.token_at_hand() == TokenAtHand("access-1", is_valid=valid)
+    given = make(OCTELIUM_ACCESS_TOKEN="given").token_at_hand()
+    assert given == TokenAtHand("given", is_valid=True)
+    assert "given" not in repr(given)
+    assert make(OCTELIUM_AUTH_PROXY_SOCKET="/x").token_at_hand() == TokenAtHand("", is_valid=True)
+    assert cluster.calls == []

@@ -55,3 +55,13 @@ def test_no_bytes_do_worse_than_an_error(content: bytes) -> None:
         pass
     else:
         assert not content or b"domains" in content
+
+
+def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
+    connections = Connections(DirectoryStorage(tmp_path))
+    connections.put("lab.test", Remembered("h:1"))
+    connections.put("other.test", Remembered("h:2"))
+    connections.forget("lab.test")
+    connections.forget("unknown.test")
+    assert connections.domains() == ["other.test"]
+    assert connections.get("lab.test") == Remembered()

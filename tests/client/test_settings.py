@@ -119,8 +119,11 @@ def test_which_cluster() -> None:
     assert choose_domain("flag.test", environ, []) == "flag.test"
     assert choose_domain(None, environ, ["known.test"]) == "env.test"
     assert choose_domain(None, {}, ["known.test"]) == "known.test"
-    with pytest.raises(SettingsError, match="several Clusters are known: a, b"):
+    assert choose_domain(None, {}, ["a", "b"], "b") == "b"
+    assert choose_domain(None, environ, ["a", "b"], "b") == "env.test"
+    with pytest.raises(SettingsError, match="several Clusters are known: a, b") as several:
         choose_domain(None, {}, ["a", "b"])
+    assert "octelium context use" in several.value.remedy
     with pytest.raises(SettingsError, match="domain is not set") as caught:
         choose_domain(None, {}, [])
     assert "OCTELIUM_DOMAIN" in caught.value.remedy
