@@ -112,6 +112,12 @@ class Call:
         """The form in which `metadata.actorOperation` names the call."""
         return self.path.removeprefix("/")
 
+    def forget_request(self) -> None:
+        """Let go of what came with the request: a lasting call needs it only to begin."""
+        self.metadata = {}
+        self.session_ref = None
+        self.request_path = self.origin = self.refresh_token = self.user_agent = ""
+
     def require_session(self) -> str:
         """The uid of the caller's Session.
 

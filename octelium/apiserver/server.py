@@ -243,7 +243,10 @@ class _Runner:
                         if not opened:
                             opened = True
                             await _send_header(call, context)
-                        yield _serialized(reply)
+                        data = _serialized(reply)
+                        del reply  # it may be long until the next
+                        yield data
+                        del data
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             await self._fail(error, call, context, opened=opened)
 

@@ -148,11 +148,7 @@ class Collector:
             parties.device,
         )
         owners = tuple(
-            [
-                owner
-                for owner in candidates
-                if owner is not None and owner.message.spec.HasField("authorization")
-            ]
+            [owner for owner in candidates if owner is not None and owner.has_authorization]
         )
         known = self._kept.get(owners)
         if known is None or known.triggers is not triggers or not known.is_current(self._replica):

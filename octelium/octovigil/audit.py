@@ -19,7 +19,9 @@ _MODES = core.ServiceSpecMode__.DESCRIPTOR.enum_types[0].values_by_number
 
 
 _KEPT: Final = 1024
-"""References that are kept: most decisions are on the same few Services, Namespaces and Users."""
+"""References that are kept: most decisions are on the same few Services, Namespaces and Users.
+Those to Sessions are not: each would keep a Session as it was long ago.
+"""
 
 
 def audit_subject(decision: Decision) -> AuditSubject:
@@ -32,10 +34,10 @@ def audit_subject(decision: Decision) -> AuditSubject:
         allowed=decision.outcome is Outcome.ALLOWED,
         authenticated=decision.session is not None,
         reason=decision.reason.json(),
-        service=_reference(service),
+        service=_kept(service),
         namespace=_optional(decision.namespace),
         region=to_json(status.region_ref) if status.HasField("region_ref") else None,
-        session=_optional(decision.session),
+        session=None if decision.session is None else references.reference(decision.session),
         user=_optional(decision.user),
         device=_optional(decision.device),
         is_public=service.is_public,
@@ -44,10 +46,10 @@ def audit_subject(decision: Decision) -> AuditSubject:
 
 
 def _optional(entry: Entry[Any] | None) -> dict[str, object] | None:
-    return None if entry is None else _reference(entry)
+    return None if entry is None else _kept(entry)
 
 
 @lru_cache(maxsize=_KEPT)
-def _reference(entry: Entry[Any]) -> dict[str, Any]:
+def _kept(entry: Entry[Any]) -> dict[str, Any]:
     """The reference to an entry; shared, not to be changed."""
     return references.reference(entry)

@@ -21,6 +21,6 @@ def reference(entry: Entry[Any]) -> dict[str, Any]:
         "uid": entry.uid,
         "name": entry.name,
     }
-    if version := entry.message.metadata.resource_version:
+    if version := entry.resource_version:
         form["resourceVersion"] = version
     return form

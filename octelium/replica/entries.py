@@ -47,13 +47,33 @@ class Entry(Generic[M]):
     """One version of one resource.
 
     `version` is unique in this process and greater than that of any earlier entry. `message` is
-    parsed when first asked for and shared: it must not be written to.
+    parsed when first asked for and shared: it must not be written to. It takes several times as
+    much memory as `data`, so what every request asks for is taken out beforehand.
+    `has_authorization` tells whether the spec has that part; `resource_version` is that of the
+    metadata.
     """
 
-    __slots__ = ("_json", "_message", "data", "name", "uid", "version")
+    __slots__ = (
+        "_json",
+        "_message",
+        "data",
+        "has_authorization",
+        "name",
+        "resource_version",
+        "uid",
+        "version",
+    )
 
     kind: ClassVar[str]
     message_class: ClassVar[type[Any]]
+    _may_authorize: ClassVar[bool] = False
+    """Whether resources of this kind may have Policies of their own."""
+
+    def __init_subclass__(cls) -> None:
+        spec = cls.message_class.DESCRIPTOR.fields_by_name.get("spec")
+        cls._may_authorize = (
+            spec is not None and "authorization" in spec.message_type.fields_by_name
+        )
 
     def __init__(self, uid: str, name: str, data: bytes) -> None:
         """Raises google.protobuf.message.DecodeError for bytes that are no such resource."""
@@ -63,7 +83,10 @@ class Entry(Generic[M]):
         self.version = next(_VERSIONS)
         self._message: M | None = None
         self._json: dict[str, Any] | None = None
-        self._index(self.message_class.FromString(data))
+        message = self.message_class.FromString(data)
+        self.has_authorization = self._may_authorize and message.spec.HasField("authorization")
+        self.resource_version: str = message.metadata.resource_version
+        self._index(message)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {self.uid} version {self.version}>"

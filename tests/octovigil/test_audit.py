@@ -83,3 +83,16 @@ def test_the_mode_has_its_official_name(mode: str) -> None:
     world = World()
     world.service("x.default", mode=mode)
     assert audit_subject(world.ask("x.default")).mode == mode
+
+
+def test_a_decision_leaves_a_session_as_it_was() -> None:
+    """Parsed resources take several times the memory of their bytes."""
+    world = World()
+    world.session("ann-1", "ann")
+    world.user(authorization=inline(allow(name="main")))
+    world.service("wiki.default")
+    decision = world.ask()
+    assert decision.session is not None
+    form: Any = subject(decision).session
+    assert form["name"] == "ann-1"
+    assert decision.session._message is None

@@ -37,6 +37,17 @@ def test_a_message_is_parsed_when_asked_for_and_then_shared() -> None:
     assert entry.json["metadata"] == {"name": "staff"}
 
 
+def test_whether_it_has_policies_is_known_without_the_message() -> None:
+    plain, own = core.Session(), core.Session()
+    own.spec.authorization.policies.append("p")
+    own.metadata.resource_version = "7"
+    entries = [SessionEntry("u", "s", each.SerializeToString()) for each in (plain, own)]
+    assert [each.has_authorization for each in entries] == [False, True]
+    assert [each.resource_version for each in entries] == ["", "7"]
+    assert all(each._message is None for each in entries)
+    assert not PolicyEntry("u", "p", core.Policy().SerializeToString()).has_authorization
+
+
 def test_versions_are_unique_and_grow() -> None:
     versions = [GroupEntry("u", "n", b"").version for _ in range(3)]
     assert versions == sorted(set(versions))

@@ -100,11 +100,13 @@ class ConnectService:
                 clients end on this, where they would try again after most others.
         """
         stream = await self._begin(requests, call)
+        call.forget_request()
         reader = spawn(self._read(requests, stream), name="client of a Connect stream")
         try:
             while (event := await stream.next()) is not None:
                 stream.sending_since = self._clock()
                 yield event
+                del event  # it may be long until the next, and there are many streams
                 stream.sending_since = None
         finally:
             reader.cancel()

@@ -42,7 +42,23 @@ ENDED: Final = "the connection was ended"
 
 
 class Stream:
-    """One live stream: a queue of events towards the client, and how it ends."""
+    """One live stream: a queue of events towards the client, and how it ends.
+
+    It takes little memory while nothing happens: there may be thousands.
+    """
+
+    __slots__ = (
+        "_at",
+        "_ended",
+        "_queue",
+        "_waiter",
+        "aborted",
+        "connection_id",
+        "failure",
+        "hosted",
+        "sending_since",
+        "session_uid",
+    )
 
     def __init__(self, session_uid: str, connection: str, at: Instants) -> None:
         self.session_uid = session_uid
@@ -54,8 +70,8 @@ class Stream:
         """What the call ends with instead of a plain end."""
         self.aborted = False
         self._at = at
-        self._queue: deque[user.ConnectResponse] = deque()
-        self._ready = asyncio.Event()
+        self._queue: deque[user.ConnectResponse] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._ended = False
 
     @property
@@ -67,13 +83,15 @@ class Stream:
         """Tell the client something; one that is too far behind is dropped."""
         if self._ended:
             return
+        if self._queue is None:
+            self._queue = deque()
         if len(self._queue) >= QUEUE:
             self.abort()
             return
         if not event.HasField("created_at"):
             self._at.stamp(event)
         self._queue.append(event)
-        self._ready.set()
+        self._wake()
 
     def disconnect(self, message: str) -> None:
         """Tell the client that it is over: it ends, and does not come again by itself."""
@@ -84,7 +102,7 @@ class Stream:
         """End the stream once the client has taken what waits. Idempotent."""
         if not self._ended:
             self._ended, self.failure = True, failure
-            self._ready.set()
+            self._wake()
 
     def abort(self) -> None:
         """End the stream whatever the client has not taken.
@@ -92,18 +110,26 @@ class Stream:
         A client that takes the present event after all finds the end behind it. If it never does,
         the proxy in front resets the stream: gRPC in Python has no means to.
         """
-        self._queue.clear()
+        self._queue = None
         self.aborted = True
         self.end()
 
     async def next(self) -> user.ConnectResponse | None:
-        """The next event; None at the end."""
+        """The next event; None at the end. For one caller at a time."""
         while not self._queue:
+            self._queue = None
             if self._ended:
                 return None
-            self._ready.clear()
-            await self._ready.wait()
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         return self._queue.popleft()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class Instants:

@@ -43,6 +43,17 @@ if TYPE_CHECKING:
 _MAX_FRAME: Final = frames.MIN_MAX_FRAME
 """Payload bytes of a frame that we take: SETTINGS_MAX_FRAME_SIZE is left at its default."""
 
+_HANDLERS: Final = {
+    frames.PRIORITY: "_on_priority",
+    frames.RST_STREAM: "_on_rst_stream",
+    SETTINGS: "_on_settings",
+    frames.PUSH_PROMISE: "_on_push_promise",
+    frames.PING: "_on_ping",
+    frames.GOAWAY: "_on_goaway",
+    frames.WINDOW_UPDATE: "_on_window_update",
+}
+"""Methods by the type of frame, in one table for all connections."""
+
 
 class Connection(Outgoing):
     """One connection without its transport. Subclasses are the two roles."""
@@ -73,15 +84,6 @@ class Connection(Outgoing):
         self._block_size = 0
         self._starting: Stream | None = None
         self._settled = False
-        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
-            frames.PRIORITY: self._on_priority,
-            frames.RST_STREAM: self._on_rst_stream,
-            SETTINGS: self._on_settings,
-            frames.PUSH_PROMISE: self._on_push_promise,
-            frames.PING: self._on_ping,
-            frames.GOAWAY: self._on_goaway,
-            frames.WINDOW_UPDATE: self._on_window_update,
-        }
 
     # The shell's side.
 
@@ -231,10 +233,10 @@ class Connection(Outgoing):
             elif kind == CONTINUATION:
                 self._on_continuation(number, flags, payload)
             else:
-                handler = self._handlers.get(kind)
+                handler = _HANDLERS.get(kind)
                 self.spend_control()
                 if handler is not None:
-                    handler(number, flags, payload)
+                    getattr(self, handler)(number, flags, payload)
         except H2StreamError as fault:
             self._on_stream_fault(number, fault)
         except H2ConnectionError:

@@ -149,6 +149,8 @@ def sessions_with_policies(
     for session in replica.sessions.values():
         if users is not None and session.user_uid not in users:
             continue
+        if not session.has_authorization:
+            continue
         if session.is_active and session.expires_at > now and not session.is_locked:
             spec = session.message.spec.authorization
             if spec.policies or spec.inline_policies:

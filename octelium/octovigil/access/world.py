@@ -226,7 +226,7 @@ class World:
         attached: list[Attached] = []
         try:
             for owner in owners:
-                if owner is not None:
+                if owner is not None and owner.has_authorization:
                     spec = owner.message.spec.authorization
                     attached += self._attached(owner, spec.policies, spec.inline_policies)
         except DecisionError as error:

@@ -47,6 +47,18 @@ async def test_who_waits_is_woken() -> None:
     assert await waiting is None
 
 
+async def test_who_gives_up_waiting_misses_nothing() -> None:
+    stream = Stream("s", "c", Instants(Clock()))
+    waiting = spawn(stream.next(), name="a reader")
+    await asyncio.sleep(0)
+    waiting.cancel()
+    stream.put(message("x"))
+    await asyncio.gather(waiting, return_exceptions=True)
+    event = await stream.next()
+    assert event is not None
+    assert event.message.message == "x"
+
+
 async def test_the_first_end_decides_how() -> None:
     stream = Stream("s", "c", Instants(Clock()))
     stream.end(Invalid("", "wrong"))
