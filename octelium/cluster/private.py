@@ -9,8 +9,9 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.tunnel.link.sockets import LinkSockets
 from octelium.vigil.dns.server import Dns
 from octelium.vigil.served import Served
+from octelium.vigil.splicing import Pipes
 from octelium.vigil.tcp import Tcp
-from octelium.vigil.udp import Udp
+from octelium.vigil.udp import FlowLimits, Udp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from octelium.ingress.private_datagrams import DatagramMode
     from octelium.ingress.server import Freshness, IngressServer
     from octelium.ingress.settings import Settings
+    from octelium.ingress.shares import Shares
     from octelium.replica.replica import Replica, ServiceEntry
     from octelium.vigil.vigil import Vigil
 
@@ -50,10 +52,17 @@ class PrivateSide:
         serve: Callable[[RequestStream, ServiceEntry, str], None],
         settings: Settings,
         sections: SectionCache,
+        shares: Shares,
     ) -> None:
         """Put everything together; `serve` takes requests of HTTP."""
-        self.tcp = Tcp(vigil)
-        self.udp = Udp(vigil, self.sockets, ingress.ticker, numbers=ingress.numbers)
+        self.tcp = Tcp(vigil, Pipes(shares.stuck, shares.stuck_each_user))
+        self.udp = Udp(
+            vigil,
+            self.sockets,
+            ingress.ticker,
+            numbers=ingress.numbers,
+            limits=FlowLimits(shares.flows, shares.flows_each_session),
+        )
         self.dns = Dns(vigil, freshness)
         streams: dict[int, StreamMode] = {_MODES.TCP: self.tcp, _MODES.DNS: self.dns}
         flows: dict[int, DatagramMode] = {_MODES.UDP: self.udp, _MODES.DNS: self.dns}

@@ -24,6 +24,7 @@ from octelium.http.ticker import Ticker
 from octelium.identity.tokens import Verifier
 from octelium.ingress.server import IngressServer, answer
 from octelium.ingress.settings import Settings as FrontSettings
+from octelium.ingress.shares import Shares, open_files
 from octelium.octovigil.octovigil import Octovigil
 from octelium.octovigil.rego.evaluator import Evaluator
 from octelium.policy.value import compile_value
@@ -89,18 +90,26 @@ class Worker:
         if self._settings.refuse_when_unlogged:
             serve = self._serve_if_logged
             self.vigil.may_record = lambda: not (self._committed.unlogged or self.sink.full)
+        shares, most = Shares.of(open_files()), self._settings.max_connections
+        if self.private is not None:
+            most = min(most, shares.front)
         front = FrontSettings(
             public_port=self._settings.public_port,
             proxy_peers=tuple(
                 ipaddress.ip_network(text) for text in self._settings.proxy_protocol_from
             ),
-            max_connections=self._settings.max_connections,
+            max_connections=most,
+            max_private=shares.private,
+            max_each_user=shares.each_user,
+            max_each_session=shares.each_session,
         )
         self.ingress = IngressServer(
             self.replica, self.follower, serve, front, sections=sections, ticker=self.ticker
         )
         if self.private is not None:
-            self.private.serve(self.vigil, self.ingress, self.follower, serve, front, sections)
+            self.private.serve(
+                self.vigil, self.ingress, self.follower, serve, front, sections, shares
+            )
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until `stopped`."""

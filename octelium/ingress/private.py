@@ -97,7 +97,10 @@ class PrivateServer:
     ) -> None:
         self.counters = PrivateCounters()
         self.places = Places(
-            settings.max_connections, settings.max_each_session, settings.max_unauthenticated
+            settings.max_private,
+            settings.max_each_session,
+            settings.max_unauthenticated,
+            most_each_user=settings.max_each_user,
         )
         self._replica = replica
         self._freshness = freshness
@@ -287,7 +290,7 @@ class PrivateServer:
         if source is None or session is None:
             self.counters.unknown_address += 1
             return None
-        seat = self.places.take(session.uid)
+        seat = self.places.take(session.uid, session.user_uid)
         if seat is None:
             self.counters.over_limit += 1
             return None

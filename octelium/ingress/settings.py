@@ -25,8 +25,10 @@ class Settings:
     max_connections: int = 16_384
     max_unauthenticated: int = 256
     """Connections of one peer (an IPv4 address or an IPv6 /64) of which no request was allowed."""
-    max_each_session: int = 4096
-    """Connections of one Session in the private network."""
+    max_private: int = 3750
+    """Connections in the private network: of all, of one User, and of one Session."""
+    max_each_user: int = 625
+    max_each_session: int = 312
     handshake_timeout: float = 5.0
     """From the connection to the end of the TLS handshake, a PROXY header included."""
     catch_up_timeout: float = 5.0

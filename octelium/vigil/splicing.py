@@ -2,16 +2,19 @@
 
 splice(2) moves pages from a socket into a pipe and from there into another socket. That costs half
 of what reading and writing them does. A direction takes a pipe when there is something to move and
-gives it back when that has left, so that connections without traffic have none.
+gives it back when that has left, so that connections without traffic have none. What stands still
+keeps its pipe, and both sockets' buffers full in the kernel: there is a bound for that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import socket
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,10 +28,54 @@ _FLAGS: Final = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 
 class Pipes:
-    """Empty pipes for directions that have something to move."""
+    """Empty pipes for directions that have something to move.
 
-    def __init__(self) -> None:
+    Of the directions that stand still there are at most `most_stuck`, and `most_stuck_each` of one
+    owner. Whatever is more ends the one in which nothing moved longest: of its own owner if that
+    has too many, else of whoever has most.
+    """
+
+    def __init__(self, most_stuck: int = 1024, most_stuck_each: int = 256) -> None:
+        self.ended = 0
+        """Streams that had to make room for others."""
         self._free: list[tuple[int, int]] = []
+        self._most_stuck = most_stuck
+        self._most_stuck_each = most_stuck_each
+        self._stuck: dict[str, OrderedDict[_Direction, None]] = {}
+        """By owner; those in which nothing moved longest come first."""
+        self._stuck_count = 0
+
+    @property
+    def stuck(self) -> int:
+        """Directions that stand still."""
+        return self._stuck_count
+
+    def hold(self, direction: _Direction) -> None:
+        """A direction stands still from now on; or something has moved, but not all."""
+        own = self._stuck.setdefault(direction.owner, OrderedDict())
+        if direction in own:
+            own.move_to_end(direction)
+            return
+        own[direction] = None
+        self._stuck_count += 1
+        if len(own) > self._most_stuck_each:
+            self._make_room(own)
+        elif self._stuck_count > self._most_stuck:
+            self._make_room(max(self._stuck.values(), key=len))
+
+    def release(self, direction: _Direction) -> None:
+        """A direction does not stand still, or not any more."""
+        own = self._stuck.get(direction.owner)
+        if own is not None and direction in own:
+            del own[direction]
+            self._stuck_count -= 1
+            if not own:
+                del self._stuck[direction.owner]
+
+    def _make_room(self, crowd: OrderedDict[_Direction, None]) -> None:
+        self.ended += 1
+        problem = "the stream stood still, and others needed its place"
+        next(iter(crowd)).give_up(OSError(errno.ENOBUFS, problem))
 
     def take(self) -> tuple[int, int]:
         """The reading and the writing end of a pipe. Raises OSError if there can be no more."""
@@ -59,7 +106,8 @@ class Splice:
 
     `received` counts bytes from the client, `sent` bytes to it. Each side may end its half; the
     other goes on for as long as it likes (RFC 9293, section 3.6). `ended(error)` is called once,
-    when both halves have ended or one side broke, with what broke or None.
+    when both halves have ended or one side broke, with what broke or None. `owner` is whose share
+    of the pipes it takes.
     """
 
     def __init__(
@@ -68,7 +116,9 @@ class Splice:
         upstream: socket.socket,
         pipes: Pipes,
         ended: Callable[[OSError | None], None],
+        owner: str = "",
     ) -> None:
+        self.owner = owner
         self._sockets = (client, upstream)
         self._ended: Callable[[OSError | None], None] | None = ended
         self._forth = _Direction(self, client, upstream, pipes)
@@ -131,12 +181,14 @@ class _Direction:
         "_writing",
         "moved",
         "over",
+        "owner",
     )
 
     def __init__(
         self, join: Splice, source: socket.socket, target: socket.socket, pipes: Pipes
     ) -> None:
         self._join = join
+        self.owner = join.owner
         self._from = source
         self._to = target
         self._pipes = pipes
@@ -165,6 +217,10 @@ class _Direction:
             self._loop.remove_writer(self._to.fileno())
         self._give()
 
+    def give_up(self, error: OSError) -> None:
+        """End the stream."""
+        self._join.done(error)
+
     def _readable(self) -> None:
         try:
             if self._pipe is None:
@@ -187,6 +243,7 @@ class _Direction:
     def _move(self) -> None:
         """Empty the pipe, or wait for the target to take more; nothing is read meanwhile."""
         assert self._pipe is not None
+        before = self.moved
         try:
             while self._waiting:
                 count = os.splice(self._pipe[0], self._to.fileno(), self._waiting, flags=_FLAGS)
@@ -199,6 +256,9 @@ class _Direction:
                     self._reading = False
                     self._loop.remove_reader(self._from.fileno())
                 self._loop.add_writer(self._to.fileno(), self._writable)
+                self._pipes.hold(self)
+            elif self.moved != before:
+                self._pipes.hold(self)
             return
         except OSError as error:
             self._join.done(error)
@@ -224,6 +284,7 @@ class _Direction:
             pipe, self._pipe = self._pipe, None
             self._pipes.give(pipe, empty=not self._waiting)
             self._waiting = 0
+            self._pipes.release(self)
 
 
 def reset(one: socket.socket) -> None:

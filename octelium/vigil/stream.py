@@ -122,7 +122,9 @@ class Stream(Passage):
         client, upstream = self._client, self._upstream
         if client is not None and endpoint.tls is None:
             self._client = self._upstream = None
-            splice = self._relay = Splice(client, upstream, self._mode.pipes, self._ended)
+            splice = self._relay = Splice(
+                client, upstream, self._mode.pipes, self._ended, self._owner()
+            )
             splice.start()
             return
         loop = asyncio.get_running_loop()
@@ -141,6 +143,11 @@ class Stream(Passage):
             await loop.connect_accepted_socket(lambda: mine, client)
         if not self._over:
             coupling.start()
+
+    def _owner(self) -> str:
+        """Whose share of what streams may take this one takes."""
+        session = None if self._decision is None else self._decision.session
+        return "" if session is None else session.user_uid
 
     async def _secure(
         self, coupling: Coupling, upstream: socket.socket, endpoint: Endpoint

@@ -22,11 +22,12 @@ class Tcp:
     """Serves connections on behalf of Services of mode TCP.
 
     The address and port that a client called are `place`; `left` is called at a connection's end.
+    `pipes` bound what may stand still.
     """
 
-    def __init__(self, vigil: Vigil) -> None:
+    def __init__(self, vigil: Vigil, pipes: Pipes | None = None) -> None:
         self.vigil = vigil
-        self.pipes = Pipes()
+        self.pipes = pipes or Pipes()
 
     @property
     def origins(self) -> Origins:

@@ -29,7 +29,7 @@ def source(number: int) -> bytes:
 
 
 def guest(places: Places, session: int = 1, service: int = 1, address: int | None = None) -> Guest:
-    seat = places.take(f"session-{session}")
+    seat = places.take(f"session-{session}", "ann")
     assert seat is not None
     place = source(session if address is None else address)
     return Guest(
@@ -47,7 +47,7 @@ def test_everybody_is_found_by_what_they_depend_on(
     kinds: list[tuple[int, int, int]], random: Any
 ) -> None:
     empty: list[None] = []
-    guests, places = Guests(lambda: empty.append(None)), Places(100, 100, 100)
+    guests, places = Guests(lambda: empty.append(None)), Places(100, 100, 100, most_each_user=100)
     present = [guest(places, *kind) for kind in kinds]
     for one in present:
         guests.add(one)
@@ -72,7 +72,7 @@ def test_everybody_is_found_by_what_they_depend_on(
 
 
 def test_a_guest_may_leave_twice() -> None:
-    guests, places = Guests(lambda: None), Places(9, 9, 9)
+    guests, places = Guests(lambda: None), Places(9, 9, 9, most_each_user=9)
     one, other = guest(places), guest(places)
     guests.add(one)
     guests.add(other)
@@ -84,7 +84,7 @@ def test_a_guest_may_leave_twice() -> None:
 
 
 def test_ending_a_guest_ends_what_serves_it() -> None:
-    one, running = guest(Places(9, 9, 9)), Running()
+    one, running = guest(Places(9, 9, 9, most_each_user=9)), Running()
     one.abort()  # nobody serves it yet
     one.running = running
     one.abort()

@@ -207,6 +207,21 @@ async def test_one_session_has_so_many_connections() -> None:
         assert here.server.counters.over_limit == 2
 
 
+async def test_the_sessions_of_one_user_share_places() -> None:
+    async with private_world(Settings(plaintext=True, max_each_user=2)) as here:
+        await here.serve()
+        second = "127.65.0.9"
+        here.feed.put(connected("ann-2", second), connected("bob-1", BOB, user="bob"))
+        await here.until(lambda: "uid-ann-2" in here.base.replica.sessions)
+        first = await here.connect()
+        assert (await first.request(host="wiki.local", token=None)).status == 200
+        assert (await here.request(source=second)).status == 200
+        await closes(here, ANN)
+        await closes(here, second)
+        assert here.server.counters.over_limit == 2
+        assert (await here.request(source=BOB)).status == 200
+
+
 async def test_tls_with_the_certificate_of_the_namespace() -> None:
     async with private_world() as here:
         here.feed.put(

@@ -34,11 +34,11 @@ def pair() -> tuple[socket.socket, socket.socket]:
 class Joined:
     """A client, an upstream and what joins them."""
 
-    def __init__(self, pipes: Pipes) -> None:
+    def __init__(self, pipes: Pipes, owner: str = "") -> None:
         self.client, client = pair()
         self.upstream, upstream = pair()
         self.ends: list[OSError | None] = []
-        self.splice = Splice(client, upstream, pipes, self.ends.append)
+        self.splice = Splice(client, upstream, pipes, self.ends.append, owner)
         self.splice.start()
 
     def close(self) -> None:
@@ -175,6 +175,74 @@ async def test_a_side_that_breaks_under_load(pipes: Pipes) -> None:
     with pytest.raises(BlockingIOError):
         os.read(pipe[0], 1)
     pipes.give(pipe, empty=True)
+    joined.close()
+
+
+async def fill(joined: Joined) -> None:
+    """Have the upstream send until nothing moves any more, or the stream ends."""
+    blocked = 0
+    async with asyncio.timeout(10):
+        while blocked < 10 and not joined.ends:
+            try:
+                joined.upstream.send(b"x" * 65536)
+                blocked = 0
+            except BlockingIOError:
+                blocked += 1
+                await asyncio.sleep(0.005)
+            except ConnectionResetError:
+                await joined.ended()
+
+
+async def stuck(pipes: Pipes, owner: str) -> Joined:
+    """A stream whose client reads nothing."""
+    joined = Joined(pipes, owner)
+    await fill(joined)
+    return joined
+
+
+async def test_an_owner_ends_its_own_streams_that_stand_still() -> None:
+    pipes = Pipes(8, 2)
+    bob, first, second = [await stuck(pipes, owner) for owner in ("bob", "ann", "ann")]
+    assert pipes.stuck == 3
+    moved = first.splice.sent
+    await asyncio.gather(fill(first), read(first.client, 16 << 20))
+    assert first.splice.sent > moved
+    await fill(first)  # it moved: the other one stands still longer now
+    third = await stuck(pipes, "ann")
+    assert "others needed its place" in str(await second.ended())
+    with pytest.raises(ConnectionResetError):
+        await read(second.client)
+    assert [one.ends for one in (first, third, bob)] == [[], [], []]
+    assert (pipes.stuck, pipes.ended) == (3, 1)
+    for joined in (bob, first, second, third):
+        joined.close()
+    assert pipes.stuck == 0
+    assert pipes._stuck == {}
+    pipes.close()
+
+
+async def test_where_all_have_too_many_who_has_most_ends_one() -> None:
+    pipes = Pipes(3, 3)
+    owners = ("ann", "ann", "bob", "cid")
+    streams = [await stuck(pipes, owner) for owner in owners]
+    await streams[0].ended()
+    assert [one.ends for one in streams[1:]] == [[], [], []]
+    for joined in streams:
+        joined.close()
+    assert pipes.stuck == 0
+    pipes.close()
+
+
+async def test_what_moves_again_does_not_count(pipes: Pipes) -> None:
+    joined = await stuck(pipes, "ann")
+    assert pipes.stuck == 1
+    loop = asyncio.get_running_loop()
+    draining = loop.create_task(read(joined.client))
+    await until(lambda: pipes.stuck == 0)
+    joined.upstream.shutdown(socket.SHUT_WR)
+    joined.client.shutdown(socket.SHUT_WR)
+    assert len(await draining) == joined.splice.sent
+    assert await joined.ended() is None
     joined.close()
 
 
