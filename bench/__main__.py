@@ -17,7 +17,7 @@ def main() -> int:
         "name",
         choices=(
             *("dns", "flood", "http", "identity", "policy"),
-            *("relay", "sessions", "start", "store", "tunnel"),
+            *("relay", "sessions", "start", "store", "tui", "tunnel"),
         ),
     )
     parser.add_argument("--json", action="store_true", help="all values as JSON on stdout")
@@ -60,6 +60,10 @@ def main() -> int:
             from bench import start
 
             report = start.run(arguments.rounds)
+        elif arguments.name == "tui":
+            from bench import tui
+
+            report = tui.run(arguments.rounds, arguments.seconds)
         elif arguments.name == "tunnel":
             from bench import tunnel
 

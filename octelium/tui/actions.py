@@ -61,6 +61,9 @@ class Stage(Protocol):
     def follow(self) -> None:
         """Go with a log."""
 
+    def show_system(self) -> None:
+        """Show the Cluster's own Services too, or not."""
+
     def edit(self) -> None:
         """Edit it."""
 
@@ -175,6 +178,10 @@ def _entry(place: Place) -> bool:
     return place.screen == "log" and place.has_row
 
 
+def _page(place: Place) -> bool:
+    return place.screen in ("page", "plan", "refused")
+
+
 def _plan(place: Place) -> bool:
     return place.screen == "plan"
 
@@ -196,7 +203,8 @@ _APPROVED: Final = ("Session", "Device", "Authenticator")
 ACTIONS: Final = (
     Action("help", ("question_mark", "f1"), "Help", "General", Stage.show_help, prominent=True),
     Action("goto", ("colon",), "Go to a view", "General", Stage.ask_view, prominent=True),
-    Action("palette", ("ctrl+p",), "All actions", "General", Stage.show_palette),
+    Action("palette", ("ctrl+p",), "All actions", "General", Stage.show_palette,
+           prominent=True),
     Action(
         "filter", ("slash",), "Filter", "List", Stage.ask_filter, when=_list, prominent=True
     ),
@@ -237,7 +245,9 @@ ACTIONS: Final = (
            when=lambda place: _entry(place) and place.view == "access", prominent=True),
     Action("entry", ("d",), "Details", "Insight", Stage.describe, when=_entry, prominent=True),
     Action("follow", ("f",), "Follow", "Insight", Stage.follow, when=_log, prominent=True),
-    Action("sort", ("o",), "Sort by next column", "List", Stage.sort_next,
+Action("system", ("s",), "System", "Insight", Stage.show_system,
+           when=lambda place: _log(place) and place.view == "access", prominent=True),
+        Action("sort", ("o",), "Sort by next column", "List", Stage.sort_next,
            when=lambda place: place.screen == "table"),
     Action("reverse", ("shift+o", "O"), "Reverse order", "List", Stage.sort_reverse,
            when=lambda place: place.screen == "table"),
@@ -249,7 +259,10 @@ ACTIONS: Final = (
            when=lambda place: place.screen in ("plan", "refused"),
            prominent=True, changes=True),
     Action("refresh", ("ctrl+r",), "Read again", "General", Stage.refresh_view),
-    Action("back", ("escape", "left_square_bracket"), "Back", "General", Stage.back),
+    Action("close", ("escape", "left_square_bracket"), "Close", "General", Stage.back,
+           when=_page, prominent=True),
+    Action("back", ("escape", "left_square_bracket"), "Back", "General", Stage.back,
+           when=lambda place: not _page(place)),
     Action("forward", ("right_square_bracket",), "Forward", "General", Stage.forward),
     Action("theme", ("ctrl+t",), "Light or dark", "General", Stage.change_theme),
     Action("quit", ("q", "ctrl+c"), "Quit", "General", Stage.stop, prominent=True),

@@ -16,6 +16,7 @@ from octelium.schema.errors import Invalid, InvalidDocuments
 from octelium.tui import actions, look
 from octelium.tui.actions import ACTIONS, Place, by_key, key_name, offered, possible
 from octelium.tui.changes import Changes
+from octelium.tui.data import SYSTEM
 from octelium.tui.kinds import Views
 from octelium.tui.lines import Line, Tone, section, told
 from octelium.tui.screens.area import Area
@@ -51,7 +52,6 @@ class Terminal(App[None], Changes):
         Binding("ctrl+c", "leave", show=False, priority=True, system=True),
         Binding("ctrl+q", "leave", show=False, priority=True, system=True),
     ]
-    CSS = "Screen { background: $background; }"
 
     def __init__(
         self,
@@ -331,6 +331,11 @@ class Terminal(App[None], Changes):
         if isinstance(self.area, Log):
             self.area.follow()
 
+    def show_system(self) -> None:
+        """Show requests to the Cluster's own Services, or leave them out."""
+        if isinstance(self.area, Log):
+            self.area.toggle_system()
+
     # --- actions: reading
 
     def open_row(self) -> None:
@@ -376,7 +381,8 @@ class Terminal(App[None], Changes):
         if isinstance(area, Browse) and (row := area.row()) is not None:
             view = self.views.find("access")
             if view is not None:
-                self.go(view, {area.base.kind.lower(): row.name})
+                # Of one resource everything is wanted.
+                self.go(view, {area.base.kind.lower(): row.name, SYSTEM: ""})
 
     def show_users(self) -> None:
         """What uses the selected resource."""

@@ -89,8 +89,9 @@ class Keys(Widget):
         )
         # What is particular to the place goes first, what is known everywhere last.
         actions.sort(key=lambda action: action.group == "General")
-        ends = [action for action in actions if action.id == "help"]
-        for action in [*ends, *(action for action in actions if action.id != "help")]:
+        first = ("help", "close")
+        ends = [action for action in actions if action.id in first]
+        for action in [*ends, *(action for action in actions if action.id not in first)]:
             key = key_name(action.keys[0])
             need = cell_len(key) + 1 + cell_len(action.title) + 2
             if used + need > width + 2:

@@ -36,6 +36,8 @@ _BACKLOG: Final = 500
 """Entries that were there before a log is followed."""
 _AHEAD: Final = 5000
 """Entries that wait to be drawn; older ones are left out."""
+SYSTEM: Final = "system"
+"""Among what a log is narrowed to: it is not, and shows the Cluster's own Services too."""
 _HIDDEN: Final = ("PERMISSION_DENIED", "UNIMPLEMENTED")
 
 
@@ -304,13 +306,25 @@ class ClusterData:
     ) -> Iterator[tuple[Row, Any]]:
         service = until_stopped(self._client.api.ext, feed)
         request = ext.ListAccessLogRequest()
-        _narrow(request, narrowed)
-        entries = accesslog.last_entries(service, request, _BACKLOG)
+        keep = accesslog.everything if SYSTEM in narrowed else self._without_system()
+        _narrow(request, {key: value for key, value in narrowed.items() if key != SYSTEM})
+        entries = accesslog.last_entries(service, request, _BACKLOG, keep)
         yield from ((access_row(entry), entry) for entry in entries)
         for entry in accesslog.follow_entries(
-            service, request, entries, now=self._now, sleep=feed.pause, warn=feed.warn
+            service, request, entries, now=self._now, sleep=feed.pause, warn=feed.warn, keep=keep
         ):
             yield access_row(entry), entry
+
+    def _without_system(self) -> Callable[[accesslog.Entry], bool]:
+        """Leaves out the Cluster's own Services: reading a log is a request, too."""
+        try:
+            services = self._client.resources.list_all(KINDS["Service"])
+            names = {one.metadata.name for one in services if one.metadata.is_system}
+        except ApiError as error:
+            if error.code not in _HIDDEN:
+                raise
+            return accesslog.everything
+        return lambda entry: entry.log.entry.common.service_ref.name not in names
 
     def _attempts(
         self, narrowed: dict[str, str], feed: Feed[tuple[Row, Any]]

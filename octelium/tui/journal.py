@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 10_000
 """Entries that are held of one log."""
-_CLOCK: Final = slice(11, 23)
-"""Of an instant as RFC 3339 writes it: the time of day to the millisecond."""
+_CLOCK: Final = slice(11, 19)
+"""Of an instant as RFC 3339 writes it: the time of day."""
 
 
 def _column(title: str, rank: int, least: int, most: int) -> Column:
@@ -27,16 +27,16 @@ def _column(title: str, rank: int, least: int, most: int) -> Column:
 
 
 ACCESS: Final = (
-    _column("TIME", 3, 12, 12),
-    _column("WHO", 0, 8, 24),
-    _column("SERVICE", 1, 8, 28),
-    _column("REQUEST", 0, 16, 100),
-    _column("ST", 2, 3, 9),
+    _column("TIME", 3, 8, 8),
+    _column("WHO", 0, 6, 24),
+    _column("SERVICE", 1, 12, 28),
+    _column("REQUEST", 0, 20, 100),
+    _column("STATUS", 4, 6, 9),
     _column("DECISION", 0, 8, 8),
-    _column("WHY", 1, 10, 80),
+    _column("WHY", 1, 12, 80),
 )
 AUTHENTICATION: Final = (
-    _column("TIME", 3, 12, 12),
+    _column("TIME", 3, 8, 8),
     _column("WHO", 0, 8, 32),
     _column("BY", 1, 10, 40),
     _column("FROM", 2, 9, 45),

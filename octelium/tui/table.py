@@ -150,6 +150,10 @@ class Table(Widget, can_focus=True):
     def _measure(self) -> None:
         """Widths only grow, so that columns do not jump while one reads."""
         now = self._now()
+        if not len(self.model):
+            titles = [len(column.title) for column in self.model.columns]
+            self._layout = layout(self.model.columns, titles, self.size.width - _EDGE - 1)
+            return
         for index in range(self.top, min(self.top + self._height, len(self.model))):
             row = self.model.at(index)
             for place, value in enumerate(row.values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def item(kind: str, name: str, *, age: float = 3600, **parts: Any) -> Any:
         KINDS[kind].message,
         {"apiVersion": "core/v1", "kind": kind, "metadata": {"name": name}, "spec": {}, **parts},
     )
-    made.metadata.uid = f"00000000-0000-4000-8000-{abs(hash((kind, name))) % 10**12:012d}"
+    made.metadata.uid = f"00000000-0000-4000-8000-{zlib.crc32(f'{kind} {name}'.encode()):012d}"
     made.metadata.resource_version = "1"
     made.metadata.created_at.seconds = int(NOW - age)
     return made

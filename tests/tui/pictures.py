@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual.strip import Strip
+
 from octelium.tui.app import Terminal
 from octelium.tui.kinds import ADMINISTRATION
 from tests.tui.fake import NOW, Fake
@@ -21,7 +23,10 @@ SIZES = {"80x24": (80, 24), "200x60": (200, 60)}
 
 
 def strips(app: Terminal) -> list[Any]:
-    return list(app.screen._compositor.render_strips())
+    """The rows that the terminal is given, with what is seen behind a question."""
+    compositor = app.screen._compositor
+    update: Any = compositor.render_update(full=True, screen_stack=app._background_screens)
+    return [Strip.join(parts) for parts in update.strips]
 
 
 def text(app: Terminal) -> str:
@@ -87,8 +92,10 @@ async def sees(pilot: Pilot[None], *words: str) -> str:
 
 
 async def goto(pilot: Pilot[None], word: str) -> None:
-    """Go to a view by its word, as a person does."""
-    await pilot.press("colon")
-    await until(pilot, lambda: len(pilot.app.screen_stack) > 2)
-    await pilot.press(*word, "enter")
-    await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
+    """Show the view that a word means."""
+    app: Any = pilot.app
+    view = app.views.find(word)
+    assert view is not None
+    app.go(view)
+    await until(pilot, lambda: app.area is not None and app.area.base.view == view.id)
+    await pilot.pause(0.02)

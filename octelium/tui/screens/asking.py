@@ -65,7 +65,7 @@ class Confirm(ModalScreen[bool]):
 class Ask(ModalScreen["str | None"]):
     """A question that is answered with a text; `hidden` ones are not echoed."""
 
-    DEFAULT_CSS = _css("Ask", "4")
+    DEFAULT_CSS = _css("Ask", "2")
 
     def __init__(self, question: str, *, value: str = "", hidden: bool = False) -> None:
         super().__init__()

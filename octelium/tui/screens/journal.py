@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from octelium.tui.data import SYSTEM
 from octelium.tui.journal import ACCESS, AUTHENTICATION, Journal
 from octelium.tui.lines import Tone
 from octelium.tui.screens.area import Area
@@ -62,10 +63,12 @@ class Log(Area):
 
     def heading(self) -> str:
         """The log, what it is narrowed to, how many entries."""
-        of = "".join(f" of {key} {value}" for key, value in self.narrowed.items())
+        of = "".join(f" of {key} {value}" for key, value in self.narrowed.items() if value)
         count = str(len(self.model))
         if self.filter_text:
             count = f"{len(self.model)} of {self.model.total}  /{self.filter_text}"
+        if SYSTEM not in self.narrowed and self.view.id == "access":
+            count += " (without system)"
         return f"{self.view.title}{of} {count}"
 
     def state(self) -> str:
@@ -125,6 +128,14 @@ class Log(Area):
         self.table.follows = not self.table.follows
         self.table.changed()
         self.update_bars()
+
+    def toggle_system(self) -> None:
+        """Show requests to the Cluster's own Services, or leave them out."""
+        if SYSTEM in self.narrowed:
+            del self.narrowed[SYSTEM]
+        else:
+            self.narrowed[SYSTEM] = ""
+        self.refresh_data()
 
     def on_table_moved(self) -> None:
         """Other actions may be possible."""
