@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,6 +134,12 @@ class World:
         text = self.host.run(program("curl", "curl"), "-sS", url).stdout
         lines = [each for each in text.splitlines() if f'event="{event}"' in each]
         return int(float(lines[0].split()[-1])) if lines else 0
+
+    def way(self, target: str) -> str:
+        """What the private network's kernel thinks of the way to an address."""
+        inside = ("nsenter", "-n", "-t", str(self.cluster.children()["link"]))
+        words = (*inside, "ip", "-oneline", "route", "get", target)
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
     def rises(self, event: str, before: int, by: int) -> None:
         wait_for(lambda: self.count(event) >= before + by, every=0.1)
@@ -325,6 +332,43 @@ def test_other_destinations(world: World) -> None:
     world.heard_nothing()
     # What is for nobody, or for everybody, may be dropped before the firewall counts it.
     wait_for(lambda: before < world.count("firewall-input-dropped") <= before + sent, every=0.1)
+
+
+def test_errors_about_packets_of_others(world: World) -> None:
+    """Nobody says what becomes of packets to another Session, nor how large they may be (RFC 5927);
+    of its own, a Session says that a UDP port is closed.
+    """
+    before, sent = world.count("firewall-input-dropped"), 0
+    for six in (False, True):
+        (alice, bob), target = (
+            (each.address(six) for each in (world.alice, world.bob)),
+            world.place("open-udp", six),
+        )
+        ways = [world.way(each) for each in (alice, bob)]
+        closed, too_big = ((1, 4), (2, 0)) if six else ((3, 3), (3, 4))
+        others = ((1, 0), (1, 1), (3, 0), (4, 1)) if six else ((3, 0), (3, 1), (11, 0), (12, 0))
+        for made in (packets.udp(target, alice, bytes(600)), packets.tcp(target, alice)):
+            for kind, code in (closed, too_big, *others):
+                world.bob.wire.send(packets.about(made, bob, kind, code, mtu=552))
+                sent += 1
+        reply = packets.icmp(target, alice, 129 if six else 0)
+        mine = packets.udp(target, bob, bytes(600))
+        for made, (kind, code) in ((reply, closed), (mine, too_big), (mine, others[0])):
+            world.bob.wire.send(packets.about(made, bob, kind, code, mtu=552))
+            sent += 1
+        if six:  # the Session at the end of a segment routing header is alice
+            head = bytes([packets.UDP, 2, 4, 0, 0, 0, 0, 0]) + ip_address(alice).packed
+            led = packets.ip(target, bob, 43, head + bytes(8))
+            world.bob.wire.send(packets.about(led, bob, *closed))
+            sent += 1
+        world.bob_got_nothing()
+        assert [world.way(each) for each in (alice, bob)] == ways
+        passed = world.count("firewall-input-icmp")
+        world.bob.wire.send(packets.about(mine, bob, *closed))
+        wait_for(lambda n=passed: world.count("firewall-input-icmp") > n, every=0.1)
+    world.alice_got_nothing()
+    world.heard_nothing()
+    world.rises("firewall-input-dropped", before, sent)
 
 
 def test_a_sessions_source_arriving_by_lan(world: World) -> None:
