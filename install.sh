@@ -399,7 +399,11 @@ look_at_ports() {
 
 look_at_tunnel() {
   [ "$tunnel" = on ] || return 0
-  [ -c /dev/net/tun ] || problem tunnel 'there is no /dev/net/tun' 'modprobe tun; or leave out --tunnel on'
+  if [ ! -c /dev/net/tun ]; then
+    problem tunnel 'there is no /dev/net/tun' 'modprobe tun; or leave out --tunnel on'
+  elif [ -z "$(find /dev/net/tun -perm -006)" ]; then
+    problem tunnel '/dev/net/tun may not be opened by users' 'chmod 0666 /dev/net/tun, as udev does'
+  fi
   for name in user/max_user_namespaces kernel/unprivileged_userns_clone; do
     if [ -r "/proc/sys/$name" ] && [ "$(cat "/proc/sys/$name")" = 0 ]; then
       problem tunnel "/proc/sys/$name is 0" "allow user namespaces, or leave out --tunnel on"
@@ -776,6 +780,7 @@ back_up() {
       *) cp -a --reflink=auto "$entry" "$backup/data/" ;;
     esac
   done
+  sync
   # A run that is cut off from here on is taken back by the next one.
   printf 'former=%s\nbackup=%s\n' "$current" "$backup" >"$CODE/upgrading.new"
   mv "$CODE/upgrading.new" "$CODE/upgrading"
@@ -789,22 +794,25 @@ take_back() {
     [ -d "$folder" ] || die "cannot take back: $folder is gone"
   done
   systemctl stop octelium 2>/dev/null || true
-  mkdir -p "$backup/refused"
+  refused=$(mktemp -d "$backup/refused.XXXXXX")
   for entry in "$data_dir"/*; do
     case ${entry##*/} in
       run | lock | '*') ;;
-      *) mv "$entry" "$backup/refused/" ;;
+      *) mv "$entry" "$refused/" ;;
     esac
   done
   for entry in "$backup"/data/*; do cp -a --reflink=auto "$entry" "$data_dir/"; done
   cp "$backup/octelium.service" "$UNIT"
   point_to "$former"
+  sync
+  # From here on the former version may take in something new, which must not be taken back.
+  rm -f "$CODE/upgrading"
+  [ "$timeout" -ge 60 ] || timeout=60
   if ! start; then
-    say "The former version ${former} does not serve either: $probed" >&2
+    say "The former version $former is back, with its data, and does not serve either: $probed" >&2
     journal
     exit 1
   fi
-  rm -f "$CODE/upgrading"
 }
 
 drop_old() {
@@ -832,6 +840,9 @@ finish() {
   if [ "$status" -ne 0 ] && [ -n "${switching:-}" ] && [ -e "$CODE/upgrading" ]; then
     say "Cut off: taking file and data back to $current" >&2
     take_back
+  elif [ "$status" -ne 0 ] && [ -n "${switching:-}" ]; then
+    say "The backup was not finished: $current goes on" >&2
+    systemctl start octelium
   fi
   exit "$status"
 }
@@ -864,7 +875,7 @@ failed() {
     switching=''
     take_back
     rm -rf "${CODE:?}/$target"
-    die "version $release does not work here; $current is back and serves ($probed). What $release made of the data is in $backup/refused"
+    die "version $release does not work here; $current is back and serves ($probed). What $release made of the data is in $refused"
   fi
   die "it is installed and does not work yet; mend that and run this again, or: sh $CODE/uninstall.sh"
 }

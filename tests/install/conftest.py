@@ -1,4 +1,4 @@
-"""A booted Debian 12, for the tests of one process."""
+"""A booted Debian 12, for the tests of one module."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bad_releases(releases: Path) -> Path:
     return releases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def machine(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """The machine. It is as fresh as the tests before have left it."""
     with booted(root(DEBIAN), releases, tmp_path_factory.mktemp("machine")) as made:

@@ -5,6 +5,7 @@ process, in a network of its own, over a copy in memory. Nothing of it stays.
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import signal
 import subprocess
@@ -107,7 +108,7 @@ def _nspawn(
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,
-            env={"PATH": _PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": ""},
+            env={"PATH": _PATH},
         )  # fmt: skip
     leader = 0
     try:
@@ -117,16 +118,10 @@ def _nspawn(
         # With its first process, everything in it ends.
         with contextlib.suppress(ProcessLookupError):
             if leader:
-                signal.pidfd_send_signal(_pidfd(leader), signal.SIGKILL)
+                os.kill(leader, signal.SIGKILL)
             else:
                 nspawn.kill()
         nspawn.wait(30)
-
-
-def _pidfd(leader: int) -> int:
-    import os
-
-    return os.pidfd_open(leader)
 
 
 def _leader(nspawn: subprocess.Popen[bytes], console: Path) -> int | bool:

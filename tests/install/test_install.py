@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import SOAK
+from tests.e2e.cluster import wait_for
 from tests.install.machine import DOMAIN, RELEASES, Machine, booted
 from tests.install.releases import release, zipapp
 from tests.install.roots import UBUNTU, root
@@ -110,6 +111,11 @@ def interrupt(machine: Machine, signal: str) -> None:
 
 def check_cut_off(machine: Machine) -> None:
     """An upgrade that is ended half-way is taken back, by itself or else by the next run."""
+    full = "mount -t tmpfs -o size=64k tmpfs /var/lib/octelium-backups"
+    said = machine.install("broken", before=full, check=False)
+    assert said.returncode != 0
+    assert "The backup was not finished" in said.stdout
+    wait_for(lambda: machine.run("octops", "probe", "--data-dir", "/var/lib/octelium").stdout)
     interrupt(machine, "TERM")
     assert "Cut off: taking file and data back" in machine.shell("cat /run/out")
     assert "answers 200" in machine.shell("octops probe --data-dir /var/lib/octelium")
@@ -141,6 +147,21 @@ def check_removal(machine: Machine, before: str) -> None:
     assert "octelium" not in machine.shell("cat /etc/passwd /etc/group /etc/shadow")
 
 
+def check_tunnel(machine: Machine) -> None:
+    """The service may have a private network, without any capability, and little else."""
+    machine.shell("chmod 0666 /dev/net/tun")
+    machine.install("good", "--tunnel", "on", "--listen", ":8443", "--data-dir", "/srv/octelium")
+    said = machine.shell("journalctl --no-pager -o cat -u octelium")
+    assert "traffic flows" in said
+    assert f"Octelium serves https://{DOMAIN}:8443" in said
+    assert "CapEff:\t0000000000000000" in machine.shell(
+        "cat /proc/$(systemctl show -p MainPID --value octelium)/status"
+    )
+    assert exposure(machine) <= 4.0
+    machine.run("sh", "/opt/octelium/uninstall.sh", "--purge")
+    assert machine.shell("ls /srv") == ""
+
+
 def test_debian(machine: Machine) -> None:
     before = machine.state()
     check_first(machine)
@@ -149,6 +170,8 @@ def test_debian(machine: Machine) -> None:
     if SOAK:
         check_cut_off(machine)
     check_removal(machine, before)
+    if SOAK:
+        check_tunnel(machine)
 
 
 @pytest.mark.skipif(not SOAK, reason="another system of 360 MB: OCTELIUM_SOAK=1")

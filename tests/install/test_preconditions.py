@@ -87,6 +87,11 @@ CASES = {
         ("--tunnel", "on"),
         ("tunnel: there is no /dev/net/tun", "modprobe tun"),
     ),
+    "a tunnel's device that users may not open": (
+        "mknod -m 600 /run/tun c 10 200; mount --bind /run/tun /dev/net/tun; rm /run/tun\n",
+        ("--tunnel", "on"),
+        ("tunnel: /dev/net/tun may not be opened by users", "chmod 0666 /dev/net/tun"),
+    ),
     "three at once": (
         bind("/etc/os-release", "ID=debian\\nVERSION_ID=11\\n"),
         ("--domain", "nowhere.example"),
