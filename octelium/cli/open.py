@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from octelium.cli.verb import verb
-from octelium.cli.words import SERVICE
+from octelium.cli.words import SERVICE, port_here
 from octelium.client.errors import ApiError, ClientError
 from octelium.schema.names import DEFAULT_NAMESPACE, full_service_name, is_label, private_fqdn
 
@@ -138,20 +138,24 @@ def _tell_private(invocation: Invocation, service: Any) -> None:
     """Show the private address, and how one comes there."""
     from octelium.cli.columns import enum_name
     from octelium.cli.modes import SERVED
+    from octelium.cli.urls import service_url
 
     terminal, spec = invocation.terminal, service.spec
     name, mode = service.metadata.name, enum_name(spec, "type")
     short, port = _short(name), spec.port
     terminal.show(f"{private_fqdn(name, invocation.client.domain)}:{port}")
-    here = port + 8000 if port < 1024 else port
-    why = "is not public" if mode in _PAGES else f"speaks {mode or 'another protocol'}, so that "
-    why += "" if mode in _PAGES else "no browser shows it"
+    here = port_here(port)
+    why = f"speaks {mode or 'another protocol'}, so that no browser shows it"
+    if mode in _PAGES:
+        why = "is not public"
     terminal.note(
         f"{short} {why}. Reach it at this address once this host has joined the private network:\n"
         "  sudo octelium connect\n"
         f"or, without root, at localhost:{here} after:\n"
         f"  octelium connect -p {short}:{here}"
     )
+    if url := service_url(invocation, name, mode, is_public=spec.is_public):
+        terminal.note(f"Clients of its protocol find it at {url} as well.")
     if mode and mode not in SERVED:
         terminal.warn(f"mode {mode} is stored but not served by this version")
 

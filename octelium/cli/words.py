@@ -106,8 +106,7 @@ class PublicationWord(click.ParamType[str]):
         """`SERVICE:PORT` with the Service's own port, or the one 8000 higher if that is root's."""
         words = []
         for name, port in _services(ctx, incomplete.partition(":")[0]):
-            higher = port + _HIGHER if 0 < port < _PRIVILEGED else port
-            words.append(f"{name}:{higher or ''}")
+            words.append(f"{name}:{port_here(port) or ''}")
         return _items(words, incomplete)
 
 
@@ -124,6 +123,11 @@ class DomainWord(click.ParamType[str]):
     ) -> list[CompletionItem]:
         """The domains that begin as typed."""
         return complete_domain(ctx, param, incomplete)
+
+
+def port_here(port: int) -> int:
+    """A port of this host for a Service's: its own, or one that anybody may have; 0 stays 0."""
+    return port + _HIGHER if 0 < port < _PRIVILEGED else port
 
 
 def complete_domain(

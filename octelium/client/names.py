@@ -84,8 +84,6 @@ class Names:
         end: float,
         found: queue.SimpleQueue[list[str] | None],
     ) -> None:
-        from octelium.client.api import Api, FixedToken
-
         token = client.token_at_hand()
         if token is None:
             return
@@ -99,6 +97,8 @@ class Names:
                 return
         if not token.is_valid:
             return
+        from octelium.client.api import Api, FixedToken  # what is remembered needs none of it
+
         api = Api(client.channel, FixedToken(token.text), sleep=_give_up, domain=client.domain)
         names = ask(api, max(end - time.monotonic(), _LEAST))
         found.put(names)

@@ -95,6 +95,7 @@ def test_how_else_to_reach_it(
     assert (result.code, result.out) == (0, f"{address}\n")
     assert result.err.startswith(f"{why}")
     port = publication.rpartition(":")[2]
+    assert ("find it at https://api.lab.test:" in result.err) == (name == "api")
     assert f"at localhost:{port} after:\n  octelium connect -p {publication}\n" in result.err
     assert opened == []
 
