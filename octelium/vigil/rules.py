@@ -292,15 +292,14 @@ def _managed(exchange: Exchange) -> list[Field]:
         added.append((b"x-octelium-origin", origin))
     session = exchange.decision.session
     if session is not None:
-        metadata = session.message.metadata
         reference = {
             "apiVersion": "core/v1",
             "kind": "Session",
-            "uid": metadata.uid,
-            "name": metadata.name,
-            "resourceVersion": metadata.resource_version,
+            "uid": session.uid,
+            "name": session.name,
+            "resourceVersion": session.resource_version,
         }
-        added.append((b"x-octelium-session-uid", metadata.uid.encode()))
+        added.append((b"x-octelium-session-uid", session.uid.encode()))
         added.append(
             (b"x-octelium-session-ref", json.dumps(reference, separators=(",", ":")).encode())
         )
