@@ -10,7 +10,6 @@ from octelium.schema.names import full_service_name, is_label
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.schema.references import reference_to
-from octelium.store.errors import PermissionDenied
 
 if TYPE_CHECKING:
     from octelium.apiserver.connect.network import Network
@@ -44,11 +43,10 @@ def requested(
 ) -> core.SessionStatusConnection:
     """A connection as the client asks for it, without addresses, keys and times.
 
-    Services that do not exist are passed over.
+    Services that do not exist, or are not shown to Users, are passed over.
 
     Raises:
         Invalid: something cannot be.
-        PermissionDenied: a Service is not shown to Users.
     """
     connection = core.SessionStatusConnection(
         l3_mode=_l3_mode(network, wanted.l3_mode),
@@ -136,10 +134,9 @@ def _service(reader: Reader, given: str, path: str) -> core.Service | None:
     if not is_label(label) or not is_label(namespace):
         raise Invalid(path, f"{given[:140]!r} is not the name of a Service")
     service = reader.peek(core.Service, name=name)
-    if service is None or service.metadata.is_system_hidden:
+    # What is hidden is treated as what does not exist, so that nobody learns which names are taken.
+    if service is None or service.metadata.is_system_hidden or service.metadata.is_user_hidden:
         return None
-    if service.metadata.is_user_hidden:
-        raise PermissionDenied(f"Service {name} is not shown to Users")
     return service
 
 

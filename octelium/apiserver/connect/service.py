@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ import grpc
 from octelium.apiserver.connect import gateways
 from octelium.apiserver.connect.connections import begin, connection_id, mark_of, unusable_because
 from octelium.apiserver.connect.network import network_of
+from octelium.apiserver.connect.pace import ConnectPace
 from octelium.apiserver.connect.registry import Registry
 from octelium.apiserver.connect.requests import initialize_of, requested
 from octelium.apiserver.connect.state import Keys, connection_state, hosted_services
@@ -59,7 +61,9 @@ class ConnectService:
         addresses: SessionAddresses | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         has_gateway: bool = True,
+        pace: ConnectPace | None = None,
     ) -> None:
+        self.pace = pace or ConnectPace()
         self.streams = Streams(resources, clock)
         self.registry = Registry(resources, self.streams, clock, addresses)
         self._resources = resources
@@ -98,6 +102,7 @@ class ConnectService:
             Invalid: what the client asks for cannot be.
             PermissionDenied: the Session may not be connected, or there is no Gateway. Official
                 clients end on this, where they would try again after most others.
+            ApiError: RESOURCE_EXHAUSTED, because the Session or its User connects too often.
         """
         stream = await self._begin(requests, call)
         call.forget_request()
@@ -117,6 +122,7 @@ class ConnectService:
 
     async def _begin(self, requests: AsyncIterator[user.ConnectRequest], call: Call) -> Stream:
         initialize = initialize_of(await self._first(requests, call.require_session()))
+        self._require_pace(call.require_session())
         keys = Keys.generate()
         actor = Actor(call.session_ref, call.operation)
         async with self._resources.transaction(actor) as tx:
@@ -136,6 +142,17 @@ class ConnectService:
             tx.update(session)
         # No await from here on: what commits change after the state reaches the stream.
         return self._open(session, begun, network, keys)
+
+    def _require_pace(self, session_uid: str) -> None:
+        """Before anything is written, or anybody waits to write."""
+        session = self._resources.peek(core.Session, uid=session_uid)
+        owner = "" if session is None else session.status.user_ref.uid
+        wait = self.pace.take(session_uid, owner)
+        if wait > 0:
+            raise ApiError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"this Session or its User connects too often: try later, in {math.ceil(wait)} s",
+            )
 
     def _open(self, session: core.Session, begun: str, network: Network, keys: Keys) -> Stream:
         uid, connection = session.metadata.uid, session.status.connection

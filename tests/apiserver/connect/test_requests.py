@@ -12,7 +12,6 @@ from octelium.apiserver.connect.requests import initialize_of, requested
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
-from octelium.store.errors import PermissionDenied
 from tests.apiserver.connect.world import World, initialize
 
 if TYPE_CHECKING:
@@ -55,22 +54,24 @@ async def test_unset_and_wireguard_are_wireguard_and_quic_is_not_offered(world: 
         ask(world, l3_mode=7)
 
 
-async def test_missing_services_are_passed_over_and_hidden_ones_refused(world: World) -> None:
+@pytest.mark.parametrize("mark", ["is_user_hidden", "is_system_hidden", ""])
+async def test_hidden_services_are_passed_over_as_missing_ones_are(world: World, mark: str) -> None:
     wiki = await world.add_service("wiki.default")
-    hidden = await world.add_service("dns.octelium")
-    await world.change(hidden, lambda one: setattr(one.metadata, "is_user_hidden", True))
-    served = [Served(name=name) for name in ("wiki", "missing.default", "wiki.default")]
-    made = ask(world, service_options=Options(services=served))
+    if mark:
+        hidden = await world.add_service("dns.octelium")
+        await world.change(hidden, lambda one: setattr(one.metadata, mark, True))
+    names = ("wiki", "missing.default", "dns.octelium", "wiki.default")
+    made = ask(
+        world,
+        service_options=Options(services=[Served(name=name) for name in names]),
+        published_services=[Published(name=name, port=1) for name in names[1:]],
+    )
     (item,) = made.service_options.requested_services
     assert item.service_ref.uid == wiki.metadata.uid
     assert item.namespace_ref == wiki.status.namespace_ref
     assert made.service_options.port_start == 23000
-    for fields in (
-        {"service_options": Options(services=[Served(name="dns.octelium")])},
-        {"published_services": [Published(name="dns.octelium", port=1)]},
-    ):
-        with pytest.raises(PermissionDenied, match=r"dns\.octelium"):
-            ask(world, **fields)
+    (published,) = made.published_services
+    assert published.service_ref.uid == wiki.metadata.uid
 
 
 async def test_the_number_of_services_is_bounded(world: World) -> None:
@@ -129,7 +130,7 @@ async def test_any_message_is_taken_or_refused(world: World, data: bytes) -> Non
         return
     try:
         made = requested(world.resources, network(world), wanted)
-    except (Invalid, PermissionDenied):
+    except Invalid:
         return
     assert not made.addresses
     assert not made.x25519_public_key

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from octelium.apiserver.connect.connections import connection_id
 from octelium.apiserver.connect.network import network_of
+from octelium.apiserver.connect.pace import ConnectPace
 from octelium.apiserver.connect.registry import GRACE
 from octelium.apiserver.connect.session_addresses import is_index
 from octelium.apiserver.connect.state import Keys
@@ -241,6 +242,24 @@ async def test_silent_streams_of_one_session_are_few(world: World) -> None:
     await (await world.connect(bob)).state()
     for tunnel in silent:
         tunnel.cancel()
+
+
+async def test_who_connects_over_and_over_writes_nothing_more(world: World) -> None:
+    clock = Clock()
+    world.service.pace = ConnectPace(clock)
+    alice, bob = await world.add_session(), await world.add_session("bob")
+    for _ in range(10):
+        await (await world.connect(alice)).state()
+    revision, before = world.resources.revision, world.session(alice)
+    for _ in range(3):
+        code, text = await (await world.connect(alice)).refusal()
+        assert code is CODE.RESOURCE_EXHAUSTED
+        assert text == "this Session or its User connects too often: try later, in 5 s"
+    assert world.resources.revision == revision
+    assert world.session(alice) == before  # and stays connected
+    await (await world.connect(bob)).state()
+    clock.now += 5.1
+    await (await world.connect(alice)).state()
 
 
 def test_the_front_door_waits_longer_than_clients_are_silent() -> None:
@@ -473,6 +492,7 @@ async def test_a_renewed_session_is_not_disconnected_at_its_former_end(world: Wo
 async def test_streams_end_in_any_order_and_leave_nothing_behind(world: World) -> None:
     """Connects, breaks, Disconnects and deletions at random: in the end nothing is held."""
     chooser = random.Random(7)
+    world.service.pace = ConnectPace(session=(1000, 1))
     sessions = [await world.add_session(f"user{number}") for number in range(6)]
     tunnels: list[Tunnel] = []
     for _ in range(120):
@@ -499,6 +519,7 @@ async def test_streams_end_in_any_order_and_leave_nothing_behind(world: World) -
 async def test_a_call_may_be_cancelled_at_every_await(world: World) -> None:
     """Whatever is cut off, the connection ends after its grace, and the next one works."""
     alice = await world.add_session()
+    world.service.pace = ConnectPace(session=(1000, 1))
     ref = world.session(alice)
 
     async def requests() -> Any:
