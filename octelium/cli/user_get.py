@@ -51,7 +51,7 @@ def get(
 
     PRIVATE is the name within the private network, where PORT is (see `octelium connect`); URL is
     for browsers and HTTP clients everywhere, and only public Services have one. `-o wide` adds TLS,
-    PUBLIC and ADDRESSES.
+    PUBLIC, ADDRESSES and DESCRIPTION.
     """
     from octelium.client.resources import Page
     from octelium.schema.pb import meta_v1_pb2 as meta
@@ -112,10 +112,10 @@ def _service_row(invocation: Invocation, item: Any) -> list[str]:
         private_fqdn(name, invocation.client.domain),
         service_url(invocation, name, mode, is_public=spec.is_public),
         item.metadata.display_name,
-        item.metadata.description,
         yes(spec.is_tls),
         yes(spec.is_public),
         ",".join(item.status.addresses),
+        item.metadata.description,
     ]
 
 
@@ -125,8 +125,8 @@ def _namespace_row(_invocation: Invocation, item: Any) -> list[str]:
 
 _TABLES = {
     "service": (
-        ["NAME", "PORT", "MODE", "PRIVATE", "URL", "DISPLAYNAME", "DESCRIPTION"],
-        ["TLS", "PUBLIC", "ADDRESSES"],
+        ["NAME", "PORT", "MODE", "PRIVATE", "URL", "DISPLAYNAME"],
+        ["TLS", "PUBLIC", "ADDRESSES", "DESCRIPTION"],
         _service_row,
     ),
     "namespace": (["NAME", "DISPLAYNAME", "DESCRIPTION"], [], _namespace_row),

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 from octelium.client.errors import ClientError
 from octelium.client.name_cache import NameCache
 from octelium.schema.errors import Invalid
+from octelium.schema.names import is_stored_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from octelium.client.api import Api
     from octelium.client.client import Client
@@ -114,7 +115,7 @@ def _of_kind(api: Api, word: str, deadline: float) -> list[str]:
         return []
     request = api.core.input(f"List{kind.name}")(common=Page(size=_MOST).options())
     listing = api.core.call(f"List{kind.name}", request, deadline=deadline)
-    return [item.metadata.name for item in listing.items]
+    return _harmless(item.metadata.name for item in listing.items)
 
 
 def _services(api: Api, deadline: float) -> list[str]:
@@ -123,7 +124,13 @@ def _services(api: Api, deadline: float) -> list[str]:
 
     request = user.ListServiceOptions(common=Page(size=_MOST).options())
     listing = api.user.call("ListService", request, deadline=deadline)
-    return [f"{item.metadata.name}:{item.spec.port}" for item in listing.items]
+    ports = {item.metadata.name: item.spec.port for item in listing.items}
+    return [f"{name}:{ports[name]}" for name in _harmless(ports)]
+
+
+def _harmless(names: Iterable[str]) -> list[str]:
+    """The names of a form that the API gives: shells show them, and act on them, as they are."""
+    return [name for name in names if is_stored_name(name)]
 
 
 def _give_up(_seconds: float) -> None:

@@ -122,3 +122,17 @@ def test_who_does_not_answer_is_not_waited_for(somebody: Somebody) -> None:
         began = time.monotonic()
         assert somebody.names.services() == []
         assert SECONDS - 0.01 <= time.monotonic() - began < SECONDS + 1
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    "name", ["a\nplain,rm", "\x1b[2J", "$(id)", "x" * 10_000, "b\u202ec", "-v"]
+)
+def test_names_that_no_resource_has_are_left_out(
+    cluster: StandIn, somebody: Somebody, name: str
+) -> None:
+    for (kind, stored), item in cluster.objects.items():
+        if (kind, stored) in {("Service", "wiki.default"), ("User", "ann")}:
+            item.metadata.name = name
+    assert somebody.names.services() == ["db.prod:5432"]
+    assert somebody.names.of_kind("user") == []
