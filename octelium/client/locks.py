@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -19,18 +20,30 @@ TIMEOUT = 10.0
 _PAUSE = 0.02
 
 
+class HeldError(StateError):
+    """Another process has the lock."""
+
+
 @contextmanager
 def locked(path: Path, timeout: float = TIMEOUT) -> Iterator[None]:
     """Hold the lock file `path`, made with mode 0600 if it is missing.
 
-    Raises StateError when another process does not let go within `timeout` seconds.
+    Raises:
+        HeldError: another process does not let go within `timeout` seconds.
+        StateError: a link is there: somebody else may have made it.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        handle = os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise StateError(f"{path} is a link", "remove it: a lock is none") from error
     try:
         deadline = time.monotonic() + timeout
         while not _take(handle):
             if time.monotonic() >= deadline:
-                raise StateError(
+                raise HeldError(
                     f"another process has held {path} for {timeout:g} s",
                     "wait for it to end, or stop it",
                 )

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from octelium.client import ownership
 from octelium.client.errors import StateError
 from octelium.client.locks import TIMEOUT, locked
 
@@ -40,7 +41,7 @@ class DirectoryStorage:
     def read(self, name: str) -> bytes:
         """The bytes under `name`; empty if there are none. Raises StateError."""
         try:
-            return (self._directory / name).read_bytes()
+            return self._target(name).read_bytes()
         except FileNotFoundError:
             return b""
         except OSError as error:
@@ -49,8 +50,7 @@ class DirectoryStorage:
     def write(self, name: str, content: bytes) -> None:
         """Replace the file at once, so that no reader and no crash sees half of it."""
         with self._directory_errors():
-            # A link stays a link: what it points to is replaced.
-            target = (self._directory / name).resolve()
+            target = self._target(name)
             handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{name}.")
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -66,7 +66,7 @@ class DirectoryStorage:
     def lock(self, name: str, timeout: float = TIMEOUT) -> Iterator[None]:
         """Hold `<name>.lock` in the directory. Raises StateError after `timeout` seconds."""
         with self._directory_errors():
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ownership.make(self._directory)
             lock = locked(self._directory / f"{name}.lock", timeout)
             lock.__enter__()
         try:
@@ -77,6 +77,23 @@ class DirectoryStorage:
     def where(self, name: str) -> str:
         """The file's path."""
         return str(self._directory / name)
+
+    def _target(self, name: str) -> Path:
+        """The file, where its user's own links lead: what they point to is read and replaced.
+
+        Raises:
+            StateError: somebody else could say where that is.
+            OSError: it cannot be looked at.
+        """
+        ownership.check(self._directory)
+        path = self._directory / name
+        if not path.is_symlink():
+            return path
+        if path.lstat().st_uid != os.geteuid():
+            raise StateError(f"{path} is a link that somebody else made", "remove it")
+        target = path.resolve()
+        ownership.check(target.parent)
+        return target
 
     @contextmanager
     def _directory_errors(self) -> Iterator[None]:

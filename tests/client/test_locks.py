@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.client.errors import StateError
-from octelium.client.locks import locked
+from octelium.client.locks import HeldError, locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def test_another_process_that_holds_the_lock_is_waited_for(tmp_path: Path) -> No
         assert holder.stdin is not None
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(StateError, match="another process has held"), locked(path, 0.05):
+        with pytest.raises(HeldError, match="another process has held"), locked(path, 0.05):
             pytest.fail("two processes hold the lock")
         taken = threading.Event()
 
@@ -51,3 +51,13 @@ def test_the_lock_is_free_again_after_an_error(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with locked(path, 0):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_is_no_lock(tmp_path: Path) -> None:
+    """Or whoever made it would have any file made."""
+    path = tmp_path / "x.lock"
+    path.symlink_to(tmp_path / "victim")
+    with pytest.raises(StateError, match=r"x\.lock is a link") as caught, locked(path):
+        pytest.fail("it is a link")
+    assert not isinstance(caught.value, HeldError)
+    assert not (tmp_path / "victim").exists()

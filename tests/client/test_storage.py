@@ -7,6 +7,7 @@ import pytest
 
 from octelium.client.errors import StateError
 from octelium.client.storage import DirectoryStorage, MemoryStorage, storage_at
+from tests.client.owners import Owned
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -48,6 +49,52 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     DirectoryStorage(tmp_path).write("x", b"new")
     assert (tmp_path / "x").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_link_of_somebody_else_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "x").symlink_to(victim)
+    owned = Owned(monkeypatch)
+    storage = DirectoryStorage(home)
+    assert storage.read("x") == b"precious"
+    for place, problem in (
+        (home / "x", "x is a link that somebody else made"),
+        (tmp_path, "belongs to"),
+    ):
+        owned.by(place, 1234)
+        with pytest.raises(StateError, match=problem):
+            storage.read("x")
+        with pytest.raises(StateError, match=problem):
+            storage.write("x", b"tokens")
+        owned.by(place, 0)
+    assert victim.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("folder", ["home", "elsewhere"])
+def test_root_keeps_nothing_where_somebody_else_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """The directory, or where a link in it leads."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x").write_bytes(b"precious")
+    (tmp_path / "home/x").symlink_to(tmp_path / "elsewhere/x")
+    Owned(monkeypatch).by(tmp_path / folder, 1234)
+    storage = DirectoryStorage(tmp_path / "home")
+    with pytest.raises(StateError, match=f"{folder} belongs to"):
+        storage.write("x", b"tokens")
+    with pytest.raises(StateError, match=f"{folder} belongs to"):
+        storage.read("x")
+    if folder == "home":
+        with pytest.raises(StateError, match="belongs to"), storage.lock("x"):
+            pytest.fail("it is somebody else's")
+        assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["x"]
+    assert (tmp_path / "elsewhere/x").read_bytes() == b"precious"
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from octelium.client import ownership
 from octelium.client.dns import resolv_conf
 from octelium.client.errors import StateError
 from octelium.client.locks import locked
@@ -226,8 +227,8 @@ class Owners:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            ownership.make(self.directory)
             with locked(self.file.with_suffix(".lock")):
                 yield
         except StateError as error:

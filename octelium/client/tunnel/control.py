@@ -13,8 +13,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.client.errors import StateError
-from octelium.client.locks import locked
+from octelium.client import ownership
+from octelium.client.locks import HeldError, locked
 from octelium.client.tunnel.errors import TunnelError
 
 if TYPE_CHECKING:
@@ -49,12 +49,13 @@ class Place:
 
         Raises:
             TunnelError: there is another one.
+            StateError: as root: the directory is not root's alone; or the lock is a link.
         """
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ownership.make(self.directory)
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(self.directory / f"{self._name}.lock", 0))
-            except StateError as error:
+            except HeldError as error:
                 process = (ask(self, "status") or {}).get("pid", "")
                 which = f" (process {process})" if process else ""
                 raise TunnelError(

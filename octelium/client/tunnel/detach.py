@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import octelium
+from octelium.client import ownership
 from octelium.client.tunnel.control import Place, ask
 from octelium.client.tunnel.errors import TunnelError
 
@@ -116,15 +118,16 @@ def start(
     Raises:
         TunnelError: nothing answered through the tunnel, and the background process is ended; or
             root would run code that others can change, and nothing is begun.
+        StateError: as root: the directory is not root's alone; nothing is begun.
     """
     if os.geteuid() == 0:
         for path in (Path(octelium.__file__), Path(sys.executable).resolve()):
             check_code(path)
-    place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ownership.make(place.directory)
     if (other := ask(place, "status")) is not None:
         problem = f"connected already, by process {other.get('pid', 'unknown')}"
         raise TunnelError(problem, "octelium disconnect ends that connection")
-    log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    log = _log(place)
     words = systemd_command(place, arguments, environ)
     with os.fdopen(log, "wb") as output:
         process = subprocess.Popen(  # noqa: S603  (our own program, or systemd's)
@@ -153,6 +156,16 @@ def start(
         f"nothing answered through the tunnel within {ready:g} s:\n{_last_words(place)}",
         "without --detach it shows more",
     )
+
+
+def _log(place: Place) -> int:
+    """An empty log. Raises TunnelError for a link: what it leads to would be lost."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(place.log, flags, 0o600)
+    except OSError as error:
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise TunnelError(f"{place.log} cannot be written: {why}", "remove it") from error
 
 
 def _stop(process: subprocess.Popen[bytes], unit: str | None, environ: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from octelium.client.dns import resolv_conf
 from octelium.client.dns.owners import Owner, Owners, new_owner, repair
+from tests.client.owners import Owned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,17 @@ def says(files: Owners) -> resolv_conf.ResolvConf:
 
 def left(files: Owners) -> list[str]:
     return [each.name for each in files.directory.glob("*.json")]
+
+
+def test_what_is_written_down_is_roots_alone(
+    files: Owners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.directory.mkdir()
+    Owned(monkeypatch).by(files.directory, 1234)
+    with pytest.raises(OSError, match="state belongs to"):
+        files.add(ONE)
+    assert files.path.read_text() == ORIGINAL
+    assert list(files.directory.iterdir()) == []
 
 
 def test_one_client_comes_and_goes(files: Owners) -> None:

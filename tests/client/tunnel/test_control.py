@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.client.errors import StateError
 from octelium.client.tunnel.control import Place, ask, serving
 from octelium.client.tunnel.errors import TunnelError
+from tests.client.owners import Owned
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -122,3 +124,22 @@ one, _ = socket.socket(fileno=int(sys.argv[1])).accept()
 one.recv(100)
 one.sendall(b"hello\\n")
 """
+
+
+def test_a_lock_that_is_a_link_is_no_other_connection(place: Place, tmp_path: Path) -> None:
+    place.directory.mkdir()
+    lock = place.socket.with_suffix(".lock")
+    lock.symlink_to(tmp_path / "victim")
+    with pytest.raises(StateError, match="is a link"), place.hold():
+        pytest.fail("it is a link")
+    assert not (tmp_path / "victim").exists()
+
+
+def test_root_connects_from_no_directory_of_somebody_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.directory.mkdir()
+    Owned(monkeypatch).by(place.directory, 1234)
+    with pytest.raises(StateError, match="belongs to"), place.hold():
+        pytest.fail("it is somebody else's")
+    assert list(place.directory.iterdir()) == []

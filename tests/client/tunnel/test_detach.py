@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 import octelium
+from octelium.client.errors import StateError
 from octelium.client.tunnel import detach
 from octelium.client.tunnel.control import Place, ask
 from octelium.client.tunnel.errors import TunnelError
+from tests.client.owners import Owned
 
 SECRET = "a-token-that-nobody-may-see"
 # Answers as a connection in the background does, after some time, or not.
@@ -28,9 +30,11 @@ async def main():
         loop.call_later(0.1, told.update, {"answered": "Service wiki.default"})
     if sys.argv[2] == "trouble":
         told["trouble"] = "the workers are down"
+    async def status():
+        return told
     print("it says so", file=sys.stderr, flush=True)
     with place.hold():
-        async with serving(place, lambda: told, stopped.set):
+        async with serving(place, status, stopped.set):
             await stopped.wait()
 if sys.argv[2] == "fails":
     sys.exit("Error: no such thing")
@@ -83,6 +87,32 @@ def test_without_an_answer_nothing_stays(place: Place) -> None:
     deadline = time.monotonic() + 5
     while ask(place, "status") is not None:
         assert time.monotonic() < deadline
+
+
+def test_a_log_that_is_a_link_is_left_alone(place: Place, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    place.directory.mkdir()
+    place.log.symlink_to(victim)
+    with pytest.raises(TunnelError, match=r"\.log cannot be written: it is a link"):
+        detach._log(place)
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.usefixtures("fake")
+def test_root_begins_nothing_in_somebody_elses_directory(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    place.directory.mkdir()
+    place.log.symlink_to(victim)
+    Owned(monkeypatch).by(place.directory, 1234)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it began"))
+    with pytest.raises(StateError, match=f"{place.directory} belongs to") as caught:
+        detach.start(place, ["works"], dict(os.environ))
+    assert "sudo -H" in caught.value.remedy
+    assert victim.read_text() == "precious"
 
 
 def test_the_program_itself_is_run_again() -> None:
