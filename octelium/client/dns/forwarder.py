@@ -11,9 +11,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import dns.rcode
+
 from octelium.client.dns.cache import Cache
 from octelium.client.dns.messages import TCP_SIZE, MessageError, read_query, seconds_kept
-from octelium.client.dns.suffixes import is_under
+from octelium.client.dns.suffixes import is_searched, is_under
 from octelium.client.dns.upstreams import UpstreamError, ask, dial_here
 from octelium.http.tasks import spawn
 
@@ -46,8 +48,9 @@ class Forwarder:
     """A server at one address, by UDP and TCP.
 
     Names under the suffixes of `private` are asked for in the tunnel alone, and nowhere at all
-    while it is down. `others` are the like of other clients on this host; it may raise OSError.
-    `former` are the servers for everything else.
+    while it is down; those that only a search list makes do not exist then. `others` are the like
+    of other clients on this host; it may raise OSError. `former` are the servers for everything
+    else.
     """
 
     def __init__(
@@ -130,6 +133,8 @@ class Forwarder:
         """Raises UpstreamError."""
         is_private = is_under(query.name, self.private.suffixes)
         if is_private and not self._is_up():
+            if is_searched(query.name, self.private.suffixes):
+                return query.failure(dns.rcode.NXDOMAIN)
             raise UpstreamError("the tunnel is down")
         kept = self._cache.get(query.key)
         if kept is not None:

@@ -51,5 +51,15 @@ def is_under(name: str, suffixes: Iterable[str]) -> bool:
     return any(lower.endswith(f".{suffix}") for suffix in suffixes)
 
 
+def is_searched(name: str, suffixes: Iterable[str]) -> bool:
+    """Whether a name is a public one of the Cluster with its search domain behind it.
+
+    Such as `octelium-api.example.com.local.example.com`, which no Service is called: programs ask
+    for those where a public name has no address of some family (resolv.conf(5), `search`).
+    """
+    domains = (each.removeprefix(_LOCAL) for each in suffixes if each.startswith(_LOCAL))
+    return is_under(name, [f"{each}.{_LOCAL}{each}" for each in domains if "." in each])
+
+
 def _plain(name: str) -> str:
     return name.strip().lower().strip(".")

@@ -78,7 +78,8 @@ class PrivateSide:
             raise TunnelError(f"no private network can be had: {error}") from error
         except OSError as error:
             await self.close()
-            raise TunnelError(f"no private network can be had: {error}") from error
+            why = error.strerror or str(error)
+            raise TunnelError(f"no private network can be had: {why}") from error
         self._stack.callback(os.close, descriptor)
         self._watch = spawn(self._keep(), name="link process")
         return descriptor

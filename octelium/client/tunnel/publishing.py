@@ -180,6 +180,8 @@ def _listening(publication: Publication, *, is_udp: bool) -> list[socket.socket]
         raise TunnelError(
             f"{publication.service} cannot be published at {publication}: "
             f"{error.strerror or error}",
-            "choose another port or address with -p",
+            "choose a port above 1023 with -p: the others are root's"
+            if error.errno in (errno.EACCES, errno.EPERM)
+            else "choose another port or address with -p",
         ) from error
     return made

@@ -166,7 +166,9 @@ class Helper:
             return Reply(request.number, str(error), error.number)
         except OSError as error:
             busy = error.errno in (errno.EADDRINUSE, errno.EBUSY)
-            return Reply(request.number, str(error), error.errno or errno.EIO, busy)
+            return Reply(
+                request.number, error.strerror or str(error), error.errno or errno.EIO, busy
+            )
         except SysctlError as error:
             return Reply(request.number, str(error), errno.EROFS)
 

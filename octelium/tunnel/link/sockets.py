@@ -334,7 +334,9 @@ class LinkSockets:
 
         def done(future: asyncio.Future[tuple[Reply, list[int]]]) -> None:
             if not future.cancelled() and (error := future.exception()) is not None:
-                level = logging.DEBUG if self._closed else logging.ERROR
+                asked = (each.request.do for each in self._pending.values() if not each.told)
+                is_heard = request.do in asked  # whoever asked for the same hears it
+                level = logging.DEBUG if self._closed or is_heard else logging.ERROR
                 _LOG.log(level, "%s: the link process refused: %s", request.do, error)
 
         self._begin(request, told=True, sent=sent).add_done_callback(done)

@@ -94,6 +94,17 @@ async def test_private_names_stay_here_while_the_tunnel_is_down() -> None:
         assert made.former.asked == ["www.example.com."]
 
 
+async def test_what_a_search_list_makes_of_public_names_does_not_wait_for_a_dead_tunnel() -> None:
+    async with setting() as made:
+        made.up = False
+        name = "octelium-api.example.com.local.example.com."
+        for kind in ("A", "AAAA"):
+            assert (await look_up(made.place, name, kind)).rcode() == dns.rcode.NXDOMAIN
+        made.up = True
+        await look_up(made.place, name)
+        assert made.cluster.asked == [name], "while there is somebody to ask, it is asked"
+
+
 async def test_answers_are_kept_for_as_long_as_they_are_good() -> None:
     async with setting() as made:
         await look_up(made.place, "a.test")

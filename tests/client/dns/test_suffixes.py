@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.client.dns.suffixes import is_under, private_suffixes, reverse_zones
+from octelium.client.dns.suffixes import is_searched, is_under, private_suffixes, reverse_zones
 
 RANGES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 LABEL = st.text("abcxyz019-", min_size=1, max_size=8)
@@ -21,6 +21,18 @@ def test_every_spelling_of_a_cluster() -> None:
 def test_others_are_not_private() -> None:
     for name in (".", "example.com.", "www.example.com", "notlocal.example.com", "xlocal", "test"):
         assert not is_under(name, SUFFIXES), name
+
+
+def test_public_names_with_a_search_domain_behind_them() -> None:
+    """A Service of a Namespace looks like one where the domain has one label alone."""
+    for name in (
+        "octelium-api.example.com.local.example.com.",
+        "A.b.Example.com.local.example.com",
+    ):
+        assert is_searched(name, SUFFIXES), name
+    for name in ("wiki.local.example.com", "octelium-api.example.com", "a.example.com.local"):
+        assert not is_searched(name, SUFFIXES), name
+    assert not is_searched("wiki.lab.local.lab", private_suffixes(["local.lab"]))
 
 
 def test_zones_of_ranges() -> None:

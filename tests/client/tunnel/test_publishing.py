@@ -126,3 +126,17 @@ async def test_the_end_cuts_open_connections() -> None:
             with pytest.raises(ConnectionResetError):
                 await reader.readexactly(1)
         writer.close()
+
+
+async def test_a_port_that_only_root_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", type("Socket", (socket.socket,), {"bind": bind}))
+    with pytest.raises(TunnelError, match=r"at localhost:80: Permission denied") as caught:
+        Published(_never).open(Publication("wiki.default", "localhost", 80), is_udp=False)
+    assert "above 1023" in caught.value.remedy
+
+
+async def _never(_: str) -> socket.socket:
+    raise AssertionError("nobody connects")

@@ -87,7 +87,9 @@ async def test_a_lost_answer_is_asked_for_again_by_the_plan_first(tmp_path: Path
     other.listening.close()
 
 
-async def test_a_refusal_is_told_and_a_plan_refused_is_not_kept(tmp_path: Path) -> None:
+async def test_a_refusal_is_told_and_a_plan_refused_is_not_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     other = Other(tmp_path / "link")
     sockets = LinkSockets(tmp_path / "link", plan=LinkPlan(1280))
     waiting = asyncio.ensure_future(sockets.configure(LinkPlan(1400)))  # noqa: TID251  (kept here)
@@ -99,6 +101,7 @@ async def test_a_refusal_is_told_and_a_plan_refused_is_not_kept(tmp_path: Path) 
     with pytest.raises(LinkError, match="no"):
         await waiting
     assert sockets.plan == LinkPlan(1280)
+    assert caplog.records == [], "whoever asked has heard it"
     sockets.close()
     channel.close()
     other.listening.close()
