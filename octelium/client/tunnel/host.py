@@ -62,9 +62,13 @@ class HostSide:
             tun.settle(self.device)
         except OSError as error:
             await self.close()
+            # A private network has such a device, too; what has to be done here was said.
+            helps = os.access(tun.NODE, os.R_OK | os.W_OK)
             raise TunnelError(
                 f"this host cannot have a tunnel device: {error.strerror or error}",
-                "connect without one: --implementation gvisor",
+                "connect without touching this host's network: --implementation gvisor"
+                if helps
+                else "",
             ) from error
         return self._descriptor
 
