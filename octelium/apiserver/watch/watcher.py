@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from octelium.store.resources import Resources
 
 MOST: Final = 512
+MOST_OF_USER: Final = 64
 MOST_OF_SESSION: Final = 16
-"""Watches at a time, in all and of one Session."""
+"""Watches at a time: in all, of all Sessions of one User, and of one Session."""
 PERIOD: Final = 60.0
 """Seconds after which rights are decided again, whatever happened."""
 PAUSE: Final = 0.05
@@ -64,6 +65,8 @@ class WatchService:
         self._period = period
         self._sleep = sleep
         self._open: Counter[str] = Counter()
+        """By the Session's uid."""
+        self._open_of_user: Counter[str] = Counter()
 
     async def watch(self, request: ext.WatchRequest, call: Call) -> AsyncGenerator[bytes]:
         """Changes of the kinds of a request, as `WatchResponse` messages on the wire.
@@ -74,51 +77,60 @@ class WatchService:
             NotFound: What the resources shall refer to does not exist.
             Compacted: Changes since the revision are not known, or the caller was too slow.
         """
-        uid = call.require_session()
         methods = read_methods(request)
         watch = _Watch(self._resources, self._authorize, methods, call)
-        with self._place(uid), self._feed.reader() as reader:
+        # Read from before the decision on, which then holds for all that is read.
+        with self._feed.reader() as reader:
             await watch.require(methods)
-            watch.wanted = read_wanted(request, self._resources)
-            now = reader.revision
-            if request.revision > now:
-                raise Compacted(
-                    f"there is no revision {request.revision}, the last one is {now}: "
-                    "list anew, then watch from there"
-                )
-            if request.revision:
-                async for changes in self._past(request.revision, now):
+            with self._place(watch):
+                watch.wanted = read_wanted(request, self._resources)
+                now = reader.revision
+                if request.revision > now:
+                    raise Compacted(
+                        f"there is no revision {request.revision}, the last one is {now}: "
+                        "list anew, then watch from there"
+                    )
+                if request.revision:
+                    async for changes in self._past(request.revision, now):
+                        async for piece in watch.pieces(changes):
+                            yield piece
+                yield watch.mark(now)
+                clock = asyncio.get_running_loop().time
+                due = clock() + self._period
+                while True:
+                    await reader.wait(due - clock())
+                    changes = reader.take(_MOST_CHANGES)
+                    is_due = clock() >= due
+                    if is_due or watch.may_lose_rights(changes):
+                        await watch.require(methods)
+                        due = clock() + self._period
                     async for piece in watch.pieces(changes):
                         yield piece
-            yield watch.mark(now)
-            clock = asyncio.get_running_loop().time
-            due = clock() + self._period
-            while True:
-                await reader.wait(due - clock())
-                changes = reader.take(_MOST_CHANGES)
-                is_due = clock() >= due
-                if is_due or watch.may_lose_rights(changes):
-                    await watch.require(methods)
-                    due = clock() + self._period
-                async for piece in watch.pieces(changes):
-                    yield piece
-                if reader.revision - watch.told > (0 if is_due else _SILENT):
-                    yield watch.mark(reader.revision)
-                if len(changes) < _MOST_CHANGES:
-                    await self._sleep(PAUSE)
+                    if reader.revision - watch.told > (0 if is_due else _SILENT):
+                        yield watch.mark(reader.revision)
+                    if len(changes) < _MOST_CHANGES:
+                        await self._sleep(PAUSE)
 
     @contextmanager
-    def _place(self, session_uid: str) -> Iterator[None]:
-        if self._open.total() >= MOST or self._open[session_uid] >= MOST_OF_SESSION:
+    def _place(self, watch: _Watch) -> Iterator[None]:
+        """A place for a watch that is allowed: who may not watch keeps nobody from it."""
+        counts = ((self._open, watch.session_uid), (self._open_of_user, watch.user_uid))
+        if (
+            self._open.total() >= MOST
+            or self._open_of_user[watch.user_uid] >= MOST_OF_USER
+            or self._open[watch.session_uid] >= MOST_OF_SESSION
+        ):
             problem = "too many watches: end others, or try again later"
             raise ApiError(grpc.StatusCode.RESOURCE_EXHAUSTED, problem)
-        self._open[session_uid] += 1
+        for count, uid in counts:
+            count[uid] += 1
         try:
             yield
         finally:
-            self._open[session_uid] -= 1
-            if not self._open[session_uid]:
-                del self._open[session_uid]
+            for count, uid in counts:
+                count[uid] -= 1
+                if not count[uid]:
+                    del count[uid]
 
     async def _past(self, after: int, until: int) -> AsyncGenerator[list[Told]]:
         """What was committed after one revision and not after another, commit by commit."""
@@ -142,6 +154,9 @@ class _Watch:
         call: Call,
     ) -> None:
         self.wanted = Wanted({})
+        self.session_uid = call.require_session()
+        self.user_uid = ""
+        """Of the Session's User, once it was decided on."""
         self.told = 0
         """The last revision that the caller knows to have seen."""
         self._resources = resources
@@ -161,6 +176,7 @@ class _Watch:
         if session is None:
             raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Unauthenticated User")
         status = session.status
+        self.user_uid = status.user_ref.uid
         self._own = frozenset(
             (session.metadata.uid, status.user_ref.uid, status.device_ref.uid or "-")
         )

@@ -20,6 +20,7 @@ from octelium.apiserver.rpc import ApiError, Call
 from octelium.apiserver.watch import watcher
 from octelium.apiserver.watch.feed import Feed
 from octelium.apiserver.watch.watcher import WatchService
+from octelium.http.tasks import spawn
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -332,6 +333,57 @@ async def test_a_session_has_so_many_watches(api: Harness, monkeypatch: pytest.M
             await stream.until(revision)
             async with watching(api, "Group", session=third) as late:
                 assert (await late.end())[0] == "RESOURCE_EXHAUSTED"
+
+
+async def test_the_sessions_of_a_user_have_so_many_watches(
+    api: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "MOST_OF_USER", 2)
+    [ann] = await api.store(resource("User", "ann", spec={"type": "HUMAN"}))
+    [second, anns] = await api.store(
+        api.new_session(api.root, "root-2"), api.new_session(ann, "ann-1")
+    )
+    revision = api.resources.revision
+    async with watching(api, "Group") as one, watching(api, "Group", session=second) as two:
+        await one.until(revision)
+        await two.until(revision)
+        for session in (None, second):
+            async with watching(api, "Group", session=session) as stream:
+                assert (await stream.end())[0] == "RESOURCE_EXHAUSTED"
+        async with watching(api, "Group", session=anns) as stream:
+            await stream.until(revision)
+
+
+async def test_who_may_not_watch_takes_no_place(api: Harness) -> None:
+    """Nor one that others would need while it is decided."""
+    service = direct(api)
+    decided, gate = asyncio.Event(), asyncio.Event()
+    authorize = service._authorize
+
+    async def slow(*given: Any, **more: Any) -> Any:
+        decided.set()
+        await gate.wait()
+        return await authorize(*given, **more)
+
+    service._authorize = slow
+    stream = service.watch(ext.WatchRequest(kinds=["Group"]), caller(api))
+
+    async def ask() -> bytes:
+        return await anext(stream)
+
+    first = spawn(ask(), name="a watch")
+    await decided.wait()
+    assert service._open.total() == 0
+    api.denied = {"ListGroup"}
+    gate.set()
+    with pytest.raises(ApiError, match="ListGroup"):
+        await first
+    api.denied = set()
+    allowed = service.watch(ext.WatchRequest(kinds=["Group"]), caller(api))
+    await anext(allowed)
+    assert service._open.total() == service._open_of_user.total() == 1
+    await allowed.aclose()
+    assert (service._open, service._open_of_user) == ({}, {})
 
 
 def direct(api: Harness, feed: Feed | None = None, period: float = 60.0) -> WatchService:
