@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from dataclasses import replace
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Final
 
 from octelium.client.errors import ApiError, ClientError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from octelium.client.tunnel.device import Tunnel
     from octelium.client.tunnel.names import NameService
+    from octelium.client.tunnel.serving import Hosted
     from octelium.client.tunnel.stream import Stream
     from octelium.client.tunnel.wanted import Wanted
 
@@ -228,11 +230,26 @@ class Connection:
         if kind == "delete_service":
             await self.served.remove(message.delete_service.name)
         elif kind in ("add_service", "update_service"):
-            service = hosted(getattr(message, kind).service, self._now.families)
+            service = self._hosted(getattr(message, kind).service, self._now)
             if kind == "update_service":
                 await self.served.remove(getattr(message, kind).service.name)
             if service is not None:
                 await self.served.add(service)
+
+    def _hosted(self, message: user.HostedService, state: Connected) -> Hosted | None:
+        """What is served of it; None, and a warning, if it is not what was asked for."""
+        service = hosted(message, state.families)
+        if service is None:
+            return None
+        wrong = "" if self._wanted.is_served(service.name) else "which nobody here asked for"
+        own = {str(ip_interface(text).ip) for text in state.addresses}
+        for address in service.addresses:
+            if address not in own:
+                wrong = wrong or f"at {address}, which is no address of this connection"
+        if wrong:
+            self._warn(f"the Cluster has this host serve {service.name!r}, {wrong}: passed over")
+            return None
+        return service
 
     async def _become(self, message: user.ConnectionState) -> None:
         """Be connected as the Cluster says.
@@ -249,7 +266,7 @@ class Connection:
         await self._tunnel.put(state)
         if self._wanted.serves:
             self.served.admit(state.routes)
-            offered = (hosted(each, state.families) for each in message.service_options.services)
+            offered = (self._hosted(each, state) for each in message.service_options.services)
             await self.served.replace([each for each in offered if each is not None])
         self.joined.set()
         await self._resolve(state.dns)

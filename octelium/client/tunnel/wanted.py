@@ -123,6 +123,10 @@ class Wanted:
         """Whether others are to reach Services here."""
         return self.serve_all or bool(self.serve)
 
+    def is_served(self, name: str) -> bool:
+        """Whether a Service of this name may be served here."""
+        return self.serve_all or full_service_name(name) in self.serve
+
     @property
     def modes(self) -> tuple[IpMode, ...]:
         """What to ask for: one after the other, as long as the Cluster has no such network.

@@ -50,13 +50,13 @@ def state(**more: Any) -> user.ConnectionState:
 
 
 def hosted_service(name: str = "home.default", **more: Any) -> user.HostedService:
-    """One that is served by TCP on the loopback interface."""
+    """One that is served by TCP at the address of `state`."""
     known: dict[str, Any] = {
         "name": name,
         "port": 20_000,
         "l4_type": user.HostedServiceL4Type__.TCP,
         "upstream": user.HostedServiceUpstream(host="127.0.0.1", port=9),
-        "address": meta.DualStackIp(ipv4="127.0.0.1"),
+        "address": meta.DualStackIp(ipv4="100.65.0.7"),
         "mode": user.HostedServiceMode__.MODE_DEFAULT,
     }
     return user.HostedService(**{**known, **more})
@@ -73,6 +73,7 @@ class FakeSide:
     opened: list[Connected] = field(default_factory=list)
     changed: list[Connected] = field(default_factory=list)
     closed: int = 0
+    heard: list[tuple[Kind, str, int]] = field(default_factory=list)
     released: list[tuple[Kind, str, int]] = field(default_factory=list)
     failure: Exception | None = None
     pair: tuple[socket.socket, socket.socket] | None = None
@@ -94,8 +95,9 @@ class FakeSide:
     async def listen(self, kind: Kind, address: str, port: int) -> socket.socket:
         type_ = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
         made = socket.socket(socket.AF_INET, type_ | socket.SOCK_NONBLOCK)
+        self.heard.append((kind, address, port))
         try:
-            made.bind((address, port))
+            made.bind(("127.0.0.1", port))
             if kind == "tcp":
                 made.listen()
         except OSError:

@@ -321,6 +321,37 @@ async def test_nothing_is_served_that_nobody_offered(harness: Harness) -> None:
     assert harness.connection.served.present == []
 
 
+@pytest.mark.parametrize("harness", [Wanted(serve=("home.default",))], indirect=True)
+async def test_only_what_was_asked_for_is_served_and_only_in_the_tunnel(harness: Harness) -> None:
+    def options(*services: user.HostedService) -> user.ConnectionStateServiceOptions:
+        return user.ConnectionStateServiceOptions(services=services)
+
+    port, other = free_port(), free_port()
+    lan = meta.DualStackIp(ipv4="127.0.0.1")
+    both = meta.DualStackIp(ipv4="100.65.0.7", ipv6="fdee:1:2:3:1::8")
+    wrong = (
+        hosted_service("files.default", port=other),
+        hosted_service(port=other, address=lan),
+        hosted_service(port=other, address=both),
+    )
+    mine = hosted_service(port=port)
+    stream = await harness.joined(service_options=options(*wrong, mine))
+    reasons = ("nobody here asked", "at 127.0.0.1, which is no", "at fdee:1:2:3:1::8, which is no")
+    assert [reason in line for reason, line in zip(reasons, harness.warnings, strict=True)] == [
+        True
+    ] * 3
+    for event in ("add_service", "update_service"):
+        for each in wrong[:2]:
+            await harness.tell(stream, said(101, **{event: {"service": each}}))
+    assert len(harness.warnings) == 7
+    assert {each for _, _, each in harness.side.heard} == {port}
+    assert harness.connection.served.present == [], "what is not served rightly is not served"
+    await harness.tell(stream, said(102, update_service={"service": mine}))
+    (only,) = harness.connection.served.present
+    assert (only.name, only.addresses) == ("home.default", ("100.65.0.7",))
+    assert harness.side.heard == [("tcp", "100.65.0.7", port)] * 2
+
+
 @pytest.mark.parametrize("harness", [Wanted(allowed=("8.8.0.0/16",))], indirect=True)
 async def test_a_cluster_gets_no_more_than_is_allowed(harness: Harness) -> None:
     mine = [meta.DualStackNetwork(v4="8.8.1.7/32")]

@@ -13,6 +13,7 @@ from octelium.client.tunnel.wanted import (
     keepalive_of,
     mtu_of,
     parse_publication,
+    parse_range,
     served_name,
 )
 from octelium.schema.pb import user_v1_pb2 as user
@@ -130,3 +131,23 @@ def test_variables() -> None:
             mtu_of({name: text})
     with pytest.raises(WantedError, match="OCTELIUM_KEEPALIVE"):
         keepalive_of({"OCTELIUM_KEEPALIVE": "-1"})
+
+
+def test_what_may_be_served() -> None:
+    assert Wanted(serve_all=True).is_served("a.default")
+    some = Wanted(serve=("a.default", "b.ops"))
+    names = ("a.default", "a", "b.ops", "b", "b.default", "", "c.default")
+    assert [name for name in names if some.is_served(name)] == ["a.default", "a", "b.ops"]
+    assert not Wanted().is_served("a.default")
+
+
+@pytest.mark.parametrize("text", ["", "here", "8.8.8.8/8", "0.0.0.0/0", "::/0", "8.8.8.0/33"])
+def test_a_range_that_is_none(text: str) -> None:
+    with pytest.raises(WantedError, match="--allow-range"):
+        parse_range(text)
+
+
+def test_a_range() -> None:
+    assert parse_range("203.0.113.0/24") == "203.0.113.0/24"
+    assert parse_range("203.0.113.7") == "203.0.113.7/32"
+    assert parse_range("2001:DB8::/32") == "2001:db8::/32"
