@@ -25,7 +25,8 @@ from octelium.client.locks import locked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-DIRECTORY: Final = Path("/var/lib/octelium/resolver")
+DIRECTORY: Final = Path("/var/lib/octelium-resolver")
+"""Root's alone: `/var/lib/octelium` is a Cluster's, whose user could lead root elsewhere."""
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _DAMAGED: Final = "remove it, and look whether the resolv.conf is as it should be"
 

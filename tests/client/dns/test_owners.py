@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.client.dns import resolv_conf
-from octelium.client.dns.owners import Owner, Owners, new_owner, repair
+from octelium.client.dns.owners import DIRECTORY, Owner, Owners, new_owner, repair
+from octelium.cluster.settings import default_data_dir
 from tests.client.owners import Owned
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ def test_what_is_written_down_is_roots_alone(
         files.add(ONE)
     assert files.path.read_text() == ORIGINAL
     assert list(files.directory.iterdir()) == []
+
+
+def test_it_is_not_within_what_a_clusters_user_owns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    data = default_data_dir()
+    assert data.parent == DIRECTORY.parent
+    assert not DIRECTORY.is_relative_to(data)
 
 
 def test_one_client_comes_and_goes(files: Owners) -> None:
