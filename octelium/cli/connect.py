@@ -219,6 +219,7 @@ def _signed_in(invocation: Invocation, options: dict[str, Any]) -> Authorized:
     keeper.access_token()
     if keeper.is_new:
         client.remember_connection()
+        client.adopt_context()
     elif options["scopes"]:
         invocation.terminal.warn(
             "--scope limits new Sessions; this one stays as it was made. "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,6 +119,9 @@ def test_it_signs_in_with_what_is_given(
     assert terminal("octelium", "connect", *given).code == 0
     (call,) = (call for call in cluster.calls if call.method == method)
     assert list(call.request.scopes) == ["api:user", "service:wiki"]
+    del terminal.environ["OCTELIUM_DOMAIN"]
+    assert terminal("octelium", "context", "show").out == "lab.test\n"
+    assert (Path(terminal.environ["OCTELIUM_HOME"]) / "context.json").is_file()
     told = terminal("octelium", "connect", *given).err
     assert "Logged in to lab.test already: what was given to sign in is not used." in told
     assert "--scope limits new Sessions; this one stays as it was made" in told
