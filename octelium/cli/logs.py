@@ -189,6 +189,7 @@ def _show_accesses(
             now=invocation.now,
             sleep=invocation.sleep,
             warn=invocation.terminal.warn,
+            note=invocation.terminal.note,
             keep=keep,
         ):
             invocation.terminal.show(lines.next(entry))
@@ -288,6 +289,7 @@ def auth(
         now=invocation.now,
         sleep=invocation.sleep,
         warn=terminal.warn,
+        note=terminal.note,
     ):
         terminal.show(json_line(to_json(entry)) if as_json else lines.next(entry))
 

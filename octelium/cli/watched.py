@@ -51,7 +51,12 @@ def show_changes(
 
     terminal = invocation.terminal
     watching = Watching(
-        invocation.client.api, [kind], filters, sleep=invocation.sleep, warn=terminal.warn
+        invocation.client.api,
+        [kind],
+        filters,
+        sleep=invocation.sleep,
+        warn=terminal.warn,
+        note=terminal.note,
     )
     lines = _lines(invocation, kind, output)
     items = [item for item in watching.load() if is_wanted(item)]

@@ -75,6 +75,7 @@ def follow_entries(
     now: Callable[[], float],
     sleep: Callable[[float], None],
     warn: Callable[[str], None],
+    note: Callable[[str], None] | None = None,
     keep: Callable[[Entry], bool] = everything,
 ) -> Generator[Entry, None, None]:
     """The entries after those that were `seen`, as they come, each once, without end.
@@ -98,7 +99,7 @@ def follow_entries(
         stream = service.stream("WatchAccessLog", request)
         return chain(last_entries(service, missed, _PAGE), _each(stream))
 
-    for entry in follow(connect, sleep=sleep, warn=warn):
+    for entry in follow(connect, sleep=sleep, warn=warn, note=note):
         if entry.id in known:
             continue
         known[entry.id] = None

@@ -42,6 +42,7 @@ def follow_attempts(
     now: Callable[[], float],
     sleep: Callable[[float], None],
     warn: Callable[[str], None],
+    note: Callable[[str], None] | None = None,
 ) -> Generator[ext.AuthenticationLogEntry, None, None]:
     """The entries after the one with the id `last`, as they come, each once, without end.
 
@@ -60,7 +61,7 @@ def follow_attempts(
         stream = service.stream("WatchAuthenticationLog", request)
         return chain(last_attempts(service, missed, _PAGE), _each(stream))
 
-    for entry in follow(connect, sleep=sleep, warn=warn):
+    for entry in follow(connect, sleep=sleep, warn=warn, note=note):
         number = _number(entry.id)
         if number > seen:
             seen = number

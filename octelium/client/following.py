@@ -22,12 +22,13 @@ def follow(
     *,
     sleep: Callable[[float], None],
     warn: Callable[[str], None],
+    note: Callable[[str], None] | None = None,
 ) -> Generator[_T, None, None]:
     """What `connect` gives, which is called again whenever that breaks or ends.
 
     `connect` raises ApiError while the Cluster is away. `warn` is told once that it is away, and
-    once that it is back. Pauses between attempts grow until something came. Raises ApiError for
-    refusals, which no waiting changes.
+    `note`, or `warn` without one, once that it is back. Pauses between attempts grow until
+    something came. Raises ApiError for refusals, which no waiting changes.
     """
     failures = 0
     away = False
@@ -36,7 +37,7 @@ def follow(
             entries = connect()
             if away:
                 away = False
-                warn("the Cluster is back")
+                (note or warn)("the Cluster is back")
             for entry in entries:
                 failures = 0
                 yield entry

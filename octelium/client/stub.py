@@ -20,6 +20,18 @@ PAUSES = (0.1, 0.4, 1.0)
 """Seconds before the second, third and fourth attempt."""
 _NOT_REPEATABLE = ("Create", "Delete", "Register", "Generate")
 _NEVER_SENT = ("failed to connect", "errors resolving", "dns resolution failed")
+_BROKE_OFF = (
+    "stream removed",
+    "socket closed",
+    "goaway",
+    "connection reset",
+    "broken pipe",
+    "connection closed",
+    "recvmsg",
+    "sendmsg",
+    "keepalive",
+)
+"""What grpc says of a connection that ends, rather than the Cluster of a call."""
 
 Metadata = Sequence[tuple[str, str]]
 
@@ -182,6 +194,8 @@ def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
             path,
             "check the endpoint (--endpoint, OCTELIUM_API_ENDPOINT) and that the Cluster runs",
         )
+    if any(sign in message.lower() for sign in _BROKE_OFF):
+        return ApiError(code, "the Cluster does not answer (it may be restarting)", path)
     return ApiError(code, message, path)
 
 

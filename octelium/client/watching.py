@@ -99,6 +99,7 @@ class Watching:
         *,
         sleep: Callable[[float], object] | None = None,
         warn: Callable[[str], None] = _nobody,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         self._ext = api.ext
         self._lists = Lists(Resources(api.core), kinds, filters or {})
@@ -108,6 +109,7 @@ class Watching:
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
         self._warn = warn
+        self._note = note
         self._conversation: Conversation | None = None
         self._known: dict[Key, Version] | None = None
         """What the reader knows; None if that is not known here."""
@@ -149,7 +151,9 @@ class Watching:
         with contextlib.suppress(_StoppedError):
             while True:
                 try:
-                    yield from follow(self._connect, sleep=self._pause, warn=self._warn)
+                    yield from follow(
+                        self._connect, sleep=self._pause, warn=self._warn, note=self._note
+                    )
                 except ApiError as error:
                     self._recover(error)
 

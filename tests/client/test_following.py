@@ -52,6 +52,15 @@ def test_a_stream_that_breaks_is_made_again() -> None:
     ]
 
 
+def test_good_news_is_no_warning() -> None:
+    script, notes = Script(("a", "UNAVAILABLE"), ("b", "")), list[str]()
+    tell = {"warn": script.told.append, "note": notes.append}
+    with pytest.raises(EndedError):
+        list(follow(script.connect, sleep=script.pauses.append, **tell))
+    assert notes == ["the Cluster is back"]
+    assert len(script.told) == 1
+
+
 def test_pauses_grow_until_something_comes() -> None:
     outage = [("", "UNAVAILABLE")] * 5
     script = Script(*outage, ("a", "CANCELLED"), ("", "ABORTED"))

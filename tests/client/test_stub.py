@@ -166,3 +166,24 @@ def test_a_conversation_of_streams(cluster: StandIn, channel: grpc.Channel) -> N
     with pytest.raises(ApiError) as caught:
         next(heard)
     assert caught.value.code == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Stream removed (Socket closed (GOAWAY received; Error code: 0; Debug Text: bye))",
+        "Socket closed",
+        "recvmsg:Connection reset by peer",
+        "keepalive watchdog timeout",
+    ],
+)
+def test_a_connection_that_breaks_off_is_told_in_words(said: str) -> None:
+    class Broken(grpc.RpcError):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.UNAVAILABLE
+
+        def details(self) -> str:
+            return said
+
+    error = api_error(Broken(), "/m", "lab.test")
+    assert error.message == "the Cluster does not answer (it may be restarting)"

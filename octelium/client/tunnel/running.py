@@ -200,7 +200,11 @@ class Running:
             waiting = (running, watching, stopping)
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
-                self._note(f"Disconnected: {running.result()}.")
+                try:
+                    self._note(f"Disconnected: {running.result()}.")
+                except TunnelError:  # the Cluster has connected us, and this host cannot be
+                    await self._tell_the_end()
+                    raise
             elif watching.done():
                 watching.result()  # it ends by failing alone
             elif connection.since:
@@ -270,12 +274,15 @@ class Running:
         return True
 
     async def _say_farewell(self) -> None:
+        await self._tell_the_end()
+        self._note("Disconnected.")
+
+    async def _tell_the_end(self) -> None:
         """Have the Cluster take the connection down at once rather than wait for our return."""
         try:
             await asyncio.to_thread(disconnect, self._api)
         except ClientError as error:
             self._warn(f"the Cluster was not told of the end: {error}")
-        self._note("Disconnected.")
 
 
 def disconnect(api: Authorized) -> None:

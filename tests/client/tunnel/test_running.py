@@ -261,6 +261,21 @@ async def test_refusals_leave_nothing_behind(
         pass
 
 
+async def test_a_host_that_cannot_have_a_tunnel_is_not_connected(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    """Else the Cluster would take it for one that comes back."""
+    session = Session(cluster, tmp_path)
+    clients.append(session.client)
+    session.side.failure = TunnelError("this host cannot have a tunnel device")
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
+    with pytest.raises(TunnelError, match="cannot have a tunnel device"):
+        async with asyncio.timeout(10):
+            await session.running.run(session.stopped)
+    assert cluster.methods()[-1] == "Disconnect"
+    assert session.warnings == []
+
+
 async def test_a_service_that_is_not_there_is_said_before_anything_begins(
     cluster: StandIn, tmp_path: Path, clients: list[Client]
 ) -> None:
