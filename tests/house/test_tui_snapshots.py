@@ -13,7 +13,7 @@ import pytest
 from octelium.schema.pb import user_v1_pb2 as user_v1
 from octelium.tui.kinds import ADMINISTRATION, PERSON
 from tests.tui.fake import small
-from tests.tui.pictures import SIZES, SNAPSHOTS, export, goto, sees, showing
+from tests.tui.pictures import SIZES, SNAPSHOTS, export, goto, press, sees, showing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,13 +53,13 @@ def edit(_app: Any, text: str) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.id)
-async def test_views(view: Any, size: str) -> None:
+async def test_views(size: str) -> None:
     async with showing(small(), size=SIZES[size]) as (app, pilot):
-        await goto(pilot, view.words[0])
-        await sees(pilot, f"{view.title} ", "▌", "root@")
-        await pilot.pause(0.3)
-        compare(app, f"{view.id}-{size}")
+        for view in VIEWS:
+            await goto(pilot, view.words[0])
+            await sees(pilot, f"{view.title} ", "▌", "root@")
+            await pilot.pause(0.05)
+            compare(app, f"{view.id}-{size}")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -76,9 +76,9 @@ async def test_pages(name: str) -> None:
         await sees(pilot, "root@")
         await goto(pilot, view)
         await sees(pilot, before)
-        await pilot.press(*keys)
+        await press(pilot, *keys)
         await sees(pilot, after)
-        await pilot.pause(0.3)
+        await pilot.pause(0.05)
         compare(app, f"page-{name}-80x24")
 
 
@@ -87,7 +87,7 @@ async def test_light() -> None:
         await sees(pilot, "root@")
         await goto(pilot, "sess")
         await sees(pilot, "▌ ann-x7k2")
-        await pilot.pause(0.3)
+        await pilot.pause(0.05)
         compare(app, "light-80x24")
 
 
@@ -102,5 +102,5 @@ async def test_a_person() -> None:
         data.items["Service"].append(one)
     async with showing(data, views=PERSON, person=True, readonly=True) as (app, pilot):
         await sees(pilot, "My Services 2", "▌", "root@")
-        await pilot.pause(0.3)
+        await pilot.pause(0.05)
         compare(app, "person-80x24")

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual import events
+from textual.keys import _character_to_key
 from textual.strip import Strip
 
 from octelium.tui.app import Terminal
@@ -99,3 +101,12 @@ async def goto(pilot: Pilot[None], word: str) -> None:
     app.go(view)
     await until(pilot, lambda: app.area is not None and app.area.base.view == view.id)
     await pilot.pause(0.02)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys without the pilot's wait for a quiet process after each."""
+    for key in keys:
+        character = key if len(key) == 1 else " " if key == "space" else None
+        name = _character_to_key(key) if len(key) == 1 else key
+        pilot.app.post_message(events.Key(name, character))
+        await pilot.pause(0.01)

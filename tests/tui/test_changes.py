@@ -7,7 +7,7 @@ import pytest
 from octelium.client.errors import ApiError, ClientError
 from octelium.tui.lines import Line, told
 from tests.tui.fake import LINK, small
-from tests.tui.pictures import goto, sees, showing, text, until
+from tests.tui.pictures import goto, press, sees, showing, text, until
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -31,12 +31,12 @@ async def test_an_edit_is_checked_shown_previewed_and_applied() -> None:
     async with showing(data, edit_text=editor) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("e")
+        await press(pilot, "e")
         await sees(pilot, "User ann / changes, not applied yet", "+  type: WORKLOAD", "y Apply")
         assert data.done == []
-        await pilot.press("p")
+        await press(pilot, "p")
         await sees(pilot, "refused → allowed")
-        await pilot.press("escape", "y")
+        await press(pilot, "escape", "y")
         await sees(pilot, "User ann updated", "▌ ann")
         assert data.done == [("apply", "User", "ann")]
 
@@ -46,10 +46,10 @@ async def test_a_refused_text_is_kept_to_go_on_with() -> None:
     async with showing(data, edit_text=editor) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("e")
+        await press(pilot, "e")
         screen = await sees(pilot, "refused, nothing was changed", "the name must stay ann")
         assert "y Apply" not in screen
-        await pilot.press("y", "e")
+        await press(pilot, "y", "e")
         await sees(pilot, "That changes nothing.")
         assert "name: bob" in editor.texts[1]
         assert data.done == []
@@ -60,9 +60,9 @@ async def test_an_unchanged_text_changes_nothing() -> None:
     async with showing(data, edit_text=Editor()) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("e")
+        await press(pilot, "e")
         await sees(pilot, "Nothing was changed.")
-        await pilot.press("n")
+        await press(pilot, "n")
         await pilot.pause(0.1)
         assert data.done == []
 
@@ -74,7 +74,7 @@ async def test_an_editor_that_fails_is_told() -> None:
     async with showing(small(), edit_text=broken) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("n")
+        await press(pilot, "n")
         await sees(pilot, "there is no editor 'x': set EDITOR")
 
 
@@ -83,9 +83,9 @@ async def test_a_new_resource_begins_with_a_template() -> None:
     async with showing(data, edit_text=editor) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("n")
+        await press(pilot, "n")
         await sees(pilot, "User carol / new, not applied yet")
-        await pilot.press("y")
+        await press(pilot, "y")
         await until(pilot, lambda: bool(data.done))
         assert data.done == [("apply", "User", "carol")]
 
@@ -96,9 +96,9 @@ async def test_deleting_asks_first(answer: str, done: bool) -> None:
     async with showing(data) as (_, pilot):
         await goto(pilot, "sess")
         await sees(pilot, "▌ ann-x7k2")
-        await pilot.press("ctrl+d")
+        await press(pilot, "ctrl+d")
         await sees(pilot, "Revoke Session ann-x7k2?")
-        await pilot.press(answer)
+        await press(pilot, answer)
         await sees(pilot, "Sessions 1" if done else "Sessions 2")
         assert data.done == ([("delete", "Session", "ann-x7k2")] if done else [])
 
@@ -116,9 +116,9 @@ async def test_what_waits_is_approved_or_rejected(word: str, kind: str, name: st
     async with showing(data) as (_, pilot):
         await goto(pilot, word)
         await sees(pilot, f"▌ {name}")
-        await pilot.press("a", "y")
+        await press(pilot, "a", "y")
         await sees(pilot, f"{kind} {name} is active")
-        await pilot.press("R", "y")
+        await press(pilot, "R", "y")
         await sees(pilot, f"{kind} {name} is rejected")
         assert data.done == [("state", kind, name, "ACTIVE"), ("state", kind, name, "REJECTED")]
 
@@ -128,9 +128,9 @@ async def test_an_invitation_is_a_picture_with_its_link() -> None:
     async with showing(data) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("i", "y")
+        await press(pilot, "i", "y")
         await sees(pilot, "Invitation / ann", "For ann, and nobody else", "▄▄▄▄▄")
-        await pilot.press("end")
+        await press(pilot, "end")
         await sees(pilot, LINK[:70])
         assert data.done == [("invite", "ann")]
 
@@ -140,17 +140,17 @@ async def test_a_value_is_not_echoed() -> None:
     async with showing(data) as (app, pilot):
         await goto(pilot, "sec")
         await sees(pilot, "▌ api-key")
-        await pilot.press("s")
+        await press(pilot, "s")
         await sees(pilot, "Value of Secret api-key")
-        await pilot.press(*"hunter2")
+        await press(pilot, *"hunter2")
         await sees(pilot, "•••••••")
         assert "hunter2" not in text(app)
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "Secret api-key has a new value")
         assert data.values == {"api-key": "hunter2"}
-        await pilot.press("n", *"new-one", "enter")
+        await press(pilot, "n", *"new-one", "enter")
         await sees(pilot, "Value of Secret new-one")
-        await pilot.press("x", "enter")
+        await press(pilot, "x", "enter")
         await until(pilot, lambda: data.values.get("new-one") == "x")
 
 
@@ -158,11 +158,11 @@ async def test_what_uses_a_policy_and_who_may() -> None:
     async with showing(small()) as (_, pilot):
         await goto(pilot, "pol")
         await sees(pilot, "▌ staff")
-        await pilot.press("u")
+        await press(pilot, "u")
         await sees(pilot, "What uses Policy staff", "wiki.default")
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("w")
+        await press(pilot, "w")
         await sees(pilot, "Users / ann / access", "allowed")
 
 
@@ -176,9 +176,9 @@ async def test_tests_of_policies_are_run() -> None:
     async with showing(small(), run_tests=run) as (_, pilot):
         await goto(pilot, "pol")
         await sees(pilot, "▌ staff")
-        await pilot.press("t")
+        await press(pilot, "t")
         await sees(pilot, "File or directory")
-        await pilot.press(*"/x", "enter")
+        await press(pilot, *"/x", "enter")
         await sees(pilot, "Tests / /x", "All passed.")
         assert asked == ["/x"]
 
@@ -188,9 +188,9 @@ async def test_a_refused_change_is_told_and_the_plan_stays() -> None:
     async with showing(data, edit_text=editor) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("e")
+        await press(pilot, "e")
         await sees(pilot, "not applied yet")
         data.failing = ApiError("OUT_OF_RANGE", "changed by somebody else", "", "edit it again")
-        await pilot.press("y")
+        await press(pilot, "y")
         await sees(pilot, "changed by somebody else: edit it again", "not applied yet")
         assert data.done == []

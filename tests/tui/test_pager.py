@@ -8,7 +8,7 @@ from octelium.tui.inert import cell
 from octelium.tui.lines import Line, Tone
 from octelium.tui.pager import folded
 from tests.tui.fake import small
-from tests.tui.pictures import goto, sees, showing
+from tests.tui.pictures import goto, press, sees, showing
 
 
 @given(st.lists(st.text(max_size=120).map(cell), max_size=6), st.integers(8, 60))
@@ -30,10 +30,10 @@ async def test_keys_move_the_lines() -> None:
     async with showing(small()) as (_, pilot):
         await goto(pilot, "svc")
         await sees(pilot, "▌ db.prod")
-        await pilot.press("question_mark")
+        await press(pilot, "question_mark")
         await sees(pilot, " General")
-        await pilot.press("end")
+        await press(pilot, "end")
         screen = await sees(pilot, "What is dim cannot be done here.")
         assert " General" not in screen
-        await pilot.press("home")
+        await press(pilot, "home")
         await sees(pilot, " General")

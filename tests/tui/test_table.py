@@ -6,7 +6,7 @@ from octelium.tui.data import Update
 from octelium.tui.kinds import ADMINISTRATION
 from octelium.tui.screens.browse import Browse
 from tests.tui.fake import Fake, item
-from tests.tui.pictures import goto, sees, showing, text, until
+from tests.tui.pictures import goto, press, sees, showing, text, until
 
 if TYPE_CHECKING:
     from octelium.tui.rows import Row
@@ -32,10 +32,10 @@ async def test_only_rows_that_are_seen_are_drawn() -> None:
             return at(index)
 
         area.model.at = watched  # type: ignore[method-assign]  # to watch it
-        await pilot.press("end")
+        await press(pilot, "end")
         await sees(pilot, "▌ user-04999")
         assert len(set(drawn)) < 100
-        await pilot.press("pageup", "home")
+        await press(pilot, "pageup", "home")
         await sees(pilot, "▌ user-00000")
 
 
@@ -44,7 +44,7 @@ async def test_the_selected_row_stays_where_it_is_as_others_come() -> None:
     async with showing(data) as (app, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ user-00000")
-        await pilot.press("pagedown", "pagedown")
+        await press(pilot, "pagedown", "pagedown")
         await sees(pilot, "▌ user-00038")
         before = [line.find("▌") for line in text(app).splitlines()].index(0)
         data.push(Update([VIEW.row(item("User", f"a-{number}")) for number in range(5)]))
@@ -68,5 +68,5 @@ async def test_an_empty_table_says_so() -> None:
     async with showing(Fake()) as (_, pilot):
         await goto(pilot, "user")
         await sees(pilot, "There are no users.")
-        await pilot.press("down", "end", "d", "enter")
+        await press(pilot, "down", "end", "d", "enter")
         await sees(pilot, "There are no users.")

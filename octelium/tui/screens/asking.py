@@ -62,6 +62,18 @@ class Confirm(ModalScreen[bool]):
             self.dismiss(False)
 
 
+async def early(box: Input, event: events.Key) -> None:
+    """Take a key that was typed before the box had the focus: people are fast, and pipes faster."""
+    if box.has_focus:
+        return
+    if event.key == "enter":
+        event.stop()
+        await box.action_submit()
+    elif event.is_printable and event.character is not None:
+        event.stop()
+        box.insert_text_at_cursor(event.character)
+
+
 class Ask(ModalScreen["str | None"]):
     """A question that is answered with a text; `hidden` ones are not echoed."""
 
@@ -89,11 +101,13 @@ class Ask(ModalScreen["str | None"]):
         event.stop()
         self.dismiss(event.value)
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Give up."""
         if event.key in ("escape", "ctrl+c"):
             event.stop()
             self.dismiss(None)
+        else:
+            await early(self.input, event)
 
 
 class Narrow(ModalScreen["str | None"]):
@@ -129,12 +143,14 @@ class Narrow(ModalScreen["str | None"]):
         event.stop()
         self.dismiss(event.value)
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Give up: as it was before."""
         if event.key in ("escape", "ctrl+c"):
             event.stop()
             self._changed(self._before)
             self.dismiss(None)
+        else:
+            await early(self.input, event)
 
 
 class Item(NamedTuple):
@@ -224,7 +240,7 @@ class Choose(ModalScreen["tuple[str, str] | None"]):
         rest = event.value.strip().partition(" ")[2].strip()
         self.dismiss((self.list.items[self.list.cursor].id, rest))
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Move, or give up."""
         if event.key in ("escape", "ctrl+c"):
             event.stop()
@@ -234,3 +250,5 @@ class Choose(ModalScreen["tuple[str, str] | None"]):
             by = 1 if event.key in ("down", "ctrl+n") else -1
             self.list.cursor = max(0, min(len(self.list.items) - 1, self.list.cursor + by))
             self.list.refresh()
+        else:
+            await early(self.input, event)

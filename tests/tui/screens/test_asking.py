@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from octelium.tui.screens.asking import Item, matching
 from tests.tui.fake import small
-from tests.tui.pictures import goto, sees, showing, text, until
+from tests.tui.pictures import goto, press, sees, showing, text, until
 
 ITEMS = [
     Item("service", "Services", "", ("svc", "service")),
@@ -27,15 +27,15 @@ def test_the_best_match_is_first() -> None:
 
 async def test_a_choice_is_moved_and_given_up() -> None:
     async with showing(small()) as (app, pilot):
-        await pilot.press("colon", *"se")
+        await press(pilot, "colon", *"se")
         await sees(pilot, "▌Services")
-        await pilot.press("down")
+        await press(pilot, "down")
         await sees(pilot, "▌Sessions")
-        await pilot.press("up", "down", "enter")
+        await press(pilot, "up", "down", "enter")
         await sees(pilot, "Sessions 2")
-        await pilot.press("colon", *"zzz", "enter")
+        await press(pilot, "colon", *"zzz", "enter")
         await sees(pilot, "Nothing has that name.")
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await until(pilot, lambda: len(app.screen_stack) == 2)
 
 
@@ -43,9 +43,9 @@ async def test_a_filter_that_is_given_up_is_as_before() -> None:
     async with showing(small()) as (app, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("slash")
+        await press(pilot, "slash")
         await until(pilot, lambda: len(app.screen_stack) == 3)
-        await pilot.press(*"zzz", "escape")
+        await press(pilot, *"zzz", "escape")
         await sees(pilot, "Users 2")
 
 
@@ -53,10 +53,10 @@ async def test_control_c_leaves_a_question_and_then_the_program() -> None:
     async with showing(small()) as (app, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ ann")
-        await pilot.press("ctrl+d")
+        await press(pilot, "ctrl+d")
         await sees(pilot, "Delete User ann?")
-        await pilot.press("ctrl+c")
+        await press(pilot, "ctrl+c")
         await sees(pilot, "▌ ann")
         assert "Delete User ann?" not in text(app)
-        await pilot.press("ctrl+c")
+        await press(pilot, "ctrl+c")
         await until(pilot, lambda: not app.is_running)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from octelium.tui.journal import access_row
 from tests.tui.fake import access, small
-from tests.tui.pictures import goto, sees, showing
+from tests.tui.pictures import goto, press, sees, showing
 
 
 async def test_a_log_follows_until_one_moves_up() -> None:
@@ -16,13 +16,13 @@ async def test_a_log_follows_until_one_moves_up() -> None:
             )
             data.push((access_row(one), one))
         await sees(pilot, "/29", "Access log 29")
-        await pilot.press("up")
+        await press(pilot, "up")
         await sees(pilot, "standing still")
         one = access(40, user="eve", service="s", path="/forty", allowed=True, code=200)
         data.push((access_row(one), one))
         screen = await sees(pilot, "Access log 30")
         assert "/forty" not in screen
-        await pilot.press("f")
+        await press(pilot, "f")
         await sees(pilot, "following", "/forty")
 
 
@@ -31,7 +31,7 @@ async def test_a_log_is_filtered_and_what_was_lost_is_told() -> None:
     async with showing(data) as (_, pilot):
         await goto(pilot, "access")
         await sees(pilot, "GET /admin")
-        await pilot.press("slash", *"denied", "enter")
+        await press(pilot, "slash", *"denied", "enter")
         await sees(pilot, "1 of 3  /denied")
         data.feeds[-1].lost = 7
         await sees(pilot, "7 entries came too fast to be shown.")

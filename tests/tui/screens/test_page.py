@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from octelium.tui.lines import told
 from tests.tui.fake import small
-from tests.tui.pictures import sees, showing
+from tests.tui.pictures import press, sees, showing
 
 
 async def test_a_page_lies_over_the_view_and_is_closed() -> None:
@@ -10,5 +10,5 @@ async def test_a_page_lies_over_the_view_and_is_closed() -> None:
         await sees(pilot, "Overview")
         app.show_page("A page", told("some \x1b text"))
         await sees(pilot, "A page", "some \\x1b text")
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await sees(pilot, "Overview", "Requests")
