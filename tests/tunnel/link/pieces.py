@@ -206,6 +206,36 @@ def overlaps() -> None:
     assert "192.168.7.128/25 overlaps with the route" in str(lan[0])
 
 
+def next_hops() -> None:
+    """A router that is in no network of ours is in the way, of whatever kind its route is."""
+    enter()
+    addresses.set_up("lo")
+    for name in ("lan", "octelium0"):
+        tun.open_tun(name, persistent=True)
+        addresses.set_up(name)
+    ways = [
+        f"nexthop via 10.8.0.{number} dev {name} onlink"
+        for number, name in enumerate(("lan", "octelium0"), 1)
+    ]
+    for words in (
+        "route add default via 10.7.0.1 dev lan onlink",
+        f"route add 198.51.100.0/24 {' '.join(ways)}",
+        "-6 address add fdee:7::7/128 dev lan nodad",
+        "-6 route add fdee:9::1/128 dev lan",
+        "route add 203.0.113.0/24 via inet6 fdee:9::1 dev lan",
+        "-6 route add 2001:db8::/32 via fdee:9::1 dev lan",
+    ):
+        subprocess.run(["ip", *words.split()], check=True)
+    wanted = ["10.7.0.0/16", "10.8.0.0/16", "10.9.0.0/16", "fdee:9::/64"]
+    found = set(addresses.overlapping(wanted, besides=["octelium0"]))
+    assert found == {
+        Conflict("10.7.0.0/16", "10.7.0.1", "lan", is_hop=True),
+        Conflict("10.8.0.0/16", "10.8.0.1", "lan", is_hop=True),
+        Conflict("fdee:9::/64", "fdee:9::1/128", "lan"),
+        Conflict("fdee:9::/64", "fdee:9::1", "lan", is_hop=True),
+    }, found
+
+
 def ruleset() -> None:
     """The rules read as they were meant, by a program that is not ours."""
     enter()
