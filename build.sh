@@ -16,6 +16,7 @@ usage: ./build.sh VERB [ARGUMENTS]
   bench NAME         dns | flood | http | identity | policy | relay | sessions | start | store | tunnel
                      [--json]; soak: all tests at full length
   zipapp             dist/octelium.pyz and the links octelium, octeliumctl, octops
+  release            dist/release: zipapps for every Python and machine, install.sh, checksums
   schema             derive the official schema's descriptors and our own packages again
   lock               resolve the dependencies again (locks/*.txt)
 TEXT
@@ -84,10 +85,13 @@ test_packages() {
   # identity providers that the tests sign in at, and a browser to do it with
   local wanted=(curl nginx-light chromium simplesamlphp micro-httpd
     iproute2 iputils-ping nftables bind9-dnsutils util-linux wireguard-go wireguard-tools tmux
+    shellcheck busybox
     php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3)
   # Node.js may come from elsewhere, with an npm that Debian's package would contradict.
   command -v node >/dev/null || wanted+=(nodejs)
   command -v npm >/dev/null || wanted+=(npm)
+  # whole systems to install on
+  [ "${OCTELIUM_SOAK:-}" != 1 ] || wanted+=(debootstrap systemd-container)
   need_packages "${wanted[@]}" || true
   unpack_resolved
 }
@@ -158,14 +162,15 @@ case "${1:-}" in
     shift
     zipapp >/dev/null
     if [ "${1:-}" = soak ]; then
-      test_packages
       export OCTELIUM_SOAK=1 OCTELIUM_MEMO_STEPS="${OCTELIUM_MEMO_STEPS:-100000}"
+      test_packages
       say "property, fuzz and crash tests at full length (about twenty times as long)"
       exec "$VENV/bin/python" -m pytest -n "${OCTELIUM_TEST_WORKERS:-auto}" --dist worksteal "${@:2}"
     fi
     exec "$VENV/bin/python" -m bench "$@"
     ;;
   zipapp) shift; zipapp "$@" ;;
+  release) shift; venv; exec "$VENV/bin/python" scripts/build_release.py "$@" ;;
   schema) schema ;;
   lock) lock ;;
   *) usage; [ "${1:-}" = "--help" ] || exit 2 ;;

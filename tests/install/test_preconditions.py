@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import SOAK
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.install.machine import Machine
+
+
+pytestmark = pytest.mark.skipif(
+    not SOAK, reason="a system of 360 MB is made and booted: OCTELIUM_SOAK=1"
+)
 
 
 def put(name: str, text: str) -> str:
