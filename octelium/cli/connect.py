@@ -143,6 +143,11 @@ def connect(invocation: Invocation, **options: Any) -> int | None:
     side = _side(options, wanted, choice)
     if side.is_of_host:
         wanted = _for_this_host(wanted)
+    elif not wanted.publish and not wanted.serves:
+        invocation.terminal.warn(
+            "nothing can be reached from this host's programs like this: give -p for the "
+            "Services that are needed, or connect as root"
+        )
     repair(invocation.terminal.warn)  # first, or perhaps no name can be looked up at all
     api = _signed_in(invocation, options)
     place = _place(invocation)
@@ -212,10 +217,7 @@ def _signed_in(invocation: Invocation, options: dict[str, Any]) -> Authorized:
     keeper = client.keeper(proof, options["scopes"])
     if keeper.remembered() is None:
         invocation.terminal.note(f"Signing in to {client.domain}…")
-    elif is_given:
-        invocation.terminal.note(
-            f"Logged in to {client.domain} already: what was given to sign in is not used."
-        )
+        is_given = None
     keeper.access_token()
     if keeper.is_new:
         client.remember_connection()
@@ -225,7 +227,25 @@ def _signed_in(invocation: Invocation, options: dict[str, Any]) -> Authorized:
             "--scope limits new Sessions; this one stays as it was made. "
             "`octelium login --force` makes another"
         )
-    return client.connect(keeper).user
+    api = client.connect(keeper).user
+    if is_given:
+        invocation.terminal.note(
+            f"Logged in to {client.domain} already{_as_whom(api)}: what was given to sign in is "
+            "not used."
+        )
+    return api
+
+
+def _as_whom(api: Authorized) -> str:
+    """Whose Session it is; empty if the Cluster does not tell."""
+    from octelium.client.errors import ClientError
+    from octelium.schema.pb import user_v1_pb2 as user
+
+    try:
+        name = api.call("GetStatus", user.GetStatusRequest()).user.metadata.name
+    except ClientError:  # such as for a Session that may only reach Services
+        return ""
+    return f" as User {name}" if name else ""
 
 
 def _choice(options: dict[str, Any]) -> Choice:

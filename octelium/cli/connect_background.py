@@ -16,7 +16,8 @@ def begin(invocation: Invocation, options: dict[str, Any], place: Place | None) 
     Raises:
         ClientError: nothing has been, and nothing runs.
     """
-    from octelium.client.tunnel import detach
+    from octelium.cli.connected import offers
+    from octelium.client.tunnel import control, detach
     from octelium.client.tunnel.errors import TunnelError
 
     if place is None:
@@ -24,6 +25,8 @@ def begin(invocation: Invocation, options: dict[str, Any], place: Place | None) 
     answered = detach.start(
         place, _arguments(invocation, options, place), invocation.environ, sleep=invocation.sleep
     )
+    for name, text in offers(control.ask(place, "status") or {}):
+        invocation.terminal.note(f"{name}: {text}.")
     invocation.terminal.note(
         f"Connected to {invocation.client.domain} in the background: {answered} answers. "
         "`octelium disconnect` ends it."

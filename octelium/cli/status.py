@@ -70,6 +70,7 @@ def status(invocation: Invocation, output: str) -> None:
 
 def _text(told: dict[str, Any], trailers: dict[str, bytes]) -> str:
     """A line for each thing that people ask about."""
+    from octelium.cli.connected import offers
     from octelium.cli.inert import inert
 
     user, session = told.get("user", {}), told.get("session", {})
@@ -81,6 +82,7 @@ def _text(told: dict[str, Any], trailers: dict[str, bytes]) -> str:
         # No other Session is answered.
         ("State", f"active{_end(trailers)}" if session else _UNKNOWN),
         ("Connection", _connection(told.get("connection"), session)),
+        *offers(told.get("connection") or {}),
     ]
     if email := user.get("spec", {}).get("email"):
         lines.insert(2, ("E-mail", email))
@@ -102,20 +104,25 @@ def _end(trailers: dict[str, bytes]) -> str:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from octelium.cli.ages import clock_time
+    from octelium.cli.connected import minute
     from octelium.client.api import SESSION_END_TRAILER
 
     try:
         end = Timestamp.FromString(trailers.get(SESSION_END_TRAILER, b""))
     except DecodeError:
         return ""
-    return f", ends {clock_time(end)[:16].replace('T', ' ')} UTC" if end.seconds else ""
+    return f", ends {minute(clock_time(end))}" if end.seconds else ""
 
 
 def _connection(connection: dict[str, Any] | None, session: dict[str, Any]) -> str:
     """How this host is connected, if it is."""
+    from octelium.cli.connected import minute
+
     if connection is None:
         elsewhere = session.get("status", {}).get("isConnected")
         return "by another host or home directory" if elsewhere else "none"
     state = str(connection.get("state", _UNKNOWN))
     since, problem = connection.get("since"), connection.get("problem")
-    return state + (f" since {since}" if since else "") + (f": {problem}" if problem else "")
+    return (
+        state + (f" since {minute(since)}" if since else "") + (f": {problem}" if problem else "")
+    )

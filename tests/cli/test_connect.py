@@ -123,8 +123,32 @@ def test_it_signs_in_with_what_is_given(
     assert terminal("octelium", "context", "show").out == "lab.test\n"
     assert (Path(terminal.environ["OCTELIUM_HOME"]) / "context.json").is_file()
     told = terminal("octelium", "connect", *given).err
-    assert "Logged in to lab.test already: what was given to sign in is not used." in told
+    assert (
+        "Logged in to lab.test already as User root: what was given to sign in is not used." in told
+    )
     assert "--scope limits new Sessions; this one stays as it was made" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "is_warned"),
+    [
+        (("gvisor",), True),
+        (("gvisor", "-p", "wiki:8080"), False),
+        (("gvisor", "--serve-all"), False),
+        (("gvisor", "--serve", "wiki"), False),
+        (("tun",), False),
+    ],
+)
+def test_a_connection_of_no_use_is_warned_of(
+    terminal: Runner, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], is_warned: bool
+) -> None:
+    async def run(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(module, "_run", run)
+    result = terminal("octelium", "connect", "--implementation", *words)
+    assert result.code == 0
+    assert ("nothing can be reached" in result.err) == is_warned
 
 
 @pytest.mark.parametrize("wanted", [False, True])

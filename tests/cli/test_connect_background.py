@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.client.tunnel import detach
+from octelium.client.tunnel import control, detach
 from octelium.client.tunnel.errors import TunnelError
 
 if TYPE_CHECKING:
@@ -53,6 +53,17 @@ def test_the_background_gets_everything_but_secrets(
         "--allow-range 203.0.113.0/24 --serve-all --no-dns --localdns --ip-mode v4 "
         "--localdns-addr 127.0.0.1:5300 --engine auto --implementation auto"
     )
+
+
+@pytest.mark.usefixtures("started")
+def test_what_there_is_now_is_told(terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {
+        "addresses": ["100.65.0.7/32"],
+        "published": [{"service": "wiki.default", "address": "localhost", "port": 8080}],
+    }
+    monkeypatch.setattr(control, "ask", lambda *_: connection)
+    said = terminal("octelium", "connect", "-d", "-p", "wiki:8080").err
+    assert "Address: 100.65.0.7/32.\nPublished: wiki.default at localhost:8080.\n" in said
 
 
 def test_the_session_goes_on_until_the_background_ends(

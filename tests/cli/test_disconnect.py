@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from octelium.client.tunnel import control
-from tests.client.standin import DOMAIN
+from tests.client.standin import DOMAIN, RefusedError
 
 if TYPE_CHECKING:
     import pytest
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_the_cluster_is_told(terminal: Runner, cluster: StandIn) -> None:
     result = terminal("octelium", "disconnect")
     assert (result.code, result.out) == (0, "")
-    assert result.err.endswith("Disconnected from lab.test.\n")
+    assert result.err.endswith("This Session was not connected to lab.test.\n")
     assert cluster.methods()[-1] == "Disconnect"
 
 
@@ -32,9 +32,19 @@ def test_a_connection_of_this_host_is_waited_for(
         return answers.pop(0)
 
     monkeypatch.setattr(control, "ask", ask)
-    assert terminal("octelium", "disconnect").code == 0
+    result = terminal("octelium", "disconnect")
+    assert (result.code, result.err.endswith("Disconnected from lab.test.\n")) == (0, True)
     place = control.Place(Path(terminal.environ["OCTELIUM_HOME"]), DOMAIN)
     assert asked == [(place.socket, what) for what in ("end", "status", "status")]
+
+
+def test_a_cluster_that_does_not_tell_is_told_all_the_same(
+    terminal: Runner, cluster: StandIn
+) -> None:
+    cluster.failures["GetStatus"] = [RefusedError("PERMISSION_DENIED", "not you")]
+    result = terminal("octelium", "disconnect")
+    assert (result.code, cluster.methods()[-1]) == (0, "Disconnect")
+    assert result.err.endswith("Disconnected from lab.test.\n")
 
 
 def test_one_that_does_not_end(terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

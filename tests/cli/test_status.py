@@ -62,7 +62,7 @@ def test_a_cluster_that_does_not_tell_the_end(
     [
         (
             {"state": "connected", "since": "2026-01-02T03:04:05Z", "problem": ""},
-            "connected since 2026-01-02T03:04:05Z",
+            "connected since 2026-01-02 03:04 UTC",
         ),
         (
             {"state": "away", "problem": "not connected at present"},
@@ -93,6 +93,25 @@ def test_the_connection_is_told_of_when_the_cluster_does_not_answer(
     else:
         assert "State:      unknown\n" in result.out
         assert "Connection: away: not connected at present\n" in result.out
+
+
+def test_what_the_connection_offers(terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {
+        "state": "connected",
+        "since": "2026-01-02T03:04:05.678Z",
+        "addresses": ["100.65.0.7/32"],
+        "published": [{"service": "wiki.default", "address": "::1", "port": 8080}],
+        "served": [{"service": "home.default", "port": 20_000, "upstream": "127.0.0.1:9"}],
+        "dns": {"names": "names are looked up", "problem": ""},
+    }
+    monkeypatch.setattr(control, "ask", lambda *_: connection)
+    assert terminal("octelium", "status").out.endswith(
+        "Connection: connected since 2026-01-02 03:04 UTC\n"
+        "Address:    100.65.0.7/32\n"
+        "Names:      names are looked up\n"
+        "Published:  wiki.default at [::1]:8080\n"
+        "Served:     home.default from 127.0.0.1:9\n"
+    )
 
 
 def test_a_table_makes_no_sense(terminal: Runner) -> None:
