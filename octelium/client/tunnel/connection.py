@@ -203,7 +203,11 @@ class Connection:
         return has_time and message.created_at.ToNanoseconds() < self._first_at
 
     async def _take(self, message: user.ConnectResponse) -> None:
-        """Do what an event asks for; one that makes no sense changes nothing."""
+        """Do what an event asks for; one that makes no sense changes nothing.
+
+        Raises:
+            TunnelError: there is no tunnel any more.
+        """
         kind = message.WhichOneof("Event")
         try:
             if kind == "state":
@@ -223,6 +227,8 @@ class Connection:
             elif self._wanted.serves:
                 await self._serve(message)
         except TunnelError as error:
+            if not self._tunnel.is_open:  # with another MTU a tunnel begins anew
+                raise
             self._warn(f"{error}; that is passed over")
 
     async def _serve(self, message: user.ConnectResponse) -> None:

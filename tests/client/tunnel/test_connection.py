@@ -321,6 +321,21 @@ async def test_nothing_is_served_that_nobody_offered(harness: Harness) -> None:
     assert harness.connection.served.present == []
 
 
+async def test_a_state_that_leaves_no_tunnel_begins_all_anew(harness: Harness) -> None:
+    stream = await harness.joined()
+    harness.side.failure = TunnelError("the Cluster has this host be its neighbour")
+    await harness.tell(stream, said(101, state=state(mtu=1400)))
+    assert not harness.tunnel.is_open
+    again = await harness.stream()
+    assert stream.closed
+    assert "not connected at present: the Cluster has this host be" in harness.warnings[0]
+    harness.side.failure = None
+    again.events.put_nowait(said(102, state=state(mtu=1400)))
+    await harness.tell(again, said(103, add_gateway={"gateway": gateway()}))
+    assert harness.tunnel.is_open
+    assert "Connected again." in harness.notes
+
+
 @pytest.mark.parametrize("harness", [Wanted(serve=("home.default",))], indirect=True)
 async def test_only_what_was_asked_for_is_served_and_only_in_the_tunnel(harness: Harness) -> None:
     def options(*services: user.HostedService) -> user.ConnectionStateServiceOptions:
