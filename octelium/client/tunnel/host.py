@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from octelium.client.tunnel.errors import TunnelError
+from octelium.client.tunnel.firewall import PREFIX, HostFirewall
 from octelium.tunnel.link import addresses, opening, sysctls, tun
 from octelium.tunnel.link.addresses import Route
 
@@ -35,7 +36,8 @@ class HostSide:
     """A `Side`; see there. Needs CAP_NET_ADMIN.
 
     The device is not persistent: with this process it ends, and its addresses and routes with it,
-    in whatever way the process does. `offload` is what the engine wants.
+    in whatever way the process does. So does its firewall, which lets in what is served here and
+    what was asked for. `offload` is what the engine wants.
     """
 
     name = "this host"
@@ -43,8 +45,9 @@ class HostSide:
 
     def __init__(self, device: str | None = None, *, offload: bool = True) -> None:
         self._offload = offload
-        self.device = device or f"octelium-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
+        self.device = device or f"{PREFIX}{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
         self._descriptor: int | None = None
+        self._firewall = HostFirewall(self.device)
 
     @property
     def namespace(self) -> list[int]:
@@ -56,6 +59,7 @@ class HostSide:
         self._refuse_overlaps(connected)
         try:
             self._descriptor = self._opened()
+            self._firewall.put()  # nothing is open in between
             sysctls.apply_to(self.device)
             addresses.set_up(self.device, connected.mtu)
             self._put(connected)
@@ -97,17 +101,20 @@ class HostSide:
             made.bind((address, port))
             if kind == "tcp":
                 made.listen(_BACKLOG)
+            self._firewall.serve(kind, address, port)
 
         return self._bound(made, listen)
 
     async def release(self, kind: Kind, address: str, port: int) -> None:
-        """Nothing is kept of a socket."""
+        """Nobody can connect there any longer."""
+        self._firewall.stop(kind, address, port)
 
     async def close(self) -> None:
         """End the device."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+            self._firewall.close()
             await asyncio.sleep(0)
 
     def _opened(self) -> int:

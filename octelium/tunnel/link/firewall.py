@@ -37,9 +37,10 @@ _ICMPS = ((_ICMP, 4), (_ICMP6, 6))
 _PASSES = (nft.counter(), nft.verdict(ACCEPT))
 _TCP_FLAGS, _SYN, _ACK = 13, 0x02, 0x10
 _BEFORE_DEFRAGMENTATION = -450
-_ABSENT = frozenset(
+ABSENT = frozenset(
     {errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT, errno.EINVAL}
 )
+"""What a kernel says that lacks nftables, or some part of it."""
 
 
 class FirewallUnavailableError(Exception):
@@ -59,7 +60,7 @@ def put(plan: FirewallPlan | None, device: str) -> None:
         else:
             nft.replace_table(TABLE, _CHAINS, list(_rules(plan, device)), compares=True)
     except OSError as error:
-        if error.errno in _ABSENT:
+        if error.errno in ABSENT:
             raise FirewallUnavailableError(str(error)) from error
         raise
 
@@ -105,7 +106,7 @@ def _rules(plan: FirewallPlan, device: str) -> Iterator[Rule]:
         yield Rule("from-peers", "input-refused", (*match, nft.counter(), nft.verdict(DROP)))
     yield from _transports("from-peers", "input")
     yield from _icmp("from-peers", "input", _ECHO)
-    yield from _closed_ports("from-peers", "input")
+    yield from closed_ports("from-peers", "input")
     yield from _transports("to-peers", "output")
     yield from _icmp("to-peers", "output", _ECHO)
     yield from _icmp("to-peers", "output", _ERRORS)
@@ -127,7 +128,7 @@ def _icmp(chain: str, name: str, types: Mapping[int, Sequence[int]]) -> Iterator
             yield Rule(chain, f"{name}-icmp", (*match, *_PASSES))
 
 
-def _closed_ports(chain: str, name: str) -> Iterator[Rule]:
+def closed_ports(chain: str, name: str) -> Iterator[Rule]:
     """Port unreachable, about a UDP datagram to the one who says so, with no header in between
     which could lead elsewhere (RFC 8754 section 2). In TCP such a host answers with a reset.
     """

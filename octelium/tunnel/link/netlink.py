@@ -100,6 +100,10 @@ class Netlink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; what the kernel keeps as its own ends with it."""
         self._socket.close()
 
     def ask(self, message: Message) -> None:

@@ -6,6 +6,7 @@ Only what `firewall` needs; the `nft` program, which many machines lack, is not 
 from __future__ import annotations
 
 import struct
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,9 @@ PREROUTING, INPUT, FORWARD, OUTPUT = 0, 1, 2, 3
 _JUMP = 0xFFFFFFFD
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _GETRULE = 0, 2, 3, 6, 7
+_NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _GETRULE = 0, 1, 2, 3, 6, 7
 _NEWSET, _NEWELEMENTS = 9, 12
+_OWNER = 2
 _INET = 1
 _GENERAL = struct.Struct("!BBH")
 _WORD = struct.Struct("!I")
@@ -47,6 +49,7 @@ _EQUAL, _UNEQUAL = 0, 1
 _SAME = "same"
 _SET_NUMBER = _WORD.pack(1)
 _CONSTANT = 2
+_ESTABLISHED = struct.pack("=I", 2)  # this key alone is in the host's byte order
 _PROTOCOL_TYPE = 12  # how nft shows a byte: `inet_proto`; two parts of a key are six bits apart
 
 
@@ -70,25 +73,32 @@ class Rule:
 
 
 def replace_table(
-    table: str, chains: Sequence[Chain], rules: Sequence[Rule], *, compares: bool = False
+    table: str,
+    chains: Sequence[Chain],
+    rules: Sequence[Rule],
+    *,
+    compares: bool = False,
+    owner: Netlink | None = None,
 ) -> None:
     """Put a table of family inet in place of the one of that name, in one transaction. `compares`
-    says that some rule has `source_is_at`.
+    says that some rule has `source_is_at`. A table with an `owner`, a socket of NETFILTER, is for
+    nobody else to change, and ends with it; Linux has that since 5.12.
 
     Raises:
         NetlinkError: refused, and nothing changed.
         OSError: this kernel has no nftables.
     """
     named = text(1, table)
+    new = _message(_NEWTABLE, named + attribute(2, _WORD.pack(_OWNER if owner else 0)), CREATE)
     messages = [
-        _message(_NEWTABLE, named, CREATE),  # so that there is one to delete
+        new,  # so that there is one to delete
         _message(_DELTABLE, named),
-        _message(_NEWTABLE, named, CREATE),
+        new,
         *(_same_bytes(named) if compares else ()),
         *(_message(_NEWCHAIN, named + _chain(chain), CREATE) for chain in chains),
         *(_message(_NEWRULE, named + _rule(rule), CREATE | _APPEND) for rule in rules),
     ]
-    with Netlink(NETFILTER) as netlink:
+    with nullcontext(owner) if owner else Netlink(NETFILTER) as netlink:
         netlink.batch(_bracket(_BATCH_BEGIN), messages, _bracket(_BATCH_END))
 
 
@@ -98,6 +108,17 @@ def delete_table(table: str) -> None:
     messages = [_message(_NEWTABLE, named, CREATE), _message(_DELTABLE, named)]
     with Netlink(NETFILTER) as netlink:
         netlink.batch(_bracket(_BATCH_BEGIN), messages, _bracket(_BATCH_END))
+
+
+def unowned_tables() -> set[str]:
+    """The names of tables of family inet that end with nobody. Raises NetlinkError, OSError."""
+    found = set()
+    with Netlink(NETFILTER) as netlink:
+        for _, body in netlink.dump(_message(_GETTABLE, b"")):
+            values = dict(attributes(body[_GENERAL.size :]))
+            if not _WORD.unpack(values.get(2, bytes(4)))[0] & _OWNER:
+                found.add(values[1].rstrip(b"\0").decode(errors="replace"))
+    return found
 
 
 def packets(table: str) -> dict[str, int]:
@@ -149,6 +170,19 @@ def transport_byte(offset: int, value: int, mask: int = 0xFF) -> bytes:
     """Matches a byte of the transport header; not in fragments other than the first."""
     loaded = _payload(_TRANSPORT, offset, 1)
     return loaded + (_masked(bytes([mask])) if mask != 0xFF else b"") + _compare(bytes([value]))
+
+
+def transport_port(number: int) -> bytes:
+    """Matches the destination port of TCP and UDP; for a rule that has `protocol` before it."""
+    return _payload(_TRANSPORT, 2, 2) + _compare(struct.pack("!H", number))
+
+
+def established() -> bytes:
+    """Matches packets of connections that have been seen in both directions, or answer one; with
+    it, the kernel keeps track of connections (nft(8), CONNTRACK EXPRESSIONS).
+    """
+    state = attribute(1, _WORD.pack(_REGISTER)) + attribute(2, _WORD.pack(0))
+    return _expression("ct", state) + _masked(_ESTABLISHED) + _compare(bytes(4), _UNEQUAL)
 
 
 def source_is_at(number: int, offset: int) -> bytes:
