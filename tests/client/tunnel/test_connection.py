@@ -332,7 +332,7 @@ async def test_a_state_that_leaves_no_tunnel_begins_all_anew(harness: Harness) -
     harness.side.failure = None
     again.events.put_nowait(said(102, state=state(mtu=1400)))
     await harness.tell(again, said(103, add_gateway={"gateway": gateway()}))
-    assert harness.tunnel.is_open
+    assert [each.mtu for each in harness.side.opened] == [1280, 1400]
     assert "Connected again." in harness.notes
 
 
