@@ -85,6 +85,9 @@ class Stage(Protocol):
     def set_secret(self) -> None:
         """Give it a value."""
 
+    def new_token(self) -> None:
+        """Make a token of a Credential."""
+
     def show_log(self) -> None:
         """Show its log."""
 
@@ -232,6 +235,8 @@ ACTIONS: Final = (
            prominent=True, changes=True),
     Action("secret", ("s",), "Set value", "Resource", Stage.set_secret,
            when=_of("Secret", "Config"), prominent=True, changes=True),
+    Action("token", ("s",), "New token", "Resource", Stage.new_token, when=_of("Credential"),
+           prominent=True, changes=True),
     Action("log", ("l",), "Log", "Insight", Stage.show_log, when=_of("Service", "User", "Session"),
            prominent=True),
     Action("access", ("w",), "Who/what", "Insight", Stage.show_access,

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App
 from textual.binding import Binding
 
 from octelium.client.errors import ClientError
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from textual import events
+    from textual.app import App
     from textual.binding import BindingType
 
     from octelium.tui.data import Data
@@ -41,7 +41,7 @@ _MOST = 50
 """Views that one can go back to."""
 
 
-class Terminal(App[None], Changes):
+class Terminal(Changes):
     """The interface to one Cluster.
 
     `edit_text` lets a person edit a text and returns it; `run_tests` runs tests of Policies.

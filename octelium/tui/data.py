@@ -10,6 +10,7 @@ from octelium.client.errors import ApiError
 from octelium.client.resources import Page
 from octelium.client.watching import ChangeType, Watching
 from octelium.schema.kinds import KINDS
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.tui import reports
@@ -122,6 +123,9 @@ class Data(Protocol):
     def set_value(self, kind: Kind, name: str, value: str, *, is_new: bool) -> str:
         """Set a value that is never shown; what was done."""
 
+    def token(self, name: str) -> list[Line]:
+        """A new token of a Credential, which is shown once."""
+
     def invite(self, name: str) -> Invited:
         """A link by which a person signs in for the first time."""
 
@@ -228,6 +232,13 @@ class ClusterData:
                 continue
             found[KINDS[name].plural] = page.list_response_meta.total_count or len(page.items)
         return found
+
+    def token(self, name: str) -> list[Line]:
+        """A new token of a Credential, which is shown once."""
+        request = core.GenerateCredentialTokenRequest()
+        request.credential_ref.name = name
+        made = self._client.core.call("GenerateCredentialToken", request)
+        return reports.token(made)
 
     def invite(self, name: str) -> Invited:
         """A link by which a person signs in for the first time."""

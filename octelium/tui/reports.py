@@ -137,3 +137,12 @@ def status(reply: Any) -> list[Line]:
         ("Connected", "yes" if session.status.is_connected else "no"),
     ]
     return [line for key, text in rows if text for line in told(f"{key + ':':<12}{text}")]
+
+
+def token(made: Any) -> list[Line]:
+    """A token that was made, of whichever kind."""
+    chosen = made.WhichOneof("type")
+    lines = [*told("Keep it now: it is not shown again.", Tone.WARN), Line("")]
+    for field, value in getattr(made, chosen).ListFields() if chosen else ():
+        lines += [*told(f"{field.name.replace('_', ' ')}:", Tone.HEADING), *told(str(value))]
+    return lines

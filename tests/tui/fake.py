@@ -232,6 +232,10 @@ class Fake:
         self.values[name] = value
         return f"{kind.name} {name} has a new value"
 
+    def token(self, name: str) -> list[Line]:
+        self.done.append(("token", name))
+        return told("AQpp-token")
+
     def invite(self, name: str) -> Invited:
         self.done.append(("invite", name))
         return Invited(name, LINK, int(NOW) + 900)

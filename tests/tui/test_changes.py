@@ -194,3 +194,27 @@ async def test_a_refused_change_is_told_and_the_plan_stays() -> None:
         await press(pilot, "y")
         await sees(pilot, "changed by somebody else: edit it again", "not applied yet")
         assert data.done == []
+
+
+async def test_who_uses_it_stands_in_the_question() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await goto(pilot, "pol")
+        await sees(pilot, "▌ staff")
+        await press(pilot, "ctrl+d")
+        await sees(pilot, "Delete Policy staff?", "wiki.default")
+        await press(pilot, "escape")
+        await sees(pilot, "Policies 1")
+        assert data.done == []
+
+
+async def test_a_token_of_a_credential_is_made_and_shown() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await goto(pilot, "cred")
+        await sees(pilot, "▌ ann-token")
+        await press(pilot, "s")
+        await sees(pilot, "Make a token of Credential ann-token?")
+        await press(pilot, "y")
+        await sees(pilot, "Token of ann-token", "AQpp-token")
+        assert data.done == [("token", "ann-token")]

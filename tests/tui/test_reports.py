@@ -101,3 +101,10 @@ def test_a_description_has_its_sections() -> None:
     assert ("Spec:", Tone.HEADING) in lines
     assert isinstance(around.items["Group"][0], core.Group)
     assert "kind: Group" in [line.text for line in reports.yaml(around.items["Group"][0])]
+
+
+def test_a_token_is_shown_whole() -> None:
+    made = core.CredentialToken()
+    made.authentication_token.authentication_token = "AQ" * 60
+    assert [line.text for line in reports.token(made)][-1] == "AQ" * 60
+    assert [line.text for line in reports.token(core.CredentialToken())][-1] == ""
