@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.tunnel.link.sockets import LinkSockets
 from tests.cluster.conftest import SourceCluster
 from tests.e2e import echoes
 from tests.e2e.cluster import DOMAIN, ROOT, wait_for
@@ -55,6 +58,13 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
     one.settimeout(5)
     one.sendto(b"hello", ("127.0.0.1", 7002))
     print(one.recv(100).decode())
+"""
+_OPEN = """
+import socket
+with socket.create_server(("0.0.0.0", 5432)) as one:
+    print("ready", flush=True)
+    while True:
+        one.accept()
 """
 _TALK = """
 import socket, sys
@@ -299,6 +309,36 @@ def test_a_service_behind_the_router_is_served(world: World, side: str) -> None:
         world.router.ip(f"route replace {address} via 192.168.7.2")
         assert world.get(f"http://{address}:{served['port']}/", world.router).endswith(" 000")
         assert it.end() == 0
+
+
+def test_the_cluster_itself_reaches_what_is_served_alone(world: World) -> None:
+    """A process of the Cluster that somebody else has taken over dials as any Service."""
+    with (
+        connected(world, "alice", "--serve-all", "--implementation", "tun"),
+        world.client.process(sys.executable, "-c", _OPEN, stdout=subprocess.PIPE) as database,
+    ):
+        assert database.stdout is not None
+        assert database.stdout.readline() == "ready\n"
+        told = json.loads(world.run("alice", "status", "-o", "json"))["connection"]
+        address = told["addresses"][0].removesuffix("/32")
+        (port,) = (each["port"] for each in told["served"] if each["service"] == "home.default")
+
+        async def reaches(port: int) -> bool:
+            sockets = LinkSockets(world.cluster.data / "run/link.sock")
+            with await sockets.dial("tcp", socket.AF_INET, world.address("web")) as made:
+                made.settimeout(2)
+                try:
+                    await asyncio.to_thread(made.connect, (address, port))
+                except TimeoutError:
+                    return False
+                finally:
+                    sockets.close()
+            return True
+
+        wait_for(lambda: asyncio.run(reaches(port)))
+        assert not asyncio.run(reaches(5432))
+        assert "table inet octelium-" in world.client.run("nft", "list", "tables").stdout
+    assert "octelium" not in world.client.run("nft", "list", "tables").stdout
 
 
 def test_nobodys_ssh_files_are_written(world: World, tmp_path: Path) -> None:
