@@ -39,6 +39,8 @@ _AHEAD: Final = 5000
 """Entries that wait to be drawn; older ones are left out."""
 SYSTEM: Final = "system"
 """Among what a log is narrowed to: it is not, and shows the Cluster's own Services too."""
+_COUNTED: Final = 10_000
+"""Sessions up to which it is counted how many are connected: all have to be read for it."""
 _HIDDEN: Final = ("PERMISSION_DENIED", "UNIMPLEMENTED")
 
 
@@ -231,6 +233,9 @@ class ClusterData:
                     raise
                 continue
             found[KINDS[name].plural] = page.list_response_meta.total_count or len(page.items)
+        if 0 < found.get("sessions", 0) <= _COUNTED:
+            sessions = self._client.resources.list_all(KINDS["Session"])
+            found["connected"] = sum(bool(one.status.is_connected) for one in sessions)
         return found
 
     def token(self, name: str) -> list[Line]:

@@ -68,6 +68,21 @@ def test_what_is_read_of_resources(tmp_path: Path) -> None:
         assert f"Name:          {name}" in described
         assert any(line.text == f"  name: {name}" for line in data.yaml(VIEWS["user"], name))
         assert data.get(KINDS["User"], name).metadata.name == name
-        assert data.counts()["users"] >= 1
+        counts = data.counts()
+        assert counts["users"] >= 1
+        assert counts["connected"] == 0
         with pytest.raises(ApiError):
             data.describe(VIEWS["user"], "nobody")
+
+
+def test_a_token_is_asked_for_by_the_name_of_its_credential(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        data = ClusterData(client, lambda: NOW)
+        text = (
+            "kind: Credential\nmetadata: {name: robot}\n"
+            "spec: {type: AUTH_TOKEN, user: USER, sessionType: CLIENT}\n"
+        )
+        user = next(iter(client.resources.list_all(KINDS["User"]))).metadata.name
+        data.carry_out(data.plan(KINDS["Credential"], None, text.replace("USER", user)))
+        # The harness's issuer gives the Credential's name for a token.
+        assert [line.text for line in data.token("robot")][-2:] == ["access token:", "robot"]
