@@ -74,7 +74,8 @@ _VARIABLES = {
     default="auto",
     show_default=True,
     help="tun: a device of this host, as root. gvisor: nothing of this host changes, and only -p "
-    "and --serve work. auto: the first for root, or else the second.",
+    "and --serve work. auto: the first for root, or else the second. Both need a /dev/net/tun that "
+    "this user may open (root: modprobe tun, chmod 0666 /dev/net/tun).",
 )
 @click.option(
     "--engine",
