@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PIPE: Final = 256 << 10
 """Bytes that a pipe is asked to hold; the kernel may grant less (pipe(7))."""
+MOMENT: Final = 10.0
+"""Seconds after which what stands still does so for good."""
 _KEPT: Final = 64
 """Pipes that wait for their next use."""
 _FLAGS: Final = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
@@ -32,7 +34,8 @@ class Pipes:
 
     Of the directions that stand still there are at most `most_stuck`, and `most_stuck_each` of one
     owner. Whatever is more ends the one in which nothing moved longest: of its own owner if that
-    has too many, else of whoever has most.
+    has too many, else of whoever has most. Half of an owner's share is for those that stand still
+    for a moment only, as they do where a network is slow.
     """
 
     def __init__(self, most_stuck: int = 1024, most_stuck_each: int = 256) -> None:
@@ -41,7 +44,7 @@ class Pipes:
         self._free: list[tuple[int, int]] = []
         self._most_stuck = most_stuck
         self._most_stuck_each = most_stuck_each
-        self._stuck: dict[str, OrderedDict[_Direction, None]] = {}
+        self._stuck: dict[str, OrderedDict[_Direction, float]] = {}
         """By owner; those in which nothing moved longest come first."""
         self._stuck_count = 0
 
@@ -53,15 +56,19 @@ class Pipes:
     def hold(self, direction: _Direction) -> None:
         """A direction stands still from now on; or something has moved, but not all."""
         own = self._stuck.setdefault(direction.owner, OrderedDict())
+        now = asyncio.get_running_loop().time()
         if direction in own:
+            own[direction] = now
             own.move_to_end(direction)
             return
-        own[direction] = None
+        own[direction] = now
         self._stuck_count += 1
         if len(own) > self._most_stuck_each:
             self._make_room(own)
         elif self._stuck_count > self._most_stuck:
             self._make_room(max(self._stuck.values(), key=len))
+        while len(own) > self._most_stuck_each // 2 and now - next(iter(own.values())) >= MOMENT:
+            self._make_room(own)
 
     def release(self, direction: _Direction) -> None:
         """A direction does not stand still, or not any more."""
@@ -72,10 +79,12 @@ class Pipes:
             if not own:
                 del self._stuck[direction.owner]
 
-    def _make_room(self, crowd: OrderedDict[_Direction, None]) -> None:
+    def _make_room(self, crowd: OrderedDict[_Direction, float]) -> None:
         self.ended += 1
         problem = "the stream stood still, and others needed its place"
-        next(iter(crowd)).give_up(OSError(errno.ENOBUFS, problem))
+        longest = next(iter(crowd))
+        self.release(longest)
+        longest.give_up(OSError(errno.ENOBUFS, problem))
 
     def take(self) -> tuple[int, int]:
         """The reading and the writing end of a pipe. Raises OSError if there can be no more."""

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from octelium.vigil import splicing
 from octelium.vigil.splicing import _KEPT, Pipes, Splice, reset
 from tests.conftest import SOAK
 
@@ -230,6 +231,21 @@ async def test_where_all_have_too_many_who_has_most_ends_one() -> None:
     for joined in streams:
         joined.close()
     assert pipes.stuck == 0
+    pipes.close()
+
+
+async def test_half_a_share_is_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipes = Pipes(8, 4)
+    streams = [await stuck(pipes, "ann") for _ in range(3)]
+    assert not any(joined.ends for joined in streams)
+    monkeypatch.setattr(splicing, "MOMENT", 0.05)  # each of them took as long
+    streams.append(await stuck(pipes, "ann"))
+    for joined in streams[:2]:
+        await joined.ended()
+    assert not any(joined.ends for joined in streams[2:])
+    assert pipes.stuck == 2
+    for joined in streams:
+        joined.close()
     pipes.close()
 
 
