@@ -35,6 +35,8 @@ _AGAIN: Final = 10.0
 """Seconds between two lists of what cannot be watched."""
 _BACKLOG: Final = 500
 """Entries that were there before a log is followed."""
+_LATE: Final = 60.0
+"""Seconds by which a request may have begun before its entry is written."""
 _AHEAD: Final = 5000
 """Entries that wait to be drawn; older ones are left out."""
 SYSTEM: Final = "system"
@@ -325,6 +327,10 @@ class ClusterData:
         keep = accesslog.everything if SYSTEM in narrowed else self._without_system()
         _narrow(request, {key: value for key, value in narrowed.items() if key != SYSTEM})
         entries = accesslog.last_entries(service, request, _BACKLOG, keep)
+        if not entries:
+            # Entries are written when a request ends: one may have begun before this.
+            since: Any = getattr(request, "from")  # a keyword of Python
+            since.FromNanoseconds(int((self._now() - _LATE) * 1e9))
         yield from ((access_row(entry), entry) for entry in entries)
         for entry in accesslog.follow_entries(
             service, request, entries, now=self._now, sleep=feed.pause, warn=feed.warn, keep=keep

@@ -125,8 +125,12 @@ class Cancellable:
         return self._service.call(method, request, **options)
 
     def stream(self, method: str, request: Any) -> Iterator[Any]:
-        """As `Authorized.stream`, until the feed is stopped."""
-        token, conversation = self._begin(method, request)
+        """As `Authorized.stream`, until the feed is stopped. It begins at once."""
+        return self._read(*self._begin(method, request), method, request)
+
+    def _read(
+        self, token: str, conversation: Conversation, method: str, request: Any
+    ) -> Iterator[Any]:
         try:
             yield from conversation
             return

@@ -113,3 +113,12 @@ def test_the_end_of_a_stopped_stream_is_no_error() -> None:
     feed.stop()
     with pytest.raises(Stopped):
         list(bound.stream("WatchAccessLog", cast("Any", None)))
+
+
+def test_a_stream_begins_before_it_is_read() -> None:
+    """What comes between a list and the first look at a stream must not be lost."""
+    feed: Feed[int] = Feed(lambda _: iter(()), name="t")
+    service = Service(Conversation([1]))
+    stream = until_stopped(cast("Authorized", service), feed).stream("W", cast("Any", None))
+    assert service.begun == []
+    assert list(stream) == [1]
