@@ -16,6 +16,7 @@ import pytest
 
 from octelium.cluster.private import PrivateSide
 from octelium.ingress.settings import Settings
+from octelium.ingress.shares import Shares
 from octelium.replica.arrival import Tunnel
 from octelium.tunnel.link.plan import LinkPlan
 from tests.ingress.private_world import L4, MODES, TunnelDecider, connected
@@ -85,7 +86,13 @@ async def private(link: Link) -> AsyncIterator[Private]:
         side = PrivateSide(link.path, base.replica)
         base.environment.served = side.served
         side.serve(
-            base.vigil, base.ingress, base.freshness, base.vigil.serve, settings, base.sections
+            base.vigil,
+            base.ingress,
+            base.freshness,
+            base.vigil.serve,
+            settings,
+            base.sections,
+            shares=Shares.of(20_000),
         )
         assert side.series()["octelium_private_connections"] == 0
         side.start()
