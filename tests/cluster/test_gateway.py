@@ -205,6 +205,7 @@ def test_it_is_not_ready_while_datagrams_do_not_reach_the_engine(
     wait_for(gateway.is_well)
 
 
+@pytest.mark.skipif(not SOAK, reason="a Cluster more, and ten seconds: OCTELIUM_SOAK=1")
 def test_it_is_not_ready_while_its_engine_hangs(tmp_path: Path, host: Namespace) -> None:
     programs.program("wireguard-go", "wireguard-go")
     cluster = Everywhere(
