@@ -439,7 +439,8 @@ def test_the_gateway_has_new_keys(household: Household, alice: Connected) -> Non
     for engine, longest in pauses.items():
         told(f"a new key of a gateway by {household.engine}, a stream by {engine}", *longest)
     for longest in pauses.values():
-        assert statistics.median(longest) < STALL
+        if SOAK:  # one rotation has no median
+            assert statistics.median(longest) < STALL
         assert max(longest) < STALL * BUSY
 
 
