@@ -16,7 +16,7 @@ _MOST_LINKS: Final = 40
 """As many as Linux follows in one path (path_resolution(7))."""
 _REMEDY: Final = (
     "as root use a directory that is root's alone, such as by `sudo -H` or with "
-    "--homedir /root/.octelium, and log in there"
+    "--homedir ~root/.octelium, and log in there"
 )
 
 

@@ -11,11 +11,11 @@ from textual.widget import Widget
 
 from octelium.tui import look
 from octelium.tui.lines import Line
+from octelium.tui.scrolling import Scrolling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual import events
 
 
 def folded(lines: Sequence[Line], width: int) -> list[Line]:
@@ -39,10 +39,11 @@ def folded(lines: Sequence[Line], width: int) -> list[Line]:
     return rows
 
 
-class Pager(Widget, can_focus=True):
+class Pager(Scrolling, Widget, can_focus=True):
     """Shows lines; moved by the arrow keys and the wheel."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(look.COMPONENTS)
+    forward = ("pagedown", "space")
     DEFAULT_CSS = "Pager { height: 1fr; width: 1fr; }" + look.tones("Pager")
 
     def __init__(self, lines: Sequence[Line] = ()) -> None:
@@ -92,24 +93,6 @@ class Pager(Widget, can_focus=True):
         self.top = self._bounded(self.top + by)
         self.refresh()
 
-    def on_key(self, event: events.Key) -> None:
-        """Move."""
-        page = max(1, self.size.height - 2)
-        steps = {
-            "up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page,
-            "space": page, "home": -1_000_000, "g": -1_000_000, "end": 1_000_000, "G": 1_000_000,
-        }  # fmt: skip
-        by = steps.get(event.key)
-        if by is not None:
-            event.stop()
-            self.move(by)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Move."""
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Move."""
-        event.stop()
-        self.move(-3)
+    def page(self) -> int:
+        """Rows of a page."""
+        return self.size.height - 2

@@ -14,6 +14,7 @@ from octelium.tui import look
 from octelium.tui.inert import fitted
 from octelium.tui.layout import GAP, layout
 from octelium.tui.rows import Form, shown
+from octelium.tui.scrolling import Scrolling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ _EDGE = 2
 """Columns on the left that mark the selected row, so that colour is not all that does."""
 
 
-class Table(Widget, can_focus=True):
+class Table(Scrolling, Widget, can_focus=True):
     """Rows of a model under a header, one of them selected.
 
     `follows`: the last row stays selected as rows are added. `now` gives Unix seconds.
@@ -172,27 +173,9 @@ class Table(Widget, can_focus=True):
         """Keep the selected row in sight."""
         self._select(self.cursor)
 
-    def on_key(self, event: events.Key) -> None:
-        """Move."""
-        page = max(1, self._height - 1)
-        steps = {
-            "up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page,
-            "home": -1_000_000, "g": -1_000_000, "end": 1_000_000, "G": 1_000_000,
-        }  # fmt: skip
-        by = steps.get(event.key)
-        if by is not None:
-            event.stop()
-            self.move(by)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Move."""
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Move."""
-        event.stop()
-        self.move(-3)
+    def page(self) -> int:
+        """Rows of a page."""
+        return self._height - 1
 
     def on_click(self, event: events.Click) -> None:
         """Select a row; a second click opens it."""

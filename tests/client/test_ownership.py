@@ -35,7 +35,7 @@ def test_what_somebody_else_owns_is_not(tmp_path: Path, owned: Owned, whose: str
     with pytest.raises(StateError, match=f"{tmp_path / whose}.* belongs to ") as caught:
         ownership.check(directory)
     assert "sudo -H" in caught.value.remedy
-    assert "--homedir /root/.octelium" in caught.value.remedy
+    assert "--homedir ~root/.octelium" in caught.value.remedy
     with pytest.raises(StateError, match="belongs to"):
         ownership.make(directory / "deeper")
     assert not (directory / "deeper").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -19,7 +20,7 @@ from tests.peers.programs import program
 FOLDER = Path(__file__).parents[2] / "build/roots"
 INCLUDED = "systemd,systemd-sysv,dbus,ca-certificates,iproute2,curl,minisign,openssl"
 _KEYRING = "ubuntu-keyring_2023.11.28.1_all.deb"
-_KEYRING_URL = f"http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/{_KEYRING}"
+_KEYRING_PLACE = f"pool/main/u/ubuntu-keyring/{_KEYRING}"
 _KEYRING_SHA256 = "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8"
 
 
@@ -29,22 +30,15 @@ class System:
 
     name: str
     suite: str
-    mirror: str
     python: str
     options: tuple[str, ...] = ()
     script: tuple[str, ...] = ()
     """debootstrap's own script for it, where it does not know the suite."""
 
 
-DEBIAN = System("debian-12", "bookworm", "http://deb.debian.org/debian", "3.11")
-UBUNTU = System(
-    "ubuntu-24.04",
-    "noble",
-    "http://archive.ubuntu.com/ubuntu",
-    "3.12",
-    ("--components=main,universe",),
-    ("/usr/share/debootstrap/scripts/gutsy",),
-)
+_SCRIPT = Path("/usr/share/debootstrap/scripts/gutsy")
+DEBIAN = System("debian-12", "bookworm", "3.11")
+UBUNTU = System("ubuntu-24.04", "noble", "3.12", ("--components=main,universe",), (str(_SCRIPT),))
 
 
 def root(system: System) -> Path:
@@ -68,7 +62,7 @@ def _make(system: System, folder: Path) -> None:
         options.append(f"--keyring={_ubuntu_keyring()}")
     debootstrap = program("debootstrap", "debootstrap")
     made = [debootstrap, "--variant=minbase", f"--include={INCLUDED}", *options, system.suite]
-    _run(*made, str(folder), system.mirror, *system.script)
+    _run(*made, str(folder), "", *system.script)  # the mirror that debootstrap knows
     shutil.copyfile("/etc/resolv.conf", folder / "etc/resolv.conf")
     python = "apt-get install -y -qq --download-only --no-install-recommends python3"
     _run(
@@ -84,10 +78,14 @@ def _make(system: System, folder: Path) -> None:
 
 def _ubuntu_keyring() -> Path:
     """The keys of Ubuntu's archive, by the checksum of the package that has them."""
-    with urllib.request.urlopen(_KEYRING_URL, timeout=60) as reply:
+    mirror = re.search(r"default_mirror +(http://archive\S+)", _SCRIPT.read_text())
+    if mirror is None:
+        raise OSError(f"{_SCRIPT} names no mirror")
+    url = f"{mirror[1]}/{_KEYRING_PLACE}"
+    with urllib.request.urlopen(url, timeout=60) as reply:
         content: bytes = reply.read()
     if hashlib.sha256(content).hexdigest() != _KEYRING_SHA256:
-        raise OSError(f"{_KEYRING_URL} is not the package that it was")
+        raise OSError(f"{url} is not the package that it was")
     package, unpacked = FOLDER / _KEYRING, FOLDER / "ubuntu-keyring"
     package.write_bytes(content)
     _run(program("dpkg-deb", "dpkg"), "-x", str(package), str(unpacked))
