@@ -167,6 +167,11 @@ PROGRAMS = {
                 "octelium.cli.delete:delete", "Delete resources.", aliases=("del", "rm")
             ),
             "invite": Command("octelium.cli.invite:invite", "Let a person sign in, by a link."),
+            "publish": Command(
+                "octelium.cli.publish:publish", "Publish a web application, and show its URL."
+            ),
+            "grant": Command("octelium.cli.grant:grant", "Let a User use a Service."),
+            "revoke": Command("octelium.cli.grant:revoke", "Take back what grant gave a User."),
             "logs": Command("octelium.cli.logs:logs", "Show who accessed what, and why so."),
             "doctor": Command(
                 "octelium.cli.doctor_cluster:doctor", "Find out what is broken in the Cluster."
