@@ -1,7 +1,7 @@
 """user.v1: what every Session may ask, about itself and about what there is.
 
 Listings are not filtered by policy: who may call this API sees the name of every Service that is
-not hidden, whether or not it would be let in.
+not hidden, whether or not it would be let in. What is hidden is answered as what does not exist.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from octelium.apiserver.connect.configs import service_configs
 from octelium.apiserver.connect.connections import end
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.core.kinds.service import RULES as SERVICES
-from octelium.apiserver.core.verbs import get
+from octelium.apiserver.core.verbs import get, missing
 from octelium.apiserver.rpc import ApiError
 from octelium.schema.errors import Invalid
 from octelium.schema.names import is_label
@@ -133,10 +133,7 @@ class UserService:
     async def get_service(self, request: meta.GetOptions, call: Call) -> user.Service:
         """One Service, by uid or by a name with or without its Namespace."""
         self._session(call)
-        service: core.Service = get(self._resources, SERVICES, request)
-        if not _is_visible(service):
-            raise PermissionDenied("this Service is not shown to Users")
-        return _service(service)
+        return _service(self._service(request))
 
     async def disconnect(
         self, _request: user.DisconnectRequest, call: Call
@@ -159,9 +156,7 @@ class UserService:
         session = self._session(call)
         if not session.status.is_connected:
             raise Invalid("", "this Session is not connected", "connect first")
-        service: core.Service = get(self._resources, SERVICES, meta.GetOptions(name=request.name))
-        if not _is_visible(service):
-            raise PermissionDenied("this Service is not shown to Users")
+        service = self._service(meta.GetOptions(name=request.name))
         return service_configs(self._resources, session, service)
 
     async def connect(
@@ -184,11 +179,18 @@ class UserService:
         if not is_label(name):
             raise Invalid("namespace", f"{name[:64]!r} is not the name of a Namespace")
         namespace = self._resources.peek(core.Namespace, name=name)
-        if namespace is None:
+        if namespace is None or not _is_visible(namespace):
             raise NotFound(f"Namespace {name} does not exist")
-        if not _is_visible(namespace):
-            raise PermissionDenied(f"Namespace {name} is not shown to Users")
         return namespace
+
+    def _service(self, options: meta.GetOptions) -> core.Service:
+        try:
+            service: core.Service = get(self._resources, SERVICES, options)
+        except PermissionDenied:
+            raise missing(SERVICES, options) from None
+        if not _is_visible(service):
+            raise missing(SERVICES, options)
+        return service
 
 
 def _gone() -> ApiError:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -231,8 +232,6 @@ async def test_services_come_in_pages(world: World) -> None:
     ("namespace", "expected"),
     [
         ("nowhere", CODE.NOT_FOUND),
-        ("octelium", CODE.PERMISSION_DENIED),
-        ("deep", CODE.PERMISSION_DENIED),
         ("No Where", CODE.INVALID_ARGUMENT),
     ],
 )
@@ -282,14 +281,51 @@ async def test_modes_have_one_numbering() -> None:
         (meta.GetOptions(name="x y"), CODE.INVALID_ARGUMENT),
         (meta.GetOptions(uid="x"), CODE.INVALID_ARGUMENT),
         (meta.GetOptions(name="nothing"), CODE.NOT_FOUND),
-        (meta.GetOptions(name="dns.octelium"), CODE.PERMISSION_DENIED),
-        (meta.GetOptions(name="deep"), CODE.PERMISSION_DENIED),
     ],
 )
 async def test_services_that_cannot_be_got(
     world: World, options: meta.GetOptions, expected: grpc.StatusCode
 ) -> None:
     assert (await world.refused("GetService", options))[0] is expected
+
+
+@pytest.mark.parametrize(
+    ("hidden", "nobodys"),
+    [("dns.octelium", "abc.octelium"), ("deep", "none"), ("deep.default", "a.b")],
+)
+async def test_who_asks_for_a_hidden_service_does_not_learn_that_it_is_there(
+    world: World, hidden: str, nobodys: str
+) -> None:
+    session = world.cluster.get(world.alice)
+    session.status.is_connected = True
+    session.status.connection.ignore_dns = True
+    await world.cluster.change(session)
+    methods = {"GetService": meta.GetOptions, "SetServiceConfigs": user.SetServiceConfigsRequest}
+    for method, request in methods.items():
+        code, text = await world.refused(method, request(name=nobodys))
+        assert code is CODE.NOT_FOUND
+        hidden_too = await world.refused(method, request(name=hidden))
+        assert hidden_too == (code, text.replace(nobodys, hidden))
+
+
+async def test_a_hidden_service_is_not_found_by_its_uid(world: World) -> None:
+    stored = [
+        world.cluster.resources.get(core.Service, name=name)
+        for name in ("dns.octelium", "deep.default")
+    ]
+    for uid in (*(each.metadata.uid for each in stored), str(uuid.uuid4())):
+        assert await world.refused("GetService", meta.GetOptions(uid=uid)) == (
+            CODE.NOT_FOUND,
+            f"core.v1.Service {uid} does not exist",
+        )
+
+
+async def test_a_hidden_namespace_is_none(world: World) -> None:
+    for name in ("octelium", "deep", "nowhere"):
+        assert await world.refused("ListService", user.ListServiceOptions(namespace=name)) == (
+            CODE.NOT_FOUND,
+            f"Namespace {name} does not exist",
+        )
 
 
 async def test_disconnecting_what_is_not_connected_does_nothing(world: World) -> None:
@@ -331,8 +367,6 @@ async def test_client_configurations_need_a_tunnel(world: World) -> None:
     await world.cluster.change(session)
     reply = await world("SetServiceConfigs", request)
     assert (reply.host, reply.port, len(reply.configs)) == ("fdee::5", 8080, 0)
-    hidden = user.SetServiceConfigsRequest(name="dns.octelium")
-    assert (await world.refused("SetServiceConfigs", hidden))[0] is CODE.PERMISSION_DENIED
     missing = user.SetServiceConfigsRequest(name="nothing")
     assert (await world.refused("SetServiceConfigs", missing))[0] is CODE.NOT_FOUND
 

@@ -39,6 +39,15 @@ def get(reader: Reader, rules: Rules, options: meta.GetOptions | meta.DeleteOpti
     return _visible(_find(reader, rules, uid, name), rules)
 
 
+def missing(rules: Rules, options: meta.GetOptions | meta.DeleteOptions) -> NotFound:
+    """What `get` raises if there is none; for who may not know that there is one."""
+    return _missing(rules, options.uid, rules.stored_name(options.name))
+
+
+def _missing(rules: Rules, uid: str, name: str) -> NotFound:
+    return NotFound(f"core.v1.{rules.name} {name or uid} does not exist")
+
+
 def _find(reader: Reader, rules: Rules, uid: str, name: str) -> Any:
     if not uid and not name:
         raise Invalid("", f"which {rules.name} is meant?", "give its name or uid")
@@ -50,7 +59,7 @@ def _find(reader: Reader, rules: Rules, uid: str, name: str) -> Any:
         raise PermissionDenied(f"{rules.name} {name} belongs to the Cluster itself")
     found = reader.find(rules.name, uid=uid, name=name)
     if found is None:
-        raise NotFound(f"core.v1.{rules.name} {name or uid} does not exist")
+        raise _missing(rules, uid, name)
     return found
 
 
