@@ -291,7 +291,7 @@ async def test_services_that_cannot_be_got(
 
 @pytest.mark.parametrize(
     ("hidden", "nobodys"),
-    [("dns.octelium", "abc.octelium"), ("deep", "none"), ("deep.default", "a.b")],
+    [("dns.octelium", "wiki.octelium"), ("deep", "none"), ("deep.default", "none.default")],
 )
 async def test_who_asks_for_a_hidden_service_does_not_learn_that_it_is_there(
     world: World, hidden: str, nobodys: str
