@@ -6,6 +6,7 @@ A failing example is printed in a form that repeats it.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ settings.register_profile("soak", _COMMON, max_examples=2000)
 settings.load_profile("soak" if SOAK else "short")
 
 _BEGAN = time.time()
+
+# A shell ignores SIGINT for what it starts in the background, and processes inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -38,18 +38,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(attempt: Callable[[], Any], seconds: float = 30, every: float = 0.02) -> Any:
-    """Call until it neither raises nor returns False; its result.
+def wait_for(attempt: Callable[[], Any], seconds: float = 60, every: float = 0.02) -> Any:
+    """Call until it neither raises nor returns what is false or empty; its result.
 
-    Raises what the last attempt raised, or TimeoutError.
+    None is a result: calls may tell by raising alone. Raises what the last attempt raised, or
+    TimeoutError.
     """
     deadline = time.monotonic() + seconds
     while True:
         try:
             result = attempt()
-            if result is not False:
+            if result or result is None:
                 return result
-            failure: Exception = TimeoutError("still false")
+            failure: Exception = TimeoutError(f"still {result!r}")
         except (OSError, httpx.HTTPError, grpc.RpcError, AssertionError) as error:
             failure = error
         if time.monotonic() > deadline:
@@ -115,7 +116,7 @@ class Cluster:
             self.process = subprocess.Popen(
                 [*self.within, *self.up_command()], env=environment, stdout=log, stderr=log
             )
-        wait_for(self._ready, 60)
+        wait_for(self._ready, 120)
         if saved.exists():
             self.token = saved.read_text().strip()
         return self

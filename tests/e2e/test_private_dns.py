@@ -103,11 +103,11 @@ def test_other_zones_and_what_points_back(world: World) -> None:
 def test_questions_are_logged_and_explained(world: World) -> None:
     assert dig(world, "+short", "raw.local", "AAAA")
 
-    def logged() -> dict[str, Any] | None:
+    def logged() -> Any:
         lines = world.cluster.ctl("logs", "--service", "dns.octelium", "-o", "json").splitlines()
         found = [json.loads(line) for line in lines]
         asked = [one for one in found if one["entry"]["info"]["dns"]["name"] == "raw.local."]
-        return asked[-1] if asked else None
+        return asked and asked[-1]
 
     entry = wait_for(logged)
     assert entry["entry"]["info"]["dns"]["type"] == "AAAA"
