@@ -1,7 +1,7 @@
-"""Questions to the Cluster's DNS: 2,000 a second, from 100 Sessions, each decided and logged.
+"""Questions to the Cluster's DNS: 2,000 a second, each decided and logged.
 
-The server is a process with one event loop, as a worker is. Questions come at even intervals over
-UDP, whether or not the former are answered, so that a slow one delays those behind it.
+First from 100 Sessions to a process with one event loop, as a worker is; then from a connected
+client, a host of its own, through its tunnel, the gateway and the workers.
 """
 
 from __future__ import annotations
@@ -14,52 +14,111 @@ import subprocess
 import sys
 import time
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
+from bench.asker import RATE, Share, burst
+from bench.private import peer, private_world, service, usage, users
 from bench.processes import BenchError, stop
 from bench.report import Bar, Report
-from bench.tools import say
+from bench.tools import ROOT, say
+from tests.e2e.cluster import DOMAIN
+from tests.peers.tunnel_client import tunnel_client
 
-RATE: Final = 2000
+if TYPE_CHECKING:
+    from bench.private import Peer, World
+
 SESSIONS: Final = 100
-_STEP: Final = 0.005
-_SHARES: Final = (
-    ("A", 10, "wiki.local.octelium.test", "A"),
-    ("AAAA", 6, "api.prod-eu.local", "AAAA"),
-    ("unknown", 1, "nope{}.local", "A"),
-    ("kept", 2, "www.example.com", "A"),
-    ("forwarded", 1, "h{}.example.com", "A"),
-)
-"""Kinds of questions, how many of twenty are of each, name and type; `{}` is a number."""
+_P99: Final = 20.0
+"""Milliseconds."""
+_SOCKETS: Final = 16
+"""Sockets of the connected client."""
+_RESOLVER: Final = 5300
+LOOPBACK: Final = "one event loop"
+TUNNEL: Final = "through a tunnel"
+
+
+def _shares(domain: str) -> list[Share]:
+    return [
+        Share("A", 10, f"wiki.local.{domain}", "A"),
+        Share("AAAA", 6, "api.prod-eu.local", "AAAA"),
+        Share("unknown", 1, "nope{}.local", "A", found=False),
+        Share("kept", 2, "www.example.com", "A"),
+        Share("forwarded", 1, "h{}.example.com", "A"),
+    ]
 
 
 def run(rounds: int, seconds: int) -> Report:
-    """Every round is a burst of `seconds`."""
-    report = Report(f"DNS: {RATE:,} questions/s over UDP, one event loop, {SESSIONS} Sessions")
+    """Every round is a burst of `seconds` to either."""
+    report = Report(f"DNS: {RATE:,} questions/s over UDP")
+    _loopback(report, rounds, seconds)
+    _tunnel(report, rounds, seconds)
+    for row in (LOOPBACK, TUNNEL):
+        text = f"{row}: p99, median of the rounds"
+        report.bars.append(Bar(text, report.median(f"{row}: all", "p99"), _P99, "ms"))
+    return report
+
+
+def _loopback(report: Report, rounds: int, seconds: int) -> None:
     server = subprocess.Popen(
         [sys.executable, "-m", "bench.dns"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    shares = _shares("octelium.test")
     try:
         assert server.stdin is not None
         assert server.stdout is not None
-        port = int(server.stdout.readline())
-        uvloop.run(_burst(port, 1))
+        place = ("127.0.0.1", int(server.stdout.readline()))
+        uvloop.run(burst(place, SESSIONS, shares, 1))
         for number in range(rounds):
-            say(f"round {number + 1} of {rounds}")
+            say(f"{LOOPBACK}, {SESSIONS} Sessions: round {number + 1} of {rounds}")
             before = _cpu(server)
-            times = uvloop.run(_burst(port, seconds))
-            asked = RATE * seconds
-            used = (_cpu(server) - before) * 1e6 / asked
-            _note(report, times, asked, used)
+            found = uvloop.run(burst(place, SESSIONS, shares, seconds))
+            used = _cpu(server) - before
+            _note(report, LOOPBACK, found)
+            report.add(f"{LOOPBACK}: all", "CPU per question", "µs", used * 1e6 / found["asked"])
     finally:
         stop(server)
-    report.bars.append(Bar("p99, median of the rounds", report.median("all", "p99"), 20.0, "ms"))
-    return report
+
+
+def _tunnel(report: Report, rounds: int, seconds: int) -> None:
+    more = (
+        service("wiki", "HTTP", "http://127.0.0.1:8000", 80),
+        {"kind": "Namespace", "metadata": {"name": "prod-eu"}, "spec": {}},
+        service("api.prod-eu", "HTTP", "http://127.0.0.1:8000", 80),
+    )
+    with (
+        private_world(*more) as world,
+        world.host.process(sys.executable, "-m", "bench.dns", "resolver", cwd=ROOT),
+    ):
+        zone = {"servers": [f"dns://127.0.0.1:{_RESOLVER}"]}
+        config = {"kind": "ClusterConfig", "metadata": {"name": "default"}}
+        world.cluster.apply({**config, "spec": {"dns": {"fallbackZone": zone}}})
+        (token,) = world.tokens(users()[:1])
+        with tunnel_client(world.guest, world.endpoint, world.authority, token) as client:
+            plan = {
+                "place": [client.state["dns"]["servers"][0], 53],
+                "sockets": _SOCKETS,
+                "shares": _shares(DOMAIN),
+            }
+            with peer(world.guest, "bench.asker", plan) as asker:
+                asker.ask({"seconds": 1})
+                for number in range(rounds):
+                    say(f"{TUNNEL}: round {number + 1} of {rounds}")
+                    _through(report, world, asker, seconds)
+
+
+def _through(report: Report, world: World, asker: Peer, seconds: int) -> None:
+    before = usage(world.cluster)
+    found = asker.ask({"seconds": seconds})
+    after = usage(world.cluster)
+    _note(report, TUNNEL, found)
+    for name in ("gateway", "worker"):
+        used = sum(after.cpu[each] - before.cpu[each] for each in after.cpu if name in each)
+        report.add(f"{TUNNEL}: {name}", "CPU per question", "µs", used * 1e6 / found["asked"])
 
 
 def _cpu(server: subprocess.Popen[str]) -> float:
@@ -71,69 +130,17 @@ def _cpu(server: subprocess.Popen[str]) -> float:
     return float(server.stdout.readline())
 
 
-def _note(report: Report, times: dict[str, list[float]], asked: int, used: float) -> None:
-    together = [one for found in times.values() for one in found]
-    if len(together) < asked:
-        raise BenchError(f"{asked - len(together)} of {asked} questions were not answered")
-    for name, found in (("all", together), *times.items()):
-        cuts = statistics.quantiles(found, n=100)
-        report.add(name, "p50", "ms", cuts[49] * 1000)
-        report.add(name, "p99", "ms", cuts[98] * 1000)
-    report.add("all", "CPU per question", "µs", used)
-
-
-class _Client(asyncio.DatagramProtocol):
-    """One Session's socket: what it asked and when, by the number of the question."""
-
-    def __init__(self, times: dict[str, list[float]]) -> None:
-        self.waiting: dict[bytes, tuple[str, float]] = {}
-        self._times = times
-
-    def datagram_received(self, data: bytes, _address: Any) -> None:
-        kind, sent = self.waiting.pop(data[:2])
-        self._times[kind].append(time.perf_counter() - sent)
-        if data[3] & 0xF not in (0, 3):
-            raise BenchError(f"a question of kind {kind} got the code {data[3] & 0xF}")
-
-
-async def _burst(port: int, seconds: int) -> dict[str, list[float]]:
-    from dns.message import make_query
-
-    loop = asyncio.get_running_loop()
-    times: dict[str, list[float]] = {kind: [] for kind, *_ in _SHARES}
-    clients: list[tuple[Any, _Client]] = []
-    for _ in range(SESSIONS):
-        endpoint = await loop.create_datagram_endpoint(
-            lambda: _Client(times),
-            local_addr=("127.0.0.1", 0),
-            remote_addr=("127.0.0.1", port),
-        )
-        clients.append(endpoint)
-    plan = [(kind, name, type_) for kind, count, name, type_ in _SHARES for _ in range(count)]
-    run_name = f"{time.time_ns():x}"
-    wires = []
-    for number in range(RATE * seconds):
-        kind, name, type_ = plan[number % len(plan)]
-        asked = make_query(name.format(f"{run_name}-{number}"), type_, use_edns=0).to_wire()
-        wires.append((kind, (number & 0xFFFF).to_bytes(2, "big"), asked[2:]))
-    begun = loop.time()
-    sent = 0
-    while sent < len(wires):
-        due = min(int((loop.time() - begun) * RATE) + 1, len(wires))
-        while sent < due:
-            kind, number_bytes, rest = wires[sent]
-            transport, client = clients[sent % SESSIONS]
-            client.waiting[number_bytes] = (kind, time.perf_counter())
-            transport.sendto(number_bytes + rest)
-            sent += 1
-        await asyncio.sleep(_STEP)
-    for _ in range(400):
-        if not any(client.waiting for _, client in clients):
-            break
-        await asyncio.sleep(0.01)
-    for transport, _ in clients:
-        transport.close()
-    return times
+def _note(report: Report, row: str, found: dict[str, Any]) -> None:
+    together = [one for times in found["times"].values() for one in times]
+    if found["wrong"]:
+        raise BenchError(f"{len(found['wrong'])} answers are wrong: {found['wrong'][0]}")
+    if len(together) < found["asked"]:
+        missing = found["asked"] - len(together)
+        raise BenchError(f"{missing} of {found['asked']} questions were not answered")
+    for name, times in (("all", together), *found["times"].items()):
+        cuts = statistics.quantiles(times, n=100)
+        report.add(f"{row}: {name}", "p50", "ms", cuts[49] * 1000)
+        report.add(f"{row}: {name}", "p99", "ms", cuts[98] * 1000)
 
 
 # The server's process.
@@ -210,5 +217,11 @@ class _Upstream(asyncio.DatagramProtocol):
         self.transport.sendto(head + question + record, address)
 
 
+async def _resolve() -> None:
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(_Upstream, local_addr=("127.0.0.1", _RESOLVER))
+    await loop.create_future()
+
+
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_resolve() if sys.argv[1:] == ["resolver"] else _serve())
