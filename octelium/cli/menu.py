@@ -198,6 +198,9 @@ PROGRAMS = {
             "probe": Command(
                 "octelium.cli.probe:probe", "Send a real request through the front door."
             ),
+            "built-in": Command(
+                "octelium.cli.built_in:built_in", "Show objects as this version ships them."
+            ),
             "version": _COMMON["version"],
             "completion": _COMMON["completion"],
         },

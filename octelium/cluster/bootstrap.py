@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from octelium.apiserver.core.view import TransactionView
-from octelium.cluster import builtin, tls_secrets
+from octelium.cluster import builtin, seeding, tls_secrets
 from octelium.cluster.certificates import cluster_names, issue, make_authority
 from octelium.identity.keys import rotate
 from octelium.schema.kinds import KINDS
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from octelium.identity.authentication import Authentication
     from octelium.store.resources import Resources, Transaction
 
+_LOG = logging.getLogger(__name__)
 FIRST_CREDENTIAL = "root-init"
 _FIRST_CREDENTIAL_DAYS = 180
 _ALLOW_ALL = "allow-all"
@@ -33,11 +35,12 @@ class BootstrapError(Exception):
 async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
     """Make what a Cluster begins with, in one transaction; whether this is the first start.
 
-    The certificate of the new CA is written to `ca_file`. A Cluster that an earlier version made
-    gets the system's Services that are new since then.
+    The certificate of the new CA is written to `ca_file`. The built-in objects of a Cluster that an
+    earlier version made become those of this version, unless somebody has edited them.
 
     Raises:
         BootstrapError: the store belongs to a Cluster of another domain.
+        StoreUnusable: the record of built-in objects is damaged.
     """
     config = resources.peek(core.ClusterConfig, name="default")
     if config is not None:
@@ -46,7 +49,8 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
                 f"--domain: this data directory belongs to {config.status.domain}, not to {domain};"
                 " use that domain or another --data-dir"
             )
-        await _add_services(resources)
+        for one in await seeding.reseed(resources):
+            _LOG.warning("built-in %s %s stays as it is: %s", one.kind, one.name, one.why)
         return False
     if resources.revision:
         raise BootstrapError(
@@ -54,15 +58,9 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
         )
     authority = make_authority(domain)
     async with resources.transaction() as tx:
-        for message in (
-            builtin.cluster_config(domain),
-            builtin.region(),
-            *builtin.users(),
-            *builtin.namespaces(),
-            *builtin.policies(),
-            *builtin.services(),
-        ):
+        for message in (builtin.cluster_config(domain), builtin.region()):
             _create(tx, message)
+        seeding.seed(tx)
         rotate(tx, time.time())
         tls_secrets.put_authority(tx, authority)
         tls_secrets.put(tx, "default", issue(authority, cluster_names(domain)))
@@ -70,25 +68,6 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
         # Before the commit, so that a start that fails here begins anew next time.
         ca_file.write_text(authority.chain)  # noqa: ASYNC240  (before anything is served)
     return True
-
-
-async def _add_services(resources: Resources) -> None:
-    """Make the system's Services that are not there: nobody can have deleted them.
-
-    A Service of that name which somebody has made meanwhile stays as it is.
-    """
-    services: list[Any] = [*builtin.services()]
-    missing = [
-        service
-        for service in services
-        if service.metadata.is_system
-        and resources.peek(core.Service, name=service.metadata.name) is None
-    ]
-    if not missing:
-        return
-    async with resources.transaction() as tx:
-        for service in missing:
-            _create(tx, service)
 
 
 def _create(tx: Transaction, message: Any) -> Any:

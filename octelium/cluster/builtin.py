@@ -1,10 +1,9 @@
 """The objects that every Cluster starts with.
 
-They are made once, at the first start; who edits or deletes them afterwards is right. Services of
-the system, which nobody can delete, are made at a later start if an earlier version did not have
-them. Names and
-contents follow the public documentation of Octelium ("First steps", "Policies"), save that the
-demonstration page is answered by Vigil itself, where Octelium deploys a container.
+They are made at the first start; `seeding` brings those of an earlier version to this one. Who
+edits or deletes what does not belong to the system is right. Names and contents follow the public
+documentation of Octelium ("First steps", "Policies"), save that the demonstration page is answered
+by Vigil itself, where Octelium deploys a container.
 """
 
 from __future__ import annotations

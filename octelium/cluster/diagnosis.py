@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Final, Protocol
 
-from octelium.cluster import soundness
+from octelium.cluster import seeding, soundness
 from octelium.cluster.heard import GATEWAY
 from octelium.cluster.probes import ALL, RESOLVERS, Asking
 from octelium.cluster.soundness import part
@@ -98,6 +98,7 @@ class Diagnosis:
         now = dt.datetime.now(dt.UTC)
         parts += soundness.certificates(self._resources.peek_all(core.Secret), now)
         parts.append(await asyncio.to_thread(soundness.store, self._layout.store / "store.db"))
+        parts += self._about_built_ins()
         trouble = self._logs()
         remedy = "see whether its disk is full or failing"
         parts.append(
@@ -106,6 +107,23 @@ class Diagnosis:
         parts.append(soundness.disk(self._layout.root))
         parts.append(soundness.clock())
         return parts
+
+    def _about_built_ins(self) -> list[ext.DiagnosedPart]:
+        found = seeding.differing(self._resources)
+        if not found:
+            return [
+                part("built-in objects", "ok", "are of this version, or as administrators wish")
+            ]
+        return [
+            part(
+                f"built-in {one.kind} {one.name}",
+                "warn",
+                one.why,
+                f"compare it: octops built-in {one.kind} {one.name} | octeliumctl diff -; "
+                "any change of it ends this note",
+            )
+            for one in found
+        ]
 
     async def _alive(self, worker: str) -> tuple[Answer, float] | None:
         try:

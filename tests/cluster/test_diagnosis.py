@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.cluster import builtin
 from octelium.cluster.bootstrap import bootstrap
 from octelium.cluster.diagnosis import MOST_SERVICES, Diagnosis
 from octelium.cluster.layout import Layout
 from octelium.cluster.probes import RESOLVERS, Answer
+from octelium.cluster.seeding import reseed
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
@@ -142,6 +144,7 @@ async def test_a_cluster_that_works(world: World) -> None:
         "resolver udp://10.0.0.2:53": "warn",
         "certificate of default": "ok",
         "store": "ok",
+        "built-in objects": "ok",
         "logs": "ok",
     }
     assert parts["gateway"].detail == (
@@ -199,3 +202,23 @@ async def test_more_services_than_are_asked(world: World) -> None:
     parts = await world.parts(MOST_SERVICES + 3)
     assert len(world.asking.asked[0]) == MOST_SERVICES
     assert parts["upstreams"].detail == "3 more Services were not asked"
+
+
+async def test_an_edited_object_that_is_shipped_in_another_form_now(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.resources.transaction() as tx:
+        for name in ("allow-all", "deny-all"):
+            policy = tx.get(core.Policy, name=name)
+            policy.spec.rules[0].name = "mine"
+            tx.update(policy)
+    shipped: list[Any] = [*builtin.policies()]
+    shipped[0].spec.rules[0].name = "another"
+    monkeypatch.setattr(builtin, "policies", lambda: shipped)
+    assert (await world.parts())["built-in objects"].outcome == "ok"
+    await reseed(world.resources)
+    part = (await world.parts())["built-in Policy allow-all"]
+    assert part.outcome == "warn"
+    assert "ships another form" in part.detail
+    assert "octops built-in Policy allow-all | octeliumctl diff -" in part.remedy
+    assert "built-in Policy deny-all" not in await world.parts()
