@@ -42,7 +42,7 @@ from octelium.authserver.providers.fetch import Fetcher
 from octelium.authserver.providers.registry import WebProviders
 from octelium.authserver.site import Site
 from octelium.authserver.workloads import Workloads
-from octelium.cluster import host, tls_secrets
+from octelium.cluster import host, private_plan, tls_secrets
 from octelium.cluster.admin import (
     CertificateRequest,
     Health,
@@ -300,6 +300,9 @@ class Control:
             self._stack.push_async_callback(pages.stop)
         feed.start()
         self._stack.callback(feed.close)
+        if has_gateway:
+            ended = private_plan.follow(resources, layout.link, settings.engine)
+            self._stack.push_async_callback(ended)
         await tls_secrets.issue_missing(resources, settings.domain)
         self._stack.callback(tls_secrets.follow(resources, settings.domain))
         janitor = Janitor(resources, time.time)

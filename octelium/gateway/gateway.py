@@ -1,4 +1,4 @@
-"""The gateway: brings the private network up, and keeps its peers as the Cluster says.
+"""The gateway: has an engine in the private network, and keeps its peers as the Cluster says.
 
 It goes on with what it knows while the control process is away. It holds no capability: TUN device
 and sockets are given to it.
@@ -43,8 +43,8 @@ _PER_SECOND = 200
 class Link(Dialler, Protocol):
     """The link process, as `LinkSockets`."""
 
-    async def configure(self, plan: LinkPlan, /) -> None:
-        """Make the private network. Raises OSError."""
+    async def configured(self, plan: LinkPlan, /) -> None:
+        """Wait until the private network is so, which control sees to. Raises OSError."""
 
     async def status(self) -> LinkStatus:
         """What it tells of itself. Raises OSError."""
@@ -89,7 +89,7 @@ class Gateway:
         self.view.listeners.append(self._noticed)
         ranges, keys = await self._begun()
         async with AsyncExitStack() as stack:
-            await self.link.configure(ranges.link_plan(offload=self.offload))
+            await self.link.configured(ranges.link_plan(offload=self.offload))
             if (wall := (await self.link.status()).firewall) != "active":
                 _LOG.error("the private network has no firewall: %s", wall)
             engine = await self.make_engine(keys, ranges)
@@ -188,16 +188,14 @@ class Gateway:
         if ranges is not None and ranges != self._ranges:
             if self._ranges is not None and ranges.mtu != self._ranges.mtu:
                 raise GatewayError(f"the MTU is {ranges.mtu} now")
-            await self.link.configure(ranges.link_plan(offload=self.offload))
+            await self.link.configured(ranges.link_plan(offload=self.offload))
             self._ranges = ranges
 
     async def _probe(self, prober: Prober) -> None:
         before = self._trouble
         self._trouble = await prober.trouble()
-        if not self._trouble and self._ranges is not None:
+        if not self._trouble:
             try:
-                # Again, because an engine that starts may change the device.
-                await self.link.configure(self._ranges.link_plan(offload=self.offload))
                 status = await self.link.status()
             except OSError as error:
                 self._trouble = f"the link process does not answer: {error}"

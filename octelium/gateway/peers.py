@@ -54,7 +54,7 @@ class Ranges:
             local_routes=self.services,
             tun_routes=self.sessions,
             offload=offload,
-            firewall=FirewallPlan(peers=self.sessions, own=self.services),
+            firewall=FirewallPlan(peers=self.sessions, own=self.services, listed=True),
         )
 
     def probe(self) -> tuple[str, str]:

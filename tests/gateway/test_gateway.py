@@ -32,7 +32,7 @@ class FakeLink:
         self.plans: list[LinkPlan] = []
         self.flows = True
 
-    async def configure(self, plan: LinkPlan) -> None:
+    async def configured(self, plan: LinkPlan) -> None:
         self.plans.append(plan)
 
     async def status(self) -> LinkStatus:

@@ -12,6 +12,7 @@ from octelium.tunnel.link import addresses, firewall, sysctls, tun
 from octelium.tunnel.link.addresses import Route
 
 if TYPE_CHECKING:
+    from octelium.tunnel.link.open_places import OpenPlace
     from octelium.tunnel.link.plan import LinkPlan
 
 
@@ -23,8 +24,9 @@ class Outcome:
     unset: tuple[str, ...]
 
 
-def configure(plan: LinkPlan) -> Outcome:
-    """Make a private namespace as planned. Done again, only differences change.
+def configure(plan: LinkPlan, places: frozenset[OpenPlace] = frozenset()) -> Outcome:
+    """Make a private namespace as planned. Done again, only differences change. `places` are open,
+    see `FirewallPlan.listed`.
 
     The firewall comes first, so that nothing is open in between.
 
@@ -32,7 +34,7 @@ def configure(plan: LinkPlan) -> Outcome:
         SysctlError, TunError, OSError: it cannot be; what was done so far stays.
     """
     unset = sysctls.apply()
-    wall = _put_firewall(plan)
+    wall = _put_firewall(plan, places)
     addresses.set_up("lo")
     if tun.is_up(plan.device):  # somebody may have it open
         unset += _set_up(plan)
@@ -68,9 +70,9 @@ def _usable(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts if sysctls.has_ipv6() else tuple(text for text in texts if ":" not in text)
 
 
-def _put_firewall(plan: LinkPlan) -> str:
+def _put_firewall(plan: LinkPlan, places: frozenset[OpenPlace]) -> str:
     try:
-        firewall.put(plan.firewall, plan.device)
+        firewall.put(plan.firewall, plan.device, places)
     except firewall.FirewallUnavailableError as error:
         return f"unavailable: {error}" if plan.firewall is not None else "none"
     return "none" if plan.firewall is None else "active"

@@ -1,9 +1,10 @@
 """nftables in the private network namespace: the second lock behind the engine's source check.
 
-Only packets between the planned ranges, by the TUN device, of protocols that Services have. Nothing
-is remembered per flow, so there is nothing that many flows could fill. Fragments are counted, and
-put together by the kernel within the bounds that `sysctls` sets; overlapping ones are dropped there
-(RFC 5722, RFC 8200 section 4.5).
+Only packets between the planned ranges, by the TUN device, of protocols that Services have, and to
+places that are listed: a port of one address is not open at another one's. Nothing is remembered
+per flow, so there is nothing that many flows could fill. Fragments are counted, and put together by
+the kernel within the bounds that `sysctls` sets; overlapping ones are dropped there (RFC 5722,
+RFC 8200 section 4.5).
 
 Of the errors that peers tell (RFC 792, RFC 4443), one passes: that a UDP port is closed at the
 sender itself. The kernel would believe what they say of others' packets (RFC 5927), and the tunnel
@@ -13,6 +14,7 @@ is one hop of known MTU, of which nothing is to be learned.
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,9 @@ from octelium.tunnel.link import nft
 from octelium.tunnel.link.nft import ACCEPT, DROP, Chain, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from octelium.tunnel.link.open_places import OpenPlace
     from octelium.tunnel.link.plan import FirewallPlan
 
 TABLE = "octelium"
@@ -37,6 +40,14 @@ _ICMPS = ((_ICMP, 4), (_ICMP6, 6))
 _PASSES = (nft.counter(), nft.verdict(ACCEPT))
 _TCP_FLAGS, _SYN, _ACK = 13, 0x02, 0x10
 _BEFORE_DEFRAGMENTATION = -450
+_AT_ONCE = 4000
+"""Changes of sets in one transaction: what a socket's buffer holds of messages."""
+_PLACES = {(_TCP, 4): "tcp4", (_TCP, 6): "tcp6", (_UDP, 4): "udp4", (_UDP, 6): "udp6"}
+_DATAGRAM_PORTS = "udp-ports"
+_SETS = (
+    *(nft.places(name, version) for (_, version), name in _PLACES.items()),
+    nft.ports(_DATAGRAM_PORTS),
+)
 ABSENT = frozenset(
     {errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT, errno.EINVAL}
 )
@@ -47,8 +58,11 @@ class FirewallUnavailableError(Exception):
     """This kernel has no nftables, or not enough of it; the text says what it said."""
 
 
-def put(plan: FirewallPlan | None, device: str) -> None:
-    """Have exactly this firewall in the namespace, from one moment to the next.
+def put(
+    plan: FirewallPlan | None, device: str, places: Collection[OpenPlace] = frozenset()
+) -> None:
+    """Have exactly this firewall in the namespace, from one moment to the next. `places` are those
+    that peers may begin to talk to, if the plan has them listed; of very many, some come after.
 
     Raises:
         FirewallUnavailableError: there is no nftables; nothing was changed.
@@ -58,16 +72,69 @@ def put(plan: FirewallPlan | None, device: str) -> None:
         if plan is None:
             nft.delete_table(TABLE)
         else:
-            nft.replace_table(TABLE, _CHAINS, list(_rules(plan, device)), compares=True)
+            listed = sorted(places) if plan.listed else []
+            first = frozenset(listed[:_AT_ONCE])
+            _replace(plan, device, first)
+            change_places(first, frozenset(listed))
     except OSError as error:
         if error.errno in ABSENT:
             raise FirewallUnavailableError(str(error)) from error
         raise
 
 
+def _replace(plan: FirewallPlan, device: str, places: frozenset[OpenPlace]) -> None:
+    keys = _keys(places)
+    sets = [replace(each, keys=sorted(keys[each.name])) for each in _SETS if plan.listed]
+    try:
+        rules = list(_rules(plan, device, refuses=True))
+        nft.replace_table(TABLE, _CHAINS, rules, compares=True, sets=sets)
+    except OSError as error:
+        if not plan.listed or error.errno not in ABSENT:
+            raise
+        # A kernel that has nftables without answers of its own (CONFIG_NFT_REJECT).
+        rules = list(_rules(plan, device, refuses=False))
+        nft.replace_table(TABLE, _CHAINS, rules, compares=True, sets=sets)
+
+
+def change_places(before: frozenset[OpenPlace], after: frozenset[OpenPlace]) -> None:
+    """Have other places open. What is to be shut is shut first; up to thousands of changes count
+    together.
+
+    Raises:
+        OSError: refused; what is open is not known then.
+    """
+    was, will = _keys(before), _keys(after)
+    removed = [(name, key) for name in was for key in sorted(was[name] - will[name])]
+    added = [(name, key) for name in will for key in sorted(will[name] - was[name])]
+    while removed or added:
+        fewer, removed = removed[:_AT_ONCE], removed[_AT_ONCE:]
+        room = _AT_ONCE - len(fewer)
+        more, added = added[:room], added[room:]
+        nft.change_sets(TABLE, _by_name(fewer), _by_name(more))
+
+
+def _by_name(keys: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for name, key in keys:
+        found.setdefault(name, []).append(key)
+    return found
+
+
+def _keys(places: Iterable[OpenPlace]) -> dict[str, set[bytes]]:
+    """What is in each set."""
+    found: dict[str, set[bytes]] = {each.name: set() for each in _SETS}
+    for each in places:
+        version = 4 if len(each.address) == 4 else 6
+        found[_PLACES[each.protocol, version]].add(nft.place(each.address, each.port))
+        if each.protocol == _UDP:
+            found[_DATAGRAM_PORTS].add(each.port.to_bytes(2, "big"))
+    return found
+
+
 def counters() -> dict[str, int]:
     """Packets by name: `fragments`, `input-tcp`, …, `input-refused` (between ranges that may talk),
-    `input-dropped`, `output-dropped`, ….  Empty if there is no firewall.
+    `input-closed` (to places that are not listed), `input-dropped`, `output-dropped`, ….  Empty if
+    there is no firewall.
 
     Raises:
         OSError: it may not be read.
@@ -85,7 +152,7 @@ _CHAINS = (
 )
 
 
-def _rules(plan: FirewallPlan, device: str) -> Iterator[Rule]:
+def _rules(plan: FirewallPlan, device: str, *, refuses: bool) -> Iterator[Rule]:
     for number, fragment in ((4, nft.fragment4()), (6, nft.extension6(_FRAGMENT))):
         parts = (nft.version(number), fragment, nft.counter())
         yield Rule("fragments", "fragments", parts)
@@ -104,6 +171,8 @@ def _rules(plan: FirewallPlan, device: str) -> Iterator[Rule]:
         begins = nft.transport_byte(_TCP_FLAGS, _SYN, _SYN | _ACK)
         match = (nft.protocol(_TCP), begins)
         yield Rule("from-peers", "input-refused", (*match, nft.counter(), nft.verdict(DROP)))
+    if plan.listed:
+        yield from _closed(refuses=refuses)
     yield from _transports("from-peers", "input")
     yield from _icmp("from-peers", "input", _ECHO)
     yield from closed_ports("from-peers", "input")
@@ -112,6 +181,23 @@ def _rules(plan: FirewallPlan, device: str) -> Iterator[Rule]:
     yield from _icmp("to-peers", "output", _ERRORS)
     for chain in ("input", "forward", "output"):
         yield Rule(chain, f"{chain}-dropped", (nft.counter(), nft.verdict(DROP)))
+
+
+def _closed(*, refuses: bool) -> Iterator[Rule]:
+    """What peers may not begin: TCP connections to other places than those listed, and datagrams to
+    a port that some other address has. Answers to this side's own datagrams go to other ports.
+    """
+    begins = nft.transport_byte(_TCP_FLAGS, _SYN, _SYN | _ACK)
+    served = nft.port_in(_DATAGRAM_PORTS)
+    for (number, version), name in _PLACES.items():
+        if number == _TCP:
+            asks, answer = begins, nft.refuse_tcp()
+        else:
+            asks, answer = served, nft.refuse_datagram()
+        match = (nft.version(version), nft.protocol(number), asks)
+        end = (nft.counter(), answer if refuses else nft.verdict(DROP))
+        closed = nft.target_not_in(name, version)
+        yield Rule("from-peers", "input-closed", (*match, closed, *end))
 
 
 def _transports(chain: str, name: str) -> Iterator[Rule]:

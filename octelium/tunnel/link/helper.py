@@ -23,15 +23,18 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from octelium.tunnel.link import addresses, capabilities, firewall, opening, tun
+from octelium.tunnel.link import addresses, capabilities, firewall, open_places, opening, tun
 from octelium.tunnel.link.configure import Outcome, configure
 from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
+from octelium.tunnel.link.open_places import OpenPlacesError
 from octelium.tunnel.link.plan import LinkPlan, LinkStatus
 from octelium.tunnel.link.protocol import ProtocolError, Reply, Request, receive
 from octelium.tunnel.link.sysctls import SysctlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from octelium.tunnel.link.open_places import OpenPlace
 
     Key = tuple[opening.Kind, socket.AddressFamily, int]
 
@@ -63,6 +66,7 @@ class Helper:
     listening: socket.socket
     plan: LinkPlan | None = None
     _outcome: Outcome | None = None
+    _places: frozenset[OpenPlace] = frozenset()
     _listeners: dict[Key, socket.socket] = field(default_factory=dict)
     _holders: dict[Key, set[socket.socket]] = field(default_factory=dict)
     """Which clients have each listening socket."""
@@ -139,7 +143,8 @@ class Helper:
         try:
             if request.do == "configure":
                 assert request.plan is not None
-                self._configure(request.plan)
+                places = open_places.read(received[0]) if received else frozenset()
+                self._configure(request.plan, places)
             elif request.do == "status":
                 return Reply(request.number, result=self._status().to_wire())
             elif self.plan is None:
@@ -169,29 +174,44 @@ class Helper:
             return Reply(
                 request.number, error.strerror or str(error), error.errno or errno.EIO, busy
             )
+        except OpenPlacesError as error:
+            return Reply(request.number, str(error), errno.EINVAL)
         except SysctlError as error:
             return Reply(request.number, str(error), errno.EROFS)
 
-    def _configure(self, plan: LinkPlan) -> None:
+    def _configure(self, plan: LinkPlan, places: frozenset[OpenPlace]) -> None:
         """A plan that cannot be put in force leaves the one before in force."""
         if plan == self.plan and self._outcome is not None:
-            addresses.set_up(plan.device, plan.mtu)  # some engines choose an MTU of their own
+            if places != self._places:
+                self._open(places)
             return
         if self.plan is not None and plan.device != self.plan.device:
             raise RefusedError(f"the device is {self.plan.device} for good", errno.EINVAL)
         before, self._outcome = self.plan, None
         try:
-            self._outcome = configure(plan)
+            self._outcome = configure(plan, places)
         except BaseException:
             if before is not None:
-                self._outcome = configure(before)
+                self._outcome = configure(before, self._places)
             raise
-        self.plan = plan
+        self.plan, self._places = plan, places
+
+    def _open(self, places: frozenset[OpenPlace]) -> None:
+        assert self.plan is not None
+        try:
+            if self._outcome is not None and self._outcome.firewall == "active":
+                firewall.change_places(self._places, places)
+        except OSError as error:  # somebody else has changed it
+            _LOG.warning("the firewall is made anew: %s", error)
+            self._outcome = None
+            self._outcome = configure(self.plan, places)
+        self._places = places
 
     def _status(self) -> LinkStatus:
         clients = len(self._clients)
         if self.plan is None or self._outcome is None:
             return LinkStatus(None, clients=clients)
+        addresses.set_up(self.plan.device, self.plan.mtu)  # some engines choose an MTU
         counters = firewall.counters() if self._outcome.firewall == "active" else {}
         return LinkStatus(
             self.plan,
@@ -241,7 +261,8 @@ class Helper:
 
 
 def _check_descriptors(request: Request, received: list[int]) -> None:
-    if len(received) != (request.do == "adopt"):
+    listed = request.plan is not None and request.plan.is_listed
+    if len(received) != (request.do == "adopt" or listed):
         raise ProtocolError(f"{request.do} with {len(received)} descriptors")
 
 

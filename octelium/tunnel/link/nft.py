@@ -22,7 +22,7 @@ from octelium.tunnel.link.netlink import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
     Range = IPv4Network | IPv6Network
@@ -34,15 +34,16 @@ _JUMP = 0xFFFFFFFD
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _GETRULE = 0, 1, 2, 3, 6, 7
-_NEWSET, _NEWELEMENTS = 9, 12
+_NEWSET, _NEWELEMENTS, _DELELEMENTS = 9, 12, 14
 _OWNER = 2
 _INET = 1
 _GENERAL = struct.Struct("!BBH")
 _WORD = struct.Struct("!I")
 _APPEND = 0x800
 _REGISTER, _VERDICT_REGISTER = 1, 0
+_FIRST_WORD = 8
+"""The first register of 32 bits; the parts of a set's key are read one after the other from it."""
 _FIRST_BYTE, _SECOND_BYTE = 8, 9
-"""Registers of 32 bits, next to each other: a set's key of two parts is read from both."""
 _META_L4PROTO, _META_NFPROTO, _META_IIFNAME, _META_OIFNAME = 16, 15, 6, 7
 _NETWORK, _TRANSPORT = 1, 2
 _EQUAL, _UNEQUAL = 0, 1
@@ -50,7 +51,13 @@ _SAME = "same"
 _SET_NUMBER = _WORD.pack(1)
 _CONSTANT = 2
 _ESTABLISHED = struct.pack("=I", 2)  # this key alone is in the host's byte order
-_PROTOCOL_TYPE = 12  # how nft shows a byte: `inet_proto`; two parts of a key are six bits apart
+# How nft shows a part of a key; two parts are six bits apart.
+_ADDRESS_TYPE, _PROTOCOL_TYPE, _PORT_TYPE = {4: 7, 6: 8}, 12, 13
+_INVERTED = 1
+_MOST_ELEMENTS = 1000
+"""In one message: an attribute holds 64 kB."""
+_RESET_TCP, _UNREACHABLE = 1, 2
+_PORT_UNREACHABLE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,19 @@ class Chain:
     hook: int | None = None
     priority: int = 0
     policy: int = ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """A set of keys of a certain `kind`, as nft shows them, and `size` in bytes; with `constant`
+    none comes or goes.
+    """
+
+    name: str
+    kind: int
+    size: int
+    keys: Sequence[bytes] = ()
+    constant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +98,13 @@ def replace_table(
     rules: Sequence[Rule],
     *,
     compares: bool = False,
+    sets: Sequence[Set] = (),
     owner: Netlink | None = None,
 ) -> None:
     """Put a table of family inet in place of the one of that name, in one transaction. `compares`
-    says that some rule has `source_is_at`. A table with an `owner`, a socket of NETFILTER, is for
-    nobody else to change, and ends with it; Linux has that since 5.12.
+    says that some rule has `source_is_at`, `sets` are those that rules name. A table with an
+    `owner`, a socket of NETFILTER, is for nobody else to change, and ends with it; Linux has that
+    since 5.12.
 
     Raises:
         NetlinkError: refused, and nothing changed.
@@ -94,7 +116,8 @@ def replace_table(
         new,  # so that there is one to delete
         _message(_DELTABLE, named),
         new,
-        *(_same_bytes(named) if compares else ()),
+        *(each for one in ((_SAME_BYTES,) if compares else ()) for each in _set(named, one)),
+        *(each for one in sets for each in _set(named, one)),
         *(_message(_NEWCHAIN, named + _chain(chain), CREATE) for chain in chains),
         *(_message(_NEWRULE, named + _rule(rule), CREATE | _APPEND) for rule in rules),
     ]
@@ -108,6 +131,43 @@ def delete_table(table: str) -> None:
     messages = [_message(_NEWTABLE, named, CREATE), _message(_DELTABLE, named)]
     with Netlink(NETFILTER) as netlink:
         netlink.batch(_bracket(_BATCH_BEGIN), messages, _bracket(_BATCH_END))
+
+
+def change_sets(
+    table: str, removed: Mapping[str, Sequence[bytes]], added: Mapping[str, Sequence[bytes]]
+) -> None:
+    """Take keys out of sets, by their names, and put others in, in one transaction.
+
+    Raises:
+        NetlinkError: refused, such as for a key that is not there; nothing changed.
+        OSError: this kernel has no nftables.
+    """
+    named = text(1, table)
+    messages = [
+        each
+        for kind, flags, sets in ((_DELELEMENTS, 0, removed), (_NEWELEMENTS, CREATE, added))
+        for name, keys in sets.items()
+        for each in _elements(named, name, keys, kind, flags)
+    ]
+    if messages:
+        with Netlink(NETFILTER) as netlink:
+            netlink.batch(_bracket(_BATCH_BEGIN), messages, _bracket(_BATCH_END))
+
+
+def places(name: str, version: int) -> Set:
+    """A set of addresses of a version of IP and ports, for `target_not_in`."""
+    kind = _ADDRESS_TYPE[version] << 6 | _PORT_TYPE
+    return Set(name, kind, (4 if version == 4 else 16) + 4)
+
+
+def place(address: bytes, port: int) -> bytes:
+    """A key of such a set; each part fills whole registers."""
+    return address + struct.pack("!H2x", port)
+
+
+def ports(name: str) -> Set:
+    """A set of ports, for `port_in`; its keys are of two bytes in network order."""
+    return Set(name, _PORT_TYPE, 2)
 
 
 def unowned_tables() -> set[str]:
@@ -177,6 +237,32 @@ def transport_port(number: int) -> bytes:
     return _payload(_TRANSPORT, 2, 2) + _compare(struct.pack("!H", number))
 
 
+def port_in(name: str) -> bytes:
+    """Matches destination ports in a set; for a rule that has `protocol` before it."""
+    return _payload(_TRANSPORT, 2, 2) + _lookup(name, _REGISTER)
+
+
+def target_not_in(name: str, number: int) -> bytes:
+    """Matches destinations, address and port, of a version of IP that are in no such place; for a
+    rule that has `version` and `protocol` before it.
+    """
+    start, length = (16, 4) if number == 4 else (24, 16)
+    loaded = _payload(_NETWORK, start, length, _FIRST_WORD)
+    loaded += _payload(_TRANSPORT, 2, 2, _FIRST_WORD + length // 4)
+    return loaded + _lookup(name, _FIRST_WORD, inverted=True)
+
+
+def refuse_tcp() -> bytes:
+    """Ends the walk, and answers as a port where nobody listens (RFC 9293, section 3.5.2)."""
+    return _expression("reject", attribute(1, _WORD.pack(_RESET_TCP)))
+
+
+def refuse_datagram() -> bytes:
+    """The same for UDP: port unreachable (RFC 1122, section 4.1.3.1)."""
+    said = attribute(1, _WORD.pack(_UNREACHABLE)) + attribute(2, bytes([_PORT_UNREACHABLE]))
+    return _expression("reject", said)
+
+
 def established() -> bytes:
     """Matches packets of connections that have been seen in both directions, or answer one; with
     it, the kernel keeps track of connections (nft(8), CONNTRACK EXPRESSIONS).
@@ -196,8 +282,7 @@ def source_is_at(number: int, offset: int) -> bytes:
     for each in range(length):
         parts.append(_payload(_NETWORK, start + each, 1, _FIRST_BYTE))
         parts.append(_payload(_TRANSPORT, offset + each, 1, _SECOND_BYTE))
-        asked = text(1, _SAME) + attribute(2, _WORD.pack(_FIRST_BYTE)) + attribute(4, _SET_NUMBER)
-        parts.append(_expression("lookup", asked))
+        parts.append(_lookup(_SAME, _FIRST_BYTE))
     return b"".join(parts)
 
 
@@ -237,16 +322,36 @@ def _message(kind: int, body: bytes, flags: int = 0) -> Message:
     return Message(_SUBSYSTEM << 8 | kind, _GENERAL.pack(_INET, 0, 0) + body, flags)
 
 
-def _same_bytes(named: bytes) -> tuple[Message, Message]:
-    """The set that `source_is_at` looks into; each part of a key fills a register."""
-    kind = _WORD.pack(_PROTOCOL_TYPE << 6 | _PROTOCOL_TYPE)
-    values = (_WORD.pack(_CONSTANT), kind, _WORD.pack(8))
-    made = text(2, _SAME) + b"".join(attribute(each, value) for each, value in enumerate(values, 3))
-    made += attribute(10, _SET_NUMBER)
-    pairs = (bytes([each, 0, 0, 0]) * 2 for each in range(256))
-    elements = nested(3, *(nested(1, nested(1, attribute(1, pair))) for pair in pairs))
-    filled = text(2, _SAME) + elements + attribute(4, _SET_NUMBER)
-    return _message(_NEWSET, named + made, CREATE), _message(_NEWELEMENTS, named + filled, CREATE)
+_SAME_BYTES = Set(
+    _SAME,
+    _PROTOCOL_TYPE << 6 | _PROTOCOL_TYPE,
+    8,
+    [bytes([each, 0, 0, 0]) * 2 for each in range(256)],
+    constant=True,
+)
+"""What `source_is_at` looks into; each part of a key fills a register."""
+
+
+def _set(named: bytes, one: Set) -> Iterator[Message]:
+    values = (_CONSTANT if one.constant else 0, one.kind, one.size)
+    made = text(2, one.name)
+    made += b"".join(attribute(each, _WORD.pack(value)) for each, value in enumerate(values, 3))
+    yield _message(_NEWSET, named + made + attribute(10, _SET_NUMBER), CREATE)
+    yield from _elements(named, one.name, one.keys, _NEWELEMENTS, CREATE)
+
+
+def _elements(
+    named: bytes, name: str, keys: Sequence[bytes], kind: int, flags: int
+) -> Iterator[Message]:
+    for start in range(0, len(keys), _MOST_ELEMENTS):
+        some = keys[start : start + _MOST_ELEMENTS]
+        listed = nested(3, *(nested(1, nested(1, attribute(1, key))) for key in some))
+        yield _message(kind, named + text(2, name) + listed, flags)
+
+
+def _lookup(name: str, register: int, *, inverted: bool = False) -> bytes:
+    asked = text(1, name) + attribute(2, _WORD.pack(register))
+    return _expression("lookup", asked + attribute(5, _WORD.pack(_INVERTED if inverted else 0)))
 
 
 def _chain(chain: Chain) -> bytes:

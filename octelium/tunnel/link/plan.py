@@ -22,12 +22,14 @@ class FirewallPlan:
     """Who may talk to whom over the TUN device: packets between `peers` and `own`, nothing else.
 
     `peers` are the ranges at the other side, `own` those of this side. Without `incoming`, peers
-    may not begin TCP connections.
+    may not begin TCP connections. With `listed` they may begin what is told beside the plan (see
+    `open_places`), and nothing else.
     """
 
     peers: tuple[str, ...]
     own: tuple[str, ...]
     incoming: bool = True
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class LinkPlan:
             _ranges("firewall.peers", self.firewall.peers)
             _ranges("firewall.own", self.firewall.own)
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether a list of open places belongs to it."""
+        return self.firewall is not None and self.firewall.listed
+
     def to_wire(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
@@ -77,8 +84,9 @@ class LinkPlan:
         firewall = given.get("firewall")
         if firewall is not None:
             wall = _members("firewall", firewall, FirewallPlan)
-            if type(wall.setdefault("incoming", True)) is not bool:
-                raise PlanError("firewall.incoming: neither true nor false")
+            for name, default in (("incoming", True), ("listed", False)):
+                if type(wall.setdefault(name, default)) is not bool:
+                    raise PlanError(f"firewall.{name}: neither true nor false")
             for name in ("peers", "own"):
                 wall[name] = _texts(f"firewall.{name}", wall.get(name, ()))
             given["firewall"] = FirewallPlan(**wall)

@@ -12,16 +12,19 @@ import logging
 import os
 import socket
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from octelium.tunnel.link import opening
+from octelium.tunnel.link import open_places, opening
 from octelium.tunnel.link.plan import LinkPlan, LinkStatus
 from octelium.tunnel.link.protocol import MOST_SOCKETS, ProtocolError, Reply, Request, receive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from octelium.tunnel.link.open_places import OpenPlace
     from octelium.tunnel.link.opening import Kind
 
     Key = tuple[Kind, socket.AddressFamily, int]
@@ -62,6 +65,7 @@ class LinkSockets:
     spare: int = 16
     plan: LinkPlan | None = None
     """What each new link process is told; see `configure`."""
+    places: frozenset[OpenPlace] = frozenset()
     _channel: socket.socket | None = None
     _retry: asyncio.TimerHandle | None = None
     _number: int = 0
@@ -73,18 +77,31 @@ class LinkSockets:
     _filling: set[PoolKey] = field(default_factory=set)
     _waiting: dict[PoolKey, deque[asyncio.Future[socket.socket]]] = field(default_factory=dict)
 
-    async def configure(self, plan: LinkPlan) -> None:
+    async def configure(self, plan: LinkPlan, places: frozenset[OpenPlace] = frozenset()) -> None:
         """Make the private network as planned, now and whenever the link process is replaced.
+
+        `places` are what peers may begin to talk to, if the plan has them listed. One call at a
+        time.
 
         Raises:
             LinkError: it cannot be; the plan before, if any, holds and is kept.
         """
-        before, self.plan = self.plan, plan
+        before, self.plan, self.places = (self.plan, self.places), plan, places
         try:
-            await self._ask(Request(0, "configure", plan=plan))
+            with _listed(plan, places) as sent:
+                await self._ask(Request(0, "configure", plan=plan), sent)
         except BaseException:
-            self.plan = before
+            self.plan, self.places = before
             raise
+
+    async def configured(self, plan: LinkPlan) -> None:
+        """Wait until the private network is as planned, by whoever plans it. Raises LinkError."""
+        try:
+            async with asyncio.timeout(self.patience):
+                while (await self.status()).plan != plan:  # noqa: ASYNC110  (another process')
+                    await asyncio.sleep(_RETRY)
+        except TimeoutError:
+            raise _late("a plan") from None
 
     async def listen(self, kind: Kind, family: int, port: int) -> socket.socket:
         """A socket that listens on a port of every address of a family; the caller's to close.
@@ -242,9 +259,9 @@ class LinkSockets:
 
         future.add_done_callback(filled)
 
-    async def _ask(self, request: Request) -> tuple[Reply, list[int]]:
+    async def _ask(self, request: Request, sent: tuple[int, ...] = ()) -> tuple[Reply, list[int]]:
         """The answer to a request, which waits for a link process if there is none."""
-        future = self._begin(request)
+        future = self._begin(request, sent=sent)
         try:
             async with asyncio.timeout(self.patience):
                 return await future
@@ -264,8 +281,15 @@ class LinkSockets:
         if self._closed:
             raise LinkError(errno.ECANCELED, "the link is closed")
         number = self._take_number()
-        self._pending[number] = _Pending(_numbered(request, number), future, told, sent)
-        future.add_done_callback(lambda _: self._pending.pop(number, None))
+        kept = tuple(os.dup(each) for each in sent)  # the caller's may be closed before it is sent
+        self._pending[number] = _Pending(_numbered(request, number), future, told, kept)
+
+        def done(_: object) -> None:
+            self._pending.pop(number, None)
+            for each in kept:
+                os.close(each)
+
+        future.add_done_callback(done)
         self._outbox.append(number)
         self._flush()
         return future
@@ -322,7 +346,8 @@ class LinkSockets:
             each.future.cancel()  # and said anew
         self._outbox.clear()
         if self.plan is not None:
-            self._tell(Request(0, "configure", plan=self.plan))
+            with _listed(self.plan, self.places) as sent:
+                self._tell(Request(0, "configure", plan=self.plan), sent)
         for (kind, family, port), made in self._listeners.items():
             request = Request(0, "adopt", kind=kind, family=family, port=port)
             self._tell(request, (made.fileno(),))
@@ -389,6 +414,19 @@ class LinkSockets:
         if number in self._pending and not self._closed:
             self._outbox.append(number)
             self._flush()
+
+
+@contextmanager
+def _listed(plan: LinkPlan, places: frozenset[OpenPlace]) -> Iterator[tuple[int, ...]]:
+    """The descriptors that go with a plan."""
+    if not plan.is_listed:
+        yield ()
+        return
+    descriptor = open_places.write(places)
+    try:
+        yield (descriptor,)
+    finally:
+        os.close(descriptor)
 
 
 def _numbered(request: Request, number: int) -> Request:

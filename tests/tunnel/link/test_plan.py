@@ -18,7 +18,7 @@ PLANS = st.builds(
     RANGES,
     RANGES,
     st.lists(st.sampled_from(["100.65.0.7/32", "fdee::7/128"]), max_size=2).map(tuple),
-    st.none() | st.builds(FirewallPlan, RANGES, RANGES, st.booleans()),
+    st.none() | st.builds(FirewallPlan, RANGES, RANGES, st.booleans(), st.booleans()),
     st.sampled_from(["octelium0", "octelium-a1b2c3"]),
 )
 
