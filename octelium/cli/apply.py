@@ -13,6 +13,7 @@ from octelium.cli.modes import warn_unserved
 from octelium.cli.policy.preview import logged_option
 from octelium.cli.verb import verb
 from octelium.cli.words import KIND, each
+from octelium.client.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from octelium.schema.documents import Document
     from octelium.schema.pb import ext_v1_pb2 as ext
 
+_SHOWN = 5
+"""Paths in an error."""
 _VERBS = {"CREATED": "Created", "UPDATED": "Updated", "DELETED": "Deleted"}
 _COLOURS = {"CREATED": "green", "UPDATED": "yellow", "DELETED": "red"}
 
@@ -35,6 +38,9 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "-f", "--file", "files", metavar="PATH", multiple=True, help="The same as PATH."
         ),
         click.option("--prune", is_flag=True, help="Delete what the files do not have."),
+        click.option(
+            "--allow-empty", is_flag=True, help="Let --prune delete all, if the files have nothing."
+        ),
         click.option(
             "--include",
             metavar="KIND",
@@ -80,6 +86,7 @@ def apply(
     paths: tuple[str, ...],
     files: tuple[str, ...],
     prune: bool,
+    allow_empty: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     include_secret: bool,
@@ -95,7 +102,11 @@ def apply(
     PATH is a file of YAML documents, a directory (with all below it) or `-`. Secrets in the files
     are applied only with --include-secret. --prune deletes the Policies, IdentityProviders,
     Namespaces, Groups, Users, Services and Credentials that the files do not have (and Secrets
-    with --include-secret); with --include it covers the kinds named there.
+    with --include-secret); with --include it covers the kinds named there. Where the files declare
+    nothing at all, it refuses, unless --allow-empty says that this is meant.
+
+    In directories, files that end in .yaml, .yml or .json are read; what begins with a dot, and
+    tests of Policies (*.test.yaml), are passed over.
 
     Expressions that are likely wrong (`ctx.user.spec.emial`, a condition that can never be true)
     are warned of; --strict refuses them, and then nothing is done.
@@ -106,9 +117,14 @@ def apply(
     nobody can answer, --yes is needed.
     """
     from octelium.cli.applying import carry_out, require_complete
+    from octelium.cli.selection import select
 
     chosen, pruned = read_selection(
-        invocation, (*paths, *files), include, exclude, prune=prune, secrets=include_secret
+        invocation,
+        (*paths, *files),
+        select(include, exclude, secrets=include_secret),
+        prune=prune,
+        allow_empty=allow_empty,
     )
     if preview_access:
         _preview(invocation, chosen, pruned, logged, output, asks=not (yes or dry_run))
@@ -158,22 +174,37 @@ def _preview(
 def read_selection(
     invocation: Invocation,
     paths: Sequence[str],
-    include: Sequence[str],
-    exclude: Sequence[str],
+    selection: Selection,
     *,
     prune: bool,
-    secrets: bool,
+    allow_empty: bool,
 ) -> tuple[list[Document], tuple[str, ...]]:
-    """The documents to apply and the kinds to prune; says which documents are left out."""
-    from octelium.cli.selection import select
+    """The documents to apply and the kinds to prune; says which documents are left out.
+
+    Raises InvalidDocuments, and PruneError where pruning would delete all that there is.
+    """
     from octelium.cli.sources import read_documents
 
     if not paths:
         raise click.UsageError("Name a file or directory, or `-` for stdin.")
-    selection = select(include, exclude, secrets=secrets)
-    chosen, left = selection.split(read_documents(paths))
+    chosen, left = selection.split(read_documents(paths, may_be_empty=allow_empty))
     _tell_left_out(invocation, left, selection)
-    return chosen, selection.pruned if prune else ()
+    if chosen:
+        return chosen, selection.pruned if prune else ()
+    where = ", ".join(paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")
+    if not prune:
+        invocation.terminal.warn(f"there is nothing to apply in {where}")
+    elif not allow_empty:
+        kinds = ", ".join(selection.pruned) or "nothing"
+        raise PruneError(
+            f"there is nothing to apply in {where}, so that --prune would delete all of: {kinds}",
+            "look at the path and the options; if all of it shall go, add --allow-empty",
+        )
+    return [], selection.pruned if prune else ()
+
+
+class PruneError(ClientError):
+    """Pruning by files that declare nothing."""
 
 
 def _tell_left_out(invocation: Invocation, left: Sequence[Document], selection: Selection) -> None:

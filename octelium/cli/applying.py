@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from octelium.cli.warned import placed, require_clean, tell_all
 from octelium.client.changes import Stepwise, apply, refusals
 from octelium.client.client import is_foreign
 from octelium.client.errors import ApiError
-from octelium.schema.errors import InvalidDocuments
+from octelium.schema.errors import DocumentError, InvalidDocuments
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from octelium.cli.invocation import Invocation
     from octelium.schema.documents import Document
+
+_LAST = 1 << 32
+_REST = re.compile(r"and (\d+) more")
 
 FOREIGN = (
     "this Cluster has no transactions: resources are changed one by one, and what was done before "
@@ -122,10 +126,28 @@ def _whole(value: Any) -> Any:
 
 
 def placed_error(error: ApiError, documents: Sequence[Document]) -> Exception:
-    """A refusal of documents with their places; another error as it is."""
+    """A refusal of documents with their places, in the order of the files; another error as it is.
+
+    Those that the Cluster had no room to tell are counted.
+    """
+    refused = refusals(error)
+    if not any(one.HasField("index") for one in refused):
+        return error  # it is about what is not in the files
     errors = []
-    for refused in refusals(error):
-        if not refused.HasField("index") or refused.index >= len(documents):
-            return error  # it is about what is not in the files
-        errors.append(placed(refused, documents[refused.index]))
-    return InvalidDocuments(errors) if errors else error
+    for one in sorted(refused, key=lambda one: one.index if one.HasField("index") else _LAST):
+        if one.HasField("index") and one.index < len(documents):
+            errors.append(placed(one, documents[one.index]))
+        else:
+            what = f"{one.kind} {one.name}".rstrip()
+            errors.append(DocumentError("--prune", 0, 0, what, one.problem, one.remedy))
+    if untold := _told(error) - len(refused):
+        problem = f"{untold} more {'resource is' if untold == 1 else 'resources are'} refused"
+        errors.append(DocumentError("apply", 0, 0, "", problem, "mend these, then apply again"))
+    return InvalidDocuments(errors)
+
+
+def _told(error: ApiError) -> int:
+    """How many refusals the text of an error counts: a line for each, or for all the others."""
+    lines = error.message.splitlines()
+    rest = _REST.fullmatch(lines[-1]) if lines else None
+    return len(lines) if rest is None else len(lines) - 1 + int(rest[1])

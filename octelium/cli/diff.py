@@ -41,6 +41,7 @@ def diff(
     paths: tuple[str, ...],
     files: tuple[str, ...],
     prune: bool,
+    allow_empty: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     include_secret: bool,
@@ -59,10 +60,15 @@ def diff(
     requests would be decided otherwise, and by which rule.
     """
     from octelium.cli.applying import carry_out, changed
+    from octelium.cli.selection import select
 
     try:
         chosen, pruned = read_selection(
-            invocation, (*paths, *files), include, exclude, prune=prune, secrets=include_secret
+            invocation,
+            (*paths, *files),
+            select(include, exclude, secrets=include_secret),
+            prune=prune,
+            allow_empty=allow_empty,
         )
         outcome = carry_out(invocation, chosen, pruned, dry_run=True, strict=strict)
         preview = fetch_preview(invocation, chosen, pruned, logged) if access else None

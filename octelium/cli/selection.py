@@ -48,7 +48,7 @@ def select(include: Sequence[str], exclude: Sequence[str], *, secrets: bool) -> 
     """
     declarable = [kind.name for kind in APPLY_ORDER if kind.declarable]
     if include:
-        chosen = [_declarable(word) for word in include]
+        chosen = _all_declarable(include)
         pruned = [name for name in chosen if name != _SECRET and not KINDS[name].singleton]
     else:
         chosen = [name for name in declarable if name != _SECRET]
@@ -56,15 +56,27 @@ def select(include: Sequence[str], exclude: Sequence[str], *, secrets: bool) -> 
     if secrets:
         chosen.append(_SECRET)
         pruned.append(_SECRET)
-    excluded = {_declarable(word) for word in exclude}
+    excluded = {*_all_declarable(exclude)}
     return Selection(
         frozenset(chosen) - excluded,
         tuple(name for name in declarable if name in pruned and name not in excluded),
     )
 
 
-def _declarable(word: str) -> str:
-    kind = find_kind(word)
-    if not kind.declarable:
-        raise Invalid("", f"a {kind.name} cannot be declared in a file")
-    return kind.name
+def _all_declarable(words: Sequence[str]) -> list[str]:
+    """The kinds that words name. Raises Invalid with all that name none."""
+    names: list[str] = []
+    problems: list[str] = []
+    for word in words:
+        try:
+            kind = find_kind(word)
+        except Invalid as error:
+            problems.append(str(error))
+            continue
+        if kind.declarable:
+            names.append(kind.name)
+        else:
+            problems.append(f"a {kind.name} cannot be declared in a file")
+    if problems:
+        raise Invalid("", "; ".join(problems))
+    return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,22 +24,37 @@ TEST_SUFFIXES = tuple(f".test{suffix}" for suffix in _SUFFIXES)
 
 
 class UnreadableError(ClientError):
-    """A file or directory that cannot be read."""
+    """A file or directory that cannot be read. `reason` says why without naming it."""
+
+    reason = ""
 
 
-def read_documents(paths: Sequence[str], *, any_kind: bool = False) -> list[Document]:
+def _unreadable(problem: str, reason: str, remedy: str = "") -> UnreadableError:
+    error = UnreadableError(problem, remedy)
+    error.reason = reason
+    return error
+
+
+def read_documents(
+    paths: Sequence[str], *, any_kind: bool = False, may_be_empty: bool = False
+) -> list[Document]:
     """The resources of files, of directories (with all below them) and of `-`, in their order.
 
-    Files with tests are passed over in directories. Raises InvalidDocuments with every problem of
-    every file, UnreadableError.
+    In directories, what begins with a dot and files with tests are passed over. A directory without
+    files of resources is refused unless it `may_be_empty`. Raises InvalidDocuments with every
+    problem of every file.
     """
     documents: list[Document] = []
     errors: list[DocumentError] = []
-    for name, text in _texts(paths):
-        try:
-            documents.extend(parse_documents(text, name, any_kind=any_kind))
-        except InvalidDocuments as invalid:
-            errors.extend(invalid.errors)
+    for path in paths:
+        for file in _files(path, errors, may_be_empty=may_be_empty):
+            try:
+                name, text = read_text(file)
+                documents.extend(parse_documents(text, name, any_kind=any_kind))
+            except UnreadableError as error:
+                errors.append(DocumentError(file, 0, 0, "", error.reason, error.remedy))
+            except InvalidDocuments as invalid:
+                errors.extend(invalid.errors)
     errors.extend(_duplicates(documents))
     if errors:
         raise InvalidDocuments(errors)
@@ -60,7 +76,8 @@ def read_text(path: str) -> tuple[str, str]:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
+        why = error.strerror
+        raise _unreadable(f"cannot read {path}: {why}", f"cannot be read: {why}") from error
     return path, _decoded(content, path)
 
 
@@ -71,36 +88,49 @@ def is_test_file(path: Path) -> bool:
 
 def is_resource_file(path: Path) -> bool:
     """Whether a file declares resources, by its name."""
-    return path.suffix.lower() in _SUFFIXES and path.is_file() and not is_test_file(path)
+    return _is_resource_name(path) and path.is_file()
 
 
-def _texts(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for path in paths:
-        if path == STDIN:
-            yield read_text(path)
-            continue
-        for file in _files(Path(path)):
-            yield read_text(str(file))
+def _is_resource_name(path: Path) -> bool:
+    return (
+        path.suffix.lower() in _SUFFIXES
+        and not path.name.startswith(".")
+        and not is_test_file(path)
+    )
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
+def _files(path: str, errors: list[DocumentError], *, may_be_empty: bool) -> list[str]:
+    """The files that a path means; what stands in the way is added to `errors`."""
+    if path == STDIN or not os.path.isdir(path):  # noqa: PTH112  (Path.is_dir raises PermissionError)
         return [path]
-    found = sorted(filter(is_resource_file, path.rglob("*")))
-    if not found:
-        raise UnreadableError(
-            f"there are no files of resources in {path}", f"they end in {', '.join(_SUFFIXES)}"
+    known = len(errors)
+
+    def unreadable(error: OSError) -> None:
+        problem = f"cannot be read: {error.strerror}"
+        errors.append(DocumentError(str(error.filename or path), 0, 0, "", problem))
+
+    found: list[str] = []
+    for folder, below, names in os.walk(path, onerror=unreadable):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(folder, name)
+            # A link that leads nowhere is no file, and is not passed over.
+            if _is_resource_name(file) and (file.is_file() or not file.exists()):
+                found.append(str(file))
+    if not found and not may_be_empty and len(errors) == known:
+        remedy = f"they end in {', '.join(_SUFFIXES)}"
+        errors.append(
+            DocumentError(path, 0, 0, "", "there are no files of resources in it", remedy)
         )
-    return found
+    return sorted(found, key=Path)
 
 
 def _decoded(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableError(
-            f"{name} is not UTF-8 text: {error.reason} at byte {error.start}"
-        ) from error
+        reason = f"is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise _unreadable(f"{name} {reason}", reason, "save it as UTF-8") from error
 
 
 def _duplicates(documents: Sequence[Document]) -> Iterator[DocumentError]:

@@ -66,8 +66,9 @@ class Invalid(Exception):  # noqa: N818  (reads as the verdict that it is: `rais
 class DocumentError:
     """A fault in a file of resources.
 
-    `document` counts from 1 within `source`; `line` counts from 1 within the file. A fault of the
-    YAML itself may have a `column`, which counts from 1, and an excerpt of the file.
+    `document` counts from 1 within `source`, 0 is the file as a whole; `line` counts from 1 within
+    the file. A fault of the YAML itself may have a `column`, which counts from 1, and an excerpt of
+    the file.
     """
 
     source: str
@@ -82,6 +83,8 @@ class DocumentError:
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" + (f":{self.column}" if self.column else "")
         told = sentence(self.path, self.problem, self.remedy)
+        if not self.document:
+            return f"{self.source}: {told}"
         text = f"{place} (document {self.document}): {told}"
         return f"{text}\n{indent(self.excerpt, '  ')}" if self.excerpt else text
 

@@ -90,6 +90,40 @@ def test_pruning(cluster: StandIn, terminal: Runner, file: str) -> None:
     assert "Secret: other Deleted\n" in out
 
 
+@pytest.mark.parametrize("content", ["", "# kind: User\n", "---\n---\n", "SECRET"])
+def test_pruning_by_nothing_is_refused_unless_said(
+    content: str, cluster: StandIn, terminal: Runner, tmp_path: Path
+) -> None:
+    cluster.add(resource("User", "gone"))
+    secret = "kind: Secret\nmetadata: {name: key}\nspec: {}\ndata: {value: x}\n"
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / "x.yaml").write_text(content.replace("SECRET", secret))
+    for more in ([], ["--dry-run"], ["--preview-access"]):
+        result = terminal.ctl("apply", "cluster", "--prune", *more)
+        assert (result.code, result.out) == (1, "")
+        assert "there is nothing to apply in cluster, so that --prune would delete" in result.err
+        assert "add --allow-empty" in result.err
+    assert cluster.calls == []
+    result = terminal.ctl("apply", "cluster")
+    assert result.code == 0
+    assert "Warning: there is nothing to apply in cluster\n" in result.err
+    assert terminal.ctl("apply", "cluster", "--prune", "--allow-empty").code == 0
+    assert ("User", "gone") not in cluster.objects
+
+
+def test_pruning_by_an_empty_folder_or_a_typing_error(
+    cluster: StandIn, terminal: Runner, tmp_path: Path
+) -> None:
+    cluster.add(resource("User", "gone"))
+    (tmp_path / "empty").mkdir()
+    result = terminal.ctl("apply", "--prune", "empty", "typo", "--allow-empty")
+    assert (result.code, cluster.calls) == (1, [])
+    assert result.err == "Error: typo: cannot be read: No such file or directory\n"
+    assert "empty: there are no files" in terminal.ctl("apply", "--prune", "empty").err
+    assert terminal.ctl("apply", "--prune", "--allow-empty", "empty").code == 0
+    assert ("User", "gone") not in cluster.objects
+
+
 def test_for_scripts(terminal: Runner, file: str) -> None:
     made = json.loads(terminal.ctl("apply", file, "-o", "json").out)
     assert made[1] == {"kind": "User", "name": "ann", "action": "CREATED"}

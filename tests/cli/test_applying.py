@@ -5,9 +5,18 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf import struct_pb2
 
-from octelium.cli.applying import FOREIGN, Outcome, carry_out, changed, plain, require_complete
+from octelium.cli.applying import (
+    FOREIGN,
+    Outcome,
+    carry_out,
+    changed,
+    placed_error,
+    plain,
+    require_complete,
+)
 from octelium.cli.failure import Failed
 from octelium.cli.invocation import Invocation
+from octelium.client.changes import ERRORS_TRAILER
 from octelium.client.errors import ApiError
 from octelium.schema.documents import Document, parse_documents
 from octelium.schema.errors import InvalidDocuments
@@ -112,11 +121,55 @@ def test_the_same_walk_with_the_projects_own_api(real: Runner) -> None:
     assert (refused.code, refused.out) == (1, "")
     assert "stdin:7 (document 2): User ann: spec.groups[0]: " in refused.err
 
-    spared = real.ctl("apply", "-", "--prune", "--include", "User", stdin="")
+    prune = ("apply", "-", "--prune", "--allow-empty", "--include")
+    spared = real.ctl(*prune, "User", stdin="")
     assert (spared.code, spared.out.splitlines()[0]) == (0, "User: ann Deleted")
     assert "user/root\n" in real.works("get", "users", "-o", "name")  # who asks for it
-    pruned = real.works("apply", "-", "--prune", "--include", "Service", stdin="")
+    pruned = real.works(*prune, "Service", stdin="")
     assert pruned == "Service: wiki.default Deleted\n1 deleted, 0 unchanged\n"
+
+
+def test_all_refusals_in_the_order_of_the_files(real: Runner) -> None:
+    text = (
+        "kind: Credential\nmetadata: {name: key}\nspec: {type: AUTH_TOKEN, user: nobody}\n---\n"
+        "kind: User\nmetadata: {name: ann}\nspec: {type: HUMAN, groups: [none]}\n---\n"
+        "kind: Credential\nmetadata: {name: more}\nspec: {type: AUTH_TOKEN, user: ann}\n---\n"
+        "kind: Group\nmetadata: {name: ops}\nspec: {authorization: {policies: [none]}}\n"
+    )
+    refused = real.ctl("apply", "-", stdin=text)
+    assert (refused.code, refused.out) == (1, "")
+    assert [line.partition(" (document")[0] for line in refused.err.splitlines()] == [
+        "Error: stdin:3",
+        "Error: stdin:7",
+        "Error: stdin:15",
+    ]
+
+
+def test_more_refusals_than_a_reply_holds_are_counted(real: Runner) -> None:
+    users = [f"kind: User\nmetadata: {{name: u-{n}}}\nspec: {{}}\n---\n" for n in range(300)]
+    lines = real.ctl("apply", "-", stdin="".join(users)).err.splitlines()
+    assert 10 < len(lines) < 300
+    assert lines[-1] == (
+        f"Error: apply: {301 - len(lines)} more resources are refused "
+        "(mend these, then apply again)"
+    )
+
+
+def test_what_pruning_meets_stands_beside_what_files_do() -> None:
+    documents = parse_documents(TEXT, "x.yaml")
+    told = [
+        ext.ApplyError(kind="Group", name="old", problem="has members"),
+        ext.ApplyError(index=1, kind="User", name="ann", path="spec.groups", problem="bad"),
+    ]
+    errors = {ERRORS_TRAILER: ext.ApplyErrors(errors=told).SerializeToString()}
+    error = ApiError("INVALID_ARGUMENT", "one\ntwo", "Apply", trailers=errors)
+    assert str(placed_error(error, documents)).splitlines() == [
+        "x.yaml:7 (document 2): User ann: spec.groups: bad",
+        "--prune: Group old: has members",
+    ]
+    errors = {ERRORS_TRAILER: ext.ApplyErrors(errors=told[:1]).SerializeToString()}
+    error = ApiError("INVALID_ARGUMENT", "one", "Apply", trailers=errors)
+    assert placed_error(error, documents) is error
 
 
 def test_which_operations_change_anything() -> None:

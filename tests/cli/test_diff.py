@@ -80,9 +80,15 @@ def test_data_is_not_shown(cluster: StandIn, changed: Runner) -> None:
 
 
 def test_what_pruning_would_delete(changed: Runner) -> None:
-    result = changed.ctl("diff", "--prune", "--include", "User", "-", stdin="")
+    result = changed.ctl("diff", "--prune", "--allow-empty", "--include", "User", "-", stdin="")
     assert "--- cluster/user/ann\n+++ /dev/null\n" in result.out
     assert "-  name: ann\n" in result.out
+
+
+def test_pruning_by_nothing_is_trouble(changed: Runner) -> None:
+    result = changed.ctl("diff", "--prune", "-", stdin="# nothing\n")
+    assert (result.code, result.out) == (exits.UNKNOWN, "")
+    assert "--allow-empty" in result.err
 
 
 def test_trouble_is_told_from_a_difference(offline: Runner, changed: Runner) -> None:

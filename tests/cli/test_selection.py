@@ -45,6 +45,8 @@ def test_kinds_that_files_do_not_hold() -> None:
         select(["Session"], [], secrets=False)
     with pytest.raises(Invalid, match="unknown kind 'Servise'"):
         select([], ["Servise"], secrets=False)
+    with pytest.raises(Invalid, match=r"'Polcy'.*'Usr_'.*a Session cannot"):
+        select(["Polcy", "User", "Usr_", "Session"], [], secrets=False)
 
 
 def test_documents_are_split() -> None:

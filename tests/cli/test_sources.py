@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.cli.sources import UnreadableError, read_documents, stored_name
+from octelium.cli.sources import read_documents, stored_name
 from octelium.schema.errors import InvalidDocuments
 
 if TYPE_CHECKING:
@@ -77,8 +77,27 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         ("empty", "no files of resources"),
         ("latin.yaml", "not UTF-8"),
     ):
-        with pytest.raises(UnreadableError, match=problem):
+        with pytest.raises(InvalidDocuments, match=f"{name}: .*{problem}"):
             read_documents([str(tmp_path / name)])
+    with pytest.raises(InvalidDocuments) as caught:
+        read_documents([str(tmp_path / name) for name in ("none.yaml", "latin.yaml", "no.yaml")])
+    assert len(caught.value.errors) == 3
+    assert read_documents([str(tmp_path / "empty")], may_be_empty=True) == []
+
+
+def test_nothing_in_a_directory_is_left_out_silently(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(user("aa"))
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+    with pytest.raises(InvalidDocuments, match=r"gone\.yaml: cannot be read: No such file"):
+        read_documents([str(tmp_path)])
+
+
+def test_what_begins_with_a_dot_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "a.yaml").write_text("kind: [")
+    (tmp_path / ".#b.yaml").symlink_to("somebody@host.123")
+    (tmp_path / "b.yaml").write_text(user("bb"))
+    assert names(read_documents([str(tmp_path)])) == ["bb"]
 
 
 def test_kinds_that_are_not_declared_only_on_demand(tmp_path: Path) -> None:

@@ -127,25 +127,29 @@ class Applier:
         return False
 
     async def _decide(self, plan: Plan, allowed: set[str], call: Call) -> None:
+        refusals = Refusals()
+        denied: set[str] = set()
         for method, step in plan.methods():
             if method in allowed:
                 continue
-            if not await self._authorize(call, method):
-                refusals = Refusals()
-                verb = method.rpartition("/")[2]
-                refusals.add(step, PermissionDenied(f"{verb}: {_UNAUTHORIZED}"))
-                refusals.settle(call)
-            allowed.add(method)
+            if method not in denied and await self._authorize(call, method):
+                allowed.add(method)
+                continue
+            denied.add(method)
+            verb = method.rpartition("/")[2]
+            refusals.add(step, PermissionDenied(f"{verb}: {_UNAUTHORIZED}"))
+        refusals.settle(call)
 
     async def _write(self, tx: Transaction, plan: Plan, caller: Caller, call: Call) -> None:
+        refusals = Refusals()
         for stage in plan.stages():
-            refusals = Refusals()
+            if refusals and all(step.action == ext.Action__.DELETED for step in stage):
+                continue  # what would free them has been refused
             for count, step in enumerate(stage, 1):
                 refusals.attempt(self._carry_out, step, tx, caller)
                 if count % _BREATH == 0:
                     await asyncio.sleep(0)
-            # A later kind refers to earlier ones: its errors would only repeat theirs.
-            refusals.settle(call)
+        refusals.settle(call)
 
     def _carry_out(self, step: Step, tx: Transaction, caller: Caller) -> None:
         match step.action:

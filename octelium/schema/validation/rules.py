@@ -58,8 +58,13 @@ class Validator:
             _missing(kind, name, path)
 
 
+def absent(kind: str, name: str) -> str:
+    """What is said of a reference to a resource that does not exist."""
+    return f"there is no {kind} {name!r}"
+
+
 def _missing(kind: str, name: str, path: str) -> NoReturn:
-    raise Invalid(path, f"there is no {kind} {name!r}", f"create the {kind} first")
+    raise Invalid(path, absent(kind, name), f"create the {kind} first")
 
 
 Rule = Callable[[Any, str, Validator], None]

@@ -180,6 +180,57 @@ async def test_all_faults_of_a_kind_are_named_at_once(api: Harness) -> None:
     ]
 
 
+async def test_faults_of_all_kinds_are_named_but_not_what_only_follows_from_them(
+    api: Harness,
+) -> None:
+    error = await api.apply_refused(
+        resource("Namespace", "prod", spec={"authorization": {"policies": ["no"]}}),
+        resource("Group", "ops", spec={"authorization": {"policies": ["no"]}}),
+        resource("User", "ann", spec={"type": "HUMAN", "groups": ["ops"]}),
+        resource("User", "bob", spec={"type": "HUMAN", "groups": ["other"]}),
+        web("wiki.prod"),
+        web("wiki.nowhere"),
+        resource("Credential", "cred", spec={"type": "AUTH_TOKEN", "user": "ann"}),
+        resource("Credential", "more", spec={"type": "AUTH_TOKEN", "user": "nobody"}),
+    )
+    assert [line.split(":")[0] for line in codes(error)[1].splitlines()] == [
+        "resources[0] Namespace prod",
+        "resources[1] Group ops",
+        "resources[3] User bob",
+        "resources[5] Service wiki.nowhere",
+        "resources[7] Credential more",
+    ]
+
+
+async def test_a_deletion_is_not_refused_because_a_change_was(api: Harness) -> None:
+    await api.store(
+        resource("Group", "ops"),
+        resource("User", "ann", spec={"type": "HUMAN", "groups": ["ops"]}),
+    )
+    error = await api.apply_refused(
+        resource("User", "ann", spec={"type": "HUMAN", "groups": ["no"]}),
+        prune=True,
+        prune_kinds=["Group"],
+    )
+    assert [line.split(":")[0] for line in codes(error)[1].splitlines()] == [
+        "resources[0] User ann"
+    ]
+
+
+async def test_all_that_the_caller_may_not_do_is_named_once(api: Harness) -> None:
+    api.denied = {"CreateGroup", "CreateUser"}
+    error = await api.apply_refused(
+        resource("Group", "ops"),
+        resource("User", "bob", spec={"type": "HUMAN"}),
+        resource("User", "eve", spec={"type": "HUMAN"}),
+    )
+    assert codes(error)[1].splitlines() == [
+        "resources[0] Group ops: CreateGroup: Octelium: Unauthorized",
+        "resources[1] User bob: CreateUser: Octelium: Unauthorized",
+        "resources[2] User eve: CreateUser: Octelium: Unauthorized",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "place"),
     [

@@ -82,3 +82,22 @@ def test_only_refusals_are_collected() -> None:
     with pytest.raises(ZeroDivisionError):
         refusals.attempt(fail, step())
     assert settled(refusals)[0].code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_what_only_follows_from_another_refusal_is_left_out() -> None:
+    refusals = Refusals()
+    assert not refusals
+    refusals.add(step(1, "ann"), Invalid("spec.type", "is missing"))
+    refusals.add(step(2, "bob"), Invalid("spec.user", "there is no User 'ann'"))
+    refusals.add(step(3, "eve"), Invalid("spec.user", "there is no User 'bob'"))
+    refusals.add(step(4, "joe"), Invalid("spec.user", "there is no User 'sue'"))
+    assert refusals
+    assert [item.name for item in settled(refusals)[1].errors] == ["ann", "joe"]
+
+
+def test_one_reason_for_each_resource() -> None:
+    refusals = Refusals()
+    one = step(1)
+    refusals.add(one, PermissionDenied("GetUser"))
+    refusals.add(one, PermissionDenied("UpdateUser"))
+    assert [item.problem for item in settled(refusals)[1].errors] == ["GetUser"]

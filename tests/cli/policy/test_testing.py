@@ -154,7 +154,7 @@ def test_unknown_names_fail_their_case(directory: Path, offline: Runner) -> None
             POLICIES.replace("method ==", "method ="),
             "cluster/policies.yaml:15 (document 2): Policy staff: spec.rules[0].condition.match",
         ),
-        ("wiki.test.yaml", f"files: [none.yaml]\n{TESTS}", "cannot read cluster/none.yaml"),
+        ("wiki.test.yaml", f"files: [none.yaml]\n{TESTS}", "cluster/none.yaml: cannot be read"),
     ],
 )
 def test_files_that_make_no_sense(
