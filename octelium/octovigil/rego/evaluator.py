@@ -282,6 +282,8 @@ class Evaluator:
             raise RegoUnavailableError("the evaluation had to wait for too long")
 
     def _running(self) -> HelperProcess:
+        if self._process is not None and self._process.has_ended:
+            self._drop()  # between two evaluations: no module is at fault
         if self._process is None:
             try:
                 process = HelperProcess(time.monotonic() + STARTING)

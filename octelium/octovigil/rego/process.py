@@ -70,6 +70,11 @@ class HelperProcess:
         """Its id."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody is there to be asked."""
+        return self._process.poll() is not None
+
     def ask(self, question: Question, deadline: float) -> Answer:
         """Its answer. After an error it must be killed.
 

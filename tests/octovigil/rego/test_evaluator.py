@@ -41,11 +41,18 @@ async def evaluator() -> AsyncIterator[Evaluator]:
     made.close()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps of a module run out before its time does, on a slow machine, too."""
+    monkeypatch.setattr(evaluators, "DEADLINE", 20.0)
+    monkeypatch.setattr(evaluators, "BUDGET", 60.0)
+
+
 async def evaluate(
     evaluator: Evaluator, rules: str, document: bytes = b"{}", asker: str = "ann"
 ) -> Any:
     # Others work on this machine, too: what is tested is the order of things.
-    return await evaluator.evaluate(needed(rules, document, asker), time.monotonic() + 30)
+    return await evaluator.evaluate(needed(rules, document, asker), time.monotonic() + 60)
 
 
 async def test_results(evaluator: Evaluator) -> None:
@@ -59,16 +66,22 @@ async def test_results(evaluator: Evaluator) -> None:
     assert evaluator.pid is not None
 
 
-async def test_what_costs_too_much_is_refused_for_a_while(evaluator: Evaluator) -> None:
+@pytest.mark.usefixtures("patient")
+async def test_what_costs_too_much_is_refused_for_a_while(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluators, "PENALTY", 60.0)
     with pytest.raises(RegoBudgetError):
         await evaluate(evaluator, ENDLESS)
-    started = time.monotonic()
+    assert evaluator.pid is not None
+    os.kill(evaluator.pid, signal.SIGSTOP)  # it is not asked
     with pytest.raises(RegoUnavailableError, match="took too long a moment ago"):
         await evaluate(evaluator, ENDLESS, b'{"x":5}')
-    assert time.monotonic() - started < 0.1
+    os.kill(evaluator.pid, signal.SIGCONT)
     assert await evaluate(evaluator, "match := 1") == 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_penalty_ends_and_doubles(
     evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +91,9 @@ async def test_a_penalty_ends_and_doubles(
     await asyncio.sleep(0.06)
     with pytest.raises(RegoBudgetError):
         await evaluate(evaluator, ENDLESS)
-    await asyncio.sleep(0.06)
+    (penalty,) = evaluator._penalties.values()
+    assert penalty.seconds == 0.1
+    penalty.until = time.monotonic() + 60
     with pytest.raises(RegoUnavailableError, match="a moment ago"):
         await evaluate(evaluator, ENDLESS)
 
@@ -115,6 +130,18 @@ async def test_a_killed_process_is_replaced(evaluator: Evaluator) -> None:
     assert evaluator.pid not in (None, first)
 
 
+async def test_a_process_that_ends_unasked_is_replaced(evaluator: Evaluator) -> None:
+    assert await evaluate(evaluator, "match := 1") == 1
+    first = evaluator.pid
+    assert first is not None
+    assert evaluator._process is not None
+    os.kill(first, signal.SIGKILL)
+    while not evaluator._process.has_ended:
+        await asyncio.sleep(0)
+    assert await evaluate(evaluator, "match := 2") == 2
+    assert evaluator.pid not in (None, first)
+
+
 async def test_nothing_is_begun_that_has_not_all_its_time(evaluator: Evaluator) -> None:
     assert await evaluate(evaluator, "match := 1") == 1
     pid = evaluator.pid
@@ -140,6 +167,7 @@ async def test_a_start_outlasts_whoever_caused_it(evaluator: Evaluator) -> None:
     assert evaluator.pid == pid
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_penalty_is_for_who_asked(evaluator: Evaluator) -> None:
     with pytest.raises(RegoBudgetError):
         await evaluate(evaluator, ENDLESS, asker="eve")
@@ -150,6 +178,7 @@ async def test_a_penalty_is_for_who_asked(evaluator: Evaluator) -> None:
     assert await evaluate(evaluator, "match := 1", asker="eve") == 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_thinking_has_no_penalties(evaluator: Evaluator) -> None:
     resolve = evaluator.resolver(asyncio.get_running_loop(), "eve")
     for _ in range(2):
@@ -158,6 +187,7 @@ async def test_thinking_has_no_penalties(evaluator: Evaluator) -> None:
         assert isinstance(demand.results.known[demand.key], RegoBudgetError)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_who_has_taken_less_comes_first(evaluator: Evaluator) -> None:
     """Whoever asks for a lot keeps another waiting for one evaluation at most."""
     order: list[str] = []
@@ -325,7 +355,7 @@ async def test_bombs_are_refused_while_others_are_answered(name: str, evaluator:
     taken = time.monotonic() - started
     over = True
     await ticking
-    assert taken < evaluators.DEADLINE + 1
+    assert taken < evaluators.DEADLINE + 5
     # A machine that is busy otherwise may take a turn away now and then, but not always.
     gaps.sort()
     assert gaps[int(len(gaps) * 0.99)] < 0.05
