@@ -116,8 +116,14 @@ CONTEXT = Group(
     "context",
     "Choose the Cluster that commands mean.",
     {
-        "list": Command("octelium.cli.context:show_all", "List the Clusters that are known."),
-        "show": Command("octelium.cli.context:show", "Show the Cluster that commands mean."),
+        "list": Command(
+            "octelium.cli.context:show_all", "List the Clusters that are known.", aliases=("ls",)
+        ),
+        "show": Command(
+            "octelium.cli.context:show",
+            "Show the Cluster that commands mean.",
+            aliases=("current",),
+        ),
         "use": Command("octelium.cli.context:use", "Have commands mean a Cluster."),
         "delete": Command(
             "octelium.cli.context:delete", "Log out of a Cluster and forget it.", aliases=("rm",)
@@ -134,7 +140,11 @@ PROGRAMS = {
         {
             "up": Command("octelium.cluster.command:up", "Run a Cluster on this machine."),
             "status": Command("octelium.cli.status:status", "Show who one is logged in as."),
-            "get": Command("octelium.cli.user_get:get", "List the Services and Namespaces to use."),
+            "get": Command(
+                "octelium.cli.user_get:get",
+                "List the Services and Namespaces to use.",
+                aliases=("list", "ls"),
+            ),
             "open": Command("octelium.cli.open:open_service", "Open a Service in the browser."),
             "connect": Command("octelium.cli.connect:connect", "Join the private network."),
             "disconnect": Command(
@@ -198,6 +208,12 @@ PROGRAMS = {
             "probe": Command(
                 "octelium.cli.probe:probe", "Send a real request through the front door."
             ),
+            "backup": Command(
+                "octelium.cli.backup:backup", "Write a backup of a Cluster, running or not."
+            ),
+            "restore": Command(
+                "octelium.cli.restore:restore", "Bring a Cluster back from a backup."
+            ),
             "built-in": Command(
                 "octelium.cli.built_in:built_in", "Show objects as this version ships them."
             ),
@@ -209,6 +225,12 @@ PROGRAMS = {
     ),
 }
 """The programs by name."""
+
+BELOW: dict[str, tuple[tuple[str, Group], ...]] = {
+    "octelium": (("auth authenticator", AUTHENTICATOR), ("context", CONTEXT)),
+    "octeliumctl": (("policy", POLICY),),
+}
+"""The groups of commands within a program, by how they are called."""
 
 
 def options(program: Group) -> list[tuple[str, str]]:

@@ -1,0 +1,147 @@
+"""A Cluster as it was when its backup was made.
+
+Everything is taken out of the archive and examined beside the data directory's own files first;
+then it takes their place, and what was there before is kept under another name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from octelium.cluster import archive
+from octelium.cluster.archive import AUTHORITY, KEY, LOGS, STORE, BackupError, Manifest
+from octelium.cluster.backup import examine, scratch, sync_folder
+from octelium.cluster.layout import DataDirectoryError
+from octelium.store.vault import KEY_FILE, VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from octelium.cluster.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored, and where the former data is; None if there was none."""
+
+    manifest: Manifest
+    former: Path | None
+
+
+def restore(
+    layout: Layout,
+    source: IO[bytes],
+    environ: Mapping[str, str],
+    *,
+    key: bytes | None = None,
+    replace: bool = False,
+) -> Restored:
+    """Put the Cluster of a backup into a data directory that no Cluster uses.
+
+    `key` is the content of a key file, for a backup without; `replace` lets a Cluster
+    that is there give way. Run by root, the files belong to the owner of the data directory.
+
+    Raises:
+        BackupError: that cannot be. Nothing has changed then.
+    """
+    try:
+        with _as_owner(layout.root):
+            lock = layout.prepare()
+            try:
+                return _restore(layout, source, environ, key, replace=replace)
+            finally:
+                os.close(lock)
+    except DataDirectoryError as error:
+        raise BackupError(str(error), "stop the Cluster: systemctl stop octelium") from error
+    except (OSError, sqlite3.Error) as error:
+        raise BackupError(f"the backup cannot be restored: {error}", "see the disk") from error
+
+
+def _restore(
+    layout: Layout,
+    source: IO[bytes],
+    environ: Mapping[str, str],
+    key: bytes | None,
+    *,
+    replace: bool,
+) -> Restored:
+    is_there = (layout.store / STORE).exists()
+    if is_there and not replace:
+        raise BackupError(
+            f"there is a Cluster in {layout.root}",
+            "--replace puts the backup in its place, and keeps it beside",
+        )
+    with scratch(layout.root) as folder:
+        manifest = archive.extract(source, folder)
+        if not manifest.has_key:
+            _take_key(key, folder, environ)
+        has_file = (folder / KEY).exists()
+        found = examine(folder, {} if has_file else environ)
+        if (found.domain, found.revision) != (manifest.domain, manifest.revision):
+            raise BackupError("store and manifest of this backup differ", "take another backup")
+        store = folder / "store"
+        store.mkdir(mode=0o700)
+        (folder / STORE).rename(store / STORE)
+        if has_file:
+            (folder / KEY).rename(store / KEY_FILE)
+        sync_folder(store)
+        former = _put_aside(layout, manifest) if is_there else None
+        store.rename(layout.store)
+        for name, place in ((AUTHORITY, layout.ca), (LOGS, layout.logs)):
+            if (folder / name).exists():
+                (folder / name).rename(place)
+        sync_folder(layout.root)
+    return Restored(manifest, former)
+
+
+def _take_key(key: bytes | None, folder: Path, environ: Mapping[str, str]) -> None:
+    if key is None:
+        if not environ.get(VARIABLE, "").strip():
+            remedy = f"give --key FILE, or set {VARIABLE}"
+            raise BackupError("this backup is without the key of its Secrets", remedy)
+        return
+    path = folder / KEY
+    path.touch(mode=0o600)
+    path.write_bytes(key)
+
+
+def _put_aside(layout: Layout, manifest: Manifest) -> Path:
+    """Keep what gives way, in a folder of its own; where that is."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    former = layout.root / f"replaced-{stamp}"
+    former.mkdir(mode=0o700)
+    if manifest.has_logs:
+        for path in layout.root.glob(f"{LOGS}*"):
+            path.rename(former / path.name)
+    if layout.ca.exists():
+        layout.ca.rename(former / AUTHORITY)
+    layout.store.rename(former / "store")
+    return former
+
+
+@contextmanager
+def _as_owner(root: Path) -> Iterator[None]:
+    """Be the owner of a folder that is there, if this is root."""
+    owner = root.stat() if root.exists() else None
+    if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
+        yield
+        return
+    # Loaded now: the owner may not be able to read where root's code is.
+    importlib.import_module("octelium.store.migrations")
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)

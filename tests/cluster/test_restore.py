@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from octelium.cluster.archive import BackupError
+from octelium.cluster.backup import back_up
+from octelium.cluster.layout import Layout
+from octelium.cluster.restore import restore
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.store.vault import VARIABLE
+from tests.cluster.backups import cluster_at, files, opened
+
+
+@pytest.fixture
+async def layout(tmp_path: Path) -> Layout:
+    return await cluster_at(tmp_path / "data")
+
+
+def saved(layout: Layout, *, with_key: bool = True) -> io.BytesIO:
+    target = io.BytesIO()
+    back_up(layout, target, {}, with_key=with_key)
+    return io.BytesIO(target.getvalue())
+
+
+async def secret(layout: Layout) -> str:
+    async with opened(layout) as resources:
+        return resources.get(core.Secret, name="key").data.value
+
+
+async def test_into_an_empty_place(layout: Layout, tmp_path: Path) -> None:
+    other = Layout(tmp_path / "other")
+    done = restore(other, saved(layout), {})
+    assert done.former is None
+    assert await secret(other) == "hunter2"
+    assert other.ca.read_bytes() == layout.ca.read_bytes()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in other.store.iterdir()}
+    assert {modes["store.db"], modes["vault.key"]} == {0o600}
+    assert other.store.stat().st_mode & 0o777 == 0o700
+    assert not [*other.root.glob(".octelium-*")]
+
+
+async def test_in_place_of_another_which_is_kept(layout: Layout) -> None:
+    source = saved(layout)
+    async with opened(layout) as resources, resources.transaction() as tx:
+        tx.create(core.User(metadata=meta.Metadata(name="later")))
+    before = files(layout.store)
+    with pytest.raises(BackupError, match="there is a Cluster in") as error:
+        restore(layout, source, {})
+    assert "--replace" in error.value.remedy
+    assert files(layout.store) == before
+    source.seek(0)
+    done = restore(layout, source, {}, replace=True)
+    assert done.former is not None
+    assert files(done.former / "store") == before
+    async with opened(layout) as resources:
+        assert resources.revision == 2
+        assert resources.find(core.User, name="later") is None
+
+
+async def test_where_a_cluster_runs(layout: Layout) -> None:
+    lock = layout.prepare()
+    before = files(layout.root)
+    with pytest.raises(BackupError, match="in use by another") as error:
+        restore(layout, saved(layout), {}, replace=True)
+    assert "stop" in error.value.remedy
+    os.close(lock)
+    assert files(layout.root) == before
+
+
+async def test_without_the_key(layout: Layout, tmp_path: Path) -> None:
+    other = Layout(tmp_path / "other")
+    key = (layout.store / "vault.key").read_bytes()
+    with pytest.raises(BackupError, match="without the key") as error:
+        restore(other, saved(layout, with_key=False), {})
+    assert "--key" in error.value.remedy
+    wrong = b"A" * 43 + b"=\n"
+    with pytest.raises(BackupError, match="sealed with another key"):
+        restore(other, saved(layout, with_key=False), {}, key=wrong)
+    with pytest.raises(BackupError, match="base64"):
+        restore(other, saved(layout, with_key=False), {}, key=b"no key at all")
+    assert not other.store.exists()
+    environ = {VARIABLE: key.decode().strip()}
+    restore(other, saved(layout, with_key=False), environ)
+    assert not (other.store / "vault.key").exists()
+    restore(other, saved(layout, with_key=False), {}, key=key, replace=True)
+    assert await secret(other) == "hunter2"
+
+
+@pytest.mark.parametrize("length", [0, 100, 5000, -20000])
+def test_a_backup_that_was_cut_off_changes_nothing(
+    layout: Layout, tmp_path: Path, length: int
+) -> None:
+    other = Layout(tmp_path / "other")
+    restore(other, saved(layout), {})
+    before = files(other.root)
+    with pytest.raises(BackupError):
+        restore(other, io.BytesIO(saved(layout).getvalue()[:length]), {}, replace=True)
+    assert files(other.root) == before
+
+
+def test_a_store_of_a_newer_release_changes_nothing(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Layout(tmp_path / "other")
+    source = saved(layout)
+    for module in ("octelium.store.database", "octelium.cluster.backup"):
+        monkeypatch.setattr(f"{module}.STEPS", 0)
+    with pytest.raises(BackupError, match="written by a newer release"):
+        restore(other, source, {})
+    assert not other.store.exists()
+
+
+def test_what_does_not_fit_its_manifest(layout: Layout, tmp_path: Path) -> None:
+    source = saved(layout).getvalue()
+    changed = source.replace(b'"revision": 2', b'"revision": 3')
+    assert changed != source
+    with pytest.raises(BackupError, match="manifest of this backup differ"):
+        restore(Layout(tmp_path / "other"), io.BytesIO(changed), {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root stands in for other users")
+async def test_by_root_for_the_user_of_the_cluster(layout: Layout) -> None:
+    owner = 64999
+    with tempfile.TemporaryDirectory() as outside:  # pytest's own folders are closed to others
+        Path(outside).chmod(0o755)
+        other = Layout(Path(outside) / "other")
+        other.root.mkdir(mode=0o700)
+        os.chown(other.root, owner, owner)
+        restore(other, saved(layout), {})
+        assert {path.stat().st_uid for path in other.root.rglob("*")} == {owner}
+        assert back_up(other, Path(outside) / "x", {}).revision == 2
+        assert {path.stat().st_uid for path in other.root.rglob("*")} == {owner}
+        with pytest.raises(BackupError):
+            restore(other, io.BytesIO(b""), {}, replace=True)
+        assert os.geteuid() == 0
