@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from tests.cluster.backups import DOMAIN, cluster_at
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.runner import Runner
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -45,8 +46,9 @@ def test_to_a_pipe_and_back_from_one(offline: Runner, tmp_path: Path, data: str)
     start = (
         "import sys; from octelium.cli.entry import run; sys.exit(run(['octops', *sys.argv[1:]]))"
     )
-    words = [sys.executable, "-c", start, "backup", "-", "--data-dir", data]
-    done = subprocess.run(words, capture_output=True, check=True, timeout=60)
+    words = [sys.executable, "-c", start, "octops", "backup", "-", "--data-dir", data]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
     assert f"{DOMAIN} at revision 2" in done.stderr.decode()
     other = str(tmp_path / "other")
     back = offline("octops", "restore", "-", "--data-dir", other, stdin=done.stdout)

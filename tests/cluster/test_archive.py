@@ -74,11 +74,11 @@ def test_no_damage_goes_unnoticed(whole: bytes, data: st.DataObject) -> None:
         for _ in range(data.draw(st.integers(1, 3))):
             place = data.draw(st.integers(0, len(whole) - 1), "place")
             changed[place] = data.draw(st.integers(0, 255), "byte")
-    with tempfile.TemporaryDirectory() as folder:
-        with contextlib.suppress(BackupError):  # every other error fails this test
-            found = archive.extract(io.BytesIO(bytes(changed)), Path(folder))
-            left = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-            assert left == {name: CONTENT[name] for name in found.members}
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BackupError):
+        # Every other error fails this test.
+        found = archive.extract(io.BytesIO(bytes(changed)), Path(folder))
+        left = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        assert left == {name: CONTENT[name] for name in found.members}
 
 
 @pytest.mark.parametrize("name", ["../out", "/tmp/out", "store.db/../../out", "other", "logs.db"])
