@@ -12,7 +12,7 @@ from octelium.cli.formats import json_text, output_option, yaml_text
 from octelium.cli.modes import warn_unserved
 from octelium.cli.policy.preview import logged_option
 from octelium.cli.verb import verb
-from octelium.cli.words import KIND, each
+from octelium.cli.words import FILE, KIND, each
 from octelium.client.errors import ClientError
 
 if TYPE_CHECKING:
@@ -33,9 +33,15 @@ _COLOURS = {"CREATED": "green", "UPDATED": "yellow", "DELETED": "red"}
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that choose files and kinds, shared with `diff`."""
     decorators = (
-        click.argument("paths", metavar="PATH|-...", nargs=-1),
+        click.argument("paths", metavar="PATH|-...", nargs=-1, type=FILE),
         click.option(
-            "-f", "--file", "files", metavar="PATH", multiple=True, help="The same as PATH."
+            "-f",
+            "--file",
+            "files",
+            metavar="PATH",
+            type=FILE,
+            multiple=True,
+            help="The same as PATH.",
         ),
         click.option("--prune", is_flag=True, help="Delete what the files do not have."),
         click.option(

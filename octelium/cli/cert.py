@@ -8,6 +8,7 @@ import click
 
 from octelium.cli.payload import read_text
 from octelium.cli.verb import verb
+from octelium.cli.words import FILE
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -32,8 +33,8 @@ data_dir_option = click.option(
     connects=False,
 )
 @click.argument("domain")
-@click.option("--cert", "certificate", metavar="PATH", help="The chain (PEM).")
-@click.option("--key", metavar="PATH", help="Its private key (PEM, not encrypted).")
+@click.option("--cert", "certificate", metavar="PATH", type=FILE, help="The chain (PEM).")
+@click.option("--key", metavar="PATH", type=FILE, help="Its private key (PEM, not encrypted).")
 @click.option("--own", is_flag=True, help="Go back to a certificate of the Cluster's own CA.")
 @click.option("--force", is_flag=True, help="Also one that does not cover the Cluster's names.")
 @click.option(

@@ -82,13 +82,16 @@ def show(invocation: Invocation) -> None:
 
 
 @verb("use", example="octelium context use example.com")
-@click.argument("name", metavar="DOMAIN", type=DOMAIN)
-def use(invocation: Invocation, name: str) -> None:
+@click.argument("name", metavar="DOMAIN", required=False, type=DOMAIN)
+def use(invocation: Invocation, name: str | None) -> None:
     """Have commands mean this Cluster when they name none.
 
     --domain and OCTELIUM_DOMAIN go before it.
     """
     client, terminal = invocation.client, invocation.terminal
+    if not name:
+        known = ", ".join(client.known_domains()) or "none, log in to one first"
+        raise click.UsageError(f"Name a Cluster. Known: {known}.")
     chosen = _known(client, name)
     client.contexts.use(chosen)
     terminal.note(f"Commands mean {chosen} now, unless they name another Cluster.")

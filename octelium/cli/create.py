@@ -15,7 +15,7 @@ from octelium.cli.resources import require_method, short_name, show_message
 from octelium.cli.secret_options import secret_options
 from octelium.cli.verb import VerbGroup, verb
 from octelium.cli.warned import require_clean, teller
-from octelium.cli.words import each
+from octelium.cli.words import FILE, each, resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,13 @@ def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--strict", is_flag=True, help="With -f: refuse what would only be warned of."
     )
     files = click.option(
-        "-f", "--file", "files", metavar="PATH", multiple=True, help="What files declare."
+        "-f",
+        "--file",
+        "files",
+        metavar="PATH",
+        type=FILE,
+        multiple=True,
+        help="What files declare.",
     )
     return files(strict(function))
 
@@ -138,7 +144,13 @@ def namespace(invocation: Invocation, name: str, output: str | None) -> None:
 @verb(example="octeliumctl create group ops --policy allow-all")
 @click.argument("name")
 @click.option(
-    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+    "--policy",
+    "policies",
+    metavar="NAME",
+    type=resource_name("policy"),
+    multiple=True,
+    callback=each,
+    help="Attach a Policy.",
 )
 @_output
 def group(invocation: Invocation, name: str, policies: tuple[str, ...], output: str | None) -> None:
@@ -169,10 +181,22 @@ def group(invocation: Invocation, name: str, policies: tuple[str, ...], output: 
 )
 @click.option("--email", metavar="ADDRESS", help="Only for a human.")
 @click.option(
-    "--group", "groups", metavar="NAME", multiple=True, callback=each, help="A Group; repeatable."
+    "--group",
+    "groups",
+    metavar="NAME",
+    type=resource_name("group"),
+    multiple=True,
+    callback=each,
+    help="A Group; repeatable.",
 )
 @click.option(
-    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+    "--policy",
+    "policies",
+    metavar="NAME",
+    type=resource_name("policy"),
+    multiple=True,
+    callback=each,
+    help="Attach a Policy.",
 )
 @_output
 def user(
@@ -209,7 +233,13 @@ def user(
 @click.option("--port", type=click.IntRange(1, 65535), help="The Service's own port.")
 @click.option("--public", is_flag=True, help="Reachable without a client, by its host name.")
 @click.option(
-    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+    "--policy",
+    "policies",
+    metavar="NAME",
+    type=resource_name("policy"),
+    multiple=True,
+    callback=each,
+    help="Attach a Policy.",
 )
 @_output
 def service(
@@ -265,7 +295,7 @@ def secret(
 @verb(example="octeliumctl create config app -f app.json")
 @click.argument("name")
 @click.option("--value", metavar="TEXT", help="The value itself.")
-@click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin.")
+@click.option("-f", "--file", metavar="PATH", type=FILE, help="A file with the value; `-`: stdin.")
 def config(invocation: Invocation, name: str, value: str | None, file: str | None) -> None:
     """Create a Config."""
     from octelium.cli.payload import read_value

@@ -14,7 +14,7 @@ from octelium.cli.formats import Format
 from octelium.cli.lengths import Length
 from octelium.cli.resources import show_message
 from octelium.cli.verb import verb
-from octelium.cli.words import each
+from octelium.cli.words import each, resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     """
 )
 @click.argument("name", required=False)
-@click.option("--user", "owner", metavar="NAME", help="Whose it is.")
+@click.option("--user", "owner", metavar="NAME", type=resource_name("user"), help="Whose it is.")
 @click.option(
     "--type",
     "credential_type",
@@ -46,7 +46,13 @@ if TYPE_CHECKING:
 @click.option("--one-time", is_flag=True, help="Good for one authentication.")
 @click.option("--max-authn", type=click.IntRange(1), help="Good for so many authentications.")
 @click.option(
-    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+    "--policy",
+    "policies",
+    metavar="NAME",
+    type=resource_name("policy"),
+    multiple=True,
+    callback=each,
+    help="Attach a Policy.",
 )
 @click.option("--rotate", is_flag=True, help="Only a new token for the Credential NAME.")
 @click.option(

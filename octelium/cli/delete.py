@@ -10,7 +10,7 @@ from octelium.cli.failure import Failed, report
 from octelium.cli.origin import tell_identities, tell_sessions
 from octelium.cli.resources import parse_targets, require_method, short_name
 from octelium.cli.verb import verb
-from octelium.cli.words import KIND_AND_NAMES
+from octelium.cli.words import FILE, KIND_AND_NAMES
 from octelium.client.errors import ClientError
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ _TELLING = {"Credential": tell_sessions, "IdentityProvider": tell_identities}
     """
 )
 @click.argument("words", metavar="[KIND NAME...]", nargs=-1, type=KIND_AND_NAMES)
-@click.option("-f", "--file", "files", metavar="PATH", multiple=True, help="What files declare.")
+@click.option(
+    "-f", "--file", "files", metavar="PATH", type=FILE, multiple=True, help="What files declare."
+)
 @click.option("--ignore-not-found", is_flag=True, help="Missing ones are no error.")
 @click.option("--force", is_flag=True, help="Also what other resources still refer to.")
 def delete(

@@ -9,7 +9,7 @@ import click
 
 from octelium.cli.formats import output_option
 from octelium.cli.verb import verb
-from octelium.cli.words import ResourceName
+from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -28,7 +28,7 @@ _OUTCOMES: Final = frozenset({"ok", "warn", "fail", "skipped"})
     {program} doctor -o json
     """
 )
-@click.argument("service", required=False, default="", type=ResourceName("Service"))
+@click.argument("service", required=False, default="", type=resource_name("Service"))
 @output_option("text", "json", default="text")
 def doctor(invocation: Invocation, service: str, output: str) -> int:
     """Find out what is broken in the Cluster, or behind one of its SERVICEs.

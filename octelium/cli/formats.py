@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from octelium.cli.inert import inert_json
+from octelium.cli.words import Word
 from octelium.schema.unseen import escaped_yaml, has_unseen
 
 if TYPE_CHECKING:
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "yaml", "name")
 
 
-class Format(click.ParamType[str]):
+class Format(Word):
     """One of the forms, in any case; `yml` is `yaml`."""
 
-    name = "format"
-
     def __init__(self, choices: tuple[str, ...]) -> None:
+        super().__init__("format", lambda *_: choices)
         self.choices = choices
 
     def get_metavar(
@@ -38,17 +38,6 @@ class Format(click.ParamType[str]):
         if chosen not in self.choices:
             self.fail(f"invalid output format {value!r}: {', '.join(self.choices)}", param, ctx)
         return chosen
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> list[click.shell_completion.CompletionItem]:
-        """The forms that begin as typed."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(c) for c in self.choices if c.startswith(incomplete)]
 
 
 def output_option(

@@ -10,7 +10,7 @@ from octelium.cli.formats import output_option
 from octelium.cli.resources import as_typed, parse_targets, show_list, show_one, show_table
 from octelium.cli.verb import verb
 from octelium.cli.watched import show_changes
-from octelium.cli.words import KIND_AND_NAMES
+from octelium.cli.words import KIND_AND_NAMES, resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 )
 @click.argument("words", metavar="KIND [NAME]...", nargs=-1, required=True, type=KIND_AND_NAMES)
 @output_option()
-@click.option("--user", metavar="NAME", help="Only what belongs to this User.")
-@click.option("-n", "--namespace", metavar="NAME", help="Only Services of this Namespace.")
+@click.option(
+    "--user", metavar="NAME", type=resource_name("user"), help="Only what belongs to this User."
+)
+@click.option(
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    type=resource_name("namespace"),
+    help="Only Services of this Namespace.",
+)
 @click.option("--page", type=click.IntRange(1), help="Which page, from 1; without it, all.")
 @click.option("--items-per-page", type=click.IntRange(1, 1000), help="Length of a page.")
 @click.option("--order-by-name", is_flag=True, help="In the order of names, not of creation.")

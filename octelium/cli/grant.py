@@ -10,7 +10,7 @@ import click
 from octelium.cli.lengths import Length
 from octelium.cli.verb import verb
 from octelium.cli.warned import teller
-from octelium.cli.words import ResourceName
+from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -28,8 +28,8 @@ _READS = '["GET", "HEAD"]'
     octeliumctl grant bob db --for 2hours
     """
 )
-@click.argument("user", type=ResourceName("user"))
-@click.argument("service", type=ResourceName("service"))
+@click.argument("user", type=resource_name("user"))
+@click.argument("service", type=resource_name("service"))
 @click.option("--path", metavar="PREFIX", help="Only this path and those below it.")
 @click.option("--read-only", is_flag=True, help="Only GET and HEAD.")
 @click.option("--for", "length", type=Length(), help="Only so long, from now.")
@@ -70,8 +70,8 @@ def grant(
 
 
 @verb(example="octeliumctl revoke bob app")
-@click.argument("user", type=ResourceName("user"))
-@click.argument("service", type=ResourceName("service"))
+@click.argument("user", type=resource_name("user"))
+@click.argument("service", type=resource_name("service"))
 def revoke(invocation: Invocation, user: str, service: str) -> None:
     """Take back what `grant` gave a User.
 

@@ -10,7 +10,7 @@ from octelium.cli.cert import data_dir_option
 from octelium.cli.formats import json_text, output_option
 from octelium.cli.inert import inert
 from octelium.cli.verb import verb
-from octelium.cli.words import ResourceName
+from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -25,7 +25,7 @@ _qr_option = click.option("--qr", is_flag=True, help="Also as a picture for phon
     octeliumctl invite alice --revoke
     """
 )
-@click.argument("user", type=ResourceName("user"))
+@click.argument("user", type=resource_name("user"))
 @click.option("--revoke", is_flag=True, help="Make the link void instead.")
 @_qr_option
 @output_option("text", "json", default="text")

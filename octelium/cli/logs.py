@@ -11,6 +11,7 @@ from octelium.cli.inert import inert_lines
 from octelium.cli.invocation import Invocation
 from octelium.cli.lengths import Instant
 from octelium.cli.verb import VerbGroup, verb
+from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,10 +82,23 @@ class StatusRange(click.ParamType[tuple[int, int]]):
     octeliumctl logs auth --outcome refused --since 1d
     """,
 )
-@click.option("--service", metavar="NAME", help="Requests to this Service.")
-@click.option("--user", metavar="NAME", help="Requests of this User.")
-@click.option("--session", metavar="NAME", help="Requests of this Session (name or uid).")
-@click.option("-n", "--namespace", metavar="NAME", help="Requests to Services of this Namespace.")
+@click.option(
+    "--service", metavar="NAME", type=resource_name("service"), help="Requests to this Service."
+)
+@click.option("--user", metavar="NAME", type=resource_name("user"), help="Requests of this User.")
+@click.option(
+    "--session",
+    metavar="NAME",
+    type=resource_name("session"),
+    help="Requests of this Session (name or uid).",
+)
+@click.option(
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    type=resource_name("namespace"),
+    help="Requests to Services of this Namespace.",
+)
 @click.option("--status", type=StatusRange(), help="What the client was answered.")
 @click.option(
     "--decision",
@@ -203,10 +217,27 @@ def _show_accesses(
     octeliumctl logs auth --provider okta -o json | jq .reason
     """,
 )
-@click.option("--user", metavar="NAME", help="Attempts that are about this User (name or uid).")
-@click.option("--provider", metavar="NAME", help="By this IdentityProvider.")
-@click.option("--credential", metavar="NAME", help="By this Credential.")
-@click.option("--session", metavar="NAME", help="That began or renewed this Session.")
+@click.option(
+    "--user",
+    metavar="NAME",
+    type=resource_name("user"),
+    help="Attempts that are about this User (name or uid).",
+)
+@click.option(
+    "--provider",
+    metavar="NAME",
+    type=resource_name("identityprovider"),
+    help="By this IdentityProvider.",
+)
+@click.option(
+    "--credential", metavar="NAME", type=resource_name("credential"), help="By this Credential."
+)
+@click.option(
+    "--session",
+    metavar="NAME",
+    type=resource_name("session"),
+    help="That began or renewed this Session.",
+)
 @click.option(
     "--outcome",
     type=click.Choice(["succeeded", "refused", "failed"], case_sensitive=False),

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from octelium.cli.services import find_service, short
 from octelium.cli.verb import verb
 from octelium.cli.words import SERVICE, port_here
-from octelium.client.errors import ApiError, ClientError
-from octelium.schema.names import DEFAULT_NAMESPACE, full_service_name, is_label, private_fqdn
+from octelium.schema.names import private_fqdn
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
 
 _PAGES = frozenset({"HTTP", "WEB"})
 """Modes that a browser shows."""
-_SHOWN = 20
-"""Names in an error."""
-_MOST = 1000
-
-
-class NoSuchServiceError(ClientError):
-    """There is no Service of that name that this User may see."""
 
 
 @verb(
@@ -32,18 +24,19 @@ class NoSuchServiceError(ClientError):
     example="""
     octelium open wiki
     octelium open wiki.prod --print
+    octelium open https://wiki.example.com
     """,
 )
 @click.argument("service", type=SERVICE)
 @click.option("--print", "only_print", is_flag=True, help="Print the address; open nothing.")
 def open_service(invocation: Invocation, service: str, only_print: bool) -> None:
-    """Open a Service in the browser, by its name as `octelium get service` lists it.
+    """Open a Service in the browser, by its name or address as `octelium get services` lists them.
 
     The address is printed instead where there is no browser, where stdout is no terminal, and with
     --print. Services that no browser shows, and those that are not public, have an address in the
     private network: how to join it is told on stderr.
     """
-    found = _find(invocation, service)
+    found = find_service(invocation, service)
     url = _page(invocation, found)
     if url is None:
         _tell_private(invocation, found)
@@ -55,49 +48,6 @@ def open_service(invocation: Invocation, service: str, only_print: bool) -> None
         invocation.terminal.note(f"Opened in the browser: {url}")
     else:
         invocation.terminal.show(url)
-
-
-def _find(invocation: Invocation, name: str) -> Any:
-    """The Service. Raises ClientError."""
-    from octelium.schema.pb import meta_v1_pb2 as meta
-
-    api = invocation.client.api.user
-    if not _is_name(full_service_name(name)):
-        raise _unknown(api, name)
-    try:
-        found = api.call("GetService", meta.GetOptions(name=full_service_name(name)))
-    except ApiError as error:
-        if error.code != "NOT_FOUND":
-            raise
-        raise _unknown(api, name) from error
-    # Its name goes into an address that a browser is given.
-    if not _is_name(found.metadata.name):
-        raise ApiError("INTERNAL", "the Cluster tells a name that no Service has", "GetService")
-    return found
-
-
-def _is_name(full: str) -> bool:
-    labels = full.split(".")
-    return len(labels) == 2 and all(map(is_label, labels))
-
-
-def _unknown(api: Any, name: str) -> NoSuchServiceError:
-    from octelium.client.resources import Page
-    from octelium.schema.pb import user_v1_pb2 as user
-
-    options = user.ListServiceOptions(common=Page(size=_MOST, by_name=True).options())
-    listing = api.call("ListService", options)
-    names = [_short(item.metadata.name) for item in listing.items]
-    own = _short(name)
-    close = difflib.get_close_matches(own, names, 3) or [
-        other for other in names if own.partition(".")[0] in other.split(".")
-    ]
-    more = len(names) > _SHOWN or listing.list_response_meta.has_more
-    may = ", ".join(names[:_SHOWN]) + (", … (octelium get services)" if more else "")
-    meant = f"did you mean {' or '.join(close[:3])}? " if close else ""
-    return NoSuchServiceError(
-        f"there is no Service {name!r}", f"{meant}There are: {may}" if names else "there are none"
-    )
 
 
 def _page(invocation: Invocation, service: Any) -> str | None:
@@ -142,26 +92,22 @@ def _tell_private(invocation: Invocation, service: Any) -> None:
 
     terminal, spec = invocation.terminal, service.spec
     name, mode = service.metadata.name, enum_name(spec, "type")
-    short, port = _short(name), spec.port
+    shown, port = short(name), spec.port
     terminal.show(f"{private_fqdn(name, invocation.client.domain)}:{port}")
     here = port_here(port)
     why = f"speaks {mode or 'another protocol'}, so that no browser shows it"
     if mode in _PAGES:
         why = "is not public"
     terminal.note(
-        f"{short} {why}. Reach it at this address once this host has joined the private network:\n"
+        f"{shown} {why}. Reach it at this address once this host has joined the private network:\n"
         "  sudo octelium connect\n"
         f"or, without root, at localhost:{here} after:\n"
-        f"  octelium connect -p {short}:{here}"
+        f"  octelium connect -p {shown}:{here}"
     )
     if url := service_url(invocation, name, mode, is_public=spec.is_public):
         terminal.note(f"Clients of its protocol find it at {url} as well.")
     if mode and mode not in SERVED:
         terminal.warn(f"mode {mode} is stored but not served by this version")
-
-
-def _short(name: str) -> str:
-    return name.removesuffix(f".{DEFAULT_NAMESPACE}")
 
 
 def _is_attended() -> bool:

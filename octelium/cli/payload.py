@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from octelium.cli.sources import STDIN, UnreadableError
+from octelium.cli.words import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 def value_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options `--value` and `-f`."""
-    file = click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin.")
+    file = click.option(
+        "-f", "--file", metavar="PATH", type=FILE, help="A file with the value; `-`: stdin."
+    )
     value = click.option("--value", metavar="TEXT", help="The value itself.")
     return value(file(function))
 

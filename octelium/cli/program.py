@@ -15,6 +15,7 @@ from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.invocation import Invocation
 from octelium.cli.terminal import silence_stderr
 from octelium.cli.verb import SETTINGS, connection_options, shown_help
+from octelium.client.errors import NotLoggedIn
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -55,9 +56,7 @@ class MenuGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
         if args and not args[0].startswith("-") and self.entry.find(args[0]) is None:
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+            ctx.fail(f"There is no command {args[0]!r}.{_hint(self.entry, args[0])}")
         return super().resolve_command(ctx, args)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
@@ -67,6 +66,20 @@ class MenuGroup(click.Group):
     def get_help(self, ctx: click.Context) -> str:
         """The text that needs no command to be loaded."""
         return menu.group_help_text(self.entry, ctx.command_path)
+
+
+def _hint(group: menu.Group, word: str) -> str:
+    """Which command may have been meant: one further down, of another program, or nearly that."""
+    name = group.name
+    for below, commands in menu.BELOW.get(name, ()):
+        if commands.find(word) is not None:
+            return f" Did you mean '{name} {below} {word}'?"
+    if name in menu.PROGRAMS:
+        for other, program in menu.PROGRAMS.items():
+            if program.find(word) is not None:
+                return f" Did you mean '{other} {word}'?"
+    close = difflib.get_close_matches(word, group.commands, 1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 class ProgramGroup(MenuGroup):
@@ -110,6 +123,8 @@ class ProgramGroup(MenuGroup):
                 option for option in error.possibilities or () if option != "--logout"
             ]
             error.show()
+            if error.ctx is not None and error.ctx.command is self:
+                invocation.terminal.note("  options of a command stand after it")
             return exits.USAGE
         except click.UsageError as error:
             error.show()
@@ -124,6 +139,8 @@ class ProgramGroup(MenuGroup):
             return exits.INTERRUPTED
         except EXPECTED as error:
             report(error, invocation.terminal)
+            if isinstance(error, NotLoggedIn):
+                _tell_logins(invocation)
             return exits.FAILED
         finally:
             invocation.close()
@@ -136,6 +153,19 @@ class ProgramGroup(MenuGroup):
         if code == exits.OK:
             invocation.finish()
         return code
+
+
+def _tell_logins(invocation: Invocation) -> None:
+    """Which other Clusters one is logged in to: the domain may have been mistyped."""
+    try:
+        meant = invocation.client.domain
+        others = [domain for domain in invocation.client.logins.domains() if domain != meant]
+    except EXPECTED:
+        return  # what went wrong has been told
+    if others:
+        close = difflib.get_close_matches(meant, others, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        invocation.terminal.note(f"  you are logged in to {', '.join(others)}{hint}")
 
 
 def _version_option() -> click.Option:

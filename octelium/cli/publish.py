@@ -10,7 +10,7 @@ import click
 from octelium.cli.resources import short_name
 from octelium.cli.verb import verb
 from octelium.cli.warned import teller
-from octelium.cli.words import ResourceName, each
+from octelium.cli.words import each, resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -30,11 +30,17 @@ _SCHEMES = ("http", "https")
 @click.option(
     "--served-by",
     metavar="USER",
-    type=ResourceName("user"),
+    type=resource_name("user"),
     help="The port is on the host where this User runs `octelium connect --serve`.",
 )
 @click.option(
-    "--policy", "policies", metavar="NAME", multiple=True, callback=each, help="Attach a Policy."
+    "--policy",
+    "policies",
+    metavar="NAME",
+    type=resource_name("policy"),
+    multiple=True,
+    callback=each,
+    help="Attach a Policy.",
 )
 def publish(
     invocation: Invocation,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from octelium.cli.words import FILE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,7 +15,9 @@ F = TypeVar("F", bound="Callable[..., object]")
 
 _OPTIONS = (
     click.option("--value", metavar="TEXT", help="The value itself."),
-    click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin."),
+    click.option(
+        "-f", "--file", metavar="PATH", type=FILE, help="A file with the value; `-`: stdin."
+    ),
     click.option(
         "--type",
         "secret_type",
@@ -22,8 +26,8 @@ _OPTIONS = (
         show_default=True,
         help="What it is: a value, or a certificate with its key.",
     ),
-    click.option("--cert", metavar="PATH", help="The certificate chain (PEM)."),
-    click.option("--cert-key", metavar="PATH", help="Its private key (PEM)."),
+    click.option("--cert", metavar="PATH", type=FILE, help="The certificate chain (PEM)."),
+    click.option("--cert-key", metavar="PATH", type=FILE, help="Its private key (PEM)."),
 )
 
 

@@ -14,6 +14,7 @@ from octelium.cli.resources import short_name
 from octelium.cli.secret_options import secret_options
 from octelium.cli.verb import VerbGroup, verb
 from octelium.cli.warned import teller
+from octelium.cli.words import FILE, resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def update(ctx: click.Context, files: tuple[str, ...], strict: bool) -> None:
 
 
 @verb(example="octeliumctl update secret api-key -f key.txt")
-@click.argument("name")
+@click.argument("name", type=resource_name("secret"))
 @secret_options
 def secret(
     invocation: Invocation,
@@ -68,9 +69,9 @@ def secret(
 
 
 @verb(example="octeliumctl update config app -f app.json")
-@click.argument("name")
+@click.argument("name", type=resource_name("config"))
 @click.option("--value", metavar="TEXT", help="The value itself.")
-@click.option("-f", "--file", metavar="PATH", help="A file with the value; `-`: stdin.")
+@click.option("-f", "--file", metavar="PATH", type=FILE, help="A file with the value; `-`: stdin.")
 def config(invocation: Invocation, name: str, value: str | None, file: str | None) -> None:
     """Give a Config another value."""
     from octelium.cli.payload import read_value
@@ -87,7 +88,7 @@ def config(invocation: Invocation, name: str, value: str | None, file: str | Non
     octeliumctl update session alice-x1y2z3 --expire-in 2hours
     """
 )
-@click.argument("name")
+@click.argument("name", type=resource_name("session"))
 @click.option("--approve/--reject", "approved", default=None, help="Make it active, or refuse it.")
 @click.option("--expire-in", type=Length(), help="When it ends, from now.")
 def session(
@@ -129,7 +130,7 @@ def _approval(kind_name: str) -> Verb:
     word = kind_name.lower()
 
     @verb(word, example=f"octeliumctl update {word} NAME --approve")
-    @click.argument("name")
+    @click.argument("name", type=resource_name(word))
     @click.option("--approve/--reject", "approved", default=None, help="Accept or refuse it.")
     def command(invocation: Invocation, name: str, approved: bool | None) -> None:
         if approved is None:
@@ -144,7 +145,7 @@ def _switch(kind_name: str) -> Verb:
     word = kind_name.lower()
 
     @verb(word, example=f"octeliumctl update {word} NAME --disable")
-    @click.argument("name")
+    @click.argument("name", type=resource_name(word))
     @click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
     def command(invocation: Invocation, name: str, enabled: bool | None) -> None:
         if enabled is None:
@@ -167,7 +168,7 @@ def _switch(kind_name: str) -> Verb:
     octeliumctl update user alice --email alice@example.com
     """
 )
-@click.argument("name")
+@click.argument("name", type=resource_name("user"))
 @click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
 @click.option("--email", metavar="ADDRESS", help="The e-mail address; empty: none.")
 def user(invocation: Invocation, name: str, enabled: bool | None, email: str | None) -> None:

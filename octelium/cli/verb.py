@@ -127,9 +127,9 @@ def connection_options() -> list[click.Option]:
 def _complete_domain(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from octelium.cli.words import complete_domain
+    from octelium.cli.words import DOMAIN
 
-    return complete_domain(ctx, parameter, incomplete)
+    return DOMAIN.shell_complete(ctx, parameter, incomplete)
 
 
 def _keep(ctx: click.Context, parameter: click.Parameter, value: str | bool | None) -> None:

@@ -79,20 +79,24 @@ def choose_domain(
     chosen = (flag or environ.get("OCTELIUM_DOMAIN") or "").strip().rstrip(".").lower()
     if chosen:
         if not set(chosen) <= _DOMAIN:
-            raise SettingsError(f"{chosen!r} is not a domain name", "write it as in example.com")
+            host = chosen.rpartition("://")[2].partition("/")[0].partition(":")[0]
+            shown = host if host and set(host) <= _DOMAIN else "example.com"
+            raise SettingsError(f"{chosen!r} is not a domain name", f"write it as in {shown}")
         return chosen
     if current is not None:
         return current
     if len(known) == 1:
         return known[0]
-    remedy = "give --domain DOMAIN or set OCTELIUM_DOMAIN"
     if known:
         raise SettingsError(
             f"several Clusters are known: {', '.join(known)}",
             "choose one: octelium context use DOMAIN; or give --domain DOMAIN or set "
             "OCTELIUM_DOMAIN",
         )
-    raise SettingsError("the Cluster's domain is not set", remedy)
+    raise SettingsError(
+        "the Cluster's domain is not set",
+        "give --domain DOMAIN or set OCTELIUM_DOMAIN; octelium login --domain DOMAIN remembers it",
+    )
 
 
 def resolve(

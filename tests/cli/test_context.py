@@ -110,6 +110,14 @@ def test_nothing_is_known(offline: Runner) -> None:
     assert (result.code, result.out) == (1, "")
 
 
+def test_which_ones_there_are(person: Runner, home: Storage) -> None:
+    Connections(home).put("b.test", Remembered("h:1"))
+    Connections(home).put("a.test", Remembered("h:1"))
+    result = person("octelium", "context", "use")
+    assert result.code == 2
+    assert "Name a Cluster. Known: a.test, b.test, old.test." in result.err
+
+
 def test_one_that_is_not_known(person: Runner, home: Storage) -> None:
     for verb in ("use", "delete"):
         result = person("octelium", "context", verb, "odl.test")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -141,6 +142,9 @@ def test_nothing_is_kept_that_could_tell_of_a_connection(user: Runner) -> None:
         ("db", "did you mean db.prod? "),
         ("qqqqqq", ""),
         ("--x/..\x1b[31m", ""),
+        ("wiki.other.test", "did you mean wiki? "),
+        ("x" * 10_000, ""),
+        ("", ""),
         ("a.b.c", ""),
     ],
 )
@@ -150,6 +154,24 @@ def test_unknown_names(user: Runner, opened: list[str], name: str, hint: str) ->
     assert "Error: there is no Service" in result.err
     assert f"  {hint}There are: wiki, shop.prod, notes, db.prod, api, desk\n" in result.err
     assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "service/wiki",
+        "svc/wiki.default",
+        "WIKI",
+        "wiki.lab.test",
+        "wiki.local.lab.test",
+        "wiki.local.lab.test:80",
+        "https://wiki.lab.test/page?x=1#y",
+        "https://me@WIKI.lab.test.:8443/",
+    ],
+)
+def test_as_tables_and_browsers_show_it(user: Runner, opened: list[str], text: str) -> None:
+    assert user("octelium", "open", text).code == 0
+    assert [urlsplit(address).hostname for address in opened] == ["wiki.lab.test"]
 
 
 def test_many_services_and_none(cluster: StandIn, terminal: Runner) -> None:

@@ -12,6 +12,8 @@ from octelium.cli.program import program
 from octelium.cli.terminal import OutputError, Terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.runner import Runner
     from tests.client.standin import StandIn
 
@@ -42,6 +44,38 @@ def test_a_mistyped_command(offline: Runner) -> None:
     assert "Did you mean 'apply'?" in result.err
     assert result.out == ""
     assert "Did you mean" not in offline.ctl("zzz").err
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("octelium", "apply"), "octeliumctl apply"),
+        (("octeliumctl", "connect"), "octelium connect"),
+        (("octelium", "use"), "octelium context use"),
+        (("octeliumctl", "explain"), "octeliumctl policy explain"),
+        (("octelium", "contexts"), "context"),
+    ],
+)
+def test_a_command_that_is_elsewhere(words: tuple[str, ...], meant: str, offline: Runner) -> None:
+    result = offline(*words)
+    assert result.code == exits.USAGE
+    assert f"Did you mean '{meant}'?" in result.err
+
+
+def test_options_of_a_command_before_it(offline: Runner) -> None:
+    result = offline.ctl("-o", "json", "get", "users")
+    assert result.code == exits.USAGE
+    assert "options of a command stand after it" in result.err
+    assert "stand after it" not in offline.ctl("get", "users", "--nothing").err
+
+
+def test_a_mistyped_domain(cluster: StandIn, terminal: Runner, tmp_path: Path) -> None:
+    terminal.environ["OCTELIUM_HOME"] = str(tmp_path / "home")
+    assert terminal("octelium", "login").code == 0
+    del terminal.environ["OCTELIUM_AUTH_TOKEN"]
+    result = terminal.ctl("get", "users", "--domain", "lap.test")
+    assert (result.code, result.out) == (exits.FAILED, "")
+    assert "you are logged in to lab.test; did you mean lab.test?" in result.err
 
 
 def test_no_command(offline: Runner) -> None:
@@ -107,7 +141,8 @@ def test_a_failure_has_one_line_on_stderr_and_a_remedy(offline: Runner) -> None:
     assert result.code == exits.FAILED
     assert result.out == ""
     assert result.err == (
-        "Error: the Cluster's domain is not set\n  give --domain DOMAIN or set OCTELIUM_DOMAIN\n"
+        "Error: the Cluster's domain is not set\n  give --domain DOMAIN or set OCTELIUM_DOMAIN; "
+        "octelium login --domain DOMAIN remembers it\n"
     )
 
 

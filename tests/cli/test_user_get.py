@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,7 +52,97 @@ def test_one_service(user: Runner) -> None:
     assert user("octelium", "get", "service", "wiki", "-o", "name").out == "service/wiki.default\n"
     result = user("octelium", "get", "service", "none")
     assert (result.code, result.out) == (1, "")
-    assert "NotFound" in result.err
+    assert result.err == "Error: there is no Service 'none'\n  There are: wiki, db.prod\n"
+
+
+def test_services_are_what_one_gets(user: Runner) -> None:
+    listed = user("octelium", "get", "services").out
+    for words in (["get"], ["ls"], ["list", "svc"], ["get", "SERVICE"]):
+        assert user("octelium", *words).out == listed
+
+
+@pytest.mark.parametrize(
+    "word", ["service/wiki", "svc/wiki.default", "wiki.lab.test", "http://wiki.local.lab.test:80/x"]
+)
+def test_one_service_by_what_tables_show(user: Runner, word: str) -> None:
+    words = [word] if word.partition("/")[0] in ("service", "svc") else ["service", word]
+    assert user("octelium", "get", *words, "-o", "name").out == "service/wiki.default\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["servces"], "did you mean 'services'?"),
+        (["wiki"], "octelium get service wiki"),
+        (["users"], "octeliumctl get users shows users to administrators"),
+        (["service/wiki", "db"], "Name one Service: 'wiki' or 'db'"),
+        (["ns/prod"], "Namespaces are listed as a whole"),
+        (["x" * 10_000], "is neither service nor namespace"),
+        (["\x1b[31m\u202e"], "is neither service nor namespace"),
+    ],
+)
+def test_other_words(user: Runner, words: list[str], hint: str) -> None:
+    result = user("octelium", "get", *words)
+    assert (result.code, result.out) == (2, "")
+    assert hint in result.err
+    assert len(result.err) < 500
+    assert not {"\x1b", "\u202e"} & set(result.err)
+
+
+def test_all_pages_or_the_one_that_is_asked_for(
+    cluster: StandIn, terminal: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("octelium.cli.user_get._PAGE", 2)
+    for number in range(5):
+        cluster.add(resource("Service", f"app-{number}"))
+    told = cluster._user
+
+    def paged(method: str, request: Any) -> Any:
+        reply = told(method, request)
+        size, page = request.common.items_per_page, request.common.page
+        items = list(reply.items)
+        about = reply.list_response_meta
+        about.items_per_page, about.page, about.total_count = size, page, len(items)
+        about.has_more = len(items) > size * (page + 1)
+        del reply.items[:]
+        reply.items.extend(items[size * page : size * (page + 1)])
+        return reply
+
+    monkeypatch.setattr(cluster, "_user", paged)
+    everything = terminal("octelium", "get", "services", "-o", "name")
+    names = [f"service/app-{number}.default" for number in range(5)]
+    assert (everything.out.splitlines(), everything.err) == (names, "")
+    found = json.loads(terminal("octelium", "get", "services", "-o", "json").out)
+    assert len(found["items"]) == found["listResponseMeta"]["itemsPerPage"] == 5
+    assert "hasMore" not in found["listResponseMeta"]
+    wanted = ("get", "services", "-o", "name", "--items-per-page", "2", "--page", "2")
+    page = terminal("octelium", *wanted)
+    assert page.out.splitlines() == names[2:4]
+    assert page.err == "Shown: 2 of 5; more with --page 3.\n"
+
+
+def test_a_list_whose_last_page_goes_meanwhile(
+    cluster: StandIn, terminal: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.add(resource("Service", "wiki"))
+    told = cluster._user
+
+    def shrinking(method: str, request: Any) -> Any:
+        if request.common.page:
+            raise RefusedError("NOT_FOUND", "no page 1")
+        reply = told(method, request)
+        reply.list_response_meta.has_more = True
+        return reply
+
+    monkeypatch.setattr(cluster, "_user", shrinking)
+    found = json.loads(terminal("octelium", "get", "services", "-o", "json").out)
+    assert len(found["items"]) == 1
+    assert "hasMore" not in found["listResponseMeta"]
+
+
+def test_a_namespace_that_does_not_exist(cluster: StandIn, terminal: Runner) -> None:
+    cluster.failures["ListService"] = [RefusedError("NOT_FOUND", "no Namespace x")]
+    assert "NotFound: no Namespace x" in terminal("octelium", "get", "svc", "-n", "x").err
 
 
 def test_namespaces(user: Runner) -> None:

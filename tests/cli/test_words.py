@@ -8,14 +8,15 @@ import pytest
 from octelium.cli.invocation import Invocation
 from octelium.cli.words import (
     DOMAIN,
+    FILE,
     KIND,
     KIND_AND_NAMES,
     PUBLICATION,
     SERVICE,
-    ResourceName,
-    complete_domain,
+    USER_KIND,
     each,
     kind_words,
+    resource_name,
 )
 from octelium.client.connections import Connections, Remembered
 from octelium.client.storage import storage_at
@@ -65,7 +66,7 @@ def test_kinds_and_names_in_one_word(person: click.Context) -> None:
 
 
 def test_names_of_one_kind(person: click.Context) -> None:
-    items = ResourceName("user").shell_complete(person, ARGUMENT, "a")
+    items = resource_name("user").shell_complete(person, ARGUMENT, "a")
     assert [item.value for item in items] == ["ann"]
 
 
@@ -100,7 +101,7 @@ def test_domains(person: click.Context, tmp_path: Path) -> None:
     Connections(storage_at(tmp_path / "home")).put("old.test", Remembered("h:1"))
     items = DOMAIN.shell_complete(person, ARGUMENT, "")
     assert [item.value for item in items] == ["lab.test", "old.test"]
-    assert [i.value for i in complete_domain(person, ARGUMENT, "o")] == ["old.test"]
+    assert [i.value for i in DOMAIN.shell_complete(person, ARGUMENT, "o")] == ["old.test"]
     (tmp_path / "home" / "connections.json").write_text("{")
     assert DOMAIN.shell_complete(person, ARGUMENT, "") == []
 
@@ -121,3 +122,21 @@ def test_kinds_as_files_have_them() -> None:
 def test_several_words_in_one_option() -> None:
     context, option = click.Context(click.Command("x")), click.Option(["--policy"])
     assert each(context, option, ("a, b", "c", ",")) == ("a", "b", "c")
+
+
+def test_the_last_of_several_words_in_one_option(person: click.Context) -> None:
+    option = click.Option(["--group"], multiple=True)
+    items = resource_name("user").shell_complete(person, option, "ann,b")
+    assert [item.value for item in items] == ["ann,bob", "ann,bea"]
+
+
+def test_files_are_the_shell_s() -> None:
+    [item] = FILE.shell_complete(click.Context(click.Command("apply")), ARGUMENT, "clu")
+    assert (item.type, item.value) == ("file", "clu")
+
+
+def test_what_a_user_may_get() -> None:
+    context = click.Context(click.Command("get"))
+    items = USER_KIND.shell_complete(context, ARGUMENT, "n")
+    assert [item.value for item in items] == ["namespaces"]
+    assert USER_KIND.convert("SVC/Wiki", None, None) == "svc/Wiki"

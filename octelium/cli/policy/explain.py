@@ -10,7 +10,7 @@ import click
 from octelium.cli.formats import json_text, output_option, yaml_text
 from octelium.cli.lengths import Instant
 from octelium.cli.verb import verb
-from octelium.cli.words import ResourceName
+from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,11 +45,11 @@ def _pairs(mark: str, form: str) -> Callable[..., Pairs]:
     """
 )
 @click.option("--log", "log_id", metavar="ID", help="A request in the access log.")
-@click.option("--session", metavar="NAME", type=ResourceName("session"), help="Of this Session.")
+@click.option("--session", metavar="NAME", type=resource_name("session"), help="Of this Session.")
 @click.option(
-    "--user", metavar="NAME", type=ResourceName("user"), help="Of a new Session of this User."
+    "--user", metavar="NAME", type=resource_name("user"), help="Of a new Session of this User."
 )
-@click.option("--service", metavar="NAME", type=ResourceName("service"), help="To this Service.")
+@click.option("--service", metavar="NAME", type=resource_name("service"), help="To this Service.")
 @click.option("--method", metavar="METHOD", help="The method of HTTP [default: GET].")
 @click.option(
     "--path", "target", metavar="PATH", help="The path, perhaps with ?QUERY [default: /]."

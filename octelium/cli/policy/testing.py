@@ -23,6 +23,7 @@ from octelium.cli.sources import (
 )
 from octelium.cli.verb import verb
 from octelium.cli.warned import tell_all
+from octelium.cli.words import FILE
 from octelium.schema.errors import InvalidDocuments
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     octeliumctl policy test cluster/ --live
     """,
 )
-@click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True)
+@click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=FILE)
 @click.option("--live", is_flag=True, help="Ask the Cluster, not the files of resources.")
 @click.option("-k", "--filter", "word", metavar="TEXT", help="Only cases with TEXT in the name.")
 @click.option("--coverage", "wants_coverage", is_flag=True, help="List rules that were not true.")
@@ -55,7 +56,9 @@ if TYPE_CHECKING:
     metavar="PERCENT",
     help="Fail if fewer of the rules were true in any case.",
 )
-@click.option("--junit", "junit_file", metavar="FILE", help="Write the results as JUnit XML too.")
+@click.option(
+    "--junit", "junit_file", metavar="FILE", type=FILE, help="Write the results as JUnit XML too."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show also what passed, and every step.")
 @output_option("table", "json", "yaml", default="table")
 def test(

@@ -8,7 +8,7 @@ import click
 
 from octelium.cli.policy.accesses import listing_options, show_accesses
 from octelium.cli.verb import verb
-from octelium.cli.words import ResourceName
+from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     octeliumctl policy what robot --verdict allowed -o json
     """
 )
-@click.argument("user", type=ResourceName("user"))
+@click.argument("user", type=resource_name("user"))
 @listing_options
 def what(invocation: Invocation, user: str, verdicts: tuple[str, ...], output: str) -> None:
     """Show which Services a User may open, by which rule.

@@ -8,7 +8,7 @@ import click
 
 from octelium.cli.policy.accesses import listing_options, show_accesses
 from octelium.cli.verb import verb
-from octelium.cli.words import ResourceName
+from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     octeliumctl policy who api.prod --verdict allowed,depends -o name
     """
 )
-@click.argument("service", type=ResourceName("service"))
+@click.argument("service", type=resource_name("service"))
 @listing_options
 def who(invocation: Invocation, service: str, verdicts: tuple[str, ...], output: str) -> None:
     """Show which Users may open a Service, by which rule.
