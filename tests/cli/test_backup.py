@@ -43,10 +43,7 @@ def test_why_there_is_none(offline: Runner, tmp_path: Path, data: str) -> None:
 
 
 def test_to_a_pipe_and_back_from_one(offline: Runner, tmp_path: Path, data: str) -> None:
-    start = (
-        "import sys; from octelium.cli.entry import run; sys.exit(run(['octops', *sys.argv[1:]]))"
-    )
-    words = [sys.executable, "-c", start, "octops", "backup", "-", "--data-dir", data]
+    words = [sys.executable, "-m", "octelium", "octops", "backup", "-", "--data-dir", data]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     assert f"{DOMAIN} at revision 2" in done.stderr.decode()
