@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MAX_METADATA = 64 << 10
 _MAX_STREAMS = 1024
+_MAX_PENDING = 3000
+"""Calls that wait to be looked at: gRPC's own upper limit."""
 INTERNAL_ERROR = "Internal error"
 """What a caller is told of what went wrong here."""
 
@@ -64,6 +66,9 @@ class Limits:
             ("grpc.max_metadata_size", _MAX_METADATA),
             ("grpc.absolute_max_metadata_size", _MAX_METADATA),
             ("grpc.max_concurrent_streams", _MAX_STREAMS),
+            # From the first on gRPC cancels calls by chance, without a word of what they may do.
+            ("grpc.server.max_pending_requests", _MAX_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             # The only client is the proxy, and streams may be silent for long.
