@@ -37,6 +37,8 @@ _POOL: Final = 512
 _STEP: Final = 0.002
 _PIECE: Final = 32
 _LONGEST: Final = 1500
+_TRAIN: Final = 16
+"""Packets that are encrypted together."""
 
 
 class Attacker(Swarm):
@@ -134,6 +136,24 @@ class Attacker(Swarm):
         return self._through(
             lambda port: udp(self.members[0].own, *self._targets["udp"], port, b"x")
         )
+
+    def _data(self) -> Callable[[], None]:
+        """Data to a port where nobody listens, as a peer may send: for nobody but the gateway."""
+        member = self.members[0]
+        packet = udp(member.own, *self._targets["closed"], 9, bytes(64))
+        some = [packet] * _TRAIN
+        credit = 0
+
+        def send() -> None:
+            nonlocal credit
+            credit += 1
+            if credit == _TRAIN:
+                credit = 0
+                assert member.device is not None
+                member.device.send(some, boottime())
+                member.flush()
+
+        return send
 
     def _through(self, packet: Callable[[int], bytes]) -> Callable[[], None]:
         member = self.members[0]

@@ -39,6 +39,8 @@ _FLOODS: Final = {
     "malformed": "malformed",
     "replayed": "replayed",
 }
+_DATA: Final = ("data", "valid data of a peer", 30_000)
+"""Kind, row and rate, which is more than one core can pass on."""
 _HALF_OPEN: Final = {"connections": "TCP connections half open", "flows": "UDP flows"}
 _TIMES: Final = 2.0
 _MEMORY: Final = 64.0
@@ -72,7 +74,11 @@ def run(rounds: int, seconds: int) -> Report:
             "tokens": [another],
             "count": 1,
             "name": f"{WEB}.local.{DOMAIN}",
-            "targets": {"tcp": [target, 80], "udp": [world.address("datagrams"), 7]},
+            "targets": {
+                "tcp": [target, 80],
+                "udp": [world.address("datagrams"), 7],
+                "closed": [target, 9],
+            },
         }
         probing = {"address": target, "port": 80, "rate": _REQUESTS}
         with (
@@ -106,12 +112,13 @@ class Flood:
                 say(f"round {number + 1} of {rounds}")
                 for kind, row in _FLOODS.items():
                     self._beside(kind, row, RATE, seconds)
+                self._beside(*_DATA, seconds)
             for kind, row in _HALF_OPEN.items():
                 say(row)
                 self._beside(kind, row, FLOWS / _FLOWS_SECONDS, _FLOWS_SECONDS)
         self._judge("floods and flows", grown)
         with _growth(self._world.cluster) as grown:
-            for kind in _FLOODS:
+            for kind in (*_FLOODS, _DATA[0]):
                 say(f"as many {kind} as can be sent")
                 self._beyond(kind, seconds)
         self._judge("whatever can be sent", grown)

@@ -10,6 +10,7 @@ from collections import Counter
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
 
+from octelium.tunnel.engines.fair import QUANTUM, FairQueues
 from octelium.tunnel.engines.interface import EngineError, PeerConfig, PeerStats
 from octelium.tunnel.engines.places import from_place, to_place
 from octelium.tunnel.engines.tun import TunPort
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from octelium.tunnel.wireguard import Endpoint
+    from octelium.tunnel.wireguard.primitives import Buffer
 
 _LOG = logging.getLogger(__name__)
 PREVIOUS_SECONDS: Final = 600.0
@@ -29,6 +31,14 @@ _LONGEST_SLEEP: Final = 5.0
 """Seconds. The loop's clock stands still while the machine sleeps; ours does not."""
 _NAP: Final = 0.01
 """Seconds. Timers of many peers that are due close together are served together."""
+_AT_ONCE: Final = 256
+"""Datagrams that are taken as they come, if there are no more."""
+_GATHERED: Final = 4096
+"""Datagrams that are gathered at most before the next turn of those that wait."""
+_SERVED: Final = 2 * QUANTUM
+"""Datagrams of one turn, when some wait: a millisecond or two of work."""
+_STRANGERS: Final = "strangers"
+"""Whose turn is that of datagrams without a session."""
 _KEY: Final = 32
 _NO_KEY: Final = bytes(_KEY)
 
@@ -84,6 +94,8 @@ class OwnEngine:
         self._failure: asyncio.Future[str] | None = None
         self._tun_full = False
         self._udp_full = False
+        self._queues = FairQueues()
+        self._serving: asyncio.Handle | None = None
 
     # Life
 
@@ -116,6 +128,8 @@ class OwnEngine:
             return
         if self._timer is not None:
             self._timer.cancel()
+        if self._serving is not None:
+            self._serving.cancel()
         for number in (self._tun.descriptor, *(port.socket.fileno() for port in self._ports)):
             loop.remove_reader(number)
             loop.remove_writer(number)
@@ -221,8 +235,43 @@ class OwnEngine:
 
     def _udp_readable(self, port: UdpPort) -> None:
         datagrams = port.receive()
-        if not datagrams:
+        if not self._queues and port.drained and len(datagrams) <= _AT_ONCE:
+            if datagrams:
+                self._take(datagrams)
             return
+        # More comes than is done with at once. What is read costs little, and what overflows in the
+        # kernel is anybody's: so all is read, and then peers take turns.
+        self._gather(datagrams)
+        gathered = len(datagrams)
+        while not port.drained and gathered < _GATHERED:
+            datagrams = port.receive()
+            gathered += len(datagrams)
+            self._gather(datagrams)
+        if self._serving is None:
+            self._serve()
+
+    def _gather(self, datagrams: Sequence[tuple[memoryview, Endpoint]]) -> None:
+        put, origin = self._queues.put, self._device.origin
+        dropped = 0
+        for datagram, source in datagrams:
+            dropped += not put(origin(datagram) or _STRANGERS, datagram, source)
+        if dropped:
+            self._counters["peer_over_share"] += dropped
+
+    def _serve(self) -> None:
+        """Some turns of those that wait, and the next ones after what else there is to do."""
+        self._serving = None
+        served = 0
+        while self._queues and served < _SERVED and not self._tun_full and self._loop is not None:
+            peer, datagrams = self._queues.take()
+            served += len(datagrams)
+            self._take(datagrams)
+            if peer is _STRANGERS:  # the device opens a few handshakes each time
+                break
+        if self._queues and not self._tun_full and self._loop is not None:
+            self._serving = self._loop.call_soon(self._serve)
+
+    def _take(self, datagrams: Sequence[tuple[Buffer, Endpoint]]) -> None:
         packets = self._device.receive(datagrams, self._clock())
         if packets:
             try:
@@ -322,3 +371,5 @@ class OwnEngine:
         loop.remove_writer(self._tun.descriptor)
         for port in self._ports:
             loop.add_reader(port.socket, self._udp_readable, port)
+        if self._queues and self._serving is None:
+            self._serve()

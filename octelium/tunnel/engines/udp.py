@@ -54,6 +54,7 @@ class UdpPort:
 
     Attributes:
         waiting: bursts that the kernel had no room for.
+        drained: whether the last `receive` left nothing.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class UdpPort:
         "_mapped",
         "_segments",
         "_sources",
+        "drained",
         "family",
         "socket",
         "waiting",
@@ -73,6 +75,7 @@ class UdpPort:
         self.socket = bound
         self.family = bound.family
         self.waiting: deque[Burst] = deque()
+        self.drained = True
         self._counters = counters
         bound.setblocking(False)
         enlarge(bound)
@@ -101,10 +104,12 @@ class UdpPort:
         found: list[tuple[memoryview, Endpoint]] = []
         receive = self.socket.recvmsg
         counters = self._counters
+        self.drained = False
         for _ in range(_READS):
             try:
                 data, control, _, source = receive(_LONGEST, _CONTROL)
             except BlockingIOError:
+                self.drained = True
                 break
             except OSError as error:  # of a datagram sent before, such as ECONNREFUSED
                 self._count("udp_receive", error)

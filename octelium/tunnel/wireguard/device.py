@@ -13,6 +13,7 @@ from octelium.tunnel.wireguard.errors import ConfigurationError, HandshakeError
 from octelium.tunnel.wireguard.handshakes import Handshakes
 from octelium.tunnel.wireguard.identity import Identity, check_key
 from octelium.tunnel.wireguard.load import Gauge, Limits
+from octelium.tunnel.wireguard.messages import DATA, DATA_MINIMUM
 from octelium.tunnel.wireguard.peer import Peer
 from octelium.tunnel.wireguard.primitives import TIMESTAMP, exchange
 from octelium.tunnel.wireguard.state import State, random_part
@@ -20,7 +21,7 @@ from octelium.tunnel.wireguard.timers import Timers
 from octelium.tunnel.wireguard.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from octelium.tunnel.wireguard.counters import Counters
     from octelium.tunnel.wireguard.outbox import Burst
@@ -114,6 +115,15 @@ class Device:
         Whatever a datagram holds, it raises nothing: `counters` tells what was dropped.
         """
         return self._transport.receive(datagrams, self._clock(now))
+
+    def origin(self, datagram: Buffer) -> Hashable:
+        """Who a datagram says it is from: something of each peer's own, or None. That is not yet to
+        say that it is the peer's.
+        """
+        if len(datagram) < DATA_MINIMUM or datagram[0] != DATA:
+            return None
+        keypair = self._state.indices.keypairs.get(int.from_bytes(datagram[4:8], "little"))
+        return None if keypair is None else keypair.peer
 
     def send(self, packets: Sequence[Buffer], now: float) -> None:
         """Take IP packets of this host for the network.

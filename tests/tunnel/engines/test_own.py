@@ -5,18 +5,24 @@ import errno
 import os
 import socket
 import time
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from octelium.tunnel.engines.interface import ConfigurationError, EngineError, PeerConfig
 from octelium.tunnel.engines.own import OwnEngine, boottime
 from octelium.tunnel.packets import virtio
-from octelium.tunnel.wireguard import Timing
+from octelium.tunnel.wireguard import Device, Timing
+from octelium.tunnel.wireguard import PeerConfig as DevicePeer
 from tests.tunnel.engines.pairs import End, address, keys, packet, pair, udp_socket, until
 from tests.tunnel.engines.test_udp import Refusing
 from tests.tunnel.packets.flows import train
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 HASTY = Timing(rekey_timeout=0.05, jitter=0.001)
@@ -333,3 +339,92 @@ async def test_ipv4_through_a_socket_for_both() -> None:
     finally:
         await one.close()
         await other.close()
+
+
+class Flooder:
+    """A peer that has a session with an end, without an engine of its own."""
+
+    def __init__(self, number: int, end: End) -> None:
+        private, self.public = keys()
+        self.number = number
+        self.end = end
+        self.device = Device(private)
+        self.socket = udp_socket()
+        peer = DevicePeer(end.public, endpoint=end.place, allowed_ips=(ip_network("10.9.0.0/24"),))
+        self.device.add_peer(peer, boottime())
+        end.engine.put_peer(PeerConfig(self.public, (f"10.9.0.{number}/32",)))
+
+    def send(self, *payloads: bytes) -> None:
+        packets = [packet(self.number, self.end.number, each) for each in payloads]
+        self.device.send(packets, boottime())
+        for place, datagrams in self.device.drain():
+            for each in datagrams:
+                self.socket.sendto(each, place)
+
+    async def join(self) -> None:
+        self.send(b"joined")
+        data = await asyncio.get_running_loop().sock_recv(self.socket, 2000)
+        self.device.receive([(data, self.end.place)], boottime())
+        self.send()
+        assert await self.end.hear() == b"joined"
+
+
+@asynccontextmanager
+async def flooded() -> AsyncIterator[tuple[End, Flooder, Flooder]]:
+    """An engine with two peers."""
+    end = End(9)
+    one, other = Flooder(1, end), Flooder(2, end)
+    for each in (one, other):
+        each.socket.setblocking(False)
+    await end.engine.start()
+    try:
+        await one.join()
+        await other.join()
+        yield end, one, other
+    finally:
+        await end.close()
+        one.socket.close()
+        other.socket.close()
+
+
+def held(end: End) -> int:
+    """How many small datagrams the end's kernel holds; what does not fit is lost."""
+    room = end.sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    return min(2000, room // 1024)
+
+
+async def test_who_floods_does_not_make_others_wait() -> None:
+    async with flooded() as (end, mallory, ann):
+        flood = held(end)
+        mallory.send(*[b"flood"] * flood)
+        ann.send(b"one")
+        before = 0
+        while await end.hear() != b"one":
+            before += 1
+        assert before <= 64 < flood / 2
+        for _ in range(flood - before):
+            assert await end.hear() == b"flood", "what has room waits and goes on"
+
+
+async def test_who_floods_loses_what_is_more_than_its_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("octelium.tunnel.engines.fair.ROOM", 200)
+    async with flooded() as (end, mallory, ann):
+        mallory.send(*[b"flood"] * held(end))
+        ann.send(*[b"ann"] * 60)
+        got = [await end.hear() for _ in range(60)]
+        while got.count(b"ann") < 60:
+            got.append(await end.hear())
+        assert end.engine.counters()["peer_over_share"] > 0
+        assert got.count(b"flood") < held(end)
+
+
+async def test_a_full_device_holds_up_turns_and_loses_nothing() -> None:
+    async with flooded() as (end, mallory, ann):
+        flood = held(end)
+        mallory.send(*[b"flood"] * flood)
+        ann.send(b"one")
+        await until(lambda: end.engine.counters().get("tun_full"), "a full device")
+        got = [await end.hear() for _ in range(flood + 1)]
+        assert got.count(b"one") == 1
