@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from octelium.tunnel.engines import uapi
+from octelium.tunnel.engines.handover import Handovers
 from octelium.tunnel.engines.interface import ConfigurationError, EngineError, PeerConfig, PeerStats
 from octelium.tunnel.engines.places import check_place
 from octelium.tunnel.engines.program import Program
@@ -73,6 +74,7 @@ class WireGuardGo:
         self._peers: dict[bytes, PeerConfig] = {}
         self._stats: dict[bytes, PeerStats] = {}
         self._counters: Counter[str] = Counter(restarts=0)
+        self._handovers = Handovers(self._looked, self.poke, self._hand_over)
         self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
         self._up = False
         self._reminder: asyncio.TimerHandle | None = None
@@ -112,6 +114,7 @@ class WireGuardGo:
     async def close(self) -> None:
         """End the program."""
         self._up = False
+        self._handovers.close()
         if self._reminder is not None:
             self._reminder.cancel()
         watch, self._watch = self._watch, None
@@ -148,6 +151,7 @@ class WireGuardGo:
             finally:
                 ending.cancel()
             self._up = False
+            self._handovers.close()  # the next program is told of the new keys alone
             try:
                 await self._again()
             except EngineError as error:
@@ -228,10 +232,10 @@ class WireGuardGo:
         """Have a peer."""
         self._check(peer)
         self._take(peer)
-        self._tell(uapi.peer_lines(peer))
+        self._tell(self._lines(peer))
 
     def change_peer_key(self, public_key: bytes, new: bytes) -> None:
-        """Have a new peer with all else of the old one; traffic waits for its handshake."""
+        """Go on with a peer's present session until there is one with the new key."""
         before = self._peer(public_key)
         if new == public_key:
             return
@@ -244,14 +248,34 @@ class WireGuardGo:
         self._check(after)
         del self._peers[public_key]
         self._take(after)
-        self._tell([*uapi.removal_lines([public_key]), *uapi.peer_lines(after)])
-        self.poke(new)
+        old = self._handovers.drop(public_key)
+        if old is not None:  # the session that goes on is of the key before
+            self._tell(uapi.removal_lines([public_key]))
+        if self._up:
+            self._handovers.begin(old or public_key, new)
+        self._tell(self._lines(after))
+
+    def _hand_over(self, old: bytes, new: bytes) -> None:
+        self._tell([*uapi.peer_lines(self._peers[new]), *uapi.removal_lines([old])])
+
+    def _lines(self, peer: PeerConfig) -> list[str]:
+        """All settings of a peer; a silent one without addresses, while they are its old key's."""
+        held = peer.public_key in self._handovers
+        return uapi.peer_lines(replace(peer, allowed_ips=(), keepalive=0) if held else peer)
 
     def remove_peer(self, public_key: bytes) -> None:
         """Have a peer no more."""
         if self._peers.pop(public_key, None) is not None:
-            self._stats.pop(public_key, None)
-            self._tell(uapi.removal_lines([public_key]))
+            self._tell(self._removal([public_key]))
+
+    def _removal(self, public_keys: Sequence[bytes]) -> list[str]:
+        """Lines that remove peers, with the old keys of theirs; what is known of them goes too."""
+        gone = [*public_keys]
+        for key in public_keys:
+            self._stats.pop(key, None)
+            if (old := self._handovers.drop(key)) is not None:
+                gone.append(old)
+        return uapi.removal_lines(gone)
 
     def replace_peers(self, peers: Sequence[PeerConfig]) -> None:
         """Have these peers alone."""
@@ -261,13 +285,12 @@ class WireGuardGo:
         for each in peers:
             self._check(each)
         gone = [key for key in self._peers if key not in wanted]
-        lines = uapi.removal_lines(gone)
+        lines = self._removal(gone)
         for key in gone:
             del self._peers[key]
-            self._stats.pop(key, None)
         for each in peers:
             if self._peers.get(each.public_key) != each:
-                lines += uapi.peer_lines(each)
+                lines += self._lines(each)
                 self._take(each)
         self._tell(lines)
 
@@ -290,6 +313,10 @@ class WireGuardGo:
     def counters(self) -> dict[str, int]:
         """How often the program was started again, and did not answer."""
         return dict(self._counters)
+
+    def _looked(self) -> dict[bytes, PeerStats]:
+        self._look_if_up()
+        return self._stats
 
     def _look_if_up(self) -> None:
         if self._up:
