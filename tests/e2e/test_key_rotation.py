@@ -108,6 +108,7 @@ def test_what_new_keys_lose(joined: Network, tmp_path: Path, client: str, gatewa
             assert each.told() == "ready\n"
         for each in sides.values():
             each.next()
+        follow(sides["client"].engine, pairs["gateway"][1].hex(), 0.0)
         for _ in range(ROTATIONS):
             began = time.time()
             (before, old), (after, new) = pairs["gateway"], keys()
