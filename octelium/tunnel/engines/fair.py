@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
     from octelium.tunnel.wireguard import Endpoint
 
@@ -22,6 +22,7 @@ QUANTUM: Final = 64
 """What a peer has of one round, and of room in any case."""
 ROOM: Final = 8192
 """What may wait in all, apart from the first QUANTUM of each peer."""
+_HEAD: Final = 8
 _UNIT: Final = 2048
 """Bytes that cost as much again as a datagram does."""
 
@@ -51,19 +52,32 @@ class FairQueues:
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def put(self, peer: Hashable, datagram: memoryview, source: Endpoint) -> bool:
-        """Let a datagram wait; False if there is no room for it."""
-        cost = _cost(len(datagram))
-        queue = self._queues.get(peer)
-        if queue is None:
-            queue = self._queues[peer] = _Queue()
-        elif queue.cost + cost > max(QUANTUM, ROOM - self.waiting):
-            return False
-        # A copy: what was received with it is not to stay for its sake.
-        queue.datagrams.append((bytes(datagram), source))
-        queue.cost += cost
-        self.waiting += cost
-        return True
+    def put(
+        self,
+        datagrams: Iterable[tuple[memoryview, Endpoint]],
+        origin: Callable[[bytes], Hashable],
+    ) -> int:
+        """Let datagrams wait, each in the queue of its origin; how many there was no room for.
+
+        The first eight bytes of a datagram tell its origin.
+        """
+        dropped = 0
+        head = b""
+        queue = _Queue()
+        for view, source in datagrams:
+            datagram = bytes(view)  # what was received with it is not to stay for its sake
+            if not head or datagram[:_HEAD] != head:
+                head = datagram[:_HEAD]
+                peer = origin(datagram)
+                queue = self._queues.get(peer) or self._queues.setdefault(peer, _Queue())
+            cost = 1 + len(datagram) // _UNIT
+            if queue.cost and queue.cost + cost > max(QUANTUM, ROOM - self.waiting):
+                dropped += 1
+                continue
+            queue.datagrams.append((datagram, source))
+            queue.cost += cost
+            self.waiting += cost
+        return dropped
 
     def take(self) -> tuple[Hashable, list[Datagram]]:
         """The peer whose turn it is, and what it has of that. KeyError if nothing waits."""
@@ -71,7 +85,7 @@ class FairQueues:
         queue.credit += QUANTUM
         taken: list[Datagram] = []
         datagrams = queue.datagrams
-        while datagrams and (cost := _cost(len(datagrams[0][0]))) <= queue.credit:
+        while datagrams and (cost := 1 + len(datagrams[0][0]) // _UNIT) <= queue.credit:
             queue.credit -= cost
             queue.cost -= cost
             self.waiting -= cost
@@ -79,7 +93,3 @@ class FairQueues:
         if datagrams:
             self._queues[peer] = queue
         return peer, taken
-
-
-def _cost(size: int) -> int:
-    return 1 + size // _UNIT

@@ -37,8 +37,6 @@ _GATHERED: Final = 4096
 """Datagrams that are gathered at most before the next turn of those that wait."""
 _SERVED: Final = 2 * QUANTUM
 """Datagrams of one turn, when some wait: a millisecond or two of work."""
-_STRANGERS: Final = "strangers"
-"""Whose turn is that of datagrams without a session."""
 _KEY: Final = 32
 _NO_KEY: Final = bytes(_KEY)
 
@@ -251,11 +249,7 @@ class OwnEngine:
             self._serve()
 
     def _gather(self, datagrams: Sequence[tuple[memoryview, Endpoint]]) -> None:
-        put, origin = self._queues.put, self._device.origin
-        dropped = 0
-        for datagram, source in datagrams:
-            dropped += not put(origin(datagram) or _STRANGERS, datagram, source)
-        if dropped:
+        if dropped := self._queues.put(datagrams, self._device.origin):
             self._counters["peer_over_share"] += dropped
 
     def _serve(self) -> None:
@@ -266,7 +260,7 @@ class OwnEngine:
             peer, datagrams = self._queues.take()
             served += len(datagrams)
             self._take(datagrams)
-            if peer is _STRANGERS:  # the device opens a few handshakes each time
+            if peer is None:  # strangers: the device opens a few handshakes each time
                 break
         if self._queues and not self._tun_full and self._loop is not None:
             self._serving = self._loop.call_soon(self._serve)

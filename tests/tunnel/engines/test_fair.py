@@ -13,7 +13,7 @@ BIG = 60_000
 
 
 def put(queues: FairQueues, peer: str, data: bytes) -> bool:
-    return queues.put(peer, memoryview(data), PLACE)
+    return not queues.put([(memoryview(data), PLACE)], lambda _: peer)
 
 
 def test_nothing_waits_at_first() -> None:
@@ -46,6 +46,22 @@ def test_a_turn_is_as_long_for_large_datagrams() -> None:
         put(queues, "small", b"x" * 100)
     counts = {peer: len(taken) for peer, taken in (queues.take(), queues.take())}
     assert counts == {"large": 2, "small": 20}
+
+
+def test_a_run_of_datagrams_is_asked_about_once() -> None:
+    queues = FairQueues()
+    asked: list[bytes] = []
+
+    def origin(data: bytes) -> bytes:
+        asked.append(data)
+        return data[:8]
+
+    one, other = b"session1", b"session2"
+    train = [one + b"a", one + b"b", other + b"c", one + b"d"]
+    assert queues.put([(memoryview(each), PLACE) for each in train], origin) == 0
+    assert asked == [one + b"a", other + b"c", one + b"d"]
+    assert [data for data, _ in queues.take()[1]] == [one + b"a", one + b"b", one + b"d"]
+    assert queues.take() == (other, [(other + b"c", PLACE)])
 
 
 @given(
