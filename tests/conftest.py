@@ -1,6 +1,7 @@
-"""How long property tests run: a twentieth by default, whole with OCTELIUM_SOAK=1.
+"""How long property tests run, and in which order several processes run the tests.
 
-A failing example is printed in a form that repeats it.
+Property tests run a twentieth by default, whole with OCTELIUM_SOAK=1. A failing example is printed
+in a form that repeats it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
@@ -25,10 +27,47 @@ settings.register_profile("soak", _COMMON, max_examples=2000)
 settings.load_profile("soak" if SOAK else "short")
 
 _BEGAN = time.time()
+_TESTS = Path(__file__).parent
 
 # A shell ignores SIGINT for what it starts in the background, and processes inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_LONG = ("cluster", "e2e", "install", "security", "tui", "tunnel")
+"""Rooms whose modules begin with servers, screens or namespaces."""
+_SHARED = ("ways", "cluster", "running", "lab")
+"""Servers that several modules of a room have in common."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every process long modules to begin with, each as a whole.
+
+    Processes begin with equal shares of the list, and who is done takes over from the end of
+    another's share. What stands there is short, so that they end at the same time.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if count == 1:
+        return
+    groups: dict[tuple[str, str], list[pytest.Item]] = {}
+    short: list[pytest.Item] = []
+    for item in items:
+        room = item.path.relative_to(_TESTS).parts[0]
+        if room in _LONG:
+            used: list[str] = getattr(item, "fixturenames", [])
+            server = next((name for name in _SHARED if name in used), str(item.path))
+            groups.setdefault((room, server), []).append(item)
+        else:
+            short.append(item)
+    piles: list[list[pytest.Item]] = [[] for _ in range(count)]
+    for number, group in enumerate(groups.values()):
+        piles[number % count] += group
+    share = len(items) // count
+    items.clear()
+    for pile in piles:
+        most = max(0, share - len(pile))
+        items += pile + short[:most]
+        del short[:most]
+    items += short
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
