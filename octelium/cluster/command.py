@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from octelium.cluster.settings import ENGINE, TUNNEL, SettingsError, load
+from octelium.cluster.settings import ENGINE, TUNNEL, Settings, SettingsError, load
 
 
 class Announcer:
@@ -48,6 +48,8 @@ class Announcer:
         click.echo(f"  data directory  {settings.data_dir}", err=True)
         click.echo(f"  CA certificate  {ca}", err=True)
         click.echo(f"  health          http://{settings.admin_listen}/readyz", err=True)
+        if os.geteuid() == 0:
+            click.echo("  user            root; --user NAME makes it another", err=True)
         if self._tunnel:
             click.echo(f"  tunnel          {self._tunnel}", err=True)
         if self._token:
@@ -91,6 +93,15 @@ def _is_interactive() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
+def _be_its_owner(settings: Settings) -> None:
+    """Go on as the user that it shall run as. Raises OwnerError."""
+    from octelium.cluster.owner import become, owner_of
+
+    owner = owner_of(settings.user, settings.data_dir)
+    if owner is not None:
+        become(owner, settings.data_dir, os.environ)
+
+
 _EPILOG = """\b
 Examples:
   octelium up --domain octelium.localhost --listen 127.0.0.1:8443 --data-dir ./data
@@ -127,7 +138,7 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
 @click.option(
     "--tunnel",
     type=click.Choice(TUNNEL),
-    help="Whether clients connect to this machine by WireGuard; auto: if it can. Default off.",
+    help="Whether clients connect to this machine by WireGuard; auto: if it can. Default auto.",
 )
 @click.option(
     "--wireguard-listen",
@@ -156,6 +167,11 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
     help="The Cluster's IPv6 network. Default: one of fdee::/16 at random.",
 )
 @click.option(
+    "--user",
+    metavar="NAME",
+    help="Who it runs as when root starts it. Default: the owner of the data directory.",
+)
+@click.option(
     "--config", type=click.Path(exists=True, dir_okay=False), help="YAML file of settings."
 )
 def up(config: str | None, **flags: Any) -> None:
@@ -170,12 +186,14 @@ def up(config: str | None, **flags: Any) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
     from octelium.cluster.layout import DataDirectoryError
+    from octelium.cluster.owner import OwnerError
     from octelium.cluster.sockets import ListenError
     from octelium.cluster.supervisor import StartError, Supervisor
 
     try:
+        _be_its_owner(settings)
         saved = os.environ.get("OCTELIUM_AUTH_TOKEN_SAVE_PATH", "")
         Supervisor(settings, Announcer(settings, interactive=_is_interactive(), saved=saved)).run()
-    except (DataDirectoryError, ListenError, StartError) as error:
+    except (DataDirectoryError, ListenError, OwnerError, StartError) as error:
         click.echo(f"octelium up: {error}", err=True)
         sys.exit(1)

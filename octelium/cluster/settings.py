@@ -98,6 +98,8 @@ class Settings:
     network_v4: str = ""
     network_v6: str = ""
     """The Cluster's networks; empty for the default. They are chosen at the first start."""
+    user: str = ""
+    """Who it runs as if root starts it; empty for the owner of the data directory."""
 
     @property
     def told_addresses(self) -> tuple[str, ...]:
@@ -133,6 +135,7 @@ ENVIRONMENT = {
     "public_address": "OCTELIUM_PUBLIC_ADDRESS",
     "network_v4": "OCTELIUM_NETWORK_V4",
     "network_v6": "OCTELIUM_NETWORK_V6",
+    "user": "OCTELIUM_USER",
 }
 """Setting → environment variable."""
 
@@ -331,6 +334,7 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
         public_address=public,
         network_v4=sources.network("network_v4", IPv4Network),
         network_v6=sources.network("network_v6", IPv6Network),
+        user=str(sources.get("user", "")),
     )
 
 

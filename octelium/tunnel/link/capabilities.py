@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 SETPCAP = 8
+NET_BIND_SERVICE = 10
 NET_ADMIN = 12
 SYS_ADMIN = 21
 _PR_CAPBSET_DROP = 24
+_PR_SET_KEEPCAPS = 8
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -54,7 +56,31 @@ def keep_only(*kept: int) -> None:
         last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
         for number in set(range(last + 1)) - set(kept):
             _check(libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl(PR_CAPBSET_DROP)")
-    mask = sum(1 << number for number in have & set(kept))
+    _set(libc, have & set(kept))
+
+
+def keep_over_setuid() -> None:
+    """Keep what one has when another user id is taken; it is not in effect then, see `hold`.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    _check(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
+
+
+def hold(*held: int) -> None:
+    """Have these capabilities of those permitted, and no others; programs that are executed get
+    none of them. For a process of one thread.
+
+    Raises:
+        OSError: one of them is not permitted.
+    """
+    _set(ctypes.CDLL(None, use_errno=True), frozenset(held))
+
+
+def _set(libc: ctypes.CDLL, held: frozenset[int]) -> None:
+    mask = sum(1 << number for number in held)
     halves = (_Data * 2)()
     for index, half in enumerate(halves):
         half.effective = half.permitted = mask >> (32 * index) & 0xFFFFFFFF
