@@ -38,11 +38,12 @@ class System:
 
 _SCRIPT = Path("/usr/share/debootstrap/scripts/gutsy")
 DEBIAN = System("debian-12", "bookworm", "3.11")
+DEBIAN_13 = System("debian-13", "trixie", "3.13")
 UBUNTU = System("ubuntu-24.04", "noble", "3.12", ("--components=main,universe",), (str(_SCRIPT),))
 
 
 def root(system: System) -> Path:
-    """The folder of a system, made at the first call. Raises CalledProcessError, OSError."""
+    """The folder of a system, made at the first call. Raises OSError, RuntimeError."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(repr((system, INCLUDED)).encode()).hexdigest()[:8]
     made = FOLDER / f"{system.name}-{key}"
@@ -96,3 +97,7 @@ def _run(*words: str) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode:
         raise OSError(f"{words[0]} {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+if __name__ == "__main__":
+    root(DEBIAN)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tests.install.machine import Machine
 
 
-pytestmark = pytest.mark.skipif(
-    not SOAK, reason="a system of 360 MB is made and booted: OCTELIUM_SOAK=1"
-)
+long = pytest.mark.skipif(not SOAK, reason="a further case: OCTELIUM_SOAK=1")
+OFTEN = frozenset({"no memory", "read-only disk", "old Python", "no DNS", "three at once"})
+"""The cases that every run has."""
 
 
 def put(name: str, text: str) -> str:
@@ -107,7 +107,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in OFTEN else long) for name in CASES]
+)
 def test_a_precondition(machine: Machine, name: str) -> None:
     before, options, said = CASES[name]
     state = machine.state()
@@ -146,6 +148,7 @@ def test_a_port_that_is_taken(machine: Machine) -> None:
     assert machine.state() == state
 
 
+@long
 def test_somebody_else_than_root(machine: Machine) -> None:
     nobody = "setpriv --reuid=65534 --clear-groups sh -s </mnt/releases/good/install.sh"
     done = machine.run("sh", "-c", nobody, check=False)
@@ -159,12 +162,17 @@ def test_somebody_else_than_root(machine: Machine) -> None:
     [
         ("cut", (), ("octelium-1.0.0-py311-linux-x86_64.pyz is not what SHA256SUMS says", "cut")),
         ("changed", (), ("uninstall.sh is not what SHA256SUMS says", "fetch the release again")),
-        ("foreign", (), ("has no file octelium-VERSION-py311-linux-x86_64.pyz", "py39")),
-        ("good", ("--release", "7.0"), ("has no file octelium-7.0-py311",)),
-        ("good", ("--from", "/nowhere"), ("there is no directory /nowhere", "give a URL")),
-        ("good", ("--from", "/mnt/releases/unlisted"), ("SHA256SUMS cannot be fetched", "--from")),
-        ("unlisted", (), ("no release is named", "--from URL")),
-        ("good", ("--from", "http://203.0.113.1:9"), ("SHA256SUMS cannot be fetched", "network")),
+        *(
+            pytest.param(*case, marks=long)
+            for case in (
+                ("foreign", (), ("has no file octelium-VERSION-py311-linux-x86_64.pyz", "py39")),
+                ("good", ("--release", "7.0"), ("has no file octelium-7.0-py311",)),
+                ("good", ("--from", "/nowhere"), ("there is no directory /nowhere", "give a URL")),
+                ("good", ("--from", "/mnt/releases/unlisted"), ("cannot be fetched", "--from")),
+                ("unlisted", (), ("no release is named", "--from URL")),
+                ("good", ("--from", "http://203.0.113.1:9"), ("cannot be fetched", "network")),
+            )
+        ),
     ],
 )
 @pytest.mark.usefixtures("bad_releases")
@@ -180,6 +188,7 @@ def test_a_release_that_is_none(
     assert machine.state() == state
 
 
+@long
 @pytest.mark.parametrize(
     ("tool", "options", "said"),
     [
@@ -218,6 +227,7 @@ def keys(machine: Machine) -> Iterator[str]:
     machine.shell(f"rm -r {folder}")
 
 
+@long
 @pytest.mark.parametrize("key", ["mini.pub", "pem.pub", "text"])
 def test_a_signature(machine: Machine, keys: str, key: str) -> None:
     given = f"{keys}/{key}"
@@ -281,6 +291,7 @@ def test_a_download(machine: Machine, server: str) -> None:
     assert machine.state() == state
 
 
+@long
 def test_a_dry_run(machine: Machine, bad_releases: Path) -> None:
     assert bad_releases.is_dir()
     state = machine.state()
@@ -290,6 +301,7 @@ def test_a_dry_run(machine: Machine, bad_releases: Path) -> None:
     assert machine.state() == state
 
 
+@long
 def test_a_check_that_is_skipped(machine: Machine) -> None:
     options = ("--domain", "nowhere.example", "--skip-check", "dns", "--dry-run")
     said = machine.install("good", *options).stdout
