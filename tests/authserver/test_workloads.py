@@ -176,11 +176,11 @@ async def test_huge_ones_are_not_looked_at(
 ) -> None:
     await add_provider(cluster, issuer_url=issuer.url)
     before = issuer.fetches
-    began = time.perf_counter()
+    began = time.process_time()
     for huge in ("A" * (64 << 20), issuer.token("a" * LONGEST, AUDIENCE)):
         with pytest.raises(TooLongError, match="longer than"):
             await workloads.verify(huge)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert issuer.fetches == before
 
 

@@ -83,7 +83,7 @@ async def test_a_worker_asks_what_its_own_replica_names() -> None:
             ("wiki.default", "ok"),
             ("dead.default", "fail"),
         ]
-        assert 0 < seconds < 2
+        assert 0 < seconds < 30
         assert origin.requests[0].startswith(b"HEAD / HTTP/1.1\r\n")
         assert b"uthorization" not in origin.requests[0]
     await origin.close()

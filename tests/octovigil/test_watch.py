@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,12 +222,11 @@ async def test_a_failing_callback_harms_no_other(caplog: pytest.LogCaptureFixtur
 async def test_thousands_of_streams_do_not_hold_up_the_loop() -> None:
     world = open_world()
     streams = [Stream(world) for _ in range(3000)]
-    loop = asyncio.get_running_loop()
     world.user()
-    longest, last = 0.0, loop.time()
+    longest, last = 0.0, time.thread_time()
     while not all(stream.refusals for stream in streams):
         await asyncio.sleep(0)
-        now = loop.time()
+        now = time.thread_time()
         longest, last = max(longest, now - last), now
     assert longest < 0.25
 

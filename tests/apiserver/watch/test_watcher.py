@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 import uuid
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from octelium.apiserver.ext import DESCRIPTOR
 from octelium.apiserver.rpc import ApiError, Call
 from octelium.apiserver.watch import watcher
 from octelium.apiserver.watch.feed import Feed
-from octelium.apiserver.watch.watcher import WatchService
+from octelium.apiserver.watch.watcher import PERIOD, WatchService
 from octelium.http.tasks import spawn
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -54,7 +53,7 @@ class Stream:
     async def until(self, revision: int) -> list[ext.WatchedChange]:
         """Everything new up to a revision."""
         before = len(self.changes)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PERIOD / 2):
             while self.revision < revision:
                 await self.read()
         return self.changes[before:]
@@ -74,7 +73,7 @@ class Stream:
         return codes(caught.value)
 
     async def _read_all(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PERIOD / 2):
             while isinstance(await self.call.read(), ext.WatchResponse):
                 pass
 
@@ -290,9 +289,7 @@ async def test_who_loses_a_right_learns_it_at_once(api: Harness) -> None:
         await stream.until(api.resources.revision)
         api.denied = {"ListUser"}
         await api.store(resource("Policy", "strict"))
-        began = time.monotonic()
         assert (await stream.end())[0] == "PERMISSION_DENIED"
-        assert time.monotonic() - began < 0.1
 
 
 async def test_what_is_committed_with_the_loss_is_not_shown(api: Harness) -> None:
@@ -312,9 +309,7 @@ async def test_a_session_that_is_gone_watches_no_more(api: Harness) -> None:
         await stream.until(api.resources.revision)
         async with api.resources.transaction() as tx:
             tx.delete("Session", session.metadata.uid)
-        began = time.monotonic()
         assert (await stream.end())[0] == "UNAUTHENTICATED"
-        assert time.monotonic() - began < 0.1
 
 
 async def test_a_session_has_so_many_watches(api: Harness, monkeypatch: pytest.MonkeyPatch) -> None:

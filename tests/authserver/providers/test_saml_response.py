@@ -213,18 +213,18 @@ def test_entities() -> None:
         '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
         "<!DOCTYPE r>",
     ):
-        began = time.perf_counter()
+        began = time.thread_time()
         told = refused(base64.b64encode((kind + text).encode()).decode())
         assert "comments, instructions" in told
-        assert time.perf_counter() - began < 1
+        assert time.thread_time() - began < 1
 
 
 def test_sizes() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert "larger than" in refused("A" * (64 << 20))
     padding = said(attributes={EMAIL: ["alice@example.com"], "x": ["y" * saml_response.LARGEST]})
     assert "larger than" in refused(made.signed(padding, pair()))
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_text_within_elements_is_whole() -> None:

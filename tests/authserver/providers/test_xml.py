@@ -49,11 +49,11 @@ def test_a_document() -> None:
     ],
 )
 def test_documents_that_are_not_read(text: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for plain in (False, True):
         with pytest.raises(XmlError):
             parse(text.encode(), largest=1 << 20, plain=plain)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_encodings_and_sizes() -> None:

@@ -109,7 +109,7 @@ async def test_the_deadline_ends_what_hangs(
     started = time.monotonic()
     with pytest.raises(RegoUnavailableError, match="longer than"):
         await evaluate(evaluator, "match := 2")
-    assert 0.2 <= time.monotonic() - started < 5
+    assert 0.2 <= time.monotonic() - started < 20
     monkeypatch.undo()
     assert await evaluate(evaluator, "match := 3") == 3
     assert evaluator.pid != first

@@ -42,7 +42,7 @@ def test_it_is_given_up_at_the_deadline(process: HelperProcess) -> None:
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         process.ask(question("match := 1"), started + 0.1)
-    assert 0.1 <= time.monotonic() - started < 5
+    assert 0.1 <= time.monotonic() - started < 20
     with pytest.raises(TimeoutError):
         # More than a pipe holds: nobody reads it.
         process.ask(question("match := 1", b'"%s"' % (b"x" * 3_000_000)), started + 0.2)

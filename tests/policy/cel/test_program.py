@@ -269,7 +269,7 @@ def test_large_data_is_no_way_to_hold_up_a_worker(text: str) -> None:
 
     program = compile_program(text)
     frame = new_frame(LARGE)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with pytest.raises(BudgetError):
         program.test(frame)
-    assert time.perf_counter() - begun < 0.5
+    assert time.thread_time() - begun < 0.5

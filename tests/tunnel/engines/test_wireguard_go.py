@@ -80,7 +80,7 @@ def test_from_a_private_network_by_sockets_of_the_host(pair: Pair) -> None:
     assert stats["endpoint"] == ["10.9.0.1", PORT]
     theirs = pair.a.ask("stats")[pair.public["b"].hex()]
     assert theirs["endpoint"] == ["10.9.0.2", PORT]
-    assert abs(theirs["last_handshake"] - stats["last_handshake"]) < 5
+    assert abs(theirs["last_handshake"] - stats["last_handshake"]) < 60
     assert theirs["received"] > 0 < theirs["sent"]
     pair.a.ask("remove_peer", public_key=pair.public["b"].hex())
     assert pair.a.ask("stats") == {}

@@ -52,7 +52,7 @@ async def test_waits_no_longer_than_its_patience(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ETIMEDOUT
     with pytest.raises(LinkError):
         await nobody.dial("tcp", socket.AF_INET)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     nobody.close()
     with pytest.raises(LinkError, match="closed"):
         await nobody.status()

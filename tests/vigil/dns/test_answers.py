@@ -187,10 +187,10 @@ def test_huge_answers_are_not_read() -> None:
     asked = question()
     message = bytearray(response(asked))
     message[6:8] = (4000).to_bytes(2, "big")
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with pytest.raises(BadAnswerError, match="4001 records"):
         read(asked, bytes(message))
-    assert time.perf_counter() - begun < 1
+    assert time.thread_time() - begun < 1
 
 
 def test_lifetimes_beyond_31_bits_are_none() -> None:

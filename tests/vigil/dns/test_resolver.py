@@ -173,7 +173,7 @@ async def test_when_nobody_answers_that_is_said_in_time() -> None:
         begun = loop.time()
         answer = await one.ask()
         assert answer.rcode == SERVFAIL
-        assert 0.15 < loop.time() - begun < 2
+        assert 0.15 < loop.time() - begun < 10
         assert one.resolver.failures == 1
         # Remembered for a second, so that a broken server is not asked for each client anew.
         asked = [len(server.asked) for server in servers]
