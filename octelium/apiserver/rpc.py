@@ -8,15 +8,18 @@ descriptors, so nothing is generated; an RPC without a method answers UNIMPLEMEN
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
 import grpc.aio
+from google.protobuf import json_format
 
 from octelium.identity.errors import AuthenticationError
 from octelium.schema.errors import Invalid, InvalidDocuments
+from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-    from octelium.schema.pb import meta_v1_pb2 as meta
+_LOG = logging.getLogger(__name__)
 
 _MAX_METADATA = 64 << 10
 _MAX_STREAMS = 1024
@@ -32,6 +35,8 @@ _MAX_PENDING = 3000
 """Calls that wait to be looked at: gRPC's own upper limit."""
 INTERNAL_ERROR = "Internal error"
 """What a caller is told of what went wrong here."""
+MAX_STATUS_TEXT = 3000
+"""Characters; a status travels in a header field and peers cap those at 8 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +122,6 @@ class Call:
         """The form in which `metadata.actorOperation` names the call."""
         return self.path.removeprefix("/")
 
-    def forget_request(self) -> None:
-        """Let go of what came with the request: a lasting call needs it only to begin."""
-        self.metadata = {}
-        self.session_ref = None
-        self.request_path = self.origin = self.refresh_token = self.user_agent = ""
-
     def require_session(self) -> str:
         """The uid of the caller's Session.
 
@@ -132,6 +131,33 @@ class Call:
         if not self.session_uid:
             raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Unauthenticated User")
         return self.session_uid
+
+
+def call_of(path: str, metadata: Mapping[str, str]) -> Call:
+    """The call that the proxy's metadata tells of, with lower-case names."""
+    call = Call(
+        path=path,
+        request_path=metadata.get("x-octelium-req-path", ""),
+        origin=metadata.get("x-octelium-origin", ""),
+        client_address=metadata.get("x-octelium-client-address", ""),
+        refresh_token=metadata.get("x-octelium-refresh-token", ""),
+        user_agent=metadata.get("user-agent", ""),
+        metadata=metadata,
+    )
+    try:
+        call.session_ref = _reference(metadata.get("x-octelium-session-ref", ""))
+    except json_format.ParseError:
+        # Without both halves there is no caller: what needs one refuses.
+        _LOG.exception("%s: the proxy sent an unreadable reference to the Session", call.operation)
+    else:
+        call.session_uid = metadata.get("x-octelium-session-uid", "")
+    return call
+
+
+def _reference(text: str) -> meta.ObjectReference | None:
+    if not text:
+        return None
+    return json_format.Parse(text, meta.ObjectReference(), ignore_unknown_fields=True)
 
 
 class Publish(Protocol):

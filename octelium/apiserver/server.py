@@ -15,23 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
-from google.protobuf import json_format, message_factory
+from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
 from octelium.apiserver.rpc import (
     INTERNAL_ERROR,
+    MAX_STATUS_TEXT,
     ApiError,
     Binding,
     Call,
     Limits,
     Publish,
+    call_of,
     method_name,
     method_path,
     status_of,
 )
 from octelium.apiserver.waiting import Waiting
 from octelium.http.callers import caller_of
-from octelium.schema.pb import meta_v1_pb2 as meta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
 
 _LOG = logging.getLogger(__name__)
-
-_MAX_STATUS_TEXT = 3000
-"""Characters; a status travels in a header field and peers cap those at 8 KiB."""
 
 
 class ApiServer:
@@ -298,7 +296,7 @@ class _Runner:
             code, text = grpc.StatusCode.INTERNAL, INTERNAL_ERROR
         if call.set_cookies and not opened:
             await _send_header(call, context)
-        await context.abort(code, text[:_MAX_STATUS_TEXT], tuple(call.trailers))
+        await context.abort(code, text[:MAX_STATUS_TEXT], tuple(call.trailers))
         raise AssertionError("abort() raises")
 
 
@@ -317,29 +315,5 @@ async def _send_header(call: Call, context: Context) -> None:
 
 
 def _call(path: str, context: Context) -> Call:
-    metadata = {
-        name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)
-    }
-    call = Call(
-        path=path,
-        request_path=metadata.get("x-octelium-req-path", ""),
-        origin=metadata.get("x-octelium-origin", ""),
-        client_address=metadata.get("x-octelium-client-address", ""),
-        refresh_token=metadata.get("x-octelium-refresh-token", ""),
-        user_agent=metadata.get("user-agent", ""),
-        metadata=metadata,
-    )
-    try:
-        call.session_ref = _reference(metadata.get("x-octelium-session-ref", ""))
-    except json_format.ParseError:
-        # Without both halves there is no caller: what needs one refuses.
-        _LOG.exception("%s: the proxy sent an unreadable reference to the Session", call.operation)
-    else:
-        call.session_uid = metadata.get("x-octelium-session-uid", "")
-    return call
-
-
-def _reference(text: str) -> meta.ObjectReference | None:
-    if not text:
-        return None
-    return json_format.Parse(text, meta.ObjectReference(), ignore_unknown_fields=True)
+    metadata = context.invocation_metadata() or ()
+    return call_of(path, {name: value for name, value in metadata if isinstance(value, str)})

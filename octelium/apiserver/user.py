@@ -7,7 +7,6 @@ not hidden, whether or not it would be let in. What is hidden is answered as wha
 from __future__ import annotations
 
 import time
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -17,6 +16,7 @@ from octelium.apiserver.connect.connections import end
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.core.kinds.service import RULES as SERVICES
 from octelium.apiserver.core.verbs import get, missing
+from octelium.apiserver.lasting.call import Method
 from octelium.apiserver.rpc import ApiError
 from octelium.schema.errors import Invalid
 from octelium.schema.names import is_label
@@ -27,8 +27,9 @@ from octelium.store.errors import NotFound, PermissionDenied
 from octelium.store.metadata import Actor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
+    from octelium.apiserver.lasting.call import LastingCall
     from octelium.apiserver.rpc import Call
     from octelium.store.resources import Resources
 
@@ -159,14 +160,15 @@ class UserService:
         service = self._service(meta.GetOptions(name=request.name))
         return service_configs(self._resources, session, service)
 
-    async def connect(
-        self, requests: AsyncIterator[user.ConnectRequest], call: Call
-    ) -> AsyncIterator[user.ConnectResponse]:
+    def lasting(self) -> list[Method]:
+        """What `octelium.apiserver.lasting` serves."""
+        path = f"/{DESCRIPTOR.full_name}/Connect"
+        return [Method(path, user.ConnectRequest, self._connect)]
+
+    async def _connect(self, client: LastingCall, call: Call) -> None:
         """Connect the caller's Session to the private network, for as long as the stream lasts."""
         _check_client(self._session(call))
-        async with aclosing(self._connections.connect(requests, call)) as replies:
-            async for reply in replies:
-                yield reply
+        await self._connections.connect(client, call)
 
     def _session(self, call: Call) -> core.Session:
         """The caller's Session, shared: not to be written to."""

@@ -14,26 +14,16 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from octelium.apiserver import auth
-from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.assertions import AssertionService
 from octelium.apiserver.auth import AuthService
 from octelium.apiserver.authenticators import AuthenticatorService
 from octelium.apiserver.connect.gateways import GatewayPlan, choose_public_addresses, prepare
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.cookies import BrowserPages
-from octelium.apiserver.core.service import CoreService
-from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.devices import DeviceService
-from octelium.apiserver.doctor import DoctorService
-from octelium.apiserver.ext import MAX_REQUEST_BYTES, ExtService
-from octelium.apiserver.insight.access import AccessLister
-from octelium.apiserver.insight.explaining import Explainer
 from octelium.apiserver.janitor import Janitor
-from octelium.apiserver.rpc import Binding, Limits
+from octelium.apiserver.rpc import Binding
 from octelium.apiserver.server import ApiServer
-from octelium.apiserver.user import UserService
-from octelium.apiserver.watch.watcher import MOST as MOST_WATCHES
-from octelium.apiserver.watch.watcher import WatchService
 from octelium.authserver.app import create_app
 from octelium.authserver.keys_of_issuers import KeysOfIssuers
 from octelium.authserver.portal import create_portal_app
@@ -50,8 +40,8 @@ from octelium.cluster.admin import (
     health_app,
     local_app,
 )
+from octelium.cluster.api import Api, Foundation
 from octelium.cluster.authentication_log import AuthenticationLog
-from octelium.cluster.authorization import OperationAuthorizer
 from octelium.cluster.bootstrap import (
     BootstrapError,
     add_administrator,
@@ -65,9 +55,7 @@ from octelium.cluster.diagnosis import Diagnosis
 from octelium.cluster.front_door import FrontDoorProbe
 from octelium.cluster.geolocation import Geolocation
 from octelium.cluster.heard import GatewayState, WorkerStates
-from octelium.cluster.insight import Insight
 from octelium.cluster.layout import Layout
-from octelium.cluster.portal_access import PortalAccess
 from octelium.cluster.probes import Asking
 from octelium.cluster.provider_rules import LoginRules
 from octelium.cluster.reasons import Reasons
@@ -86,17 +74,10 @@ from octelium.identity.devices import Devices
 from octelium.identity.invitation_logins import InvitationLogins, Inviter
 from octelium.identity.keys import Keyring
 from octelium.identity.revocations import Revocations
-from octelium.identity.tokens import Verifier
-from octelium.octovigil.octovigil import Octovigil
 from octelium.octovigil.rego.evaluator import Evaluator
-from octelium.policy.checker import Checker
 from octelium.replica.committed import CommittedRevision
-from octelium.replica.feed import FeedServer, LocalFeed
-from octelium.replica.replica import Replica
+from octelium.replica.feed import FeedServer
 from octelium.schema.errors import Invalid
-from octelium.schema.pb import core_v1_pb2 as core
-from octelium.schema.pb import ext_v1_pb2 as ext
-from octelium.schema.pb import user_v1_pb2 as user
 from octelium.store.errors import StoreError
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
@@ -109,14 +90,10 @@ from octelium.visibility.query import AccessLogReader
 from octelium.visibility.store import LogStore
 
 if TYPE_CHECKING:
-    from octelium.apiserver.rpc import Publish
     from octelium.store.resources import Transaction
 
 _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
-_MAX_CONNECTED = 16_384
-"""Connect streams at a time."""
-_LASTING = frozenset({"Connect", "Watch"})
 
 
 class Control:
@@ -242,11 +219,13 @@ class Control:
         )
         probe = FrontDoorProbe(resources, authentication, self._settings, health).send
         connections = ConnectService(resources, has_gateway=has_gateway)
-        api, explainer, access = self._api(
-            resources, authentication, invitations, connections, logs, rego, publish, diagnosis
+        foundation = Foundation(
+            resources, authentication, invitations, connections, *logs, rego, diagnosis, layout.logs
         )
-        portal = create_portal_app(site, resources, authentication, publish, access)
-        reasons = Reasons(authentication, explainer)
+        api = Api(foundation, publish)
+        self._stack.callback(api.close)
+        portal = create_portal_app(site, resources, authentication, publish, api.opened)
+        reasons = Reasons(authentication, api.explainer)
         fetcher = Fetcher()
         discoveries = Discoveries(fetcher)
         issuers = KeysOfIssuers(fetcher, discoveries)
@@ -283,7 +262,11 @@ class Control:
         await connections.start()
         # Written before anybody can read that the Cluster is ready.
         token = await self._first_token(resources, authentication)
-        for server, path in ((api, layout.api), (auth_api, layout.auth_api)):
+        for server, path in (
+            (api.server, layout.api),
+            (auth_api, layout.auth_api),
+            (api.lasting, layout.connect),
+        ):
             server.listen(path)
             await server.start()
             self._stack.push_async_callback(server.stop, 0.2)
@@ -350,62 +333,6 @@ class Control:
         feed.on("log", log)
         feed.on("counters", counters)
         return feed
-
-    def _api(
-        self,
-        resources: Resources,
-        authentication: Authentication,
-        invitations: InvitationLogins,
-        connections: ConnectService,
-        logs: tuple[AccessLogReader, AuthenticationLogReader],
-        rego: Evaluator,
-        publish: Publish,
-        diagnosis: Diagnosis,
-    ) -> tuple[ApiServer, Explainer, PortalAccess]:
-        replica = Replica()
-        local = LocalFeed(resources, replica)
-        local.start()
-        self._stack.callback(local.close)
-        octovigil = Octovigil(replica, Verifier({}), rego=rego)
-        authorize = OperationAuthorizer(replica, octovigil)
-        verbs = Verbs(Checker())
-        core_service = CoreService(resources, verbs, authentication.generate_token, authorize)
-        log, authentications = logs
-        insight = Insight(replica, self._layout.logs, rego)
-        self._stack.callback(insight.close)
-        explainer = Explainer(resources, insight, log, authorize)
-        applier = Applier(resources, verbs, authorize)
-        access = AccessLister(resources, insight, applier, authorize)
-        doctor = DoctorService(resources, diagnosis, authorize)
-        ext_service = ExtService(
-            applier,
-            log,
-            explainer,
-            access,
-            authentications,
-            invitations,
-            doctor,
-            WatchService(resources, authorize),
-        )
-        services: list[tuple[Any, object, int]] = [
-            (core, core_service.methods(), 4 << 20),
-            (user, UserService(resources, connections), 4 << 20),
-            (ext, ext_service, MAX_REQUEST_BYTES),
-        ]
-        bindings = [
-            Binding(
-                package.DESCRIPTOR.services_by_name["MainService"],
-                service,
-                limit,
-                lasting=_LASTING,
-            )
-            for package, service, limit in services
-        ]
-        opened = PortalAccess(lambda: resources.revision, replica, insight)
-        self._stack.callback(opened.close)
-        limits = Limits(lasting=_MAX_CONNECTED + MOST_WATCHES)
-        api = ApiServer(bindings, publish=publish, limits=limits)
-        return api, explainer, opened
 
     async def _first_token(self, resources: Resources, authentication: Authentication) -> str:
         """The token of the first start, also where the settings want it saved; or nothing."""

@@ -52,6 +52,11 @@ class Layout:
         return self.run / "api.sock"
 
     @property
+    def connect(self) -> Path:
+        """The calls of the API that last, behind Vigil."""
+        return self.run / "connect.sock"
+
+    @property
     def auth_api(self) -> Path:
         """The API by which one signs in, behind Vigil; a server of its own, as anybody may call."""
         return self.run / "auth-api.sock"

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from octelium.replica.replica import ServiceEntry
 
 _LOG = logging.getLogger(__name__)
+CONNECT = b"/octelium.api.main.user.v1.MainService/Connect"
 FLUSH_EVERY = 0.2
 """Seconds between two batches of log records."""
 _COUNT_EVERY = 5
@@ -79,6 +80,7 @@ class Worker:
                 "authserver": Origin("", 0, path=str(layout.auth)),
                 "portal": Origin("", 0, path=str(layout.portal)),
             },
+            apart={CONNECT: Origin("", 0, path=str(layout.connect), h2=True)},
             compile_expression=lambda text: compile_value(text).text,
             port=self._settings.public_port,
             served=None if self.private is None else self.private.served,

@@ -52,6 +52,29 @@ class Connections(Protocol):
         """See `OriginPool.open`."""
 
 
+class ByTarget:
+    """Connections that some targets have to themselves; satisfies `Connections`."""
+
+    __slots__ = ("_apart", "_rest")
+
+    def __init__(self, apart: Mapping[bytes, Connections], rest: Connections) -> None:
+        self._apart = apart
+        self._rest = rest
+
+    def open(
+        self,
+        request: UpstreamRequest,
+        receiver: ResponseReceiver,
+        data: bytes,
+        end: bool,
+        *,
+        fresh: bool = False,
+    ) -> UpstreamStream:
+        """See `Connections`."""
+        connections = self._apart.get(request.target, self._rest)
+        return connections.open(request, receiver, data, end, fresh=fresh)
+
+
 class Endpoint:
     """Connections to one of a configuration's origins, and the authority that requests name."""
 
@@ -131,7 +154,11 @@ def managed_configuration(
     if origin is None:
         result.problem = not_offered(f"a managed Service of type {kind or 'unknown'}")
         return result
-    result.endpoints = [Endpoint(environment.pool.at(origin), b"")]
+    connections: Connections = environment.pool.at(origin)
+    if grpc and environment.apart:
+        apart = {target: environment.pool.at(own) for target, own in environment.apart.items()}
+        connections = ByTarget(apart, connections)
+    result.endpoints = [Endpoint(connections, b"")]
     result.request = RequestRules(managed=True, pass_authorization=True, grpc=grpc)
     result.responses = {front: ResponseRules(front=front, managed=True) for front in (True, False)}
     return result

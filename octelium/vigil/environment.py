@@ -29,7 +29,7 @@ class Environment:
     `compile_expression` turns the text of a CEL-valued field into a function of `ctx`; both may
     raise. `managed` are the origins of the Cluster's own components by type. `port` is the
     public port of the front door. `served` are the upstreams in the private network, None without
-    one.
+    one. `apart` are origins of the Cluster's own gRPC methods that have one to themselves.
     """
 
     def __init__(
@@ -41,10 +41,12 @@ class Environment:
         compile_expression: Callable[[str], Expression],
         port: int = 443,
         served: Served | None = None,
+        apart: Mapping[bytes, Origin] | None = None,
     ) -> None:
         self.replica = replica
         self.pool = pool
         self.managed = managed
+        self.apart = apart or {}
         self.port = port
         self.origins = Origins(self.secret)
         self.served = served

@@ -54,12 +54,3 @@ def test_limits_as_options() -> None:
     options = dict(Limits(message_bytes=7).options())
     assert options["grpc.max_receive_message_length"] == 7
     assert options["grpc.compression_enabled_algorithms_bitset"] == 1  # identity alone
-
-
-def test_a_lasting_call_keeps_who_made_it_and_not_its_request() -> None:
-    call = Call("/p.S/M", session_uid="s", user_agent="a", metadata={"k": "v"})
-    call.forget_request()
-    assert call.require_session() == "s"
-    assert call.operation == "p.S/M"
-    assert not call.metadata
-    assert not call.user_agent

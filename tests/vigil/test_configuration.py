@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from octelium.http.pool import OriginPool
+from octelium.http.message import FieldBlock, UpstreamRequest
+from octelium.http.pool import Origin, OriginPool
 from octelium.schema.pb import core_v1_pb2 as core
-from octelium.vigil.configuration import Configuration, compile_configuration, managed_configuration
+from octelium.vigil.configuration import (
+    ByTarget,
+    Configuration,
+    compile_configuration,
+    managed_configuration,
+)
 from tests.vigil.world import DOMAIN, MODES, World, certificate_secret, secret, service, world
 
 if TYPE_CHECKING:
@@ -388,3 +394,37 @@ async def test_managed_services(here: World) -> None:
 
 async def test_grpc_reads_the_te_field(here: World) -> None:
     assert compiled(here, config(), mode=MODES.GRPC).request.grpc
+
+
+async def test_some_methods_of_the_api_have_an_origin_of_their_own(here: World) -> None:
+    opened: list[tuple[str, bytes, bool]] = []
+
+    class Taking:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def open(
+            self, request: Any, receiver: Any, data: bytes, end: bool, *, fresh: bool = False
+        ) -> Any:
+            opened.append((self.name, request.target, fresh))
+
+    both = ByTarget({b"/a.S/Last": Taking("apart")}, Taking("rest"))
+    for target in (b"/a.S/Last", b"/a.S/Last2", b"/a.S/lAST", b"/a.S/"):
+        request: Any = UpstreamRequest(b"POST", target, b"", FieldBlock(()))
+        both.open(request, cast("Any", None), b"", False, fresh=target == b"/a.S/")
+    assert opened == [
+        ("apart", b"/a.S/Last", False),
+        ("rest", b"/a.S/Last2", False),
+        ("rest", b"/a.S/lAST", False),
+        ("rest", b"/a.S/", True),
+    ]
+    here.managed["apiserver"] = Origin("api", 1, h2=True)
+    own = service(mode=MODES.GRPC)
+    own.status.managed_service.type = "apiserver"
+    (endpoint,) = managed_configuration(own, here.environment, grpc=True).endpoints
+    assert isinstance(endpoint.connections, OriginPool)
+    here.environment.apart = {b"/a.S/Last": Origin("last", 1, h2=True)}
+    (endpoint,) = managed_configuration(own, here.environment, grpc=True).endpoints
+    assert isinstance(endpoint.connections, ByTarget)
+    (endpoint,) = managed_configuration(own, here.environment, grpc=False).endpoints
+    assert isinstance(endpoint.connections, OriginPool)

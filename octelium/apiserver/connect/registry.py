@@ -147,9 +147,6 @@ class Registry:
         """
         self._wake.clear()
         now = self._clock()
-        for stream in self._streams.stuck():
-            self.detach(stream)
-            self._streams.leave(stream)
         while self._due and self._due[0][0] <= now:
             _, session_uid, connection = heapq.heappop(self._due)
             self._check(session_uid, connection, now)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 
@@ -18,7 +19,7 @@ from octelium.apiserver.connect.pace import ConnectPace
 from octelium.apiserver.connect.registry import Registry
 from octelium.apiserver.connect.requests import initialize_of, requested
 from octelium.apiserver.connect.state import Keys, connection_state, hosted_services
-from octelium.apiserver.connect.streams import ENDED, REPLACED, Streams
+from octelium.apiserver.connect.streams import ENDED, REPLACED, Outlet, Streams
 from octelium.apiserver.connect.upstreams import allocate
 from octelium.apiserver.rpc import ApiError
 from octelium.http.tasks import spawn
@@ -30,11 +31,12 @@ from octelium.store.errors import PermissionDenied, StoreError
 from octelium.store.metadata import Actor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from octelium.apiserver.connect.network import Network
     from octelium.apiserver.connect.session_addresses import SessionAddresses
     from octelium.apiserver.connect.streams import Stream
+    from octelium.apiserver.lasting.call import Receiver
     from octelium.apiserver.rpc import Call
     from octelium.store.resources import Resources
 
@@ -45,6 +47,15 @@ FIRST_MESSAGE: Final = 20.0
 _ROTATION_CHECK: Final = 5.0
 _ARRIVING: Final = 4
 """Streams of one Session that may wait for their first messages."""
+
+
+class Client(Outlet, Protocol):
+    """The client of a stream that begins; `LastingCall` is one."""
+
+    receiver: Receiver | None
+
+    async def first(self) -> user.ConnectRequest | None:
+        """Its first message; None if there is none."""
 
 
 class ConnectService:
@@ -66,6 +77,7 @@ class ConnectService:
         self.pace = pace or ConnectPace()
         self.streams = Streams(resources, clock)
         self.registry = Registry(resources, self.streams, clock, addresses)
+        self.streams.left = self.registry.detach
         self._resources = resources
         self._clock = clock
         self._sleep = sleep
@@ -93,10 +105,10 @@ class ConnectService:
             end()
         self._tasks, self._ends = [], []
 
-    async def connect(
-        self, requests: AsyncIterator[user.ConnectRequest], call: Call
-    ) -> AsyncGenerator[user.ConnectResponse]:
+    async def connect(self, client: Client, call: Call) -> None:
         """Connect the caller's Session until the stream ends; then its connection is in grace.
+
+        Returns once it is connected.
 
         Raises:
             Invalid: what the client asks for cannot be.
@@ -104,24 +116,7 @@ class ConnectService:
                 clients end on this, where they would try again after most others.
             ApiError: RESOURCE_EXHAUSTED, because the Session or its User connects too often.
         """
-        stream = await self._begin(requests, call)
-        call.forget_request()
-        reader = spawn(self._read(requests, stream), name="client of a Connect stream")
-        try:
-            while (event := await stream.next()) is not None:
-                stream.sending_since = self._clock()
-                yield event
-                del event  # it may be long until the next, and there are many streams
-                stream.sending_since = None
-        finally:
-            reader.cancel()
-            self.registry.detach(stream)
-            self.streams.leave(stream)
-        if stream.failure is not None:
-            raise stream.failure
-
-    async def _begin(self, requests: AsyncIterator[user.ConnectRequest], call: Call) -> Stream:
-        initialize = initialize_of(await self._first(requests, call.require_session()))
+        initialize = initialize_of(await self._first(client, call.require_session()))
         self._require_pace(call.require_session())
         keys = Keys.generate()
         actor = Actor(call.session_ref, call.operation)
@@ -141,7 +136,7 @@ class ConnectService:
             allocate(tx, session)
             tx.update(session)
         # No await from here on: what commits change after the state reaches the stream.
-        return self._open(session, begun, network, keys)
+        client.receiver = self._open(session, begun, network, keys, client)
 
     def _require_pace(self, session_uid: str) -> None:
         """Before anything is written, or anybody waits to write."""
@@ -154,17 +149,19 @@ class ConnectService:
                 f"this Session or its User connects too often: try later, in {math.ceil(wait)} s",
             )
 
-    def _open(self, session: core.Session, begun: str, network: Network, keys: Keys) -> Stream:
+    def _open(
+        self, session: core.Session, begun: str, network: Network, keys: Keys, outlet: Outlet
+    ) -> Stream:
         uid, connection = session.metadata.uid, session.status.connection
         present = self._resources.peek(core.Session, uid=uid)
         is_present = present is not None and connection_id(present) == begun
         if present is not None and is_present:
             connection = present.status.connection
-            stream = self.streams.open(uid, begun)
+            stream = self.streams.open(uid, begun, outlet)
         else:
-            stream = self.streams.open_late(uid, begun)
+            stream = self.streams.open_late(uid, begun, outlet)
         state = connection_state(self._resources, network, connection, keys, self.streams.gateways)
-        stream.hosted = hosted_services(connection)
+        stream.hosted = hosted_services(connection) or ()
         stream.put(user.ConnectResponse(state=state))
         if is_present:
             self.registry.attach(stream)
@@ -182,37 +179,24 @@ class ConnectService:
             )
         return network
 
-    async def _first(
-        self, requests: AsyncIterator[user.ConnectRequest], session_uid: str
-    ) -> user.ConnectRequest:
+    async def _first(self, client: Client, session_uid: str) -> user.ConnectRequest:
         if self._arriving[session_uid] >= _ARRIVING:
             raise ApiError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of this Session: try later"
             )
         self._arriving[session_uid] += 1
+        first: user.ConnectRequest | None = None
         try:
-            async with asyncio.timeout(FIRST_MESSAGE):
-                return await anext(requests)
-        except (TimeoutError, StopAsyncIteration):
-            raise Invalid("", "the first message of Connect is missing") from None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_MESSAGE):
+                    first = await client.first()
         finally:
             self._arriving[session_uid] -= 1
             if not self._arriving[session_uid]:
                 del self._arriving[session_uid]
-
-    @staticmethod
-    async def _read(requests: AsyncIterator[user.ConnectRequest], stream: Stream) -> None:
-        """Take what the client says, until it says nothing more."""
-        failure: Exception | None = None
-        try:
-            async for request in requests:
-                if request.WhichOneof("type") == "initialize":
-                    failure = Invalid("", "`initialize` came twice")
-                    break
-        except Exception as error:  # noqa: BLE001 - it becomes the status of the stream
-            failure = error
-        finally:
-            stream.end(failure)
+        if first is None:
+            raise Invalid("", "the first message of Connect is missing")
+        return first
 
     async def _rotate_keys(self) -> None:
         forget_at = 0.0

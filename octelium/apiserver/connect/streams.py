@@ -6,10 +6,8 @@ caused them.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.apiserver.connect.connections import connection_id
 from octelium.apiserver.connect.network import network_of
@@ -21,6 +19,7 @@ from octelium.apiserver.connect.state import (
     hosted_events,
     hosted_services,
 )
+from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.store.errors import StoreError
@@ -34,64 +33,71 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 QUEUE: Final = 256
-"""Events that may wait for a client."""
-SEND_TIMEOUT: Final = 15.0
-"""Seconds for a client to take one event."""
+"""Events that may wait for a client that does not take the ones before."""
 REPLACED: Final = "this Session has connected again from elsewhere"
 ENDED: Final = "the connection was ended"
 
 
-class Stream:
-    """One live stream: a queue of events towards the client, and how it ends.
+class Outlet(Protocol):
+    """The way to the client; see `octelium.apiserver.lasting`."""
 
-    It takes little memory while nothing happens: there may be thousands.
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client has not taken all that was sent."""
+
+    def send(self, message: bytes) -> None:
+        """Send an encoded event."""
+
+    def end(self, failure: Exception | None = None) -> None:
+        """End the call, behind what was sent."""
+
+    def reset(self) -> None:
+        """End the call whatever the client has not taken."""
+
+
+class Stream:
+    """One live stream: the way to the client, and how it ends.
+
+    There may be thousands, and most of the time nothing happens: it has no task and no queue.
     """
 
-    __slots__ = (
-        "_at",
-        "_ended",
-        "_queue",
-        "_waiter",
-        "aborted",
-        "connection_id",
-        "failure",
-        "hosted",
-        "sending_since",
-        "session_uid",
-    )
+    __slots__ = ("_behind", "_outlet", "_streams", "connection_id", "hosted", "session_uid")
 
-    def __init__(self, session_uid: str, connection: str, at: Instants) -> None:
+    def __init__(self, streams: Streams, session_uid: str, connection: str, outlet: Outlet) -> None:
         self.session_uid = session_uid
         self.connection_id = connection
-        self.hosted: list[user.HostedService] = []
-        self.sending_since: float | None = None
-        """Since when the client has been taking an event; None while it takes none."""
-        self.failure: Exception | None = None
-        """What the call ends with instead of a plain end."""
-        self.aborted = False
-        self._at = at
-        self._queue: deque[user.ConnectResponse] | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._ended = False
+        self.hosted: list[user.HostedService] | tuple[()] = ()
+        self._streams = streams
+        self._outlet: Outlet | None = outlet
+        self._behind = 0
 
     @property
     def is_ended(self) -> bool:
         """Whether nothing more is put into it."""
-        return self._ended
+        return self._outlet is None
 
     def put(self, event: user.ConnectResponse) -> None:
         """Tell the client something; one that is too far behind is dropped."""
-        if self._ended:
-            return
-        if self._queue is None:
-            self._queue = deque()
-        if len(self._queue) >= QUEUE:
-            self.abort()
+        if self._outlet is None:
             return
         if not event.HasField("created_at"):
-            self._at.stamp(event)
-        self._queue.append(event)
-        self._wake()
+            self._streams.at.stamp(event)
+        self.put_encoded(event.SerializeToString())
+
+    def put_encoded(self, event: bytes) -> None:
+        """The same with an event that has its time, and its form on the wire."""
+        outlet = self._outlet
+        if outlet is None:
+            return
+        if not outlet.is_behind:
+            self._behind = 0
+        elif self._behind >= QUEUE:
+            self._leave()
+            outlet.reset()
+            return
+        else:
+            self._behind += 1
+        outlet.send(event)
 
     def disconnect(self, message: str) -> None:
         """Tell the client that it is over: it ends, and does not come again by itself."""
@@ -99,37 +105,35 @@ class Stream:
         self.end()
 
     def end(self, failure: Exception | None = None) -> None:
-        """End the stream once the client has taken what waits. Idempotent."""
-        if not self._ended:
-            self._ended, self.failure = True, failure
-            self._wake()
+        """End the stream behind what was put, or with a failure. Idempotent."""
+        outlet = self._outlet
+        if outlet is not None:
+            self._leave()
+            outlet.end(failure)
 
-    def abort(self) -> None:
-        """End the stream whatever the client has not taken.
+    # What is told of the call.
 
-        A client that takes the present event after all finds the end behind it. If it never does,
-        the proxy in front resets the stream: gRPC in Python has no means to.
-        """
-        self._queue = None
-        self.aborted = True
+    def received(self, request: user.ConnectRequest) -> None:
+        """The client says that it is alive, which the proxy knows already."""
+        if request.WhichOneof("type") == "initialize":
+            self.end(Invalid("", "`initialize` came twice"))
+
+    def half_closed(self) -> None:
+        """The client says nothing more."""
         self.end()
 
-    async def next(self) -> user.ConnectResponse | None:
-        """The next event; None at the end. For one caller at a time."""
-        while not self._queue:
-            self._queue = None
-            if self._ended:
-                return None
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self._queue.popleft()
+    def failed(self, error: Exception) -> None:
+        """What the client said cannot be taken."""
+        self.end(error)
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def gone(self) -> None:
+        """The client is."""
+        if self._outlet is not None:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._outlet = None
+        self._streams.leave(self)
 
 
 class Instants:
@@ -152,9 +156,10 @@ class Streams:
     """All live streams, by Session."""
 
     def __init__(self, resources: Resources, clock: Callable[[], float]) -> None:
+        self.at = Instants(clock)
+        self.left: Callable[[Stream], None] | None = None
+        """Is told of every stream that has ended."""
         self._resources = resources
-        self._clock = clock
-        self._at = Instants(clock)
         self._streams: dict[str, Stream] = {}
         self._views: dict[str, user.Gateway] = {}
         self._dns: list[str] = []
@@ -176,41 +181,35 @@ class Streams:
         self._dns = dns_servers(self._resources)
         return self._resources.subscribe(self._take)
 
-    def open(self, session_uid: str, connection: str) -> Stream:
+    def open(self, session_uid: str, connection: str, outlet: Outlet) -> Stream:
         """The stream of a new connection; any older stream of the Session is over."""
         older = self._streams.get(session_uid)
         if older is not None:
             older.disconnect(REPLACED)
-        stream = self._streams[session_uid] = Stream(session_uid, connection, self._at)
+        stream = self._streams[session_uid] = Stream(self, session_uid, connection, outlet)
         return stream
 
-    def open_late(self, session_uid: str, connection: str) -> Stream:
+    def open_late(self, session_uid: str, connection: str, outlet: Outlet) -> Stream:
         """The stream of a connection that is over already. Nothing but its end reaches it."""
-        return Stream(session_uid, connection, self._at)
+        return Stream(self, session_uid, connection, outlet)
 
     def leave(self, stream: Stream) -> None:
         """A stream has ended."""
-        stream.end()
         if self._streams.get(stream.session_uid) is stream:
             del self._streams[stream.session_uid]
-
-    def stuck(self) -> list[Stream]:
-        """The streams whose clients take nothing, ended."""
-        late = self._clock() - SEND_TIMEOUT
-        for stream in self._streams.values():
-            if stream.sending_since is not None and stream.sending_since <= late:
-                stream.abort()
-        return [stream for stream in self._streams.values() if stream.aborted]
+        if self.left is not None:
+            self.left(stream)
 
     def close(self) -> None:
         """End every stream without a word: clients come again."""
-        for stream in self._streams.values():
+        for stream in [*self._streams.values()]:
             stream.end()
 
     def _broadcast(self, event: user.ConnectResponse) -> None:
-        self._at.stamp(event)
+        self.at.stamp(event)
+        encoded = event.SerializeToString()
         for stream in [*self._streams.values()]:
-            stream.put(event)
+            stream.put_encoded(encoded)
 
     def _take(self, committed: Committed) -> None:
         gateways = dns = False
@@ -240,10 +239,10 @@ class Streams:
             stream.disconnect(REPLACED if present is not None else ENDED)
             return
         hosted = hosted_services(session.status.connection)
-        if hosted != stream.hosted:
-            for event in hosted_events(stream.hosted, hosted):
+        if hosted != [*stream.hosted]:
+            for event in hosted_events([*stream.hosted], hosted):
                 stream.put(event)
-            stream.hosted = hosted
+            stream.hosted = hosted or ()
 
     def _announce_gateways(self) -> None:
         former, self._views = self._views, self._gateways()

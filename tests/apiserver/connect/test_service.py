@@ -35,6 +35,7 @@ from tests.apiserver.connect.world import (
     V6,
     Clock,
     Tunnel,
+    Way,
     World,
     initialize,
     new_session,
@@ -100,7 +101,7 @@ async def test_the_bytes_on_the_wire_are_those_of_official_clients(world: World)
     alice = await world.add_session()
     published = b"\x0a\x0bsvc.default\x10\x90\x3f\x1a\x09localhost"
     body = b"\x08\x02\x22" + bytes([len(published)]) + published + b"\x38\x86\xac\x01\x48\xb8\x08"
-    call = world.channel.stream_stream(f"/{DESCRIPTOR.full_name}/Connect")(
+    call = world.lasting.stream_stream(f"/{DESCRIPTOR.full_name}/Connect")(
         metadata=tuple(as_session(alice))
     )
     await call.write(b"\x0a" + bytes([len(body)]) + body)
@@ -274,7 +275,7 @@ def test_the_front_door_waits_longer_than_clients_are_silent() -> None:
 
 async def test_only_client_sessions_connect(world: World) -> None:
     browser = await world.add_session(type=core.SessionStatusType__.CLIENTLESS)
-    code, text = await (await world.connect(browser)).refusal()
+    code, text = await world.open(browser).refusal()
     assert code is CODE.INVALID_ARGUMENT
     assert "CLIENT" in text
 
@@ -372,13 +373,10 @@ async def test_who_is_replaced_before_the_state_is_sent_is_told_after_it(world: 
     network = network_of(world.resources.get(core.ClusterConfig, name="default"))
     assert begun is not None
     assert network is not None
-    late = world.service._open(before, begun, network, Keys.generate())
-    events = []
-    while (event := await late.next()) is not None:
-        events.append(event.WhichOneof("Event"))
-    assert events == ["state", "disconnect"]
-    world.service.registry.detach(late)
-    world.service.streams.leave(late)
+    way = Way()
+    world.service._open(before, begun, network, Keys.generate(), way)
+    assert way.names == ["state", "disconnect"]
+    assert way.ended == [None]
     assert len(world.service.streams) == 1
     await world.turn(GRACE + 1)
     assert world.session(alice).status.is_connected
@@ -522,23 +520,18 @@ async def test_a_call_may_be_cancelled_at_every_await(world: World) -> None:
     world.service.pace = ConnectPace(session=(1000, 1))
     ref = world.session(alice)
 
-    async def requests() -> Any:
-        yield initialize()
-        await asyncio.Event().wait()
-
-    for steps in range(0, 60, 3):
+    for steps in range(60):
         call = Call("/Connect", session_uid=alice.metadata.uid, session_ref=reference(ref))
-
-        async def run(call: Call = call) -> None:
-            async for _ in world.service.connect(requests(), call):
-                pass
-
-        task = spawn(run(), name="a call")
+        way: Any = Way(initialize())
+        task = spawn(world.service.connect(way, call), name="a call")
         for _ in range(steps):
             await asyncio.sleep(0)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)
+        if way.receiver is not None:
+            assert way.names == ["state"]
+            way.receiver.gone()
+        assert not len(world.service.streams)
     await world.settle()
     assert not world.session(alice).status.is_connected
     await (await world.connect(alice)).state()

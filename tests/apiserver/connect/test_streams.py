@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.apiserver.connect.streams import QUEUE, SEND_TIMEOUT, Instants, Stream, Streams
-from octelium.http.tasks import spawn
+from octelium.apiserver.connect.streams import QUEUE, Instants, Stream, Streams
+from octelium.apiserver.lasting.call import LastingCall
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
-from tests.apiserver.connect.world import Clock, World, initialize
+from tests.apiserver.connect.world import Clock, Way, World, initialize
 
 if TYPE_CHECKING:
     from octelium.store.transaction import Transaction
@@ -20,60 +19,78 @@ def message(text: str) -> user.ConnectResponse:
     return user.ConnectResponse(message=user.ConnectResponseMessage(message=text))
 
 
-async def test_events_come_in_order_and_then_the_end() -> None:
-    stream = Stream("s", "c", Instants(Clock()))
+@pytest.fixture
+def streams(world: World) -> Streams:
+    return Streams(world.resources, world.clock)
+
+
+def texts(way: Way) -> list[str]:
+    return [event.message.message for event in way.events]
+
+
+def test_events_come_in_order_and_then_the_end(streams: Streams) -> None:
+    way = Way()
+    left: list[Stream] = []
+    streams.left = left.append
+    stream = streams.open("s", "c", way)
     for text in "abc":
         stream.put(message(text))
     stream.end()
     stream.put(message("late"))
-    found = []
-    while (event := await stream.next()) is not None:
-        found.append(event.message.message)
-    assert found == ["a", "b", "c"]
-    assert await stream.next() is None
+    stream.end(Invalid("", "late"))
+    assert texts(way) == ["a", "b", "c"]
+    assert way.ended == [None]
+    assert left == [stream]
+    assert not len(streams)
 
 
-async def test_who_waits_is_woken() -> None:
-    stream = Stream("s", "c", Instants(Clock()))
-    waiting = spawn(stream.next(), name="a reader")
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    stream.put(message("x"))
-    assert await waiting is not None
-    waiting = spawn(stream.next(), name="a reader")
-    await asyncio.sleep(0)
-    assert not waiting.done()
+def test_the_first_end_decides_how(streams: Streams) -> None:
+    way = Way()
+    stream = streams.open("s", "c", way)
+    stream.failed(Invalid("", "wrong"))
+    stream.half_closed()
+    stream.gone()
+    (failure,) = way.ended
+    assert isinstance(failure, Invalid)
+
+
+def test_a_client_that_is_gone_is_told_nothing(streams: Streams) -> None:
+    way = Way()
+    left: list[Stream] = []
+    streams.left = left.append
+    stream = streams.open("s", "c", way)
+    stream.gone()
+    stream.put(message("late"))
     stream.end()
-    assert await waiting is None
+    assert (way.events, way.ended, left) == ([], [], [stream])
 
 
-async def test_who_gives_up_waiting_misses_nothing() -> None:
-    stream = Stream("s", "c", Instants(Clock()))
-    waiting = spawn(stream.next(), name="a reader")
-    await asyncio.sleep(0)
-    waiting.cancel()
-    stream.put(message("x"))
-    await asyncio.gather(waiting, return_exceptions=True)
-    event = await stream.next()
-    assert event is not None
-    assert event.message.message == "x"
-
-
-async def test_the_first_end_decides_how() -> None:
-    stream = Stream("s", "c", Instants(Clock()))
-    stream.end(Invalid("", "wrong"))
-    stream.end()
-    assert isinstance(stream.failure, Invalid)
-
-
-async def test_who_falls_too_far_behind_is_dropped() -> None:
-    stream = Stream("s", "c", Instants(Clock()))
-    aborted = []
-    for number in range(QUEUE + 1):
+def test_who_falls_too_far_behind_is_dropped(streams: Streams) -> None:
+    way = Way()
+    left: list[Stream] = []
+    streams.left = left.append
+    stream = streams.open("s", "c", way)
+    for _ in range(QUEUE + 1):
+        stream.put(message("taken"))
+    way.is_behind = True
+    for number in range(QUEUE):
         stream.put(message(str(number)))
-        aborted.append(stream.aborted)
-    assert aborted == [False] * QUEUE + [True]
-    assert await stream.next() is None
+    assert (way.resets, stream.is_ended) == (0, False)
+    stream.put(message("too much"))
+    assert (way.resets, stream.is_ended) == (1, True)
+    assert (len(way.events), way.ended, left) == (2 * QUEUE + 1, [], [stream])
+
+
+def test_who_catches_up_may_fall_behind_again(streams: Streams) -> None:
+    way = Way()
+    stream = streams.open("s", "c", way)
+    for _ in range(3):
+        way.is_behind = True
+        for _ in range(QUEUE):
+            stream.put(message("x"))
+        way.is_behind = False
+        stream.put(message("x"))
+    assert not way.resets
 
 
 def test_times_never_go_backwards() -> None:
@@ -121,34 +138,33 @@ async def test_gateways_that_come_and_go_are_told(world: World) -> None:
     assert (await tunnel.event("delete_gateway")).id == "second00"
 
 
-async def test_a_client_that_takes_nothing_is_left_in_grace(world: World) -> None:
+async def test_a_stream_that_is_reset_leaves_its_connection_in_grace(world: World) -> None:
     alice = await world.add_session()
     tunnel = await world.connect(alice)
     await tunnel.state()
     (stream,) = world.service.streams
-    stream.sending_since = world.clock()
-    await world.turn(SEND_TIMEOUT - 1)
-    assert len(world.service.streams) == 1
-    await world.turn(1)
+    outlet = stream._outlet
+    assert isinstance(outlet, LastingCall)
+    # As the connection does where a client takes nothing: see `Limits.window_timeout`.
+    outlet.request_aborted("stream timed out")
     assert len(world.service.streams) == 0
-    assert await tunnel.rest() == []
     assert world.session(alice).status.is_connected
     await world.turn(121)
     assert not world.session(alice).status.is_connected
+    tunnel.cancel()
 
 
 async def test_a_late_stream_hears_of_nothing_but_its_end(world: World) -> None:
     streams = Streams(world.resources, world.clock)
     end = streams.follow()
     alice = await world.add_session()
-    stream = streams.open_late(alice.metadata.uid, "gone")
+    way = Way()
+    stream = streams.open_late(alice.metadata.uid, "gone", way)
     stream.disconnect("over")
     assert len(streams) == 0
-    event = await stream.next()
-    assert event is not None
+    (event,) = way.events
     assert event.disconnect.message == "over"
-    assert await stream.next() is None
-    streams.leave(stream)
+    assert way.ended == [None]
     end()
 
 

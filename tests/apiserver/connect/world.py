@@ -16,6 +16,7 @@ from octelium.apiserver.connect.registry import GRACE
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.core.kinds.service import RULES as SERVICES
 from octelium.apiserver.core.view import TransactionView
+from octelium.apiserver.lasting.server import LastingServer
 from octelium.apiserver.rpc import Binding, Limits
 from octelium.apiserver.server import ApiServer
 from octelium.apiserver.user import DESCRIPTOR, UserService
@@ -28,7 +29,7 @@ from octelium.store.metadata import reference
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
-from tests.apiserver.calls import as_session
+from tests.apiserver.calls import AUTHORITY, as_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -61,6 +62,36 @@ class Clock:
 def initialize(**fields: Any) -> user.ConnectRequest:
     """The first message of a client."""
     return user.ConnectRequest(initialize=Initialize(**fields))
+
+
+class Way:
+    """The way to a client that keeps what is sent; the client's first message, and no more."""
+
+    def __init__(self, first: user.ConnectRequest | None = None) -> None:
+        self.events: list[user.ConnectResponse] = []
+        self.is_behind = False
+        self.receiver: Any = None
+        self.ended: list[Exception | None] = []
+        self.resets = 0
+        self._first = first
+
+    async def first(self) -> user.ConnectRequest | None:
+        return self._first
+
+    def send(self, message: bytes) -> None:
+        assert not self.ended
+        self.events.append(user.ConnectResponse.FromString(message))
+
+    def end(self, failure: Exception | None = None) -> None:
+        self.ended.append(failure)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    @property
+    def names(self) -> list[str]:
+        """Of the events."""
+        return [str(event.WhichOneof("Event")) for event in self.events]
 
 
 class Tunnel:
@@ -118,11 +149,13 @@ class Tunnel:
 class World:
     """The store, the service and calls to it. `open_world` makes one."""
 
-    def __init__(self, resources: Resources, clock: Clock, channel: Any) -> None:
+    def __init__(self, resources: Resources, clock: Clock, channel: Any, lasting: Any) -> None:
         self.resources = resources
         self.clock = clock
         self.service = ConnectService(resources, clock=clock)
         self.channel = channel
+        self.lasting = lasting
+        """The channel of calls that last."""
 
     async def write(self, change: Callable[[Transaction], Any]) -> Any:
         async with self.resources.transaction() as tx:
@@ -168,7 +201,7 @@ class World:
 
     def open(self, session: core.Session) -> Tunnel:
         """A Connect stream on which nothing was said yet."""
-        call = self.channel.stream_stream(
+        call = self.lasting.stream_stream(
             f"/{DESCRIPTOR.full_name}/Connect",
             request_serializer=user.ConnectRequest.SerializeToString,
             response_deserializer=user.ConnectResponse.FromString,
@@ -267,31 +300,33 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """A World on the store of a directory; a second one on the same is a control restarted."""
     clock = clock or Clock()
-    path = directory / "api.sock"
+    path, lasting_path = directory / "api.sock", directory / "connect.sock"
     async with (
         open_resources(directory, clock) as resources,
         grpc.aio.insecure_channel(f"unix:{path}") as channel,
+        grpc.aio.insecure_channel(f"unix:{lasting_path}", options=AUTHORITY) as lasting,
     ):
-        world = World(resources, clock, channel)
+        world = World(resources, clock, channel, lasting)
         if not resources.revision:
             await world.write(bootstrap)
         if plan is not None:
             await world.write(lambda tx: prepare(tx, plan))
         await world.service.start()
-        binding = Binding(
-            DESCRIPTOR,
-            UserService(resources, world.service, clock=clock),
-            lasting=frozenset({"Connect"}),
-        )
+        users = UserService(resources, world.service, clock=clock)
+        binding = Binding(DESCRIPTOR, users)
 
         async def publish() -> None:
             pass
 
-        server = ApiServer([binding], publish=publish, limits=Limits(calls=16, lasting=4096))
+        server = ApiServer([binding], publish=publish, limits=Limits(calls=16))
+        connects = LastingServer(users.lasting(), 4096)
         server.listen(path)
+        connects.listen(lasting_path)
         await server.start()
+        await connects.start()
         try:
             yield world
         finally:
             await world.service.stop()
+            await connects.stop(0.2)
             await server.stop(0.2)
