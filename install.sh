@@ -26,7 +26,8 @@ Options, each with its environment variable:
   --release VERSION       Which version [OCTELIUM_RELEASE]. Default: the newest.
   --public-key KEY        Demand a signature of SHA256SUMS: a minisign key, or a file with one
                           (SHA256SUMS.minisig), or a PEM file (SHA256SUMS.sig, by openssl)
-                          [OCTELIUM_PUBLIC_KEY].
+                          [OCTELIUM_PUBLIC_KEY]. Default: the key of the release, if it has one and
+                          minisign is there.
   --domain DOMAIN         The Cluster's domain [OCTELIUM_DOMAIN]. Default: this machine's name, if
                           DNS knows it and the names below it; else ADDRESS.sslip.io.
   --listen ADDR:PORT      Where clients connect [OCTELIUM_LISTEN]. Default :443, all addresses.
@@ -555,12 +556,20 @@ check_server_clock() {
 }
 
 check_signature() {
+  tool=minisign
+  case $(head -c 10 "$public_key" 2>/dev/null) in -----BEGIN) tool=openssl ;; esac
+  # The key that this script brings along shields from no more than the script itself: without the
+  # tool it is passed over. One that is asked for is not.
+  if [ -n "$public_key" ] && [ "$public_key" = "$SIGNED_BY" ] && ! has "$tool"; then
+    detail "no $tool (apt-get install $tool): the signature is not verified"
+    return
+  fi
   if [ -z "$public_key" ]; then
     detail "no --public-key: what $from says of checksums is believed"
     return
   fi
-  case $(head -c 10 "$public_key" 2>/dev/null) in
-    -----BEGIN)
+  case $tool in
+    openssl)
       has openssl || refuse 'the signature cannot be verified: there is no openssl' 'apt-get install openssl'
       fetch SHA256SUMS.sig
       openssl pkeyutl -verify -pubin -inkey "$public_key" -rawin -in "$temporary/SHA256SUMS" \
@@ -892,9 +901,12 @@ farewell() {
   say "  settings            $CONFIG"
   say "  messages            journalctl -u octelium"
   say "  remove              sh $CODE/uninstall.sh"
+  say "  backup              octops backup FILE --data-dir $data_dir"
   if grep -q 'BEGIN CERTIFICATE' "$data_dir/ca.pem" 2>/dev/null; then
-    say "  certificate         of the Cluster's own CA until you install another (octops cert --help);"
-    say "                      have browsers trust https://$domain$suffix/ca.pem, whose SHA-256 is"
+    say "  certificate         of the Cluster's own CA. Browsers warn of it and make no passkeys, until"
+    say "                      you install one for $domain and *.$domain,"
+    say "                        octops cert $domain --cert FILE --key FILE --data-dir $data_dir"
+    say "                      or have them trust https://$domain$suffix/ca.pem, whose SHA-256 is"
     say "                      $(fingerprint)"
   fi
   [ ! -e "$CODE/first" ] || invite_administrator
@@ -918,7 +930,8 @@ invite_administrator() {
   fi
   {
     say
-    say "${bold}Open this link, once, within 15 minutes, to become the administrator $admin:$plain"
+    say "${bold}Open this link, once, within 15 minutes, to become the administrator $admin,$plain"
+    say "in a browser that trusts the certificate:"
     octops invite "$admin" --administrator 2>&1 || say "try again: sudo $by_hand"
   } >/dev/tty
 }

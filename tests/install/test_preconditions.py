@@ -241,6 +241,35 @@ def test_a_signature(machine: Machine, keys: str, key: str) -> None:
     assert "the signature of SHA256SUMS is wrong" in done.stdout
 
 
+@long
+def test_a_signature_without_the_tool(machine: Machine, keys: str, releases: Path) -> None:
+    """The key of the release itself is no demand; see `test_a_tool_that_is_missing` for one."""
+    key = machine.shell(f"tail -n 1 {keys}/mini.pub").strip()
+    script = releases / "good" / "install.sh"
+    text = script.read_text()
+    filled = text.replace("readonly SIGNED_BY=''", f"readonly SIGNED_BY='{key}'")
+    assert filled != text
+    script.write_text(filled)
+    try:
+        options = ("--from", f"{keys}/signed", "--dry-run")
+        assert "signature verified" in machine.install("good", *options).stdout
+        hidden = "mount --bind /dev/null /usr/bin/minisign"
+        said = machine.install("good", *options, before=hidden).stdout
+        assert "no minisign (apt-get install minisign): the signature is not verified" in said
+        machine.shell(f"echo >>{keys}/signed/SHA256SUMS")
+        done = machine.install("good", *options, check=False)
+        assert (done.returncode, "is wrong" in done.stdout) == (1, True)
+    finally:
+        script.write_text(text)
+
+
+def test_an_address_that_others_cannot_reach(machine: Machine) -> None:
+    said = machine.install("good", "--public-address", "10.1.2.3", "--dry-run").stdout
+    assert "its address 10.1.2.3 is private" in said
+    assert "TCP port 443 to it (and UDP 53820 for tunnels)" in said
+    assert "no --domain: 10-1-2-3.sslip.io" in said
+
+
 class Server(BaseHTTPRequestHandler):
     """Serves a folder; bodies end half-way below /cut, the clock is wrong below /yesterday."""
 
