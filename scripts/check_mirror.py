@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_MIRRORED = {Path("schema/pb")}
-FREE_TESTS = {"e2e", "security", "house", "install"}
+FREE_TESTS = {"docs", "e2e", "security", "house", "install"}
 
 
 def sources() -> set[Path]:

@@ -72,16 +72,17 @@ class HttpsServer:
 
 
 @contextmanager
-def https_server(listening: socket.socket | None = None) -> Iterator[HttpsServer]:
-    """A server at `https://localhost:PORT`, with a certificate of `tests.http.certs.ca()`.
+def https_server(
+    listening: socket.socket | None = None, name: str = "localhost"
+) -> Iterator[HttpsServer]:
+    """A server at `https://NAME:PORT`, with a certificate of `tests.http.certs.ca()`.
 
     It listens at a free port, unless it is given a socket for it, which it closes.
     """
     bound = listening or socket.create_server(("127.0.0.1", 0))
-    server = HttpsServer(f"https://localhost:{bound.getsockname()[1]}")
-    secured = context("localhost").wrap_socket(
-        bound, server_side=True, do_handshake_on_connect=False
-    )
+    port = bound.getsockname()[1]
+    server = HttpsServer(f"https://{name}" + ("" if port == 443 else f":{port}"))
+    secured = context(name).wrap_socket(bound, server_side=True, do_handshake_on_connect=False)
     with _serving(secured, server):
         yield server
 

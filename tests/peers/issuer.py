@@ -76,7 +76,7 @@ class Issuer:
 
 
 @contextmanager
-def issuer(listening: socket.socket | None = None) -> Iterator[Issuer]:
+def issuer(listening: socket.socket | None = None, name: str = "localhost") -> Iterator[Issuer]:
     """A running issuer, like `https_server`."""
-    with https_server(listening) as server:
+    with https_server(listening, name) as server:
         yield Issuer(server)
