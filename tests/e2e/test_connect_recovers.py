@@ -410,9 +410,6 @@ def test_the_gateway_has_new_keys(household: Household, alice: Connected) -> Non
         (gateway,) = household.api.core("ListGateway", core.ListGatewayOptions()).items
         return str(gateway.status.wireguard.public_key)
 
-    def changes(before: str) -> None:
-        wait_for(lambda: key() != before, LIFE + 5, every=0.1)
-
     raw = household.address("raw")
     config = household.api.core("GetClusterConfig", core.GetClusterConfigRequest())
     config.spec.gateway.wireguard_key_rotation_duration.seconds = LIFE
@@ -424,24 +421,30 @@ def test_the_gateway_has_new_keys(household: Household, alice: Connected) -> Non
             stack.enter_context(there.joined("carol"))
             talks[other] = stack.enter_context(stream(there.client, "load", raw, 7))
         pauses: dict[str, list[float]] = {engine: [] for engine in talks}
+        quiet = dict.fromkeys(talks, 0.0)
         time.sleep(1)
         for _ in range(ROTATIONS):
             before = key()
-            for talk in talks.values():
-                talk.told()
             household.api.core("UpdateClusterConfig", config)
-            changes(before)
+            recent = {engine: [0.0, talk.told()["longest"]] for engine, talk in talks.items()}
+            while key() == before:
+                for engine, talk in talks.items():
+                    # Those of the last two looks may be of the new key already.
+                    quiet[engine] = max(quiet[engine], recent[engine][0])
+                    recent[engine] = [recent[engine][1], talk.told()["longest"]]
+                time.sleep(0.1)
             time.sleep(1)
             for engine, talk in talks.items():
-                pauses[engine].append(talk.goes_on(patience=20))
+                pauses[engine].append(max(*recent[engine], talk.goes_on(patience=20)))
         config.spec.gateway.ClearField("wireguard_key_rotation_duration")
         household.api.core("UpdateClusterConfig", config)
     for engine, longest in pauses.items():
         told(f"a new key of a gateway by {household.engine}, a stream by {engine}", *longest)
-    for longest in pauses.values():
+        told("the longest pause without one", quiet[engine])
+    for engine, longest in pauses.items():
         if SOAK:  # one rotation has no median
             assert statistics.median(longest) < STALL
-        assert max(longest) < STALL * BUSY
+        assert max(longest) < STALL * BUSY + quiet[engine]
 
 
 # Rights
