@@ -15,6 +15,7 @@ import click
 
 from octelium.cli.verb import verb
 from octelium.client.errors import ClientError
+from octelium.client.home import state_directory
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
@@ -78,6 +79,7 @@ def _run(
         )
     from octelium.tui.app import Terminal
     from octelium.tui.data import ClusterData
+    from octelium.tui.drafts import Drafts
     from octelium.tui.kinds import ADMINISTRATION, PERSON, Views
     from octelium.tui.look import is_light
 
@@ -107,35 +109,61 @@ def _run(
         light=is_light(invocation.environ) if light is None else light,
         now=invocation.now,
         edit_text=edit_text,
-        run_tests=lambda path: run_tests(path, invocation),
+        run_tests=lambda path, is_live: run_tests(path, invocation, is_live=is_live),
+        environ=invocation.environ,
+        drafts=Drafts(drafts_folder(invocation), client.domain),
     ).run()
 
 
 def edited(text: str, invocation: Invocation) -> str:
     """A text after the person's editor was at it. Raises ClientError."""
-    from octelium.cli.edit import open_editor
+    from octelium.cli.edit import NoEditorError, open_editor
 
     handle, name = tempfile.mkstemp(prefix="octelium-", suffix=".yaml", text=True)
     os.close(handle)
     path = Path(name)
+    is_kept = False
     try:
         path.write_text(text, encoding="utf-8")
         open_editor(path, invocation.environ)
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ClientError("the text is not UTF-8; nothing was changed") from error
+        is_kept = True
+        raise ClientError(
+            f"the text in {path} is not UTF-8; nothing was changed", "correct it there"
+        ) from error
+    except NoEditorError:
+        raise
+    except ClientError:  # the editor failed, and says where the text is
+        is_kept = True
+        raise
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+        if not is_kept:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
 
 
-def run_tests(path: str, invocation: Invocation) -> list[Line]:
-    """What `octeliumctl policy test` says of a file or directory. Raises ClientError."""
+def drafts_folder(invocation: Invocation) -> Path | None:
+    """Where texts are kept that were not applied; None where nothing may be kept."""
+    home = state_directory(invocation.flags.get("homedir"), invocation.environ)
+    return None if home is None else home / "drafts"
+
+
+def run_tests(path: str, invocation: Invocation, *, is_live: bool = False) -> list[Line]:
+    """What `octeliumctl policy test` says of a file or directory; with `is_live` the Cluster is
+    asked. Raises ClientError.
+    """
     import octelium
     from octelium.client.tunnel.detach import command
     from octelium.tui.lines import Tone, told
 
-    words = command(["octeliumctl", "policy", "test", "--", path])
+    options: list[str] = []
+    if is_live:
+        # The same Cluster, reached in the same way.
+        given = {"domain": invocation.client.domain, **invocation.flags}
+        flags = {name.replace("_", "-"): value for name, value in given.items()}
+        options = ["--live", *(f"--{name}={value}" for name, value in flags.items())]
+    words = command(["octeliumctl", "policy", "test", *options, "--", path])
     code = Path(octelium.__file__).resolve().parent.parent
     environ = {**invocation.environ, "NO_COLOR": "1", "PYTHONPATH": str(code)}
     try:

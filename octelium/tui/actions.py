@@ -94,14 +94,32 @@ class Stage(Protocol):
     def explain(self) -> None:
         """Show why."""
 
+    def ask_search(self) -> None:
+        """Ask what to search for."""
+
+    def search_next(self) -> None:
+        """Go to the next place that has it."""
+
+    def search_before(self) -> None:
+        """Go to the place before that has it."""
+
+    def copy(self) -> None:
+        """Copy by the terminal."""
+
     def show_users(self) -> None:
         """Show what uses it."""
 
     def show_access(self) -> None:
         """Show who may, or what."""
 
+    def show_effect(self) -> None:
+        """Show whose access it changes."""
+
     def test_policies(self) -> None:
         """Run tests."""
+
+    def test_live(self) -> None:
+        """Run tests on the Cluster."""
 
     def apply_plan(self) -> None:
         """Do what is shown."""
@@ -201,6 +219,10 @@ def _of(*kinds: str) -> Callable[[Place], bool]:
     return lambda place: _administers(place) and _kind_row(place) and place.kind in kinds
 
 
+def _policies(place: Place) -> bool:
+    return _administers(place) and place.screen == "table" and place.kind == "Policy"
+
+
 _APPROVED: Final = ("Session", "Device", "Authenticator")
 
 ACTIONS: Final = (
@@ -240,19 +262,22 @@ ACTIONS: Final = (
     Action("log", ("l",), "Log", "Insight", Stage.show_log, when=_of("Service", "User", "Session"),
            prominent=True),
     Action("access", ("w",), "Who/what", "Insight", Stage.show_access,
-           when=_of("Service", "User"), prominent=True),
+           when=_of("Service", "User", "Policy"), prominent=True),
     Action("usedby", ("u",), "Used by", "Insight", Stage.show_users,
            when=_of("Policy", "Secret", "Config"), prominent=True),
-    Action("test", ("t",), "Test policies", "Insight", Stage.test_policies,
-           when=lambda place: _administers(place) and place.kind == "Policy",
+    Action("effect", ("p",), "Whose access", "Insight", Stage.show_effect, when=_of("Policy"),
+           prominent=True),
+    Action("test", ("t",), "Test", "Insight", Stage.test_policies, when=_policies,
+           prominent=True),
+    Action("live", ("shift+t", "T"), "Test live", "Insight", Stage.test_live, when=_policies,
            prominent=True),
     Action("why", ("x",), "Why?", "Insight", Stage.explain,
            when=lambda place: _entry(place) and place.view == "access", prominent=True),
     Action("entry", ("d",), "Details", "Insight", Stage.describe, when=_entry, prominent=True),
     Action("follow", ("f",), "Follow", "Insight", Stage.follow, when=_log, prominent=True),
-Action("system", ("s",), "System", "Insight", Stage.show_system,
+    Action("system", ("s",), "System", "Insight", Stage.show_system,
            when=lambda place: _log(place) and place.view == "access", prominent=True),
-        Action("sort", ("o",), "Sort by next column", "List", Stage.sort_next,
+    Action("sort", ("o",), "Sort by next column", "List", Stage.sort_next,
            when=lambda place: place.screen == "table"),
     Action("reverse", ("shift+o", "O"), "Reverse order", "List", Stage.sort_reverse,
            when=lambda place: place.screen == "table"),
@@ -263,6 +288,11 @@ Action("system", ("s",), "System", "Insight", Stage.show_system,
     Action("again", ("e",), "Edit again", "Change", Stage.edit_again,
            when=lambda place: place.screen in ("plan", "refused"),
            prominent=True, changes=True),
+    Action("search", ("slash",), "Search", "Page", Stage.ask_search, when=_page, prominent=True),
+    Action("next", ("n",), "Next place", "Page", Stage.search_next, when=_page),
+    Action("before", ("shift+n", "N"), "Place before", "Page", Stage.search_before, when=_page),
+    Action("copy", ("c",), "Copy", "General", Stage.copy,
+           when=lambda place: _page(place) or (_list(place) and place.has_row), prominent=True),
     Action("refresh", ("ctrl+r",), "Read again", "General", Stage.refresh_view),
     Action("close", ("escape", "left_square_bracket"), "Close", "General", Stage.back,
            when=_page, prominent=True),

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding
-
-from octelium.client.errors import ClientError
-from octelium.schema.errors import Invalid, InvalidDocuments
 from octelium.tui import actions, look
-from octelium.tui.actions import ACTIONS, Place, by_key, key_name, offered, possible
+from octelium.tui.actions import ACTIONS, Place, key_name, offered, possible
 from octelium.tui.changes import Changes
 from octelium.tui.data import SYSTEM
+from octelium.tui.drafts import Drafts
 from octelium.tui.kinds import Views
-from octelium.tui.lines import Line, Tone, section, told
-from octelium.tui.screens.area import Area
-from octelium.tui.screens.asking import Choose, Item, Narrow
+from octelium.tui.lines import Line, Tone, section
 from octelium.tui.screens.browse import Browse
+from octelium.tui.screens.choose import Choose, Item
+from octelium.tui.screens.confirm import Confirm
 from octelium.tui.screens.journal import Log
 from octelium.tui.screens.overview import Overview
 from octelium.tui.screens.page import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from textual import events
     from textual.app import App
-    from textual.binding import BindingType
 
     from octelium.tui.data import Data
     from octelium.tui.kinds import View
+    from octelium.tui.screens.area import Area
 
-EXPECTED = (ClientError, Invalid, InvalidDocuments)
 _LOGS = ("access", "authlog")
 _MOST = 50
 """Views that one can go back to."""
@@ -44,14 +37,9 @@ _MOST = 50
 class Terminal(Changes):
     """The interface to one Cluster.
 
-    `edit_text` lets a person edit a text and returns it; `run_tests` runs tests of Policies.
+    `edit_text` lets a person edit a text and returns it; `run_tests` runs tests of Policies, on the
+    Cluster if the second argument is true; `environ` is what the terminal says of itself.
     """
-
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "leave", show=False, priority=True, system=True),
-        Binding("ctrl+q", "leave", show=False, priority=True, system=True),
-    ]
 
     def __init__(
         self,
@@ -63,7 +51,9 @@ class Terminal(Changes):
         light: bool = False,
         now: Callable[[], float] = time.time,
         edit_text: Callable[[App[None], str], str] | None = None,
-        run_tests: Callable[[str], list[Line]] | None = None,
+        run_tests: Callable[[str, bool], list[Line]] | None = None,
+        environ: Mapping[str, str] | None = None,
+        drafts: Drafts | None = None,
     ) -> None:
         super().__init__()
         self.data = data
@@ -71,24 +61,20 @@ class Terminal(Changes):
         self.now = now
         self.edit_text = edit_text
         self.run_tests = run_tests
+        self.environ = environ or {}
+        self.drafts = drafts or Drafts()
         self._base = Place(readonly=readonly, person=person)
         self._light = light
         self._who = ""
-        self._doing = ""
         self._past: list[tuple[View, dict[str, str], str]] = []
         self._at = -1
 
     @property
     def state_text(self) -> str:
         """Who one is, where, and what is being done."""
-        parts = [self._doing and f"{self._doing}…", "read-only" if self._base.readonly else ""]
+        parts = [self.doing and f"{self.doing}…", "read-only" if self._base.readonly else ""]
         parts.append(f"{self._who}@{self.data.domain}" if self._who else self.data.domain)
         return " · ".join(part for part in parts if part)
-
-    @property
-    def area(self) -> Area | None:
-        """The screen that is not a question."""
-        return next((s for s in reversed(self.screen_stack) if isinstance(s, Area)), None)
 
     def on_mount(self) -> None:
         """Begin with the first view."""
@@ -100,74 +86,7 @@ class Terminal(Changes):
 
     def _know(self, who: str) -> None:
         self._who = who
-        self._redraw()
-
-    def _redraw(self) -> None:
-        area = self.area
-        if area is not None and area.is_mounted:
-            area.update_bars()
-
-    # --- work that takes a while
-
-    def ask(
-        self,
-        call: Callable[[], Any],
-        then: Callable[[Any], None],
-        doing: str,
-        *,
-        keep: bool = False,
-    ) -> None:
-        """Call in a thread, and go on with the result; `keep`: leaving the view does not end it."""
-
-        async def work() -> None:
-            self._doing = doing
-            self._redraw()
-            try:
-                result = await asyncio.to_thread(call)
-            except EXPECTED as error:
-                self.tell_error(error)
-            else:
-                then(result)
-            finally:
-                self._doing = ""
-                self._redraw()
-
-        self.run_worker(work(), group="keep" if keep else "ask", exclusive=not keep)
-
-    def tell(self, text: str, tone: Tone = Tone.PLAIN) -> None:
-        """Say something in the line for notices."""
-        area = self.area
-        if area is not None:
-            area.tell(text, tone)
-
-    def tell_error(self, error: Exception) -> None:
-        """Say what went wrong, and what to do."""
-        if isinstance(error, InvalidDocuments):
-            text = "; ".join(str(one) for one in error.errors)
-        else:
-            remedy = getattr(error, "remedy", "")
-            text = str(error) if not remedy or remedy in str(error) else f"{error}: {remedy}"
-        self.tell(text, Tone.BAD)
-
-    # --- keys
-
-    def on_key(self, event: events.Key) -> None:
-        """Do what a key means here, if it means something."""
-        if not isinstance(self.screen, Area):
-            return
-        key = event.key if len(event.key) > 1 or not event.character else event.character
-        action = by_key(key, self.screen.place())
-        if action is not None:
-            event.stop()
-            event.prevent_default()
-            action.do(self)
-
-    def action_leave(self) -> None:
-        """End, or leave a question."""
-        if isinstance(self.screen, Area):
-            self.exit()
-        else:
-            self.screen.dismiss(None)
+        self.redraw()
 
     # --- where one is
 
@@ -211,20 +130,19 @@ class Terminal(Changes):
         if text and isinstance(screen, (Browse, Log)):
             self.call_after_refresh(screen.filter, text)
 
-    def show_page(self, title: str, lines: Sequence[Line], place: Place | None = None) -> None:
-        """Show lines to read."""
-        self.push_screen(Page(title, lines, place or self.place("page")))
-
     # --- actions: moving
 
     def back(self) -> None:
         """Close a page; else end what is being done, the filter, or go to the view before."""
         area = self.area
-        if len(self.screen_stack) > 2:
+        if isinstance(area, Page) and area.pager.sought:
+            area.search("")
+        elif len(self.screen_stack) > 2:
             self.pop_screen()
-        elif self._doing and any(worker.group == "ask" for worker in self.workers):
-            self.workers.cancel_group(self, "ask")
-            self.tell("Given up.", Tone.DIM)
+            if isinstance(area, Page) and area.pending is not None:
+                self.tell("The text is kept: edit goes on with it.", Tone.DIM)
+        elif self.is_asking():
+            self.give_up()
         elif isinstance(area, (Browse, Log)) and area.filter_text:
             area.filter("")
         elif self._at > 0:
@@ -238,8 +156,17 @@ class Terminal(Changes):
             self._show_view()
 
     def stop(self) -> None:
-        """End."""
-        self.exit()
+        """End; ask first if a text that was written would be lost."""
+        if not self.drafts.would_be_lost:
+            self.exit()
+            return
+
+        def go_on(agreed: bool | None) -> None:
+            if agreed:
+                self.exit()
+
+        detail = "Texts that were written and not applied are lost then."
+        self.question(Confirm("Quit?", go_on, detail))
 
     def refresh_view(self) -> None:
         """Read again."""
@@ -287,7 +214,7 @@ class Terminal(Changes):
         items += [
             Item(f"view {v.id}", f"Go to {v.title}", ":" + v.id, v.words) for v in self.views.all
         ]
-        self.push_screen(Choose("What to do", items), self._do)
+        self.question(Choose("What to do", items, self._do))
 
     def _do(self, chosen: tuple[str, str] | None) -> None:
         if chosen is None:
@@ -303,77 +230,12 @@ class Terminal(Changes):
         items = [
             Item(view.id, view.title, " ".join(view.words), view.words) for view in self.views.all
         ]
-        self.push_screen(Choose("Which view; further words filter it", items), self._go_to)
+        self.question(Choose("Which view; further words filter it", items, self._go_to))
 
     def _go_to(self, chosen: tuple[str, str] | None) -> None:
         if chosen is not None:
             view = next(view for view in self.views.all if view.id == chosen[0])
             self.go(view, text=chosen[1].removeprefix("/"))
-
-    def ask_filter(self) -> None:
-        """Which rows to show."""
-        area = self.area
-        if isinstance(area, (Browse, Log)):
-            self.push_screen(Narrow(area.filter_text, area.filter))
-
-    def sort_next(self) -> None:
-        """Sort by the next column."""
-        if isinstance(self.area, Browse):
-            self.area.sort(step=1)
-
-    def sort_reverse(self) -> None:
-        """Sort the other way round."""
-        if isinstance(self.area, Browse):
-            self.area.sort(flip=True)
-
-    def follow(self) -> None:
-        """Go with a log, or stand still."""
-        if isinstance(self.area, Log):
-            self.area.follow()
-
-    def show_system(self) -> None:
-        """Show requests to the Cluster's own Services, or leave them out."""
-        if isinstance(self.area, Log):
-            self.area.toggle_system()
-
-    # --- actions: reading
-
-    def open_row(self) -> None:
-        """What is read of the selected row."""
-        area = self.area
-        if isinstance(area, Log) and area.view.id == "access":
-            self.explain()
-        else:
-            self.describe()
-
-    def _read(self, call: Callable[[], list[Line]], title: str, doing: str) -> None:
-        self.ask(call, partial(self.show_page, title), doing)
-
-    def describe(self) -> None:
-        """The selected resource or entry with all that is known."""
-        area = self.area
-        if isinstance(area, Browse) and (row := area.row()) is not None:
-            title = f"{area.view.title} / {row.name}"
-            self._read(partial(self.data.describe, area.view, row.name), title, "reading")
-        elif isinstance(area, Log) and (entry := area.entry()) is not None:
-            from octelium.tui import reports
-
-            message = entry if area.view.id == "authlog" else entry.log
-            lines = reports.attempt(entry) if message is entry else reports.yaml(message)
-            self.show_page(f"{area.view.title} / {entry.id}", lines)
-
-    def show_yaml(self) -> None:
-        """The selected resource as YAML."""
-        area = self.area
-        if isinstance(area, Browse) and (row := area.row()) is not None:
-            title = f"{area.view.title} / {row.name} / YAML"
-            self._read(partial(self.data.yaml, area.view, row.name), title, "reading")
-
-    def explain(self) -> None:
-        """Why the selected request was decided so."""
-        area = self.area
-        if isinstance(area, Log) and (entry := area.entry()) is not None:
-            self._read(partial(self.data.explain, entry.id), f"Why? / {entry.id}", "explaining")
 
     def show_log(self) -> None:
         """The access log of the selected resource."""
@@ -383,21 +245,3 @@ class Terminal(Changes):
             if view is not None:
                 # Of one resource everything is wanted.
                 self.go(view, {area.base.kind.lower(): row.name, SYSTEM: ""})
-
-    def show_users(self) -> None:
-        """What uses the selected resource."""
-        area = self.area
-        if isinstance(area, Browse) and (row := area.row()) is not None and area.view.kind:
-            call = partial(self.data.used_by, area.view.kind, row.name)
-            self._read(call, f"{area.view.title} / {row.name} / used by", "looking")
-
-    def show_access(self) -> None:
-        """Who may open the selected Service, or what the selected User may open."""
-        area = self.area
-        if isinstance(area, Browse) and (row := area.row()) is not None and area.view.kind:
-            call = partial(self.data.access, area.view.kind, row.name)
-            self._read(call, f"{area.view.title} / {row.name} / access", "deciding")
-
-    def show_told(self, title: str, text: str, tone: Tone = Tone.PLAIN) -> None:
-        """Show a text from elsewhere."""
-        self.show_page(title, told(text, tone))

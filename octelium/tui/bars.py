@@ -12,9 +12,12 @@ from textual.widget import Widget
 from octelium.tui import look
 from octelium.tui.actions import key_name, offered
 from octelium.tui.inert import cell, fitted
-from octelium.tui.lines import Tone
+from octelium.tui.lines import Line, Tone
+from octelium.tui.pager import folded
 
 if TYPE_CHECKING:
+    from textual.geometry import Size
+
     from octelium.tui.actions import Place
 
 
@@ -44,24 +47,37 @@ class Title(Widget):
 
 
 class Notice(Widget):
-    """The line for what happened or went wrong."""
+    """The line for what happened or went wrong; what is longer has more of them."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(look.COMPONENTS)
-    DEFAULT_CSS = "Notice { height: 1; }" + look.tones("Notice")
+    DEFAULT_CSS = "Notice { height: auto; min-height: 1; max-height: 4; }" + look.tones("Notice")
     text = ""
     tone = Tone.PLAIN
 
     def show(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         """Say something in place of what was said; it is made inert."""
+        before = len(self._rows(self.size.width))
         self.text, self.tone = cell(text), tone
-        self.refresh()
+        self.refresh(layout=before != len(self._rows(self.size.width)))
 
-    def render_line(self, y: int) -> Strip:  # noqa: ARG002  (there is one)
-        """The line."""
+    def _rows(self, width: int) -> list[Line]:
+        return folded([Line(self.text, self.tone)], max(1, width - 2))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """How high the text is; Textual gives the arguments."""
+        return len(self._rows(width))
+
+    def render_line(self, y: int) -> Strip:
+        """One line of it; the last says that there is more."""
         style = self.get_component_rich_style(look.CLASSES[self.tone])
-        width = self.size.width
-        text = fitted(f" {self.text}", max(0, width - 1))
-        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+        width, height = self.size
+        rows = self._rows(width)
+        text = f" {rows[y].text}" if y < len(rows) else ""
+        if y == height - 1 < len(rows) - 1:
+            text = f"{text} {rows[y + 1].text}"
+        return Strip([Segment(fitted(text, max(0, width - 1)), style)]).adjust_cell_length(
+            width, style
+        )
 
 
 class Keys(Widget):

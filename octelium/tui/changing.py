@@ -104,7 +104,19 @@ class Changing:
 
     def preview(self, plan: Plan, columns: int) -> list[Line]:
         """Whose access the plan would change, and which logged requests."""
-        message = plan.document.message
+        return self._preview(plan.document.message, columns)
+
+    def effect(self, kind: Kind, name: str, columns: int) -> list[Line]:
+        """Whose access a Policy changes: what would be otherwise were it the other of enabled and
+        disabled.
+        """
+        message = declared(self._client.resources.get(kind, name))
+        message.spec.is_disabled = not message.spec.is_disabled
+        state = "disabled" if message.spec.is_disabled else "enabled"
+        title = told(f"If {kind.name} {name} were {state}", Tone.HEADING)
+        return [*title, Line(""), *self._preview(message, columns)]
+
+    def _preview(self, message: Any, columns: int) -> list[Line]:
         reply = preview_access(self._client.api.ext, [message], logged_requests=LOGGED)
         texts = preview_lines(reply, lambda text, *_styles: text, columns)
         lines = [line.text for text in texts for line in told(text)]

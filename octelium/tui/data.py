@@ -97,6 +97,12 @@ class Data(Protocol):
     def access(self, kind: Kind, name: str) -> list[Line]:
         """Who may open a Service, or what a User may open."""
 
+    def subjects(self) -> list[tuple[str, str]]:
+        """Kind and name of each Service and User."""
+
+    def effect(self, kind: Kind, name: str, columns: int) -> list[Line]:
+        """Whose access a Policy changes."""
+
     def explain(self, entry_id: str) -> list[Line]:
         """Why a logged request was decided so."""
 
@@ -145,6 +151,7 @@ class ClusterData:
         self.domain = client.domain
         self.plan = self._changing.plan
         self.preview = self._changing.preview
+        self.effect = self._changing.effect
         self.carry_out = self._changing.carry_out
         self.delete = self._changing.delete
         self.set_state = self._changing.set_state
@@ -206,6 +213,14 @@ class ClusterData:
         if kind.name == "Service":
             return reports.access(self._client.api.ext, target=name)
         return reports.access(self._client.api.ext, user=name)
+
+    def subjects(self) -> list[tuple[str, str]]:
+        """Kind and name of each Service and User that may be listed."""
+        found: list[tuple[str, str]] = []
+        for name in ("Service", "User"):
+            items = self._client.resources.list_all(KINDS[name])
+            found += ((name, one.metadata.name) for one in items)
+        return found
 
     def explain(self, entry_id: str) -> list[Line]:
         """Why a logged request was decided as it was."""

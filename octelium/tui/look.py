@@ -35,9 +35,10 @@ TONES: Final = """
     {name} > .tone--accent { color: $accent; }
     {name} > .tone--picture { color: #ffffff; background: #000000; }
     {name} > .cursor { background: $primary; color: $background; text-style: bold; }
+    {name} > .found { text-style: reverse bold; }
     {name} > .key { color: $accent; text-style: bold; }
 """
-COMPONENTS: Final = frozenset({*CLASSES.values(), "cursor", "key"})
+COMPONENTS: Final = frozenset({*CLASSES.values(), "cursor", "found", "key"})
 
 
 def tones(name: str) -> str:

@@ -26,18 +26,18 @@ class Scrolling:
         """Go on by rows, back if negative."""
         raise NotImplementedError
 
-    def on_key(self, event: events.Key) -> None:
-        """Move."""
+    def take_key(self, key: str) -> bool:
+        """Move, if that is what a key means; whether it is."""
         page = max(1, self.page())
         steps = {
             **dict.fromkeys(self.forward, page),
             "up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page,
             "home": -_FAR, "g": -_FAR, "end": _FAR, "G": _FAR,
         }  # fmt: skip
-        by = steps.get(event.key)
+        by = steps.get(key)
         if by is not None:
-            event.stop()
             self.move(by)
+        return by is not None
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Move."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from tests.tui.pictures import SIZES, SNAPSHOTS, export, goto, press, sees, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from octelium.tui.app import Terminal
+    from textual.pilot import Pilot
 
 WRITE = os.environ.get("OCTELIUM_SNAPSHOTS") == "write"
 VIEWS = [view for view in ADMINISTRATION if view.kind] + [
@@ -40,12 +41,19 @@ PAGES = {
 }
 
 
-def compare(app: Terminal, name: str) -> None:
+async def compare(pilot: Pilot[None], name: str) -> None:
+    """Wait until the screen is the one that was looked at."""
+    app: Any = pilot.app
     path = SNAPSHOTS / f"{name}.txt"
-    shown = export(app)
     if WRITE:
-        path.write_text(shown, encoding="utf-8")
-    assert shown == path.read_text(encoding="utf-8"), f"{path.name} differs; look at it"
+        await pilot.pause(0.3)
+        path.write_text(export(app), encoding="utf-8")
+    expected = path.read_text(encoding="utf-8")
+    for _ in range(500):
+        if export(app) == expected:
+            return
+        await asyncio.sleep(0.02)
+    assert export(app) == expected, f"{path.name} differs; look at it"
 
 
 def edit(_app: Any, text: str) -> str:
@@ -54,41 +62,38 @@ def edit(_app: Any, text: str) -> str:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_views(size: str) -> None:
-    async with showing(small(), size=SIZES[size]) as (app, pilot):
+    async with showing(small(), size=SIZES[size]) as (_, pilot):
         for view in VIEWS:
             await goto(pilot, view.words[0])
             await sees(pilot, f"{view.title} ", "▌", "root@")
-            await pilot.pause(0.05)
-            compare(app, f"{view.id}-{size}")
+            await compare(pilot, f"{view.id}-{size}")
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_overview(size: str) -> None:
-    async with showing(small(), size=SIZES[size]) as (app, pilot):
+    async with showing(small(), size=SIZES[size]) as (_, pilot):
         await sees(pilot, "workers: 2 answer", "services 3", "█", "root@")
-        compare(app, f"overview-{size}")
+        await compare(pilot, f"overview-{size}")
 
 
 @pytest.mark.parametrize("name", PAGES)
 async def test_pages(name: str) -> None:
     view, before, keys, after = PAGES[name]
-    async with showing(small(), edit_text=edit) as (app, pilot):
+    async with showing(small(), edit_text=edit) as (_, pilot):
         await sees(pilot, "root@")
         await goto(pilot, view)
         await sees(pilot, before)
         await press(pilot, *keys)
         await sees(pilot, after)
-        await pilot.pause(0.05)
-        compare(app, f"page-{name}-80x24")
+        await compare(pilot, f"page-{name}-80x24")
 
 
 async def test_light() -> None:
-    async with showing(small(), light=True) as (app, pilot):
+    async with showing(small(), light=True) as (_, pilot):
         await sees(pilot, "root@")
         await goto(pilot, "sess")
         await sees(pilot, "▌ ann-x7k2")
-        await pilot.pause(0.05)
-        compare(app, "light-80x24")
+        await compare(pilot, "light-80x24")
 
 
 async def test_a_person() -> None:
@@ -100,7 +105,6 @@ async def test_a_person() -> None:
         one.metadata.name, one.metadata.display_name = name, title
         one.spec.is_public, one.spec.port = name == "wiki.default", 443
         data.items["Service"].append(one)
-    async with showing(data, views=PERSON, person=True, readonly=True) as (app, pilot):
+    async with showing(data, views=PERSON, person=True, readonly=True) as (_, pilot):
         await sees(pilot, "My Services 2", "▌", "root@")
-        await pilot.pause(0.05)
-        compare(app, "person-80x24")
+        await compare(pilot, "person-80x24")

@@ -166,13 +166,27 @@ class Fake:
         return self.describe(view, name)[1:]
 
     def get(self, kind: Kind, name: str) -> Any:
-        return self.find(kind.name, name)
+        self._wait()
+        found = self.find(kind.name, name)
+        return type(found).FromString(found.SerializeToString())
 
     def used_by(self, kind: Kind, name: str) -> list[Line]:
+        self._wait()
         return told(f"What uses {kind.name} {name}", Tone.HEADING) + told("  wiki.default")
 
     def access(self, kind: Kind, name: str) -> list[Line]:
         return told(f"allowed  {name}", Tone.GOOD)
+
+    def subjects(self) -> list[tuple[str, str]]:
+        self._wait()
+        kinds = ("Service", "User")
+        return [(kind, one.metadata.name) for kind in kinds for one in self.items.get(kind, [])]
+
+    def effect(self, kind: Kind, name: str, columns: int) -> list[Line]:
+        return [
+            *told(f"If {kind.name} {name} were disabled", Tone.HEADING),
+            *told("- ann  wiki.default  allowed → refused", Tone.BAD),
+        ]
 
     def explain(self, entry_id: str) -> list[Line]:
         self._wait()

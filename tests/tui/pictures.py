@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -77,12 +79,13 @@ async def showing(
             feed.stop()
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 8) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 30) -> None:
     """Let the application work until something holds."""
-    for _ in range(int(seconds / 0.02)):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         if holds():
             return
-        await pilot.pause(0.02)
+        await asyncio.sleep(0.01)
     raise AssertionError(f"it never held; the screen:\n{text(pilot.app)}")  # type: ignore[arg-type]
 
 
@@ -100,13 +103,17 @@ async def goto(pilot: Pilot[None], word: str) -> None:
     assert view is not None
     app.go(view)
     await until(pilot, lambda: app.area is not None and app.area.base.view == view.id)
-    await pilot.pause(0.02)
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Press keys without the pilot's wait for a quiet process after each."""
+    """Press keys, one right after the other: none waits for what another does."""
     for key in keys:
         character = key if len(key) == 1 else " " if key == "space" else None
         name = _character_to_key(key) if len(key) == 1 else key
         pilot.app.post_message(events.Key(name, character))
-        await pilot.pause(0.01)
+    # Each has come to the keyboard when this has its turn.
+    come = asyncio.Event()
+    pilot.app.call_later(come.set)
+    await come.wait()
+    app: Any = pilot.app
+    await until(pilot, lambda: not app.keyboard.is_waiting or not app.is_running)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from textual import events
 
 from octelium.tui.scrolling import Scrolling
 
@@ -29,11 +28,11 @@ class Moved(Scrolling):
 )  # fmt: skip
 def test_keys(key: str, steps: list[int]) -> None:
     moved = Moved(8)
-    moved.on_key(events.Key(key, None))
+    assert moved.take_key(key) == bool(steps)
     assert moved.steps == steps
 
 
 def test_a_page_is_one_row_at_least() -> None:
     moved = Moved(0)
-    moved.on_key(events.Key("pageup", None))
+    moved.take_key("pageup")
     assert moved.steps == [-1]

@@ -7,34 +7,34 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from octelium.tui.actions import by_key
 from octelium.tui.bars import Keys, Notice, Title
 from octelium.tui.lines import Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from textual.app import ComposeResult
-    from textual.widget import Widget
 
     from octelium.tui.actions import Place
+    from octelium.tui.app import Terminal
+    from octelium.tui.pager import Pager
     from octelium.tui.rows import Row
+    from octelium.tui.table import Table
 
 
 class Area(Screen[None]):
     """A screen with a title, a body, a line for notices and the keys."""
 
+    app: Terminal
     title_text = ""
 
-    def __init__(self, base: Place) -> None:
+    def __init__(self, base: Place, body: Pager | Table) -> None:
         super().__init__()
         self.base = base
+        self.body = body
         self.bar = Title()
         self.notice = Notice()
         self.keys = Keys()
-
-    def body(self) -> Iterable[Widget]:
-        """What stands between the bars."""
-        return ()
+        self.is_ready = False
 
     def place(self) -> Place:
         """Where one is, for the registry."""
@@ -44,6 +44,10 @@ class Area(Screen[None]):
         """The selected row, if there is one."""
         return None
 
+    def copied(self) -> tuple[str, str]:
+        """What is copied here: what that is, and the text; empty if there is nothing."""
+        return "", ""
+
     def refresh_data(self) -> None:
         """Read again what is shown."""
 
@@ -51,13 +55,30 @@ class Area(Screen[None]):
         """The bars around the body."""
         yield self.bar
         with Vertical():
-            yield from self.body()
+            yield self.body
         yield self.notice
         yield self.keys
 
     def on_mount(self) -> None:
-        """Draw the bars."""
+        """Draw the bars; take keys once all is drawn."""
+        self.body.focus()
         self.update_bars()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.is_ready = True
+        self.app.call_next(self.app.keyboard.go_on)
+
+    def take_key(self, key: str, character: str | None) -> None:
+        """Move, or do what a key means here, if it means something."""
+        if self.app.holds(key) or self.body.take_key(key):
+            return
+        action = by_key(key if len(key) > 1 or not character else character, self.place())
+        if action is not None:
+            action.do(self.app)
+
+    def take_text(self, text: str) -> None:
+        """A text that was pasted means nothing here."""
 
     def update_bars(self) -> None:
         """Draw the bars anew."""
@@ -70,7 +91,7 @@ class Area(Screen[None]):
 
     def state(self) -> str:
         """What stands on the right of the title."""
-        return str(getattr(self.app, "state_text", ""))
+        return self.app.state_text
 
     def tell(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         """Say something in the line for notices."""

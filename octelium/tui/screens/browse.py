@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from octelium.tui.failures import told_error
+from octelium.tui.inert import cell
 from octelium.tui.lines import Tone
 from octelium.tui.rows import Rows
 from octelium.tui.screens.area import Area
 from octelium.tui.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from textual.widget import Widget
-
     from octelium.tui.actions import Place
     from octelium.tui.app import Terminal
     from octelium.tui.data import Update
@@ -29,13 +27,11 @@ TICK = 0.1
 class Browse(Area):
     """One view's table."""
 
-    app: Terminal
-
     def __init__(self, view: View, base: Place, app: Terminal) -> None:
-        super().__init__(base)
-        self.view = view
         self.model = Rows(view.columns)
         self.table = Table(self.model, app.now)
+        super().__init__(base, self.table)
+        self.view = view
         self.table.mark = (0, False)
         self.table.empty = "…"
         self.filter_text = ""
@@ -44,10 +40,6 @@ class Browse(Area):
         self._complete = False
         self._told = ""
 
-    def body(self) -> Iterable[Widget]:
-        """The table."""
-        yield self.table
-
     def place(self) -> Place:
         """With the selected row."""
         return replace(self.base, has_row=self.table.selected is not None)
@@ -55,6 +47,11 @@ class Browse(Area):
     def row(self) -> Row | None:
         """The selected row."""
         return self.table.selected
+
+    def copied(self) -> tuple[str, str]:
+        """The name of the selected row."""
+        row = self.row()
+        return ("the name", row.name) if row is not None else ("", "")
 
     def heading(self) -> str:
         """The view, how many rows, and the filter."""
@@ -68,7 +65,6 @@ class Browse(Area):
     def on_mount(self) -> None:
         """Begin to read."""
         super().on_mount()
-        self.table.focus()
         self.refresh_data()
         self.set_interval(TICK, self.take)
         self.set_interval(1.0, self.table.refresh)
@@ -113,7 +109,7 @@ class Browse(Area):
             self.update_bars()
         if feed.problem is not None:
             problem, feed.problem = feed.problem, None
-            self.table.empty = ""
+            self.table.empty = cell(told_error(problem))
             self.table.refresh()
             self.app.tell_error(problem)
         if feed.notice != self._told:

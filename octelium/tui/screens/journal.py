@@ -6,16 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from octelium.tui.data import SYSTEM
+from octelium.tui.failures import told_error
+from octelium.tui.inert import cell
 from octelium.tui.journal import ACCESS, AUTHENTICATION, Journal
 from octelium.tui.lines import Tone
 from octelium.tui.screens.area import Area
 from octelium.tui.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from textual.widget import Widget
-
     from octelium.tui.actions import Place
     from octelium.tui.app import Terminal
     from octelium.tui.feeds import Feed
@@ -29,14 +27,12 @@ TICK = 0.25
 class Log(Area):
     """One log's last entries; `narrowed` to those of one resource, if it says so."""
 
-    app: Terminal
-
     def __init__(self, view: View, base: Place, app: Terminal, narrowed: dict[str, str]) -> None:
-        super().__init__(base)
-        self.view = view
-        self.narrowed = narrowed
         self.model = Journal(ACCESS if view.id == "access" else AUTHENTICATION)
         self.table = Table(self.model, app.now)
+        super().__init__(base, self.table)
+        self.view = view
+        self.narrowed = narrowed
         self.table.follows = True
         self.table.empty = "Waiting for entries…"
         self.filter_text = ""
@@ -45,10 +41,6 @@ class Log(Area):
         self._told = ""
         self._lost = 0
 
-    def body(self) -> Iterable[Widget]:
-        """The table."""
-        yield self.table
-
     def place(self) -> Place:
         """With the selected entry."""
         return replace(self.base, has_row=self.table.selected is not None)
@@ -56,6 +48,11 @@ class Log(Area):
     def row(self) -> Row | None:
         """The selected entry."""
         return self.table.selected
+
+    def copied(self) -> tuple[str, str]:
+        """The id of the selected entry."""
+        entry = self.entry()
+        return ("the id", entry.id) if entry is not None else ("", "")
 
     def entry(self) -> Any:
         """What the selected row was made of."""
@@ -78,7 +75,6 @@ class Log(Area):
     def on_mount(self) -> None:
         """Begin to read."""
         super().on_mount()
-        self.table.focus()
         self.refresh_data()
         self.set_interval(TICK, self.take)
 
@@ -106,7 +102,8 @@ class Log(Area):
             self.table.changed()
         if feed.problem is not None:
             problem, feed.problem = feed.problem, None
-            self.table.empty = ""
+            self.table.empty = cell(told_error(problem))
+            self.table.refresh()
             self.app.tell_error(problem)
         if feed.lost != self._lost:
             self._lost = feed.lost

@@ -11,9 +11,7 @@ from octelium.tui.pager import Pager
 from octelium.tui.screens.area import Area
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from textual.widget import Widget
+    from collections.abc import Sequence
 
     from octelium.tui.actions import Place
     from octelium.tui.app import Terminal
@@ -29,12 +27,11 @@ _HEALTH: Final = 60.0
 class Overview(Area):
     """Numbers of the last minutes, and the Cluster's own diagnosis."""
 
-    app: Terminal
     title_text = "Overview"
 
     def __init__(self, base: Place, app: Terminal) -> None:
-        super().__init__(base)
         self.pager = Pager()
+        super().__init__(base, self.pager)
         self.meter = Meter()
         self._data = app.data
         self._feed: Feed[tuple[Row, Any]] | None = None
@@ -42,14 +39,9 @@ class Overview(Area):
         self._health: list[Line] = [Line("Looking…", Tone.DIM)]
         self._note = ""
 
-    def body(self) -> Iterable[Widget]:
-        """The numbers."""
-        yield self.pager
-
     def on_mount(self) -> None:
         """Begin to count."""
         super().on_mount()
-        self.pager.focus()
         self._feed = self._data.log(ACCESS, {})
         self.refresh_data()
         self.take()

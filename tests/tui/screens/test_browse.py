@@ -4,7 +4,7 @@ from octelium.client.errors import ApiError
 from octelium.tui.data import Update
 from octelium.tui.kinds import ADMINISTRATION
 from tests.tui.fake import item, small
-from tests.tui.pictures import goto, sees, showing
+from tests.tui.pictures import goto, sees, showing, until
 
 VIEW = next(view for view in ADMINISTRATION if view.id == "user")
 
@@ -40,5 +40,5 @@ async def test_a_view_that_is_left_reads_no_more() -> None:
         feed = data.feeds[-1]
         await goto(pilot, "grp")
         await sees(pilot, "Groups 1")
-        assert feed.is_stopped
+        await until(pilot, lambda: feed.is_stopped)
         assert feed.join(5)

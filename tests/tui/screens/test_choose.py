@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from octelium.tui.screens.asking import Item, matching
+from octelium.tui.screens.choose import Item, matching
 from tests.tui.fake import small
 from tests.tui.pictures import goto, press, sees, showing, text, until
 
