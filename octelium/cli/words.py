@@ -11,7 +11,7 @@ from octelium.cli.services import NAMESPACE_WORDS, SERVICE_WORDS, short
 from octelium.schema.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from click.shell_completion import CompletionItem
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PRIVILEGED = 1024
 """Ports below it are root's; ip_unprivileged_port_start, ip(7)."""
 _HIGHER = 8000
+_GOING_ON = "_OCTELIUM_GOING_ON"
+"""Set for the process that answers for the next time."""
 
 
 class Word(click.ParamType[str]):
@@ -167,10 +169,24 @@ def _with_ports(ctx: click.Context, incomplete: str) -> list[tuple[str, int]]:
 
 def _known(ctx: click.Context) -> Names:
     from octelium.cli.invocation import Invocation
-    from octelium.client.names import Names
+    from octelium.client.names import GOING_ON, Names
 
     invocation = ctx.ensure_object(Invocation)
-    return Names(invocation.silent_client, invocation.now)
+    if invocation.environ.get(_GOING_ON):
+        return Names(invocation.silent_client, invocation.now, seconds=GOING_ON)
+    program = ctx.find_root().info_name or ""
+    return Names(
+        invocation.silent_client,
+        invocation.now,
+        go_on=lambda: _ask_again(program, invocation.environ),
+    )
+
+
+def _ask_again(program: str, environ: Mapping[str, str]) -> None:
+    """Have another process answer the same question with more time, and remember the names."""
+    from octelium.client.tunnel.detach import start_apart
+
+    start_apart([program], {**environ, _GOING_ON: "1"})
 
 
 KIND_AND_NAMES = Word("words", _kind_and_names)

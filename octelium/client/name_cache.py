@@ -21,9 +21,10 @@ _LONGEST: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Names, and whether they were seen within the last minute."""
+    """Names, when they were seen (Unix seconds), and whether that is within the last minute."""
 
     names: list[str]
+    at: float
     is_fresh: bool
 
 
@@ -44,7 +45,7 @@ class NameCache:
         entry = self._read().get(key)
         if entry is None or not 0 <= now - entry["at"] < KEPT:
             return None
-        return Seen(entry["names"], now - entry["at"] < FRESH)
+        return Seen(entry["names"], entry["at"], now - entry["at"] < FRESH)
 
     def put(self, key: str, names: list[str], now: float) -> None:
         """Remember names in place of those under `key`. Raises StateError."""

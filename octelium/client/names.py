@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from octelium.client.errors import ClientError
 from octelium.client.name_cache import NameCache
+from octelium.client.storage import MemoryStorage
 from octelium.schema.errors import Invalid
 from octelium.schema.names import is_stored_name
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 0.3
 """How long a person waits, from the first thing that is looked up."""
+GOING_ON: Final = 10.0
+"""Seconds for those who remember names for the next time."""
 _MOST: Final = 500
 _LEAST: Final = 0.02
 
@@ -35,12 +38,23 @@ _LEAST: Final = 0.02
 class Names:
     """The names that one Cluster tells. `clock` gives Unix seconds.
 
-    `make_client` makes a client that is used, and closed, by a thread of its own.
+    `make_client` makes a client that is used, and closed, by a thread of its own. `go_on` is called
+    where the time was too short for an answer, once in some seconds: it may have the same names
+    asked for by somebody who waits longer, and remembers them for the next time.
     """
 
-    def __init__(self, make_client: Callable[[], Client], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        make_client: Callable[[], Client],
+        clock: Callable[[], float],
+        *,
+        seconds: float | None = None,
+        go_on: Callable[[], None] | None = None,
+    ) -> None:
         self._make_client = make_client
         self._clock = clock
+        self._seconds = SECONDS if seconds is None else seconds
+        self._go_on = go_on
 
     def of_kind(self, word: str) -> list[str]:
         """The names of a kind's resources, as administrators see them."""
@@ -51,7 +65,7 @@ class Names:
         return self._within_a_moment("user.Service", _services)
 
     def _within_a_moment(self, what: str, ask: Ask) -> list[str]:
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + self._seconds
         found: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         threading.Thread(target=self._look_up, args=(what, ask, end, found), daemon=True).start()
         names: list[str] = []
@@ -59,8 +73,27 @@ class Names:
             while (more := found.get(timeout=max(end - time.monotonic(), 0))) is not None:
                 names = more
         except queue.Empty:
-            pass  # what has been found until now is all that there is time for
+            # What has been found until now is all that there is time for.
+            if self._go_on is not None and self._may_go_on(what):
+                self._go_on()
         return names
+
+    def _may_go_on(self, what: str) -> bool:
+        """Whether names can be remembered, and nobody has been asked to lately."""
+        client = self._make_client()
+        try:
+            if isinstance(client.storage, MemoryStorage):
+                return False
+            cache, key, now = NameCache(client.storage), f"asked for {what}", self._clock()
+            seen = cache.get(key, now)
+            if seen is not None and now - seen.at < GOING_ON:
+                return False
+            cache.put(key, [], now)
+        except ClientError:
+            return False  # as for everything that goes wrong while a person is typing
+        finally:
+            client.close()
+        return True
 
     def _look_up(
         self, what: str, ask: Ask, end: float, found: queue.SimpleQueue[list[str] | None]

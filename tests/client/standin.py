@@ -10,6 +10,7 @@ import datetime as dt
 import ipaddress
 import queue
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -127,6 +128,8 @@ class StandIn:
     foreign: bool = False
     check_tokens: bool = True
     token_life: int = 3600 * 4
+    delay: float = 0.0
+    """Seconds before each reply, as over a long way."""
     clock: Callable[[], float] = lambda: NOW
     calls: list[Call] = field(default_factory=list)
     failures: dict[str, list[RefusedError]] = field(default_factory=dict)
@@ -203,6 +206,7 @@ class StandIn:
     def answer(self, service: str, method: str, request: Any, metadata: dict[str, str]) -> Any:
         """The reply to one call. Raises RefusedError."""
         self.calls.append(Call(method, metadata, request))
+        time.sleep(self.delay)
         if pending := self.failures.get(method):
             raise pending.pop(0)
         if service == "octelium.api.main.auth.v1.MainService":

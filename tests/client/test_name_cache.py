@@ -18,8 +18,8 @@ NOW = 1_800_000_000.0
 def test_a_minute_and_a_day(tmp_path: Path) -> None:
     NameCache(DirectoryStorage(tmp_path)).put("k", ["wiki", "db"], NOW)
     cache = NameCache(DirectoryStorage(tmp_path))
-    assert cache.get("k", NOW) == Seen(["wiki", "db"], is_fresh=True)
-    assert cache.get("k", NOW + FRESH) == Seen(["wiki", "db"], is_fresh=False)
+    assert cache.get("k", NOW) == Seen(["wiki", "db"], NOW, is_fresh=True)
+    assert cache.get("k", NOW + FRESH) == Seen(["wiki", "db"], NOW, is_fresh=False)
     assert cache.get("k", NOW + KEPT) is None
     assert cache.get("k", NOW - 1) is None
     assert cache.get("other", NOW) is None
@@ -32,7 +32,7 @@ def test_it_stays_small() -> None:
     for number in range(50):
         cache.put(f"k{number}", ["x"], NOW + number)
     assert cache.get("k0", NOW + 50) is None
-    assert cache.get("k49", NOW + 50) == Seen(["x"], is_fresh=True)
+    assert cache.get("k49", NOW + 50) == Seen(["x"], NOW + 49, is_fresh=True)
     cache.put("large", ["x" * 2_000_000], NOW + 50)
     assert cache.get("large", NOW + 50) is None
     assert len(storage.read(FILE)) < 2_000
@@ -58,7 +58,7 @@ def test_what_is_damaged_is_missing_and_replaced(content: bytes) -> None:
     cache = NameCache(storage)
     assert cache.get("k", 1.0) is None
     cache.put("k", ["wiki"], 1.0)
-    assert cache.get("k", 1.0) == Seen(["wiki"], is_fresh=True)
+    assert cache.get("k", 1.0) == Seen(["wiki"], 1.0, is_fresh=True)
 
 
 @given(st.binary(max_size=200))

@@ -8,7 +8,7 @@ import pytest
 
 from octelium.client.client import Client
 from octelium.client.name_cache import FRESH
-from octelium.client.names import SECONDS, Names
+from octelium.client.names import GOING_ON, SECONDS, Names
 from octelium.client.settings import Flags
 from octelium.client.state import FILE
 from octelium.client.storage import storage_at
@@ -136,3 +136,27 @@ def test_names_that_no_resource_has_are_left_out(
             item.metadata.name = name
     assert somebody.names.services() == ["db.prod:5432"]
     assert somebody.names.of_kind("user") == []
+
+
+def test_who_has_no_time_has_somebody_go_on(somebody: Somebody) -> None:
+    asked: list[float] = []
+
+    def names() -> Names:
+        return Names(
+            somebody.client, lambda: somebody.now, seconds=0.0, go_on=lambda: asked.append(1)
+        )
+
+    for _ in range(3):
+        names().services()
+    assert len(asked) == 1
+    somebody.now += GOING_ON
+    names().of_kind("user")
+    names().services()
+    assert len(asked) == 3
+
+
+def test_nobody_goes_on_who_would_forget_it(somebody: Somebody) -> None:
+    somebody.environ |= {"OCTELIUM_HOME": "mem", "OCTELIUM_ACCESS_TOKEN": "t"}
+    for home in ("mem", "/proc/none"):
+        somebody.environ["OCTELIUM_HOME"] = home
+        Names(somebody.client, lambda: somebody.now, seconds=0.0, go_on=pytest.fail).services()

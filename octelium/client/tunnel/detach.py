@@ -58,6 +58,20 @@ def command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-s", *isolated, "-m", "octelium", *arguments]
 
 
+def start_apart(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Run this very program again, without streams, and never hear of it any more."""
+    _STARTED.append(
+        subprocess.Popen(  # noqa: S603  (our own program)
+            command(arguments),
+            env={**environ, "PYTHONPATH": str(_code())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    )
+
+
 def systemd_command(
     place: Place, arguments: Sequence[str], environ: Mapping[str, str]
 ) -> list[str] | None:
