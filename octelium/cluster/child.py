@@ -29,6 +29,7 @@ _PRIVILEGED = frozenset({"link"})
 _POLITENESS = 5
 """See nice(2)."""
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 
 
@@ -74,6 +75,15 @@ def die_with_parent(parent: int) -> None:
         sys.exit(0)
 
 
+def be_private() -> None:
+    """Let other processes of this user neither look into this one nor take its descriptors.
+
+    See prctl(2), PR_SET_DUMPABLE, and ptrace(2), "Ptrace access mode checking". Capabilities that
+    others lack do the same for who has some.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def name_process(name: str) -> None:
     """Show `name` in ps and top (15 characters at most)."""
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15])
@@ -108,6 +118,8 @@ def main() -> None:
     allow_files()
     if assignment.role == "control":  # who signs in must not hold up who is signed in
         give_way()
+    if assignment.role not in _PRIVILEGED:
+        be_private()
     logging.basicConfig(
         level=os.environ.get("OCTELIUM_LOG_LEVEL", "INFO").upper(),
         format=f"%(asctime)s {assignment.name} %(levelname)s %(name)s: %(message)s",

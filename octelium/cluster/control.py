@@ -284,7 +284,7 @@ class Control:
         feed.start()
         self._stack.callback(feed.close)
         if has_gateway:
-            ended = private_plan.follow(resources, layout.link, settings.engine)
+            ended = private_plan.follow(resources, self._sockets("link")[0], settings.engine)
             self._stack.push_async_callback(ended)
         await tls_secrets.issue_missing(resources, settings.domain)
         self._stack.callback(tls_secrets.follow(resources, settings.domain))

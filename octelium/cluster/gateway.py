@@ -47,7 +47,8 @@ async def serve(assignment: Assignment, stopped: asyncio.Event) -> None:
     layout = Layout(settings.data_dir)
     choice = choose(settings.engine)
     committed = CommittedRevision(assignment.descriptors["committed"][0])
-    view, memory, link = View(), Memory(layout.peers), LinkSockets(layout.link, spare=1)
+    door = socket.socket(fileno=assignment.descriptors["link"][0])
+    view, memory, link = View(), Memory(layout.peers), LinkSockets(door, spare=1)
     sockets = [socket.socket(fileno=number) for number in assignment.descriptors["udp"]]
     follower = Follower(layout.feed, view, committed, role="gateway", worker=assignment.name)
 

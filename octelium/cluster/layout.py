@@ -77,11 +77,6 @@ class Layout:
         return self.run / "admin.sock"
 
     @property
-    def link(self) -> Path:
-        """Gateway and workers to the link process: sockets of the private network."""
-        return self.run / "link.sock"
-
-    @property
     def engine(self) -> Path:
         """What a tunnel engine of another make needs for itself."""
         return self.run / "engine"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from octelium.cluster.child import EXIT_UNUSABLE
 from octelium.tunnel.link import helper
+from octelium.tunnel.link.doors import ROLES
 from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
 from octelium.tunnel.link.plan import LinkPlan
 from octelium.tunnel.link.sysctls import SysctlError
@@ -21,16 +22,17 @@ FIRST_PLAN = LinkPlan(mtu=1280)
 def run(assignment: Assignment) -> int:
     """Run the link process; its exit status.
 
-    The first one makes the device. Later ones leave everything as it is until the gateway says
-    what it shall be.
+    The first one makes the device. Later ones leave everything as it is until control says what
+    it shall be.
     """
-    (listening,) = assignment.descriptors["link"]
+    doors = {role: socket.socket(fileno=assignment.descriptors[role][0]) for role in ROLES}
     try:
         helper.run(
-            socket.socket(fileno=listening),
+            None,
             PrivateNamespace.of(assignment.descriptors["namespace"]),
             parent=assignment.parent,
             plan=FIRST_PLAN if assignment.first else None,
+            doors=doors,
             ready=lambda: assignment.tell({"ready": True}),
         )
     except (NamespaceError, SysctlError, OSError) as error:

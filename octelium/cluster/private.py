@@ -14,6 +14,7 @@ from octelium.vigil.tcp import Tcp
 from octelium.vigil.udp import FlowLimits, Udp
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -31,12 +32,12 @@ _MODES = core.ServiceSpecMode__
 
 
 class PrivateSide:
-    """What a worker does in the private network whose link process listens at `link`.
+    """What a worker does in the private network, by whose link process, see `LinkSockets`.
 
     `served` are the upstreams that connected clients serve, which enforcement needs from the start.
     """
 
-    def __init__(self, link: Path, replica: Replica) -> None:
+    def __init__(self, link: Path | socket.socket, replica: Replica) -> None:
         self.sockets = LinkSockets(link)
         self.served = Served(replica, self.sockets)
         self.tcp: Tcp | None = None

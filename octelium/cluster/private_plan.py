@@ -20,7 +20,6 @@ from octelium.tunnel.link.open_places import OpenPlace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from octelium.store.resources import Committed, Resources
     from octelium.tunnel.link.plan import LinkPlan
@@ -134,8 +133,8 @@ class PrivatePlan:
                 self._changed.set()
 
 
-def follow(resources: Resources, link: Path, engine: str) -> Callable[[], Awaitable[None]]:
-    """Tell the link process at `link` what a store has; returns what ends that."""
+def follow(resources: Resources, link: socket.socket, engine: str) -> Callable[[], Awaitable[None]]:
+    """Tell the link process behind a door what a store has; returns what ends that."""
     from octelium.tunnel.link.sockets import LinkSockets
 
     offload = engine == "own"

@@ -101,7 +101,7 @@ class Supervisor:
         lock = layout.prepare()
         try:
             self._watch_signals()
-            self._plan_tunnel(layout)
+            self._plan_tunnel()
             if not self._stopping:
                 self._plan(layout)
                 for child in self._children:
@@ -119,12 +119,12 @@ class Supervisor:
         if self._failure:
             raise StartError(self._failure)
 
-    def _plan_tunnel(self, layout: Layout) -> None:
+    def _plan_tunnel(self) -> None:
         """Be a Gateway if that is wanted and possible."""
         if self.settings.tunnel == "off":
             return
         try:
-            self._ground = prepare(self.settings, layout)
+            self._ground = prepare(self.settings)
             self.settings = replace(self.settings, engine=self._ground.engine)
             link = _Child("link", "link", self._ground.for_link())
             self._children.append(link)
@@ -175,7 +175,10 @@ class Supervisor:
         if self._ground is not None:
             gateway = {**shared, **self._ground.for_gateway()}
             self._children.append(_Child("gateway", "gateway", gateway))
+            control |= self._ground.door("control")
         worker = {**shared, "listen": [bound.fileno() for bound in public]}
+        if self._ground is not None:
+            worker |= self._ground.door("worker")
         self._planned = True
         for number in range(self.settings.workers):
             self._children.append(_Child(f"worker-{number}", "worker", dict(worker)))

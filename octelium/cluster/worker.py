@@ -70,7 +70,8 @@ class Worker:
         pool = UpstreamPool(sections=sections, ticker=self.ticker, h2=H2Client)
         self.private: PrivateSide | None = None
         if self._settings.tunnel != "off":
-            self.private = PrivateSide(layout.link, self.replica)
+            door = socket.socket(fileno=assignment.descriptors["link"][0])
+            self.private = PrivateSide(door, self.replica)
         environment = Environment(
             self.replica,
             pool,

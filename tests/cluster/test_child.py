@@ -57,6 +57,24 @@ def test_processes_have_no_capabilities_whoever_started_them(running: SourceClus
         assert status["NoNewPrivs"] == "1"
 
 
+def test_processes_of_the_same_user_cannot_look_into_each_other(running: SourceCluster) -> None:
+    """Files of such a process belong to root (proc(5), /proc/pid), whoever runs it."""
+    for name in ("control", "worker-0"):
+        assert Path(f"/proc/{running.children()[name]}/environ").stat().st_uid == 0
+    assert dumpable_after("") == 1
+    assert dumpable_after("child.be_private();") == 0
+
+
+def dumpable_after(code: str) -> int:
+    script = f"""
+import ctypes
+from octelium.cluster import child
+{code}
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
+"""
+    return int(subprocess.check_output([sys.executable, "-c", script]))
+
+
 def test_a_child_dies_with_its_parent() -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

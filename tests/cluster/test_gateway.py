@@ -131,6 +131,8 @@ def test_no_process_has_more_capabilities_than_it_needs(gateway: Gateway) -> Non
 
 
 def test_only_the_link_process_is_in_the_private_network(gateway: Gateway) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not verified: only root may look into these processes")
     children = gateway.children()
     places = {name: network_of(number) for name, number in children.items()}
     link = places.pop("link")

@@ -55,7 +55,7 @@ def test_a_place_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
 def test_what_the_gateway_remembers_outlives_a_start(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "data")
     os.close(layout.prepare())
-    layout.link.touch()
+    layout.feed.touch()
     layout.peers.touch()
     os.close(layout.prepare())
-    assert (layout.link.exists(), layout.peers.exists()) == (False, True)
+    assert (layout.feed.exists(), layout.peers.exists()) == (False, True)

@@ -8,6 +8,7 @@ import pytest
 from octelium.cluster import link
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
 from octelium.tunnel.link import helper
+from octelium.tunnel.link.doors import ROLES
 from octelium.tunnel.link.namespace import NamespaceError
 from octelium.tunnel.link.tun import TunError
 
@@ -25,8 +26,8 @@ class Told(Assignment):
 
 
 def assignment(*, first: bool) -> Told:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).detach()
-    descriptors = {"link": [listening], "namespace": [5, 6]}
+    ends = {role: [socket.socket(socket.AF_UNIX).detach()] for role in ROLES}
+    descriptors = {**ends, "namespace": [5, 6]}
     made = Told("link", "link", 7, {}, descriptors, first=first)
     object.__setattr__(made, "messages", [])
     return made
@@ -38,8 +39,11 @@ def test_only_the_first_one_makes_anything_by_itself(
 ) -> None:
     plans: list[LinkPlan | None] = []
 
-    def run(listening: socket.socket, namespace: Any, **given: Any) -> None:
-        listening.close()
+    def run(listening: None, namespace: Any, **given: Any) -> None:
+        assert listening is None
+        assert set(given["doors"]) == set(ROLES)
+        for door in given["doors"].values():
+            door.close()
         assert (namespace.descriptors, given["parent"]) == ([5, 6], 7)
         plans.append(given["plan"])
         given["ready"]()
@@ -53,8 +57,9 @@ def test_only_the_first_one_makes_anything_by_itself(
 
 @pytest.mark.parametrize("error", [NamespaceError("no namespace"), TunError(1, "no device")])
 def test_why_it_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def run(listening: socket.socket, *_: Any, **__: Any) -> None:
-        listening.close()
+    def run(*_: Any, **given: Any) -> None:
+        for door in given["doors"].values():
+            door.close()
         raise error
 
     monkeypatch.setattr(helper, "run", run)

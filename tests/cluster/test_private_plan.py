@@ -15,6 +15,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
+from octelium.tunnel.link import doors
 from octelium.tunnel.link.open_places import OpenPlace
 from octelium.tunnel.link.sockets import LinkError
 from tests.gateway.world import config
@@ -166,5 +167,9 @@ async def test_what_is_refused_is_told_again(
     assert link.refusals == 0
 
 
-async def test_without_a_network_there_is_no_plan(resources: Resources, tmp_path: Path) -> None:
-    await follow(resources, tmp_path / "link", "own")()
+async def test_without_a_network_there_is_no_plan(resources: Resources) -> None:
+    door = doors.make("control")
+    await follow(resources, door.outer, "own")()
+    with pytest.raises(BlockingIOError):
+        doors.answer(door.inner)
+    door.close()

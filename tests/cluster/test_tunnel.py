@@ -4,19 +4,16 @@ import errno
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from octelium.cluster import tunnel
-from octelium.cluster.layout import Layout
 from octelium.cluster.settings import Address
 from octelium.cluster.tunnel import Ground, TunnelError, prepare
+from octelium.tunnel.link.doors import ROLES
 from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
 from tests.cluster.test_supervisor import settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def udp_port() -> int:
@@ -24,14 +21,6 @@ def udp_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Iterator[Layout]:
-    made = Layout(tmp_path / "d")
-    lock = made.prepare()
-    yield made
-    os.close(lock)
 
 
 def wanted(tmp_path: Path, port: int | None = None) -> Any:
@@ -54,18 +43,22 @@ def opened() -> int:
 
 @pytest.mark.parametrize("user", [False, True])
 def test_what_is_kept_is_handed_to_its_processes(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch, user: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: bool
 ) -> None:
     fake_namespace(monkeypatch, user=user)
     before = opened()
     made = wanted(tmp_path)
-    ground: Ground = prepare(made, layout)
+    ground: Ground = prepare(made)
     (udp,) = ground.for_gateway()["udp"]
     bound = socket.socket(fileno=os.dup(udp))
     assert bound.getsockname() == ("127.0.0.1", made.wireguard_listen.port)
     bound.close()
     assert len(ground.for_link()["namespace"]) == 1 + user
-    assert layout.link.stat().st_mode & 0o777 == 0o600
+    # What the link process has of a door, and what the role has, are two ends.
+    inner = {role: ground.for_link()[role] for role in ROLES}
+    outer = {role: ground.door(role)["link"] for role in ROLES}
+    assert ground.for_gateway()["link"] == outer["gateway"]
+    assert len({each for ends in (*inner.values(), *outer.values()) for each in ends}) == 6
     said = ground.describe(made)
     assert str(made.wireguard_listen) in said
     assert "own" in said
@@ -74,29 +67,25 @@ def test_what_is_kept_is_handed_to_its_processes(
     assert opened() == before
 
 
-def test_a_taken_port_is_told(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_taken_port_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_namespace(monkeypatch)
     before = opened()
     made = wanted(tmp_path)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", made.wireguard_listen.port))
         with pytest.raises(TunnelError, match=r"--wireguard-listen .*another process"):
-            prepare(made, layout)
+            prepare(made)
     assert opened() == before
 
 
-def test_a_machine_without_tun_is_told(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_without_tun_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tunnel, "NODE", str(tmp_path / "none"))
     with pytest.raises(TunnelError, match="TUN driver"):
-        prepare(wanted(tmp_path), layout)
+        prepare(wanted(tmp_path))
 
 
 def test_a_user_who_may_not_have_a_device_is_told(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -104,11 +93,11 @@ def test_a_user_who_may_not_have_a_device_is_told(
     fake_namespace(monkeypatch)
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(TunnelError, match="start as root"):
-        prepare(wanted(tmp_path), layout)
+        prepare(wanted(tmp_path))
 
 
 def test_a_machine_without_namespaces_is_told(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_namespace(monkeypatch)
 
@@ -118,27 +107,16 @@ def test_a_machine_without_namespaces_is_told(
     monkeypatch.setattr(tunnel, "make", refuse)
     before = opened()
     with pytest.raises(TunnelError, match="start as root"):
-        prepare(wanted(tmp_path), layout)
+        prepare(wanted(tmp_path))
     assert opened() == before
-
-
-def test_a_path_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_namespace(monkeypatch)
-    deep = Layout(tmp_path / ("d" * 100))
-    lock = deep.prepare()
-    before = opened()
-    with pytest.raises(TunnelError, match="shorter --data-dir"):
-        prepare(wanted(tmp_path), deep)
-    assert opened() == before
-    os.close(lock)
 
 
 def test_both_families_are_bound_where_there_are_two(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_namespace(monkeypatch)
     made = settings(tmp_path, wireguard_listen=Address("", udp_port()))
-    ground = prepare(made, layout)
+    ground = prepare(made)
     families = [bound.family for bound in ground.udp]
     ground.close()
     expected = [socket.AF_INET, socket.AF_INET6] if _has_ipv6() else [socket.AF_INET]
@@ -157,7 +135,7 @@ def _has_ipv6() -> bool:
 
 
 def test_an_engine_with_sockets_of_its_own_has_none_of_ours(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It enters the private network, which without capabilities takes a user namespace."""
     asked: list[bool] = []
@@ -175,7 +153,7 @@ def test_an_engine_with_sockets_of_its_own_has_none_of_ours(
     program.chmod(0o755)
     monkeypatch.setenv("OCTELIUM_WIREGUARD_GO", str(program))
     made = settings(tmp_path, engine="wireguard-go", wireguard_listen=Address("", udp_port()))
-    ground = prepare(made, layout)
+    ground = prepare(made)
     assert (ground.engine, asked) == ("wireguard-go", [True])
     assert ground.for_gateway()["udp"] == []
     assert ground.for_gateway()["namespace"] == ground.namespace.descriptors
@@ -188,7 +166,6 @@ def test_an_engine_with_sockets_of_its_own_has_none_of_ours(
 )
 def test_an_engine_that_cannot_be_had_is_told(
     tmp_path: Path,
-    layout: Layout,
     monkeypatch: pytest.MonkeyPatch,
     engine: str,
     host: str,
@@ -202,17 +179,17 @@ def test_an_engine_that_cannot_be_had_is_told(
     monkeypatch.setenv("OCTELIUM_WIREGUARD_GO", str(program))
     made = settings(tmp_path, engine=engine, wireguard_listen=Address(host, udp_port()))
     with pytest.raises(TunnelError, match=problem):
-        prepare(made, layout)
+        prepare(made)
 
 
 def test_by_itself_the_engine_is_one_that_can_be_where_it_shall_be(
-    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_namespace(monkeypatch)
     program = tmp_path / "wireguard-go"
     program.write_text("#!/bin/sh\necho wireguard-go v0.0.20990101\n")
     program.chmod(0o755)
     monkeypatch.setenv("OCTELIUM_WIREGUARD_GO", str(program))
-    ground = prepare(wanted(tmp_path), layout)
+    ground = prepare(wanted(tmp_path))
     assert ground.engine == "own"
     ground.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tests.peers.namespaces import Namespace
 
 GATEWAY = "192.0.2.1"
+_PIDFD_GETFD = 438
 _NAT = """
 table ip nat {
   chain post { type nat hook postrouting priority 100; oifname "to-host" masquerade; }
@@ -311,6 +313,18 @@ def test_a_service_behind_the_router_is_served(world: World, side: str) -> None:
         assert it.end() == 0
 
 
+def door_of(process: int) -> socket.socket:
+    """That by which a process of the Cluster asks for sockets, taken as a debugger may."""
+    variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    (text,) = (each for each in variables if each.startswith(b"OCTELIUM_CHILD="))
+    (number,) = json.loads(text.partition(b"=")[2])["descriptors"]["link"]
+    handle = os.pidfd_open(process)
+    taken = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, handle, number, 0)
+    os.close(handle)
+    assert taken >= 0, os.strerror(ctypes.get_errno())
+    return socket.socket(fileno=taken)
+
+
 def test_the_cluster_itself_reaches_what_is_served_alone(world: World) -> None:
     """A process of the Cluster that somebody else has taken over dials as any Service."""
     with (
@@ -323,8 +337,10 @@ def test_the_cluster_itself_reaches_what_is_served_alone(world: World) -> None:
         address = told["addresses"][0].removesuffix("/32")
         (port,) = (each["port"] for each in told["served"] if each["service"] == "home.default")
 
+        door = door_of(world.cluster.children()["worker-0"])
+
         async def reaches(port: int) -> bool:
-            sockets = LinkSockets(world.cluster.data / "run/link.sock")
+            sockets = LinkSockets(door)
             with await sockets.dial("tcp", socket.AF_INET, world.address("web")) as made:
                 made.settimeout(2)
                 try:
@@ -337,6 +353,7 @@ def test_the_cluster_itself_reaches_what_is_served_alone(world: World) -> None:
 
         wait_for(lambda: asyncio.run(reaches(port)))
         assert not asyncio.run(reaches(5432))
+        door.close()
         assert "table inet octelium-" in world.client.run("nft", "list", "tables").stdout
     assert "octelium" not in world.client.run("nft", "list", "tables").stdout
 

@@ -1,9 +1,10 @@
 """The link process: lives in the private network namespace, and opens sockets there for others.
 
-It serves processes of its own user, over a Unix socket that somebody else keeps, so that requests
-wait while it is replaced. Beyond memory of the plan it has no state of its own: namespace, device,
-addresses, firewall and sockets stay when it ends, and its users give listening sockets back to the
-next one. It keeps one capability, CAP_NET_ADMIN over its namespace, and makes nothing outside.
+It serves whoever comes by a door, within the door's role, or processes of its own user over a Unix
+socket. Somebody else keeps these, so that requests wait while it is replaced. Beyond memory of the
+plan it has no state of its own: namespace, device, addresses, firewall and sockets stay when it
+ends, and its users give listening sockets back to the next one. It keeps one capability,
+CAP_NET_ADMIN over its namespace, and makes nothing outside.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from octelium.tunnel.link import addresses, capabilities, firewall, open_places, opening, tun
+from octelium.tunnel.link import addresses, capabilities, doors, firewall, open_places, opening, tun
 from octelium.tunnel.link.configure import Outcome, configure
 from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
 from octelium.tunnel.link.open_places import OpenPlacesError
@@ -32,7 +35,7 @@ from octelium.tunnel.link.protocol import ProtocolError, Reply, Request, receive
 from octelium.tunnel.link.sysctls import SysctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from octelium.tunnel.link.open_places import OpenPlace
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _MOST_CLIENTS = 256
+"""Of one role."""
 _MOST_LISTENERS = 4096
 _OTHER_FILES = 512
 """Open files beside the listening sockets: clients, and what is on its way to them."""
@@ -61,54 +65,75 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Helper:
-    """Serves requests at `listening`; to be run within the private namespace."""
+    """Serves requests at `listening`, or of those who come by `doors`, inner ends by role; to be
+    run within the private namespace.
+    """
 
-    listening: socket.socket
+    listening: socket.socket | None
     plan: LinkPlan | None = None
+    doors: Mapping[str, socket.socket] = field(default_factory=dict)
     _outcome: Outcome | None = None
     _places: frozenset[OpenPlace] = frozenset()
     _listeners: dict[Key, socket.socket] = field(default_factory=dict)
     _holders: dict[Key, set[socket.socket]] = field(default_factory=dict)
     """Which clients have each listening socket."""
-    _clients: set[socket.socket] = field(default_factory=set)
+    _clients: dict[socket.socket, str] = field(default_factory=dict)
+    """Each one's role, empty for those who may ask for everything."""
     _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serve until the process ends; `ready` is called once that is so."""
         if self.plan is not None:
             self._outcome = configure(self.plan)
-        self.listening.setblocking(False)
-        self._selector.register(self.listening, selectors.EVENT_READ)
+        if self.listening is not None:
+            self._watch(self.listening, self._accept)
+        for role, door in self.doors.items():
+            self._watch(door, partial(self._answer_door, role))
         ready()
         while True:
             for key, _ in self._selector.select():
-                channel = key.fileobj
-                assert isinstance(channel, socket.socket)
-                if channel is self.listening:
-                    self._accept()
-                else:
-                    self._read(channel)
+                key.data(key.fileobj)
 
-    def _accept(self) -> None:
+    def _watch(self, one: socket.socket, readable: Callable[[socket.socket], None]) -> None:
+        one.setblocking(False)
+        self._selector.register(one, selectors.EVENT_READ, readable)
+
+    def _answer_door(self, role: str, door: socket.socket) -> None:
         try:
-            channel, _ = self.listening.accept()
+            channel = doors.answer(door)
+        except BlockingIOError:  # another one was quicker, as while one is replaced
+            return
+        except (ProtocolError, OSError) as error:
+            _LOG.warning("a %s cannot be served: %s", role, error)
+            return
+        self._take(channel, role)
+
+    def _take(self, channel: socket.socket, role: str) -> None:
+        if sum(each == role for each in self._clients.values()) >= _MOST_CLIENTS:
+            _LOG.warning("a %s refused, beside %d", role or "client", _MOST_CLIENTS)
+            channel.close()
+            return
+        self._clients[channel] = role
+        self._watch(channel, self._read)
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            channel, _ = listening.accept()
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 _LOG.warning("a client cannot be served: %s", error)
             return
         credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         _, uid, _ = struct.unpack("=iII", credentials)
-        if uid != os.geteuid() or len(self._clients) >= _MOST_CLIENTS:
-            _LOG.warning("a client of user %s refused, beside %d", uid, len(self._clients))
+        if uid != os.geteuid():
+            _LOG.warning("a client of user %s refused", uid)
             channel.close()
             return
-        channel.setblocking(False)
-        self._clients.add(channel)
-        self._selector.register(channel, selectors.EVENT_READ)
+        self._take(channel, "")
 
     def _hang_up(self, channel: socket.socket) -> None:
         self._selector.unregister(channel)
-        self._clients.discard(channel)
+        del self._clients[channel]
         # Its listening sockets stay: what waits in their backlogs is for whoever comes next.
         for holders in self._holders.values():
             holders.discard(channel)
@@ -141,6 +166,8 @@ class Helper:
         self, channel: socket.socket, request: Request, received: list[int], opened: list[int]
     ) -> Reply:
         try:
+            if role := self._clients[channel]:
+                doors.check(role, request)
             if request.do == "configure":
                 assert request.plan is not None
                 places = open_places.read(received[0]) if received else frozenset()
@@ -169,6 +196,9 @@ class Helper:
             return Reply(request.number)
         except RefusedError as error:
             return Reply(request.number, str(error), error.number)
+        except doors.RoleError as error:
+            _LOG.warning("refused: %s", error)
+            return Reply(request.number, str(error), errno.EPERM)
         except OSError as error:
             busy = error.errno in (errno.EADDRINUSE, errno.EBUSY)
             return Reply(
@@ -313,16 +343,18 @@ def die_with_parent(parent: int) -> None:
 
 
 def run(
-    listening: socket.socket,
+    listening: socket.socket | None,
     namespace: PrivateNamespace,
     *,
     parent: int,
     plan: LinkPlan | None = None,
+    doors: Mapping[str, socket.socket] = MappingProxyType({}),
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Be the link process: enter the namespace, give up what is not needed, serve for ever.
 
-    `parent` is the process with which this one ends. Without a `plan`, one is waited for.
+    `listening` and `doors` are as in `Helper`. `parent` is the process with which this one ends.
+    Without a `plan`, one is waited for.
 
     Raises:
         NamespaceError, SysctlError, OSError: it cannot start; the text says what to do.
@@ -332,7 +364,7 @@ def run(
     die_with_parent(parent)  # entering a user namespace may have undone an earlier request
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    Helper(listening, plan).serve(ready)
+    Helper(listening, plan, doors).serve(ready)
 
 
 def _say_ready() -> None:

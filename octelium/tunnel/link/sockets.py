@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from octelium.tunnel.link import open_places, opening
+from octelium.tunnel.link import doors, open_places, opening
 from octelium.tunnel.link.plan import LinkPlan, LinkStatus
 from octelium.tunnel.link.protocol import MOST_SOCKETS, ProtocolError, Reply, Request, receive
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _RETRY = 0.05
 """Seconds until what may succeed later is tried again."""
-_GONE = frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN})
+_GONE = frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN, errno.EPIPE})
 
 
 class LinkError(OSError):
@@ -54,13 +54,13 @@ class _Pending:
 
 @dataclass(slots=True)
 class LinkSockets:
-    """Asks the link process at `path`, from one event loop.
+    """Asks the link process at `path`, or behind a door's outer end, from one event loop.
 
     `patience` is how many seconds a call waits at most, `spare` how many unconnected sockets of a
     kind are kept ready once one was wanted.
     """
 
-    path: Path
+    path: Path | socket.socket
     patience: float = 10.0
     spare: int = 16
     plan: LinkPlan | None = None
@@ -330,13 +330,11 @@ class LinkSockets:
         if self._closed or self._channel is not None:
             return
         loop = asyncio.get_running_loop()
-        channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
-            channel.connect(str(self.path))
+            channel = _channel(self.path)
         except OSError as error:
-            channel.close()
             if error.errno not in _GONE:
-                _LOG.warning("cannot reach the link process at %s: %s", self.path, error)
+                _LOG.warning("cannot reach the link process: %s", error)
             self._retry = loop.call_later(_RETRY, self._connect)
             return
         self._channel = channel
@@ -414,6 +412,18 @@ class LinkSockets:
         if number in self._pending and not self._closed:
             self._outbox.append(number)
             self._flush()
+
+
+def _channel(place: Path | socket.socket) -> socket.socket:
+    if isinstance(place, socket.socket):
+        return doors.knock(place)
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        channel.connect(str(place))
+    except BaseException:
+        channel.close()
+        raise
+    return channel
 
 
 @contextmanager
