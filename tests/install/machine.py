@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ADDRESS = "203.0.113.10"
+OUTSIDE = "203.0.113.254"
 DOMAIN = "203-0-113-10.sslip.io"
 NAMES = "203.0.113.1"
 RELEASES = "/mnt/releases"
@@ -35,10 +36,11 @@ _CHANGES = """find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path 
 
 @dataclass(frozen=True)
 class Machine:
-    """A booted system; `leader` is its first process."""
+    """A booted system; `leader` is its first process, `outside` another host beside it."""
 
     leader: int
     host: Namespace
+    outside: Namespace
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command as root inside; stderr is in stdout. Raises AssertionError."""
@@ -75,30 +77,38 @@ class Machine:
 
 
 @contextmanager
-def booted(root: Path, releases: Path, folder: Path) -> Iterator[Machine]:
-    """A running machine, which sees `releases` below RELEASES."""
+def booted(root: Path, releases: Path, folder: Path, *, is_bare: bool = False) -> Iterator[Machine]:
+    """A running machine, which sees `releases` below RELEASES.
+
+    One that is bare lets root do what it may without a container: have devices of the network, and
+    set what is below /proc/sys/net.
+    """
     resolv = folder / "resolv.conf"
     resolv.write_text(f"nameserver {NAMES}\noptions attempts:1 timeout:1\n")
     with network(folder, ("root",)) as made:
         host, outside = made.namespace("host"), made.namespace("outside")
-        made.cable(host, f"{ADDRESS}/24", outside, "203.0.113.254/24")
-        host.ip(f"address add {NAMES}/32 dev lo", "route add default via 203.0.113.254")
+        made.cable(host, f"{ADDRESS}/24", outside, f"{OUTSIDE}/24")
+        host.ip(f"address add {NAMES}/32 dev lo", f"route add default via {OUTSIDE}")
         names = (sys.executable, "-I", Path(__file__).with_name("names.py"), NAMES)
         with host.process(*names, stdout=subprocess.PIPE) as server:
             assert server.stdout is not None
             assert server.stdout.readline() == "ready\n"
-            with _nspawn(root, releases, resolv, host, folder / "console") as leader:
-                yield Machine(leader, host)
+            with _nspawn(
+                root, releases, resolv, host, folder / "console", is_bare=is_bare
+            ) as leader:
+                yield Machine(leader, host, outside)
 
 
 @contextmanager
 def _nspawn(
-    root: Path, releases: Path, resolv: Path, host: Namespace, console: Path
+    root: Path, releases: Path, resolv: Path, host: Namespace, console: Path, *, is_bare: bool
 ) -> Iterator[int]:
+    bare = ["--capability=CAP_NET_ADMIN"] if is_bare else []
+    writable = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"} if is_bare else {}
     with console.open("wb") as written:
         nspawn = subprocess.Popen(
             [
-                program("systemd-nspawn", "systemd-container"),
+                program("systemd-nspawn", "systemd-container"), *bare,
                 "--quiet", f"--directory={root}", "--boot", "--volatile=overlay",
                 "--register=no", "--keep-unit", "--console=pipe", "--link-journal=no",
                 "--timezone=off", "--resolv-conf=off", f"--machine=octelium-test-{host.keeper.pid}",
@@ -108,11 +118,11 @@ def _nspawn(
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,
-            env={"PATH": _PATH},
+            env={"PATH": _PATH, **writable},
         )  # fmt: skip
     leader = 0
     try:
-        leader = wait_for(lambda: _leader(nspawn, console), 60, 0.1)
+        leader = wait_for(lambda: _leader(nspawn, console, host), 60, 0.1)
         yield leader
     finally:
         # With its first process, everything in it ends.
@@ -124,7 +134,7 @@ def _nspawn(
         nspawn.wait(30)
 
 
-def _leader(nspawn: subprocess.Popen[bytes], console: Path) -> int | bool:
+def _leader(nspawn: subprocess.Popen[bytes], console: Path, host: Namespace) -> int | bool:
     """The first process, once it can be asked to start services."""
     if nspawn.poll() is not None:
         raise RuntimeError(f"systemd-nspawn ends: {console.read_text(errors='replace')}")
@@ -134,5 +144,5 @@ def _leader(nspawn: subprocess.Popen[bytes], console: Path) -> int | bool:
     leader = int(children[0])
     if not Path(f"/proc/{leader}/root/run/dbus/system_bus_socket").exists():
         return False
-    asked = Machine(leader, None).run("systemctl", "is-system-running", check=False)  # type: ignore[arg-type]  # it is not used here
+    asked = Machine(leader, host, host).run("systemctl", "is-system-running", check=False)
     return leader if asked.stdout.strip() in ("running", "degraded") else False

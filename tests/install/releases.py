@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / "dist"
+NATIVE = platform.machine()
 _INIT = "site-packages/octelium/__init__.py"
 _COMMAND = "site-packages/octelium/cluster/command.py"
 _BREAKS = """
@@ -33,19 +35,21 @@ def up(config):
 """
 
 
-def zipapp(python: str) -> Path:
-    """The file for a Python minor and this machine, built if it is not there."""
+def zipapp(python: str, machine: str = NATIVE) -> Path:
+    """The file for a Python minor and a machine, built if it is not there."""
     minor = python.replace(".", "")
     native = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if python == native:
+    if (python, machine) == (native, NATIVE):
         return (DIST / "octelium.pyz").resolve()
-    with (DIST / f".py{minor}.lock").open("w") as lock:
+    with (DIST / f".py{minor}-{machine}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         script: list[str | Path] = [
             sys.executable,
             ROOT / "scripts/build_zipapp.py",
             "--python",
             python,
+            "--machine",
+            machine,
         ]
         said = subprocess.run(script, check=True, capture_output=True, text=True).stdout
     return ROOT / said.strip()

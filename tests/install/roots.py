@@ -63,10 +63,10 @@ def _make(system: System, folder: Path) -> None:
         options.append(f"--keyring={_ubuntu_keyring()}")
     debootstrap = program("debootstrap", "debootstrap")
     made = [debootstrap, "--variant=minbase", f"--include={INCLUDED}", *options, system.suite]
-    _run(*made, str(folder), "", *system.script)  # the mirror that debootstrap knows
+    run(*made, str(folder), "", *system.script)  # the mirror that debootstrap knows
     shutil.copyfile("/etc/resolv.conf", folder / "etc/resolv.conf")
     python = "apt-get install -y -qq --download-only --no-install-recommends python3"
-    _run(
+    run(
         program("chroot", "coreutils"),
         str(folder),
         "/bin/sh",
@@ -89,12 +89,13 @@ def _ubuntu_keyring() -> Path:
         raise OSError(f"{url} is not the package that it was")
     package, unpacked = FOLDER / _KEYRING, FOLDER / "ubuntu-keyring"
     package.write_bytes(content)
-    _run(program("dpkg-deb", "dpkg"), "-x", str(package), str(unpacked))
+    run(program("dpkg-deb", "dpkg"), "-x", str(package), str(unpacked))
     return unpacked / "usr/share/keyrings/ubuntu-archive-keyring.gpg"
 
 
-def _run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
+def run(*words: str, cwd: Path | None = None) -> None:
+    """Run a program to its end. Raises OSError with what it said if it fails."""
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode:
         raise OSError(f"{words[0]} {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
