@@ -33,6 +33,10 @@ _DEADLINE: Final = 10.0
 _SOON: Final = dt.timedelta(hours=1)
 _LOGIN: Final = "octelium login --domain {}"
 _JOIN: Final = "octelium connect"
+_OTHER_MODE: Final = (
+    "nothing is wrong with this host or the tunnel; ask who administers the Cluster for a Service "
+    "of a served mode: TCP carries most protocols"
+)
 
 
 class Doctor:
@@ -194,11 +198,12 @@ class Doctor:
     def _gateway(self, reply: ext.CheckConnectionResponse) -> None:
         if not reply.has_gateway:
             told = "this Cluster offers no tunnels"
-            self._found.skip("gateway", told, "octelium up --tunnel on, on its machine")
+            remedy = "ask who administers it: octelium up --tunnel on"
+            self._found.skip("gateway", told, remedy)
         elif reply.trouble:
             remedy = (
-                "on the Cluster's machine let UDP to the gateway's port in (53820 if nothing else "
-                "is set), and read the log of `octelium up`: octeliumctl doctor"
+                "ask who administers the Cluster: UDP must come in to the gateway's port (53820 if "
+                "nothing else is set); octeliumctl doctor and the log of `octelium up` tell more"
             )
             self._found.fail("gateway", f"the Cluster says: {reply.trouble}", remedy)
         else:
@@ -368,6 +373,7 @@ class Doctor:
             found.skip("service", f"{self._name} is asked by datagrams of its own protocol")
             return
         host = private_fqdn(self._name, target.domain)
+        told_of_mode = service.unserved(wanted.spec.type)
         try:
             if told.is_of_host:
                 address = service.connect(self._name, self._addresses(told), wanted.spec.port)
@@ -376,7 +382,10 @@ class Doctor:
                 place, host = published, "localhost"
             else:
                 why = f"the tunnel is `octelium connect`'s own, and {self._name} is not published"
-                found.skip("service", why, f"octelium connect -p {self._name}:PORT")
+                remedy = f"octelium connect -p {self._name}:PORT"
+                if told_of_mode:
+                    why, remedy = f"{self._name} is {told_of_mode}", _OTHER_MODE
+                found.skip("service", why, remedy)
                 return
             if wanted.spec.type not in service.HTTP:
                 found.ok("service", service.talk(self._name, place))
@@ -384,4 +393,8 @@ class Doctor:
             trusted = target if wanted.spec.is_tls else None
             found.ok("service", service.request(self._name, host, place, trusted))
         except Broken as broken:
-            found.fail("service", broken.detail, broken.remedy)
+            if told_of_mode:  # tried all the same: another Cluster may serve it
+                text = f"{self._name} is {told_of_mode}: {broken.detail}"
+                found.fail("service", text, _OTHER_MODE)
+            else:
+                found.fail("service", broken.detail, broken.remedy)

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from octelium.client.doctor.checks import Broken
+from octelium.schema.modes import SERVED_MODES, mode_name
 from octelium.schema.pb import user_v1_pb2 as user
 
 if TYPE_CHECKING:
@@ -25,6 +26,21 @@ _LARGEST_BODY: Final = 1 << 20
 _OWN: Final = "x-octelium-request-id"
 """A field that only the Cluster's own answers have."""
 _ADMINISTRATOR: Final = "ask who administers the Cluster: octeliumctl doctor"
+
+
+def unserved(mode: int) -> str:
+    """What is to be said of a Service's mode; "" for one that Clusters of this version serve.
+
+    Nobody listens at the address of such a Service, whatever its upstream does.
+    """
+    if mode in SERVED_MODES:
+        return ""
+    named = sorted(mode_name(each) for each in SERVED_MODES)
+    served = f"{', '.join(named[:-1])} and {named[-1]}"
+    return (
+        f"of mode {mode_name(mode)}, which Clusters of this version keep but do not serve (served "
+        f"are {served})"
+    )
 
 
 def connect(name: str, addresses: list[str], port: int, *, seconds: float = SECONDS) -> str:
@@ -95,10 +111,11 @@ def refusal(name: str, status: int, entry: str) -> Broken:
     if status in (502, 503, 504):
         return Broken(
             f"the upstream of {name} does not answer ({status})",
-            f"start what the Service leads to; octeliumctl doctor {name} tells what it does",
+            "start what the Service leads to, or ask whose it is; who administers the Cluster sees "
+            f"more by octeliumctl doctor {name}",
         )
     told = f"the Cluster answers in the place of {name} with {status}"
-    return Broken(told, f"octeliumctl logs --id {entry} tells why")
+    return Broken(told, f"ask who administers the Cluster: octeliumctl logs --id {entry}")
 
 
 def talk(name: str, place: tuple[str, int], *, seconds: float = SECONDS) -> str:
@@ -121,8 +138,8 @@ def talk(name: str, place: tuple[str, int], *, seconds: float = SECONDS) -> str:
     if data:
         return "a connection is taken, and greeted"
     remedy = (
-        f"a Policy refuses it, or its upstream does not answer: octeliumctl logs --service {name} "
-        f"and octeliumctl doctor {name} tell which"
+        "a Policy refuses it, or its upstream does not answer; who administers the Cluster sees "
+        f"which: octeliumctl logs --service {name}, octeliumctl doctor {name}"
     )
     raise Broken(f"{name} ends connections at once{said}", remedy)
 

@@ -304,6 +304,26 @@ def test_services_of_each_mode(world: World, mode: str, expected: str) -> None:
     assert {"talk", "request"} & set(world.asked) == ({expected} if expected else set())
 
 
+@pytest.mark.parametrize(("mode", "call"), [("SSH", "talk"), ("KUBERNETES", "request")])
+def test_a_mode_that_is_not_served_is_nobodys_fault(world: World, mode: str, call: str) -> None:
+    wiki(world, user.ServiceSpecType__.ServiceSpecType.Value(mode))
+    world.connection = status()
+    world.broken[call] = Broken("no connection to wiki: refused", "ask about its workers")
+    found = world.examined("wiki")
+    assert found.broken is not None
+    assert found.broken.detail == (
+        f"wiki.default is of mode {mode}, which Clusters of this version keep but do not serve "
+        "(served are DNS, GRPC, HTTP, TCP, UDP and WEB): no connection to wiki: refused"
+    )
+    assert found.broken.remedy.startswith("nothing is wrong with this host or the tunnel")
+    world.connection = status(network="a private network of this process")
+    world.connection["published"] = []
+    skipped = next(each for each in world.examined("wiki").checks if each.name == "service")
+    assert skipped.outcome == "skipped"
+    assert f"of mode {mode}" in skipped.detail
+    assert "connect -p" not in skipped.remedy
+
+
 def test_a_service_that_does_not_exist(world: World) -> None:
     world.connection = status()
     found = world.examined("nothing")

@@ -7,6 +7,8 @@ import pytest
 
 from octelium.client.doctor import service
 from octelium.client.doctor.checks import Broken
+from octelium.schema.modes import SERVED_MODES
+from octelium.schema.pb import core_v1_pb2 as core
 from tests.client.doctor.door import context, server, target
 
 if TYPE_CHECKING:
@@ -126,3 +128,11 @@ def test_a_stream_that_greets() -> None:
             "a connection is taken, and greeted"
         )
         thread.join(5)
+
+
+def test_modes_that_are_served_need_no_word() -> None:
+    modes = core.ServiceSpecMode__
+    for mode in SERVED_MODES:
+        assert service.unserved(mode) == ""
+    assert service.unserved(modes.SSH).startswith("of mode SSH, ")
+    assert service.unserved(99).startswith("of mode 99, ")
