@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @verb(
     example="""
     source <({program} completion bash)
+    {program} completion zsh > "${fpath[1]}/_{program}"
     {program} completion fish > ~/.config/fish/completions/{program}.fish
     """,
     connects=False,

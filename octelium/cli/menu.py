@@ -153,7 +153,9 @@ PROGRAMS = {
             "doctor": Command(
                 "octelium.cli.doctor:doctor", "Find out why something cannot be reached."
             ),
-            "tui": Command("octelium.cli.tui:user_tui", "See all that in the terminal."),
+            "tui": Command(
+                "octelium.cli.tui:user_tui", "See Services, Sessions and Devices in the terminal."
+            ),
             "auth": Command("octelium.cli.auth:auth", AUTH.summary),
             "context": Command("octelium.cli.context:context", CONTEXT.summary),
             **_COMMON,

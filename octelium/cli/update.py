@@ -126,10 +126,21 @@ def _set_state(message: Any, approved: bool) -> None:
     message.spec.state = values["ACTIVE" if approved else "REJECTED"].number
 
 
+_EXAMPLES = {
+    "Authenticator": "totp-a1b2c3",
+    "Credential": "ci",
+    "Device": "linux-abcd1234",
+    "IdentityProvider": "okta",
+    "Policy": "staff",
+    "Service": "wiki.prod",
+}
+"""Names as such resources have them."""
+
+
 def _approval(kind_name: str) -> Verb:
     word = kind_name.lower()
 
-    @verb(word, example=f"octeliumctl update {word} NAME --approve")
+    @verb(word, example=f"octeliumctl update {word} {_EXAMPLES[kind_name]} --approve")
     @click.argument("name", type=resource_name(word))
     @click.option("--approve/--reject", "approved", default=None, help="Accept or refuse it.")
     def command(invocation: Invocation, name: str, approved: bool | None) -> None:
@@ -144,7 +155,7 @@ def _approval(kind_name: str) -> Verb:
 def _switch(kind_name: str) -> Verb:
     word = kind_name.lower()
 
-    @verb(word, example=f"octeliumctl update {word} NAME --disable")
+    @verb(word, example=f"octeliumctl update {word} {_EXAMPLES[kind_name]} --disable")
     @click.argument("name", type=resource_name(word))
     @click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
     def command(invocation: Invocation, name: str, enabled: bool | None) -> None:
