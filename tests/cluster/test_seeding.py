@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import sqlite3
 import tempfile
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from octelium.client.admin import probe
 from octelium.cluster import builtin, seeding
 from octelium.cluster.bootstrap import bootstrap
 from octelium.cluster.seeding import RECORD, Differing, differing, fingerprint, reseed
@@ -20,6 +22,7 @@ from octelium.store.errors import StoreUnusable
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
+from tests.cluster.conftest import SourceCluster
 from tests.conftest import SOAK
 
 if TYPE_CHECKING:
@@ -119,6 +122,24 @@ async def test_a_cluster_of_an_early_version_is_brought_up(tmp_path: Path) -> No
         revision = resources.revision
         await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
         assert resources.revision == revision
+
+
+def test_it_starts_and_tells_what_stays_as_it_is(tmp_path: Path) -> None:
+    key = base64.b64encode(KEY).decode()
+    cluster = SourceCluster(tmp_path, workers=1, environment={"OCTELIUM_VAULT_KEY": key})
+    (cluster.data / "store").mkdir(mode=0o700, parents=True)
+    cluster.data.chmod(0o700)
+    put_back("0.1.0", cluster.data / "store")
+    try:
+        cluster.start()
+        made = probe(str(cluster.data))
+        assert (made.status, made.url.startswith("https://octelium-api.")) == (200, True)
+        assert (
+            "built-in Service demo-nginx.default stays as it is: it is" in cluster.log.read_text()
+        )
+        assert cluster.token == ""
+    finally:
+        cluster.remove()
 
 
 async def test_what_was_not_edited_becomes_what_is_shipped(
