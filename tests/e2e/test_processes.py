@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -90,35 +89,6 @@ def test_a_worker_is_replaced_and_the_other_serves(
             assert http.get(running.url("echo"), headers=bearer).status_code == 200
 
 
-def test_every_child_of_a_dead_supervisor_dies(own_cluster: Cluster) -> None:
-    own_cluster.start()
-    children = list(own_cluster.children().values())
-    assert len(children) == 3
-    assert own_cluster.process is not None
-    own_cluster.process.send_signal(signal.SIGKILL)
-    own_cluster.process.wait()
-
-    def gone() -> bool:
-        return not any(Path(f"/proc/{pid}").exists() for pid in children)
-
-    wait_for(gone, 5)
-    own_cluster.start()  # the lock, the port and the store are free again
-    assert own_cluster.stop() < 10
-
-
-def test_a_second_start_keeps_everything_and_prints_no_token(own_cluster: Cluster) -> None:
-    own_cluster.start()
-    own_cluster.login()
-    own_cluster.apply(workload("kept"))
-    own_cluster.stop()
-    assert not own_cluster.children()
-    before = own_cluster.log.read_text()
-    own_cluster.start()
-    assert "kept" in own_cluster.ctl("get", "user")
-    assert "--auth-token" in before
-    assert "--auth-token" not in own_cluster.log.read_text()[len(before) :]
-
-
 @pytest.mark.parametrize("same", ["directory", "port"])
 def test_a_second_up_is_told_what_is_taken(running: Cluster, tmp_path: Path, same: str) -> None:
     other = Cluster(tmp_path)
@@ -132,20 +102,38 @@ def test_a_second_up_is_told_what_is_taken(running: Cluster, tmp_path: Path, sam
     assert wanted in done.stderr
 
 
-def test_another_domain_on_the_same_directory_is_refused(own_cluster: Cluster) -> None:
+def test_the_ways_to_stop_and_what_a_start_finds_again(own_cluster: Cluster) -> None:
     own_cluster.start()
-    own_cluster.stop()
+    own_cluster.login()
+    own_cluster.apply(workload("kept"))
+    assert own_cluster.process is not None
+    children = list(own_cluster.children().values())
+    assert len(children) == 3
+    before = own_cluster.log.read_text()
+    assert "--auth-token" in before
+
+    def gone() -> bool:
+        return not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+    # Killed, it leaves nobody behind: lock, port and store are free again.
+    own_cluster.process.kill()
+    own_cluster.process.wait()
+    wait_for(gone)
+    own_cluster.start()
+    assert "kept" in own_cluster.ctl("get", "user")
+    assert "--auth-token" not in own_cluster.log.read_text()[len(before) :]
+    # By SIGTERM.
+    children = list(own_cluster.children().values())
+    assert own_cluster.stop() < 30
+    assert gone()
     command = [
         word.replace("octelium.localhost", "other.localhost") for word in own_cluster.up_command()
     ]
     done = refused(command, own_cluster)
     assert "octelium.localhost" in done.stderr
-
-
-def test_ctrl_c_stops_cleanly(own_cluster: Cluster) -> None:
+    # By Ctrl-C.
     own_cluster.start()
-    assert own_cluster.process is not None
     children = list(own_cluster.children().values())
-    os.kill(own_cluster.process.pid, signal.SIGINT)
-    assert own_cluster.process.wait(10) == 0
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    own_cluster.process.send_signal(signal.SIGINT)
+    assert own_cluster.process.wait(30) == 0
+    assert gone()

@@ -163,14 +163,12 @@ def test_who_is_shut_out_watches_no_more(watched: Cluster, how: str) -> None:
 
 
 @pytest.fixture
-def watcher(own_cluster: Cluster) -> Iterator[tuple[Cluster, list[dict[str, Any]]]]:
+def watcher(cluster: Cluster) -> Iterator[tuple[Cluster, list[dict[str, Any]]]]:
     """A Cluster whose Groups `octeliumctl` watches, and the lines that it writes."""
-    own_cluster.start()
-    own_cluster.login()
     command = [str(ROOT / "dist/octeliumctl"), "get", "groups", "--watch", "-o", "json"]
     process = subprocess.Popen(
         command,
-        env=own_cluster.base_environment(),
+        env=cluster.base_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -185,7 +183,8 @@ def watcher(own_cluster: Cluster) -> Iterator[tuple[Cluster, list[dict[str, Any]
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        yield own_cluster, lines
+        yield cluster, lines
+        wait_for(cluster._ready)
     finally:
         process.kill()
         process.wait()
