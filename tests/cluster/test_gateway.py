@@ -235,6 +235,17 @@ def test_it_is_not_ready_while_its_engine_hangs(tmp_path: Path, host: Namespace)
         cluster.remove()
 
 
+def test_a_device_that_is_set_down_is_set_up_again(gateway: Gateway) -> None:
+    down = (programs.program("ip", "iproute2"), "link", "set", "octelium0", "down")
+    with in_private_network(gateway, *down, undo=("true",)):
+        wait_for(lambda: _contains(gateway.log, "octelium0 was set down: it is up again"))
+    wait_for(gateway.is_well)
+
+
+def _contains(log: Path, text: str) -> bool:
+    return text in log.read_text()
+
+
 def test_it_is_not_ready_without_its_device(gateway: Gateway) -> None:
     delete = (programs.program("ip", "iproute2"), "link", "delete", "octelium0")
     with in_private_network(gateway, *delete, undo=("true",)):

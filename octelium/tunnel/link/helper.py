@@ -27,7 +27,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from octelium.tunnel.link import addresses, capabilities, doors, firewall, open_places, opening, tun
-from octelium.tunnel.link.configure import Outcome, configure
+from octelium.tunnel.link.configure import Outcome, configure, put_in_place
+from octelium.tunnel.link.link_events import LinkEvents
 from octelium.tunnel.link.namespace import NamespaceError, PrivateNamespace
 from octelium.tunnel.link.open_places import OpenPlacesError
 from octelium.tunnel.link.plan import LinkPlan, LinkStatus
@@ -89,6 +90,7 @@ class Helper:
             self._watch(self.listening, self._accept)
         for role, door in self.doors.items():
             self._watch(door, partial(self._answer_door, role))
+        self._selector.register(LinkEvents(), selectors.EVENT_READ, self._restore)
         ready()
         while True:
             for key, _ in self._selector.select():
@@ -97,6 +99,27 @@ class Helper:
     def _watch(self, one: socket.socket, readable: Callable[[socket.socket], None]) -> None:
         one.setblocking(False)
         self._selector.register(one, selectors.EVENT_READ, readable)
+
+    def _restore(self, events: LinkEvents) -> None:
+        """Whatever somebody else does to the device: have it on, with its MTU and its routes, which
+        go when it is set down.
+        """
+        seen = events.take()
+        if self.plan is None:
+            return
+        device, mtu = self.plan.device, self.plan.mtu
+        try:
+            index = socket.if_nametoindex(device)
+            if seen is not None and index not in seen:
+                return
+            was_up = tun.is_up(device)
+            if not was_up or seen is None or seen[index].mtu != mtu:
+                addresses.set_up(device, mtu)
+            if not was_up:
+                _LOG.warning("%s was set down: it is up again", device)
+            put_in_place(self.plan)
+        except OSError as error:
+            _LOG.error("%s cannot be restored: %s", device, error)
 
     def _answer_door(self, role: str, door: socket.socket) -> None:
         try:
@@ -241,7 +264,6 @@ class Helper:
         clients = len(self._clients)
         if self.plan is None or self._outcome is None:
             return LinkStatus(None, clients=clients)
-        addresses.set_up(self.plan.device, self.plan.mtu)  # some engines choose an MTU
         counters = firewall.counters() if self._outcome.firewall == "active" else {}
         return LinkStatus(
             self.plan,

@@ -129,7 +129,7 @@ class Netlink:
         self._socket.setblocking(False)
         try:
             while True:
-                for kind, flags, body in _split(self._socket.recv(_BUFFER)):
+                for kind, flags, body in split(self._socket.recv(_BUFFER)):
                     if kind != _NLMSG_ERROR:
                         continue
                     error = _error(flags, body)
@@ -165,7 +165,7 @@ class Netlink:
     def _answers(self) -> Iterator[tuple[int, bytes]]:
         """What comes until the end of an answer."""
         while True:
-            for kind, flags, body in _split(self._socket.recv(_BUFFER)):
+            for kind, flags, body in split(self._socket.recv(_BUFFER)):
                 if kind == _NLMSG_ERROR:
                     if (error := _error(flags, body)) is not None:
                         raise error
@@ -177,8 +177,8 @@ class Netlink:
                 yield kind, body
 
 
-def _split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Type, flags and body of each message in one datagram."""
+def split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, flags and body of each message in one datagram; ValueError if one does not fit."""
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)

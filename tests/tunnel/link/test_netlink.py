@@ -37,7 +37,7 @@ def test_any_bytes_are_messages_or_an_error(data: bytes, headed: bool) -> None:
     if headed:
         data = struct.pack("=IHHII", 16 + len(data), 2, 0x200, 1, 0) + data
     with contextlib.suppress(ValueError):
-        for _, flags, body in netlink._split(data):
+        for _, flags, body in netlink.split(data):
             found = netlink._error(flags, body)
             assert found is None or found.errno
 
