@@ -230,7 +230,9 @@ class Terminal(Changes):
         items = [
             Item(view.id, view.title, " ".join(view.words), view.words) for view in self.views.all
         ]
-        self.question(Choose("Which view; further words filter it", items, self._go_to))
+        self.question(
+            Choose("Which view; further words filter it", items, self._go_to, is_whole=False)
+        )
 
     def _go_to(self, chosen: tuple[str, str] | None) -> None:
         if chosen is not None:

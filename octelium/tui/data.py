@@ -17,7 +17,7 @@ from octelium.tui import reports
 from octelium.tui.changing import Changing
 from octelium.tui.feeds import Feed, until_stopped
 from octelium.tui.journal import access_row, attempt_row
-from octelium.tui.lines import Line, section
+from octelium.tui.lines import Line, Tone, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +43,10 @@ SYSTEM: Final = "system"
 """Among what a log is narrowed to: it is not, and shows the Cluster's own Services too."""
 _COUNTED: Final = 10_000
 """Sessions up to which it is counted how many are connected: all have to be read for it."""
+_FOREIGN: Final = (
+    "this Cluster does not diagnose itself, as it is another implementation of Octelium or an "
+    "older version"
+)
 _HIDDEN: Final = ("PERMISSION_DENIED", "UNIMPLEMENTED")
 
 
@@ -233,7 +237,8 @@ class ClusterData:
         except ApiError as error:
             if error.code not in _HIDDEN:
                 raise
-            return section("Health", [f"not told: {error}"])
+            why = "you may not ask for it" if error.code == "PERMISSION_DENIED" else _FOREIGN
+            return told(f"Not told: {why}.", Tone.DIM)
 
     def status(self) -> list[Line]:
         """Who one is."""

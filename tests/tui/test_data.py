@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.client import watching
+from octelium.client.client import Client
 from octelium.client.errors import ApiError
+from octelium.client.settings import Flags
 from octelium.schema.kinds import KINDS
+from octelium.tui.app import Terminal
 from octelium.tui.data import ClusterData
 from octelium.tui.kinds import ADMINISTRATION
+from tests.client.standin import Authority, StandIn
 from tests.e2e.cluster import wait_for
-from tests.tui.fake import NOW
+from tests.tui.fake import NOW, item
+from tests.tui.pictures import goto, press, sees, until
 from tests.tui.test_changing import client_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 VIEWS = {view.id: view for view in ADMINISTRATION}
@@ -86,3 +94,50 @@ def test_a_token_is_asked_for_by_the_name_of_its_credential(tmp_path: Path) -> N
         data.carry_out(data.plan(KINDS["Credential"], None, text.replace("USER", user)))
         # The harness's issuer gives the Credential's name for a token.
         assert [line.text for line in data.token("robot")][-2:] == ["access token:", "robot"]
+
+
+@contextmanager
+def foreign(tmp_path: Path) -> Iterator[tuple[StandIn, ClusterData]]:
+    """What screens ask of a Cluster without `ext.v1`, as other implementations are."""
+    cluster = StandIn(Authority.new(), foreign=True).start()
+    client = Client(Flags(), cluster.environ(tmp_path), warn=lambda _: None)
+    try:
+        yield cluster, ClusterData(client, lambda: NOW)
+    finally:
+        client.close()
+        cluster.stop()
+
+
+async def test_another_implementation_is_asked_again_and_what_it_lacks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_FIRST_PAUSE", 0.05)
+    with foreign(tmp_path) as (cluster, data):
+        cluster.add(item("User", "ann", spec={"type": "HUMAN"}))
+        cluster.add(item("Policy", "staff"))
+        app = Terminal(data, ADMINISTRATION, now=lambda: NOW)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await sees(pilot, "Requests are not counted", "does not offer its access log",
+                       "users 1", "does not diagnose itself")  # fmt: skip
+            await goto(pilot, "user")
+            await sees(pilot, "Users 1", "▌ ann")
+            cluster.add(item("User", "bob", spec={"type": "HUMAN"}))
+            await sees(pilot, "Users 2", "bob")
+            await press(pilot, "d")
+            await sees(pilot, "Users / ann", "Name:")
+            await press(pilot, "escape", "w")
+            await sees(pilot, "this Cluster does not explain its decisions")
+            await press(pilot, "i", "y")
+            await sees(pilot, "this Cluster does not invite people")
+            await goto(pilot, "pol")
+            await sees(pilot, "▌ staff")
+            await press(pilot, "p")
+            await sees(pilot, "this Cluster does not explain its decisions")
+            await press(pilot, "u")
+            await sees(pilot, "What uses Policy staff")
+            for view in ("access", "authlog"):
+                await goto(pilot, view)
+                # It is where the entries would be, and stays there.
+                await until(pilot, lambda: "does not offer its a" in app.area.table.empty)  # type: ignore[union-attr]
+            plan = data.plan(KINDS["Group"], None, "kind: Group\nmetadata: {name: ops}\n")
+            assert any("+kind: Group" in line.text for line in plan.lines)

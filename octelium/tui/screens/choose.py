@@ -29,15 +29,18 @@ class Item(NamedTuple):
     words: tuple[str, ...] = ()
 
 
-def matching(items: Sequence[Item], text: str) -> list[Item]:
-    """The items that a text means, the best first: its word, the beginning of one, a part."""
-    word, _, _ = text.strip().lower().partition(" ")
+def matching(items: Sequence[Item], text: str, *, is_whole: bool = False) -> list[Item]:
+    """The items that the first word of a text means, or with `is_whole` all of it, the best first:
+    its word, the beginning of one, a part.
+    """
+    word = text.strip().lower()
+    word = word if is_whole else word.partition(" ")[0]
     if not word:
         return list(items)
     ranks = []
     for index, item in enumerate(items):
         title = item.title.lower()
-        if word in item.words:
+        if word in item.words or word == title:
             ranks.append((0, index))
         elif any(each.startswith(word) for each in (*item.words, title)):
             ranks.append((1, index))
@@ -72,14 +75,22 @@ class _Items(Widget):
 
 
 class Choose(Writing["tuple[str, str]"]):
-    """One of many, by a few letters; gives its id and what was typed after the first word."""
+    """One of many, by a few letters; gives its id and what was typed after the first word, or
+    nothing with `is_whole`.
+    """
 
     DEFAULT_CSS = style_sheet("Choose", "1")
 
     def __init__(
-        self, question: str, items: Sequence[Item], then: Callable[[tuple[str, str] | None], None]
+        self,
+        question: str,
+        items: Sequence[Item],
+        then: Callable[[tuple[str, str] | None], None],
+        *,
+        is_whole: bool = True,
     ) -> None:
         super().__init__(then, placeholder=question)
+        self._is_whole = is_whole
         self._all = [item._replace(title=cell(item.title), hint=cell(item.hint)) for item in items]
         self.list = _Items(self._all)
 
@@ -91,14 +102,14 @@ class Choose(Writing["tuple[str, str]"]):
 
     def written(self, text: str) -> None:
         """Show what fits."""
-        self.list.items = matching(self._all, text)
+        self.list.items = matching(self._all, text, is_whole=self._is_whole)
         self.list.cursor = 0
         self.list.refresh()
 
     def done(self, text: str) -> None:
         """Take the chosen one."""
         if self.list.items:
-            rest = text.strip().partition(" ")[2].strip()
+            rest = "" if self._is_whole else text.strip().partition(" ")[2].strip()
             self.answer((self.list.items[self.list.cursor].id, rest))
 
     def take_key(self, key: str, character: str | None) -> None:

@@ -25,6 +25,13 @@ def test_the_best_match_is_first() -> None:
     assert ids("zzz") == []
 
 
+def test_a_title_of_several_words_is_meant_as_a_whole() -> None:
+    items = [Item("test", "Test"), Item("live", "Test live"), Item("goto", "Go to Users")]
+    assert [item.id for item in matching(items, "test", is_whole=True)] == ["test", "live"]
+    assert [item.id for item in matching(items, "Test live", is_whole=True)] == ["live"]
+    assert [item.id for item in matching(items, "to users", is_whole=True)] == ["goto"]
+
+
 async def test_a_choice_is_moved_and_given_up() -> None:
     async with showing(small()) as (app, pilot):
         await press(pilot, "colon", *"se")
