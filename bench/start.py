@@ -1,40 +1,46 @@
-"""How long a second start takes, and `--help`."""
+"""How long a second start takes, with and without the private network, `octelium connect` until its
+first request is answered, and `--help`.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bench.processes import BenchError, stop
+from bench.private import WEB, private_world, service, users
+from bench.processes import BenchError, cpu, stop
 from bench.report import Bar, Report
 from bench.tools import ROOT, say
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import DOMAIN, Cluster, free_port
+
+if TYPE_CHECKING:
+    from bench.private import World
 
 _HELPS: Final = 9
+CONNECTS: Final = 10
+_ANSWERED: Final = 1.0
+_PATIENCE: Final = 60.0
+_QUIET: Final = 1.0
+"""Seconds between two connections."""
 
 
 def run(rounds: int) -> Report:
     """Measure with all cores."""
-    report = Report("Starts: `octelium up` until /readyz says so; --help beside `python3 -c pass`")
-    folder = Path(tempfile.mkdtemp(prefix="octelium-bench-"))
-    cluster = Cluster(folder, workers=2)
-    try:
-        say("first start")
-        report.add("octelium up", "first start", "s", _start(cluster))
-        for number in range(rounds):
-            cluster.stop()
-            say(f"start {number + 2}")
-            report.add("octelium up", "second start", "s", _start(cluster))
-        report.add("octelium up", "stop", "s", cluster.stop())
-    finally:
-        if cluster.process is not None:
-            stop(cluster.process)
-        cluster.remove()
-        shutil.rmtree(folder, ignore_errors=True)
+    report = Report(
+        "Starts: `octelium up` until /readyz says so; `octelium connect` until a request is "
+        "answered; --help beside `python3 -c pass`"
+    )
+    for tunnel in ("off", "auto"):
+        _ups(report, tunnel, rounds)
+    for engine in ("own", "auto"):
+        with private_world(_web(), engine=engine) as world:
+            _connects(report, world, engine)
     say("--help")
     python = interpreter()
     for _ in range(rounds * _HELPS):
@@ -42,11 +48,75 @@ def run(rounds: int) -> Report:
         for program in ("octeliumctl", "octelium", "octops"):
             words = [python, str(ROOT / "dist" / program), "--help"]
             report.add(f"{program} --help", "time", "ms", _time(words))
-    second = report.median("octelium up", "second start")
-    report.bars.append(Bar("octelium up, second start", second, 2.0, "s"))
+    for tunnel in ("off", "auto"):
+        second = report.median(f"octelium up --tunnel {tunnel}", "second start")
+        report.bars.append(Bar(f"octelium up --tunnel {tunnel}, second start", second, 2.0, "s"))
+    for engine in ("own", "auto"):
+        row = f"octelium connect --engine {engine}"
+        answered = report.median(row, "first answer")
+        report.bars.append(Bar(f"{row}: p50 of {CONNECTS}", answered, _ANSWERED, "s"))
     ratio = report.median("octeliumctl --help", "time") / report.median("python3 -c pass", "time")
     report.bars.append(Bar("octeliumctl --help, of `python3 -c pass`", ratio, 3.0, "times"))
     return report
+
+
+def _ups(report: Report, tunnel: str, rounds: int) -> None:
+    row = f"octelium up --tunnel {tunnel}"
+    folder = Path(tempfile.mkdtemp(prefix="octelium-bench-"))
+    environment = {
+        "OCTELIUM_TUNNEL": tunnel,
+        "OCTELIUM_WIREGUARD_LISTEN": f"127.0.0.1:{free_port()}",
+    }
+    cluster = Cluster(folder, workers=2, environment=environment)
+    try:
+        say(f"{row}: first start")
+        report.add(row, "first start", "s", _start(cluster))
+        for number in range(rounds):
+            cluster.stop()
+            say(f"{row}: start {number + 2}")
+            report.add(row, "second start", "s", _start(cluster))
+            assert cluster.process is not None
+            report.add(row, "CPU of all", "s", cpu(cluster.process.pid) / 1e6)
+        report.add(row, "stop", "s", cluster.stop())
+    finally:
+        if cluster.process is not None:
+            stop(cluster.process)
+        cluster.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _web() -> dict[str, Any]:
+    made = service(WEB, "HTTP", "http://127.0.0.1:8000", 80)
+    made["spec"]["config"] = {"http": {"response": {"direct": {"inline": "hello"}}}}
+    return made
+
+
+def _connects(report: Report, world: World, engine: str) -> None:
+    """One after the other, with a Session that is kept; the first only makes it."""
+    (token,) = world.tokens(users()[:1])
+    known = ("--domain", DOMAIN, "--endpoint", world.endpoint, "--ca-file", str(world.authority))
+    home = ("--homedir", str(world.folder / f"home-{engine}"))
+    words = (interpreter(), str(ROOT / "dist/octelium"), "connect", "--engine", engine)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("OCTELIUM")}
+    for number in range(CONNECTS + 1):
+        say(f"octelium connect --engine {engine}: {number} of {CONNECTS}")
+        began = time.perf_counter()
+        environment = {**kept, "OCTELIUM_AUTH_TOKEN": token}
+        given = {"stderr": subprocess.PIPE, "env": environment}
+        with world.guest.process(*words, *known, *home, **given) as process:
+            assert process.stderr is not None
+            said = ""
+            while "Connected to" not in said:
+                line = process.stderr.readline()
+                if not line or time.perf_counter() - began > _PATIENCE:
+                    raise BenchError(f"octelium connect: {said}")
+                said += line
+            taken = time.perf_counter() - began
+            process.send_signal(signal.SIGTERM)
+            process.wait(_PATIENCE)
+        if number:
+            report.add(f"octelium connect --engine {engine}", "first answer", "s", taken)
+        time.sleep(_QUIET)
 
 
 def interpreter() -> str:
