@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -255,9 +256,9 @@ class TestConnected:
         assert found.outcome("service") == "skipped"
 
     def test_a_gateway_that_hangs(self, world: World) -> None:
-        with stopped(world.cluster.children()["gateway"]):
-            found = examined(world, "web")
-            seen = diagnosed(world, "web")
+        with stopped(world.cluster.children()["gateway"]), ThreadPoolExecutor() as pool:
+            asked = pool.submit(examined, world, "web"), pool.submit(diagnosed, world, "web")
+            found, seen = (each.result() for each in asked)
         found.is_broken("gateway", "the gateway is silent", "octeliumctl doctor")
         seen.is_broken("gateway", "the gateway is silent", "octelium up")
         wait_for(lambda: examined(world).told["broken"] is None)
