@@ -15,10 +15,13 @@ from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.invocation import Invocation
 from octelium.cli.terminal import silence_stderr
 from octelium.cli.verb import SETTINGS, connection_options, shown_help
-from octelium.client.errors import NotLoggedIn
+from octelium.client.errors import ApiError, NotLoggedIn
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+
+
+_FIXED = "OCTELIUM_ACCESS_TOKEN"
 
 
 class MenuGroup(click.Group):
@@ -139,8 +142,7 @@ class ProgramGroup(MenuGroup):
             return exits.INTERRUPTED
         except EXPECTED as error:
             report(error, invocation.terminal)
-            if isinstance(error, NotLoggedIn):
-                _tell_logins(invocation)
+            _tell_more(error, invocation)
             return exits.FAILED
         finally:
             invocation.close()
@@ -155,8 +157,20 @@ class ProgramGroup(MenuGroup):
         return code
 
 
-def _tell_logins(invocation: Invocation) -> None:
-    """Which other Clusters one is logged in to: the domain may have been mistyped."""
+def _tell_more(error: Exception, invocation: Invocation) -> None:
+    """What the settings have to do with an error.
+
+    Where one is not logged in, the domain may have been mistyped; a token that is refused may be
+    that of the environment.
+    """
+    is_refused = isinstance(error, ApiError) and error.code == "UNAUTHENTICATED"
+    if is_refused and invocation.environ.get(_FIXED):
+        invocation.terminal.note(
+            f"  {_FIXED} is set, and what it holds is not good any more: unset it to use the login "
+            "that is remembered"
+        )
+    if not isinstance(error, NotLoggedIn):
+        return
     try:
         meant = invocation.client.domain
         others = [domain for domain in invocation.client.logins.domains() if domain != meant]

@@ -15,6 +15,11 @@ from octelium.client.locks import TIMEOUT, locked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ELSEWHERE = (
+    "choose another directory with --homedir or OCTELIUM_HOME; "
+    "`--homedir mem` keeps nothing on disk"
+)
+
 
 class Storage(Protocol):
     """Named byte strings, with a lock for each name."""
@@ -45,7 +50,9 @@ class DirectoryStorage:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise StateError(f"cannot read {self.where(name)}: {error.strerror}") from error
+            raise StateError(
+                f"cannot read {self.where(name)}: {error.strerror}", _ELSEWHERE
+            ) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Replace the file at once, so that no reader and no crash sees half of it."""
@@ -102,8 +109,7 @@ class DirectoryStorage:
         except OSError as error:
             raise StateError(
                 f"cannot write to {self._directory}: {error.strerror}",
-                "choose another directory with --homedir or OCTELIUM_HOME; "
-                "`--homedir mem` keeps nothing on disk",
+                _ELSEWHERE,
             ) from error
 
 

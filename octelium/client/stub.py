@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,13 @@ DEADLINE = 30.0
 PAUSES = (0.1, 0.4, 1.0)
 """Seconds before the second, third and fourth attempt."""
 _NOT_REPEATABLE = ("Create", "Delete", "Register", "Generate")
+_DOCTOR = "octelium doctor tells which link is broken"
+_TIMES = {
+    "certificate has expired": "the server's certificate has expired",
+    "certificate is not yet valid": "the server's certificate is not valid yet",
+}
+"""What OpenSSL says of a certificate's time, and what a person is told."""
+_UNKNOWN_NAME = re.compile(r"(?:errors resolving|resolution failed for) ([^\s:\[]+)", re.IGNORECASE)
 _NEVER_SENT = ("failed to connect", "errors resolving", "dns resolution failed")
 _BROKE_OFF = (
     "stream removed",
@@ -162,13 +170,20 @@ def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
     code = error.code().name
     message = error.details() or ""
     if code == "DEADLINE_EXCEEDED":
-        return ApiError(code, "the Cluster did not answer in time", path)
+        return ApiError(code, "the Cluster did not answer in time", path, _DOCTOR)
     if code != "UNAVAILABLE":
         trailers = _binary(error.trailing_metadata())
         return ApiError(code, message, path, trailers=trailers)
     _, untrusted, cause = message.partition("CERTIFICATE_VERIFY_FAILED: ")
     if untrusted and is_unknown_authority(cause):
         return unknown_authority(domain or "the server", path)
+    if untrusted and (when := next((w for w in _TIMES if w in cause.lower()), "")):
+        return ApiError(
+            code,
+            f"{_TIMES[when]} by the clock of this computer",
+            path,
+            "set the clock if it is wrong; else renew the Cluster's certificate: octops cert",
+        )
     if untrusted:
         return ApiError(
             code,
@@ -188,12 +203,8 @@ def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
             "give the name in it with --tls-server-name, or correct the endpoint",
         )
     if _never_sent(message):
-        return ApiError(
-            code,
-            f"cannot reach the Cluster's API: {_last_cause(message)}",
-            path,
-            "check the endpoint (--endpoint, OCTELIUM_API_ENDPOINT) and that the Cluster runs",
-        )
+        cause, remedy = _unreachable(_last_cause(message))
+        return ApiError(code, f"cannot reach the Cluster's API: {cause}", path, remedy)
     if any(sign in message.lower() for sign in _BROKE_OFF):
         return ApiError(code, "the Cluster does not answer (it may be restarting)", path)
     return ApiError(code, message, path)
@@ -213,6 +224,22 @@ def _may_repeat(method: str, failure: ApiError) -> bool:
 
 def _never_sent(message: str) -> bool:
     return any(sign in message.lower() for sign in _NEVER_SENT)
+
+
+def _unreachable(cause: str) -> tuple[str, str]:
+    """Why no connection came about, and what to do, from the words of grpc."""
+    if name := _UNKNOWN_NAME.search(cause):
+        remedy = (
+            "check --domain and this computer's network; the Cluster's DNS needs records for its "
+            "domain and all names below it"
+        )
+        return f"the name {name[1]} cannot be looked up", remedy
+    if "WRONG_VERSION_NUMBER" in cause:
+        peer = cause.partition(": ")[0].partition(":")[2]
+        remedy = "check the port of the endpoint (--endpoint, OCTELIUM_API_ENDPOINT)"
+        return f"what listens at {peer} does not speak TLS", remedy
+    endpoint = "check the endpoint (--endpoint, OCTELIUM_API_ENDPOINT) and that the Cluster runs"
+    return cause, f"{endpoint}; {_DOCTOR}"
 
 
 def _last_cause(message: str) -> str:

@@ -146,6 +146,14 @@ def test_a_failure_has_one_line_on_stderr_and_a_remedy(offline: Runner) -> None:
     )
 
 
+def test_a_token_of_the_environment_that_is_not_good(cluster: StandIn, terminal: Runner) -> None:
+    terminal.environ["OCTELIUM_ACCESS_TOKEN"] = "old"
+    result = terminal.ctl("get", "users")
+    assert result.code == exits.FAILED
+    assert "OCTELIUM_ACCESS_TOKEN is set" in result.err
+    assert "OCTELIUM_ACCESS_TOKEN" not in terminal.ctl("get", "users", "x", "--page", "y").err
+
+
 def test_ctrl_c(offline: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_invocation: Invocation) -> None:
         raise KeyboardInterrupt

@@ -52,7 +52,7 @@ class Authority:
     def new(cls, name: str = "test authority") -> Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        built = _builder(subject, subject, key.public_key(), 30).add_extension(
+        built = _builder(subject, subject, key.public_key(), (-31, 30)).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
         return cls(built.sign(key, hashes.SHA256()), key)
@@ -61,7 +61,9 @@ class Authority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, *names: str, days: int = 20) -> tuple[bytes, bytes]:
+    def issue(
+        self, *names: str, days: int = 20, between: tuple[int, int] | None = None
+    ) -> tuple[bytes, bytes]:
         """Certificate and key in PEM form for DNS names or IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
@@ -71,7 +73,8 @@ class Authority:
                 alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
             except ValueError:
                 alternatives.append(x509.DNSName(name))
-        built = _builder(subject, self.certificate.subject, key.public_key(), days)
+        good = between or (-abs(days) - 1, days)
+        built = _builder(subject, self.certificate.subject, key.public_key(), good)
         built = built.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         signed = built.sign(self.key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM), key_pem(key)
@@ -87,7 +90,10 @@ def key_pem(key: ec.EllipticCurvePrivateKey, password: bytes | None = None) -> b
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, days: int
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: ec.EllipticCurvePublicKey,
+    days: tuple[int, int],
 ) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
@@ -96,8 +102,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=abs(days) + 1))
-        .not_valid_after(now + dt.timedelta(days=days))
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
     )
 
 
@@ -125,6 +131,8 @@ class StandIn:
     """The server. Tests read `calls` and change everything else."""
 
     authority: Authority
+    certificate_days: tuple[int, int] | None = None
+    """From when to when its certificate is good, in days from now; by itself it is."""
     foreign: bool = False
     check_tokens: bool = True
     token_life: int = 3600 * 4
@@ -149,7 +157,9 @@ class StandIn:
 
     def start(self) -> StandIn:
         """Serve on a free port of the loopback interface."""
-        certificate, key = self.authority.issue(f"octelium-api.{DOMAIN}", f"*.{DOMAIN}", DOMAIN)
+        certificate, key = self.authority.issue(
+            f"octelium-api.{DOMAIN}", f"*.{DOMAIN}", DOMAIN, between=self.certificate_days
+        )
         self._server = grpc.server(
             ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)]
         )

@@ -4,8 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -80,6 +81,53 @@ def test_a_certificate_for_another_name_is_refused(cluster: StandIn) -> None:
     assert cluster.calls == []
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "said"), [(-30, -10, "has expired"), (10, 30, "is not valid yet")]
+)
+def test_a_certificate_of_another_time_is_refused(
+    begins: int, ends: int, said: str, authority: Authority
+) -> None:
+    """As the Cluster's old one is, and every one where this computer's clock is wrong."""
+    server = StandIn(authority, certificate_days=(begins, ends)).start()
+    try:
+        with pytest.raises(ApiError, match=f"certificate {said} by the clock") as caught:
+            ask(target(server))
+    finally:
+        server.stop()
+    assert "set the clock if it is wrong" in caught.value.remedy
+
+
+def test_a_name_that_nobody_knows() -> None:
+    with pytest.raises(ApiError, match=r"the name api\.nosuch\.invalid cannot be") as caught:
+        ask(Target("nosuch.invalid", "api.nosuch.invalid", 443, "api.nosuch.invalid"))
+    assert "--domain" in caught.value.remedy
+
+
+def test_a_port_of_something_else(cluster: StandIn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        port = cluster.port = plain.getsockname()[1]
+
+        def answer() -> None:
+            plain.settimeout(0.2)
+            while not over.is_set():
+                with suppress(TimeoutError):
+                    peer = plain.accept()[0]
+                    with peer:
+                        peer.recv(65536)
+                        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        over = threading.Event()
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            with pytest.raises(ApiError, match=f"127.0.0.1:{port} does not speak TLS") as caught:
+                ask(target(cluster))
+        finally:
+            over.set()
+            thread.join()
+    assert "port of the endpoint" in caught.value.remedy
+
+
 def test_nobody_listens(cluster: StandIn) -> None:
     with closing(socket.socket()) as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -135,7 +183,7 @@ def test_names_are_looked_up_by_the_hosts_own_resolver() -> None:
         "try:\n"
         "    stub.call('GetStatus', user.GetStatusRequest(), deadline=20)\n"
         "except Exception as error:\n"
-        "    print(error)\n"
+        "    print(error.__cause__ or error.__context__)\n"
     )
     words = [sys.executable, "-c", code]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
