@@ -66,6 +66,7 @@ class PeerKeeper:
                 allowed_ips=peer.allowed_ips,
                 endpoint=known.endpoint,
                 timestamp=known.timestamp,
+                own=known.own,
             )
             try:
                 self._engine.put_peer(config)
@@ -112,4 +113,4 @@ class PeerKeeper:
             place = stats.endpoint
             if place is not None and "%" in place[0]:
                 place = None  # a link's own address means nothing to the next process
-            self._memory.put(public_key, Remembered(place, stats.timestamp))
+            self._memory.put(public_key, Remembered(place, stats.timestamp, stats.own))

@@ -21,20 +21,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
-_RECORD = struct.Struct("<32s12s16sHBx")
+_RECORD = struct.Struct("<32s12s16sHBx16s")
 _SUM = struct.Struct("<I")
 _SIZE = _RECORD.size + _SUM.size
-_MAGIC = b"octelium peers 1".ljust(_SIZE, b"\n")
+_MAGIC = b"octelium peers 2".ljust(_SIZE, b"\n")
+_FORMER = struct.Struct("<32s12s16sHBx")
+_FORMER_SIZE = _FORMER.size + _SUM.size
+_FORMER_MAGIC = b"octelium peers 1".ljust(_FORMER_SIZE, b"\n")
+"""Of files without own addresses."""
 _MOST = 1 << 17
 """Records that are read; more than there can be Sessions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Where a peer was, if known, and the greatest TAI64N label that it sent, or b""."""
+    """Where a peer was, if known, the greatest TAI64N label that it sent, or b"", and the address
+    of ours that it sent to, or "".
+    """
 
     endpoint: tuple[str, int] | None
     timestamp: bytes = b""
+    own: str = ""
 
 
 class Memory:
@@ -97,10 +104,14 @@ class Memory:
     def _read(self) -> None:
         data = os.pread(self._file, _SIZE * (_MOST + 1), 0)
         if data[:_SIZE] != _MAGIC:
-            if data:
+            former = data.startswith(_FORMER_MAGIC)
+            if data and not former:
                 _LOG.warning("%s is no list of peers: it is begun anew", self._path)
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, _MAGIC, 0)
+            for at in range(_FORMER_SIZE, len(data), _FORMER_SIZE) if former else ():
+                if (old := _decoded(data[at : at + _FORMER_SIZE], _FORMER)) is not None:
+                    self.put(*old)
             return
         for place in range(1, len(data) // _SIZE):
             found = _decoded(data[place * _SIZE : (place + 1) * _SIZE])
@@ -124,17 +135,23 @@ def _encoded(public_key: bytes, remembered: Remembered) -> bytes:
         host, port = remembered.endpoint
         packed = ipaddress.ip_address(host.partition("%")[0])
         address, version = packed.packed.ljust(16, b"\0"), packed.version
-    body = _RECORD.pack(public_key, remembered.timestamp, address, port, version)
+    own = bytes(16)
+    if version and remembered.own:
+        own = ipaddress.ip_address(remembered.own).packed.ljust(16, b"\0")
+    body = _RECORD.pack(public_key, remembered.timestamp, address, port, version, own)
     return body + _SUM.pack(zlib.crc32(body) or 1)
 
 
-def _decoded(record: bytes) -> tuple[bytes, Remembered] | None:
+def _decoded(record: bytes, kind: struct.Struct = _RECORD) -> tuple[bytes, Remembered] | None:
     """None for an empty or a damaged record."""
-    body = record[: _RECORD.size]
-    if len(record) != _SIZE or _SUM.unpack(record[_RECORD.size :])[0] != (zlib.crc32(body) or 1):
+    body, checked = record[: kind.size], record[kind.size :]
+    if len(checked) != _SUM.size or _SUM.unpack(checked)[0] != (zlib.crc32(body) or 1):
         return None
-    public_key, timestamp, address, port, version = _RECORD.unpack(body)
-    endpoint = None
+    public_key, timestamp, address, port, version, *rest = kind.unpack(body)
+    endpoint, own = None, ""
     if version in (4, 6) and port:
-        endpoint = str(ipaddress.ip_address(address[: 4 if version == 4 else 16])), port
-    return public_key, Remembered(endpoint, timestamp if any(timestamp) else b"")
+        width = 4 if version == 4 else 16
+        endpoint = str(ipaddress.ip_address(address[:width])), port
+        if rest and any(rest[0]):
+            own = str(ipaddress.ip_address(rest[0][:width]))
+    return public_key, Remembered(endpoint, timestamp if any(timestamp) else b"", own)

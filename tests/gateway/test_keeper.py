@@ -6,7 +6,7 @@ import pytest
 
 from octelium.gateway.keeper import PeerKeeper
 from octelium.gateway.memory import Memory, Remembered
-from tests.gateway.world import FakeEngine, Writer, gone, key, session
+from tests.gateway.world import OWN, FakeEngine, Writer, gone, key, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +98,7 @@ async def test_peers_are_where_they_were_and_hear_of_the_new_process(memory: Mem
     assert memory.get(key(200)) is None
     assert second.peers[key(5)].endpoint == ("203.0.113.7", 5)
     assert second.peers[key(5)].timestamp == b"t" * 12
+    assert second.peers[key(5)].own == OWN
     assert second.peers[key(99)].endpoint is None
     writer.commit(gone("Session", "session-50"))
     keeper.remove(["session-50"], view.peers)
@@ -120,7 +121,7 @@ async def test_only_what_changed_is_written(
     keeper.admit(view.peers, view.peers)
     engine.seen(key(1), PLACE)
     keeper.remember()
-    assert memory.get(key(1)) == Remembered(PLACE, b"t" * 12)
+    assert memory.get(key(1)) == Remembered(PLACE, b"t" * 12, OWN)
     assert memory.get(key(2)) is None
 
     def unwanted() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,8 +12,8 @@ from hypothesis import strategies as st
 from octelium.gateway.memory import Memory, Remembered
 from tests.gateway.world import key
 
-HERE = Remembered(("203.0.113.7", 51820), b"t" * 12)
-THERE = Remembered(("2001:db8::7", 1), b"")
+HERE = Remembered(("203.0.113.7", 51820), b"t" * 12, "192.0.2.1")
+THERE = Remembered(("2001:db8::7", 1), b"", "2001:db8::1")
 NOWHERE = Remembered(None, b"u" * 12)
 
 
@@ -29,6 +31,23 @@ def test_what_is_put_is_there_for_the_next_process(tmp_path: Path) -> None:
     memory = again(memory, path)
     assert [memory.get(key(number)) for number in (1, 2, 3, 4)] == [HERE, THERE, NOWHERE, None]
     assert path.stat().st_mode & 0o777 == 0o600
+    memory.close()
+
+
+def test_a_file_of_a_release_without_own_addresses_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "peers"
+    body = struct.pack(
+        "<32s12s16sHBx", key(1), b"t" * 12, bytes([203, 0, 113, 7]).ljust(16, b"\0"), 51820, 4
+    )
+    record = body + struct.pack("<I", zlib.crc32(body))
+    damaged = b"x" + record[1:]
+    path.write_bytes(b"octelium peers 1".ljust(len(record), b"\n") + damaged + record)
+    memory = Memory(path)
+    assert len(memory) == 1
+    expected = Remembered(("203.0.113.7", 51820), b"t" * 12)
+    assert memory.get(key(1)) == expected
+    memory = again(memory, path)
+    assert memory.get(key(1)) == expected
     memory.close()
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TYPES = core.SessionStatusConnectionType__
 L3 = core.SessionStatusConnectionL3Mode__
+OWN = "192.0.2.1"
+"""Where peers send to."""
 KEYS = GatewayKeys(b"g" * 32)
 
 
@@ -167,5 +169,5 @@ class FakeEngine:
 
     def seen(self, public_key: bytes, place: tuple[str, int], timestamp: bytes = b"t" * 12) -> None:
         """A peer shook hands from there."""
-        self.places[public_key] = PeerStats(place, 1000.0, 1, 2, timestamp)
+        self.places[public_key] = PeerStats(place, 1000.0, 1, 2, timestamp, OWN)
         self.changed.add(public_key)

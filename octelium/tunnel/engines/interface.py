@@ -30,6 +30,8 @@ class PeerConfig:
         keepalive: seconds between packets to it, 0 for never.
         preshared_key: 32 bytes.
         timestamp: as `PeerStats` told it, so that its old handshakes stay old after a restart.
+        own: the address of ours to send from, as `PeerStats` told it, as long as it is one; empty
+            for any.
     """
 
     public_key: bytes
@@ -38,6 +40,7 @@ class PeerConfig:
     keepalive: int = 0
     preshared_key: bytes | None = field(default=None, repr=False)
     timestamp: bytes = b""
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class PeerStats:
         last_handshake: seconds since 1970, 0 for none.
         received, sent: bytes of datagrams without UDP and IP.
         timestamp: of its last handshake; empty if the engine does not tell.
+        own: the address of ours that it last sent to; empty if the engine does not tell.
     """
 
     endpoint: Place | None
@@ -55,6 +59,7 @@ class PeerStats:
     received: int
     sent: int
     timestamp: bytes = b""
+    own: str = ""
 
 
 class Engine(Protocol):

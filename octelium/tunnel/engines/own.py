@@ -163,6 +163,10 @@ class OwnEngine:
         else:
             self._device.add_peer(config, now)
             self._peers.add(peer.public_key)
+        if peer.own and config.endpoint is not None:
+            port = self._port(config.endpoint)
+            if port is not None:
+                port.answer_from(config.endpoint, peer.own)
         self._settle()
 
     def change_peer_key(self, public_key: bytes, new: bytes) -> None:
@@ -198,6 +202,7 @@ class OwnEngine:
                 received=each.rx_bytes,
                 sent=each.tx_bytes,
                 timestamp=each.timestamp,
+                own=self._own_address(each.endpoint),
             )
             for each in self._device.peers()
         }
@@ -209,6 +214,14 @@ class OwnEngine:
     def counters(self) -> dict[str, int]:
         """Those of the device, and those of its descriptors."""
         return {**self._device.counters.as_dict(), **self._counters}
+
+    def _port(self, endpoint: Endpoint) -> UdpPort | None:
+        """The socket that leads to an endpoint."""
+        return self._v4 if len(endpoint) == 2 else self._v6
+
+    def _own_address(self, endpoint: Endpoint | None) -> str:
+        port = None if endpoint is None else self._port(endpoint)
+        return "" if endpoint is None or port is None else port.own_address(endpoint)
 
     def _config(self, peer: PeerConfig) -> DevicePeer:
         name = f"peer {peer.public_key.hex()}"
@@ -293,7 +306,7 @@ class OwnEngine:
         if loop is None:
             return
         for burst in self._device.drain():
-            port = self._v4 if len(burst[0]) == 2 else self._v6
+            port = self._port(burst[0])
             if port is None:
                 self._counters["udp_no_socket"] += len(burst[1])
                 continue

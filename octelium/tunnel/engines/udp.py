@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from collections import deque
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -98,6 +99,31 @@ class UdpPort:
     def takes_ipv4(self) -> bool:
         """Whether IPv4 goes through it, be it mapped into IPv6 (RFC 4291, section 2.5.5.2)."""
         return self.family == socket.AF_INET or self._mapped
+
+    def own_address(self, place: Endpoint) -> str:
+        """The address of ours that a place last sent to; empty if not known."""
+        source = self._sources.get(place)
+        if source is None:
+            return ""
+        level, _, value = source
+        if level == socket.IPPROTO_IP:
+            return socket.inet_ntoa(value[4:8])
+        address = ip_address(value[:16])
+        assert isinstance(address, IPv6Address)
+        return str(address.ipv4_mapped or address)
+
+    def answer_from(self, place: Endpoint, address: str) -> None:
+        """Send from an address of ours to a place that has not sent anything to another one yet."""
+        if not self._answers_from or place in self._sources:
+            return
+        given = ip_address(address)
+        if self.family == socket.AF_INET6:
+            mapped = address if given.version == 6 else f"::ffff:{address}"
+            value = IPv6Address(mapped).packed + bytes(4)
+            self._remember(place, (socket.IPPROTO_IPV6, _IPV6_PKTINFO, value))
+        elif given.version == 4:
+            value = bytes(4) + given.packed + bytes(4)
+            self._remember(place, (socket.IPPROTO_IP, _IP_PKTINFO, value))
 
     def receive(self) -> list[tuple[memoryview, Endpoint]]:
         """Datagrams that are there, a bounded number of them, and their sources."""

@@ -98,6 +98,36 @@ async def test_a_restart_that_knows_the_place_is_not_noticed() -> None:
         assert await other.hear() == b"2"
 
 
+async def test_a_restart_pokes_from_the_address_that_a_peer_called() -> None:
+    """A NAT on the way lets nothing else in; the other address is what routes would choose."""
+    one, other = End(1, timing=HASTY), End(2, timing=HASTY, answers_from=True)
+    other.sockets[0].close()
+    other.sockets[0] = socket.socket(V4, socket.SOCK_DGRAM)
+    other.sockets[0].bind(("0.0.0.0", 0))
+    other.engine = other.make()
+    called = "127.0.0.3", other.place[1]
+    try:
+        await one.engine.start()
+        await other.engine.start()
+        other.engine.put_peer(one.config())
+        one.engine.put_peer(other.config(endpoint=called))
+        one.say(other, b"1")
+        assert await other.hear() == b"1"
+        stats = other.engine.stats()[one.public]
+        assert stats.own == called[0]
+        await other.engine.close()
+        other.engine = other.make()
+        config = one.config(endpoint=stats.endpoint, timestamp=stats.timestamp, own=stats.own)
+        other.engine.put_peer(config)
+        await other.engine.start()
+        other.engine.poke(one.public)
+        await until(lambda: other.engine.stats()[one.public].last_handshake, "a new session")
+        assert one.engine.stats()[other.public].endpoint == called
+    finally:
+        await one.close()
+        await other.close()
+
+
 async def test_peers_come_and_go() -> None:
     async with pair() as (one, other):
         one.say(other, b"1")

@@ -211,6 +211,43 @@ def test_answers_leave_from_where_they_were_asked(family: socket.AddressFamily, 
         assert counters["udp_sent"] == size
 
 
+@pytest.mark.parametrize(
+    ("bound", "own"), [("0.0.0.0", "127.0.0.3"), ("::", "127.0.0.3"), ("::", "::1")]
+)
+def test_who_was_heard_before_a_restart_is_sent_to_from_the_same_address(
+    bound: str, own: str
+) -> None:
+    family = V6 if ":" in bound else V4
+    theirs = udp_socket(V6 if ":" in own else V4)
+    with theirs as caller, socket.socket(family, socket.SOCK_DGRAM) as everywhere:
+        if family == V6:
+            everywhere.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        everywhere.bind((bound, 0))
+        target = own, everywhere.getsockname()[1]
+        caller.settimeout(10)
+        before = UdpPort(everywhere, Counter(), answers_from=True)
+        caller.sendto(b"hello", target)
+        ((_, place),) = before.receive()
+        assert before.own_address(place) == own
+        after = UdpPort(everywhere, Counter(), answers_from=True)
+        assert after.own_address(place) == ""
+        after.answer_from(place, before.own_address(place))
+        after.answer_from(place, "127.0.0.9")  # what is known holds
+        assert after.own_address(place) == own
+        after.send((place, [b"poke"]))
+        assert caller.recvfrom(100)[1][:2] == target
+
+
+def test_a_host_that_calls_itself_chooses_no_address() -> None:
+    with udp_socket(V4) as bound:
+        port = UdpPort(bound, Counter())
+        port.answer_from(("127.0.0.1", 9), "127.0.0.3")
+        assert port.own_address(("127.0.0.1", 9)) == ""
+        port = UdpPort(bound, Counter(), answers_from=True)
+        port.answer_from(("127.0.0.1", 9), "::1")
+        assert port.own_address(("127.0.0.1", 9)) == ""
+
+
 @pytest.mark.parametrize("size", [1, 2])
 def test_an_own_address_that_is_no_more_is_forgotten(size: int) -> None:
     port, fake, counters = refusing(errno.EADDRNOTAVAIL)
