@@ -10,6 +10,7 @@ the access log unless it is wanted.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sqlite3
@@ -56,23 +57,18 @@ def back_up(
     """
     if not (layout.store / STORE).is_file():
         raise BackupError(f"there is no Cluster in {layout.root}", "correct --data-dir")
-    if isinstance(target, Path) and target.exists():
-        raise BackupError(f"{target} exists already", "choose another name, or move it away")
-    beside = target.parent if isinstance(target, Path) else layout.run
     try:
-        with scratch(beside) as folder:
-            _copy(layout.store / STORE, folder / STORE)
-            if with_logs and layout.logs.exists():
-                _copy(layout.logs, folder / LOGS)
-            if layout.ca.exists():
-                shutil.copyfile(layout.ca, folder / AUTHORITY)
-            has_file = not environ.get(VARIABLE, "").strip()
-            if has_file:
-                _copy_key(layout.store / KEY_FILE, folder / KEY)
-            manifest = examine(folder, {} if has_file else environ)
-            if not with_key:
-                (folder / KEY).unlink(missing_ok=True)
-            return _write(target, manifest, folder)
+        with _opened_target(target) as file, as_owner(layout.root):
+            layout.run.mkdir(mode=0o700, exist_ok=True)
+            with scratch(layout.run) as folder:
+                _gather(layout, folder, with_logs=with_logs)
+                has_file = not environ.get(VARIABLE, "").strip()
+                if has_file:
+                    _copy_key(layout.store / KEY_FILE, folder / KEY)
+                manifest = examine(folder, {} if has_file else environ)
+                if not with_key:
+                    (folder / KEY).unlink(missing_ok=True)
+                return archive.write(file, manifest, folder)
     except PermissionError as error:
         remedy = "run this as root, or as the user that runs the Cluster"
         raise BackupError(f"{error.filename}: {error.strerror}", remedy) from error
@@ -141,6 +137,14 @@ def scratch(beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _gather(layout: Layout, folder: Path, *, with_logs: bool) -> None:
+    _copy(layout.store / STORE, folder / STORE)
+    if with_logs and layout.logs.exists():
+        _copy(layout.logs, folder / LOGS)
+    if layout.ca.exists():
+        shutil.copyfile(layout.ca, folder / AUTHORITY)
+
+
 def _copy(source: Path, target: Path) -> None:
     """A copy of a database at one instant, which needs no log beside it."""
     target.touch(mode=0o600)
@@ -159,20 +163,48 @@ def _copy_key(source: Path, target: Path) -> None:
     target.write_bytes(source.read_bytes())
 
 
-def _write(target: Path | IO[bytes], manifest: Manifest, folder: Path) -> Manifest:
+@contextmanager
+def _opened_target(target: Path | IO[bytes]) -> Iterator[IO[bytes]]:
+    """What to write to. A file gets its name when the block has ended well, and is gone else."""
     if not isinstance(target, Path):
-        written = archive.write(target, manifest, folder)
+        yield target
         target.flush()
-        return written
-    draft = folder / "archive"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        written = archive.write(file, manifest, folder)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(target)
+        return
+    if target.exists():
+        raise BackupError(f"{target} exists already", "choose another name, or move it away")
+    draft = target.with_name(f".{target.name}.partial")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
     sync_folder(target.parent)
-    return written
+
+
+@contextmanager
+def as_owner(root: Path) -> Iterator[None]:
+    """Be the owner of a folder, if this is root: no link in it leads where only root may go."""
+    owner = root.stat() if root.exists() else None
+    if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
+        yield
+        return
+    # Loaded now: the owner may not be able to read where root's code is.
+    importlib.import_module("octelium.store.migrations")
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,22 +6,20 @@ then it takes their place, and what was there before is kept under another name.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from octelium.cluster import archive
 from octelium.cluster.archive import AUTHORITY, KEY, LOGS, STORE, BackupError, Manifest
-from octelium.cluster.backup import examine, scratch, sync_folder
+from octelium.cluster.backup import as_owner, examine, scratch, sync_folder
 from octelium.cluster.layout import DataDirectoryError
 from octelium.store.vault import KEY_FILE, VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from octelium.cluster.layout import Layout
@@ -52,7 +50,7 @@ def restore(
         BackupError: that cannot be. Nothing has changed then.
     """
     try:
-        with _as_owner(layout.root):
+        with as_owner(layout.root):
             lock = layout.prepare()
             try:
                 return _restore(layout, source, environ, key, replace=replace)
@@ -124,24 +122,3 @@ def _put_aside(layout: Layout, manifest: Manifest) -> Path:
         layout.ca.rename(former / AUTHORITY)
     layout.store.rename(former / "store")
     return former
-
-
-@contextmanager
-def _as_owner(root: Path) -> Iterator[None]:
-    """Be the owner of a folder that is there, if this is root."""
-    owner = root.stat() if root.exists() else None
-    if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
-        yield
-        return
-    # Loaded now: the owner may not be able to read where root's code is.
-    importlib.import_module("octelium.store.migrations")
-    groups = os.getgroups()
-    os.setgroups([])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)

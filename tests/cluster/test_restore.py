@@ -136,6 +136,15 @@ async def test_by_root_for_the_user_of_the_cluster(layout: Layout) -> None:
         assert {path.stat().st_uid for path in other.root.rglob("*")} == {owner}
         assert back_up(other, Path(outside) / "x", {}).revision == 2
         assert {path.stat().st_uid for path in other.root.rglob("*")} == {owner}
+        assert (Path(outside) / "x").stat().st_uid == 0
         with pytest.raises(BackupError):
             restore(other, io.BytesIO(b""), {}, replace=True)
+        # What the Cluster's user cannot read comes into no backup.
+        own = Path(outside) / "root's own"
+        own.touch(mode=0o600)
+        other.ca.unlink()
+        other.ca.symlink_to(own)
+        with pytest.raises(BackupError, match="Permission denied"):
+            back_up(other, Path(outside) / "y", {})
+        assert not (Path(outside) / "y").exists()
         assert os.geteuid() == 0
