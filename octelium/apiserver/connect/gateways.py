@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+import logging
 import os
 import secrets
 import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from octelium.apiserver.connect.network import choose_ranges, network_of, put_ranges
+from octelium.apiserver.connect.network import (
+    choose_ranges,
+    clients_take,
+    network_of,
+    put_ranges,
+)
 from octelium.apiserver.connect.service_addresses import (
     assign_missing,
     ledger_of,
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from octelium.store.reading import Reader
     from octelium.store.transaction import Transaction
 
+_LOG = logging.getLogger(__name__)
 DEFAULT_PORT: Final = 53820
 """UDP port for WireGuard, as Octelium's Gateways have it."""
 ROTATION: Final = 12 * 3600.0
@@ -137,6 +144,13 @@ def _prepare_network(tx: Transaction, plan: GatewayPlan, *, is_new: bool) -> Non
             raise Invalid(
                 path, f"this Cluster's network is {present} since its first start", "remove it"
             )
+    present = network.cluster_network.v4
+    if present and not clients_take(ipaddress.IPv4Network(present)):
+        _LOG.warning(
+            "the Cluster's network %s is not private: clients connect with --allow-range %s only",
+            present,
+            present,
+        )
 
 
 def _create(tx: Transaction, plan: GatewayPlan) -> core.Gateway:

@@ -29,6 +29,10 @@ _V6_SUBNET: Final = 80
 _LONGEST_V4: Final = 14
 """Prefix of the smallest IPv4 network that holds the three subnets."""
 _ULA: Final = IPv6Network("fc00::/7")
+_PRIVATE: Final = tuple(
+    map(IPv4Network, (DEFAULT_V4, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+)
+"""RFC 6598 and RFC 1918; other special ranges, such as 198.18.0.0/15 (RFC 2544), are in use."""
 _EVERYTHING: Final = 1
 """Routes with prefixes up to this long are default routes: full tunnels split theirs in two."""
 _DRAWS: Final = 16
@@ -159,12 +163,16 @@ def choose_ranges(
     """
     routes = [*map(ipaddress.ip_network, host_routes)]
     chosen = _given(v4 or DEFAULT_V4, "network-v4", IPv4Network)
+    if not clients_take(chosen):
+        raise Invalid(
+            "network-v4",
+            f"{chosen} is no private network: clients refuse it without --allow-range {chosen}",
+            f"use {DEFAULT_V4}, or a part of 10.0.0.0/8 such as --network-v4 10.192.0.0/12",
+        )
     if chosen.prefixlen > _LONGEST_V4:
         raise Invalid(
             "network-v4", f"{chosen} is too small", f"use a /{_LONGEST_V4} or a larger one"
         )
-    if not chosen.is_private and chosen != IPv4Network(DEFAULT_V4):
-        raise Invalid("network-v4", f"{chosen} is no private network", "use a part of 10.0.0.0/8")
     used = _route_into(routes, chosen)
     if used is not None:
         raise Invalid(
@@ -174,6 +182,11 @@ def choose_ranges(
             " --network-v4 10.192.0.0/12 (OCTELIUM_NETWORK_V4)",
         )
     return Ranges(chosen, _choose_v6(routes, v6, random_bytes))
+
+
+def clients_take(network: IPv4Network) -> bool:
+    """Whether clients have a network of that range without being told to."""
+    return any(network.subnet_of(each) for each in _PRIVATE)
 
 
 def _choose_v6(

@@ -31,6 +31,8 @@ from tests.apiserver.connect.world import PLAN, Clock, World, open_world
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from octelium.store.transaction import Transaction
+
 
 def gateway_of(world: World) -> core.Gateway:
     (gateway,) = world.resources.list(core.Gateway)
@@ -87,6 +89,23 @@ async def test_the_network_stays_as_it_began(tmp_path: Path) -> None:
         # A route that came later, such as the tunnel's own, is no reason to stop.
         await world.write(lambda tx: prepare(tx, replace(PLAN, host_routes=("100.64.0.0/16",))))
         assert world.resources.get(core.ClusterConfig, name="default").status.network == before
+
+
+async def test_a_network_of_before_that_clients_refuse_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_world(tmp_path) as world:
+
+        def former(tx: Transaction) -> None:
+            config = tx.get(core.ClusterConfig, name="default")
+            config.status.network.cluster_network.v4 = "198.18.0.0/15"
+            tx.update(config)
+
+        await world.write(lambda tx: prepare(tx, PLAN))
+        assert "--allow-range" not in caplog.text
+        await world.write(former)
+        await world.write(lambda tx: prepare(tx, PLAN))
+        assert "--allow-range 198.18.0.0/15" in caplog.text
 
 
 async def test_a_network_in_use_makes_no_gateway(tmp_path: Path) -> None:

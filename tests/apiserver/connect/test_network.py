@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from octelium.apiserver.connect.network import (
     Network,
     choose_ranges,
+    clients_take,
     network_of,
     put_ranges,
 )
+from octelium.client.tunnel.errors import TunnelError
+from octelium.client.tunnel.state import _check_private
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -91,6 +94,12 @@ def test_a_chosen_network_is_checked_too() -> None:
     [
         ({"v4": "10.0.0.0/15"}, "network-v4"),
         ({"v4": "8.0.0.0/8"}, "network-v4"),
+        ({"v4": "0.0.0.0/8"}, "network-v4"),
+        ({"v4": "100.0.0.0/8"}, "network-v4"),
+        ({"v4": "127.0.0.0/8"}, "network-v4"),
+        ({"v4": "172.0.0.0/8"}, "network-v4"),
+        ({"v4": "192.0.0.0/8"}, "network-v4"),
+        ({"v4": "240.0.0.0/8"}, "network-v4"),
         ({"v4": "nonsense"}, "network-v4"),
         ({"v4": "10.1.0.0/8"}, "network-v4"),
         ({"v6": "fdee::/48"}, "network-v6"),
@@ -102,6 +111,22 @@ def test_what_is_no_network_for_a_cluster(settings: dict[str, str], path: str) -
     with pytest.raises(Invalid) as caught:
         choose_ranges((), random_bytes=fixed, **settings)
     assert caught.value.path == path
+
+
+def test_ranges_that_clients_refuse_are_refused_with_a_way_out() -> None:
+    with pytest.raises(Invalid, match=r"--allow-range 198\.18\.0\.0/15") as caught:
+        choose_ranges((), v4="198.18.0.0/15", random_bytes=fixed)
+    assert "--network-v4 10.192.0.0/12" in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["100.64.0.0/10", "100.96.0.0/12", "10.0.0.0/8", "172.16.0.0/12"])
+def test_what_the_server_takes_clients_take_and_the_reverse(text: str) -> None:
+    chosen = choose_ranges((), v4=text, random_bytes=fixed)
+    assert chosen.v4 == IPv4Network(text)
+    _check_private(chosen.v4, text, ())
+    assert not clients_take(IPv4Network("198.18.0.0/15"))
+    with pytest.raises(TunnelError):
+        _check_private(IPv4Network("198.18.0.0/15"), "it", ())
 
 
 def test_a_taken_random_network_is_drawn_again_and_a_given_one_is_not() -> None:
