@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class Message:
     remedy: str
 
 
+@cache
 def messages() -> list[Message]:
     """Those of the command lines, doctors and installers, sorted by their words, each once."""
     found: set[Message] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import yaml
 from tests.docs.markdown import ROOT, SHELL, Block, blocks, documents
 from tests.docs.runner import Runner
 from tests.docs.world import DOMAIN, LAPTOP, SERVER, World, world
+from tests.e2e.cluster import wait_for
 from tests.http import certs
 from tests.peers import sdk
 
@@ -139,6 +141,8 @@ def _prepare(here: World, made: Runner) -> None:
     (made.folder / "privkey.pem").write_bytes(pair.key)
     token = here.job.issuer.token(here.job.subject, f"https://{DOMAIN}")
     (made.folder / "job-token").write_text(token)
+    shutil.copytree(ROOT / "examples", made.folder / "examples")
+    (made.folder / "dist").symlink_to(here.folder / "bin")
 
 
 def _workflow(made: Runner, block: Block) -> None:
@@ -168,8 +172,11 @@ def _container(made: Runner, block: Block, words: list[str], environment: dict[s
         f"{before}exec {shlex.join(words)}", LAPTOP, made.folder, "Connected to example.com"
     )
     asked = 'curl -fsS https://album.example.com/there -H "X-Octelium-Auth: $(cat access)"'
-    answer = made.world.shell(asked, SERVER, made.folder)
-    assert '"target": "/there"' in answer.stdout, f"{block.place}: {answer.stdout}"
+
+    def answers() -> bool:
+        return '"target": "/there"' in made.world.shell(asked, SERVER, made.folder).stdout
+
+    wait_for(answers, 60, every=0.5)
     made.world.end(begun)
 
 

@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 DOMAIN = "example.com"
 SERVER, LAPTOP = "server", "laptop"
 _SERVER_ADDRESS, _LAPTOP_ADDRESS = "192.0.2.1", "192.0.2.7"
-_ISSUER, _ISSUER_ADDRESS = "token.actions.githubusercontent.com", "198.51.100.10"
+_GITHUB, _GITHUB_ADDRESS = "token.actions.githubusercontent.com", "198.51.100.10"
+_KUBERNETES, _KUBERNETES_ADDRESS = f"kubernetes.{DOMAIN}", "198.51.100.11"
+_POD = """
+mount -t tmpfs tmpfs "$(readlink -f /var/run)"
+mkdir -p /var/run/secrets/kubernetes.io/serviceaccount
+cat > /var/run/secrets/kubernetes.io/serviceaccount/token
+"""
 _SUBDOMAIN = re.compile(r"\b((?:[a-z0-9-]+\.)+)example\.com\b")
 _ALWAYS = ("octelium-api", "portal")
 _MOUNT = """
@@ -58,7 +64,7 @@ while [ $# -gt 0 ]; do
 done
 exec env "$@"
 """
-_SECONDS = 120
+_SECONDS = 300
 _SIZE = (24, 80)
 """Lines and columns of a terminal."""
 
@@ -124,6 +130,9 @@ class World:
             "HOME": str(self.folder / f"home-{host}"),
             "XDG_CONFIG_HOME": str(self.folder / f"home-{host}/.config"),
             "PATH": f"{self.folder / 'bin'}:{kept['PATH']}",
+            # Unpacked once for all tests, and with as few processes as will do.
+            "SHIV_ROOT": os.environ.get("SHIV_ROOT", str(Path.home() / ".shiv")),
+            "OCTELIUM_WORKERS": "1",
             "SSL_CERT_FILE": str(trusted),
             "CURL_CA_BUNDLE": str(trusted),
             "NO_COLOR": "1",
@@ -150,12 +159,12 @@ class World:
         os.close(theirs)
         made = Background(process, ours)
         self.running.append(made)
-        wait_for(lambda: made.has_said(said), 90)
+        wait_for(lambda: made.has_said(said), _SECONDS)
         return made
 
     def start_cluster(self) -> None:
         """Run `octelium up` with tunnels, and sign in as the first administrator on both hosts."""
-        words = f"octelium up --domain {DOMAIN} --tunnel on --workers 1 --admin ''"
+        words = f"octelium up --domain {DOMAIN} --tunnel on --admin ''"
         listen = f"--public-address {_SERVER_ADDRESS}"
         up = self.background(f"exec {words} {listen}", SERVER, self.folder, r"--auth-token (\S+)\s")
         match = re.search(r"--auth-token (\S+)\s", up.said)
@@ -205,15 +214,20 @@ def _world(folder: Path, texts: str) -> Iterator[World]:
         laptop.ip(f"route add default via {_SERVER_ADDRESS}")
         for each in (server, laptop):
             known = dict.fromkeys(names, _SERVER_ADDRESS)
-            each.resolve({**known, _ISSUER: _ISSUER_ADDRESS})
+            each.resolve({**known, _GITHUB: _GITHUB_ADDRESS, _KUBERNETES: _KUBERNETES_ADDRESS})
         server.run("sh", "-c", _MOUNT, "sh", folder / "data")
         for host, port in ((server, "3000"), (server, "8080"), (laptop, "2342")):
             stack.enter_context(host.process(sys.executable, echo, port, **quiet))
         for code in (echoes.STREAMS, echoes.DATAGRAMS):
             stack.enter_context(server.process(sys.executable, "-c", code, **quiet))
         platform = made.namespace("platform")
-        made.cable(server, "198.51.100.1/24", platform, f"{_ISSUER_ADDRESS}/24")
-        github = stack.enter_context(issuer(platform.listen(_ISSUER_ADDRESS, 443), _ISSUER))
+        made.cable(server, "198.51.100.1/24", platform, f"{_GITHUB_ADDRESS}/24")
+        platform.ip(f"address add {_KUBERNETES_ADDRESS}/24 dev to-{SERVER}")
+        github = stack.enter_context(issuer(platform.listen(_GITHUB_ADDRESS, 443), _GITHUB))
+        pods = issuer(platform.listen(_KUBERNETES_ADDRESS, 443), _KUBERNETES)
+        kubernetes = stack.enter_context(pods)
+        token = kubernetes.token("system:serviceaccount:shop:default", f"https://{DOMAIN}")
+        server.run("sh", "-ec", _POD, input=token)
         job = Job(github, "repo:example/cluster:ref:refs/heads/main")
         here = World(folder, {SERVER: server, LAPTOP: laptop}, job)
         try:
