@@ -159,7 +159,7 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
 @click.option(
     "--network-v4",
     metavar="ADDR/BITS",
-    help="The Cluster's IPv4 network, a private one, chosen at the first start. Default 100.64.0.0/10.",
+    help="The Cluster's private IPv4 network, chosen at the first start. Default 100.64.0.0/10.",
 )
 @click.option(
     "--network-v6",
