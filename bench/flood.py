@@ -132,9 +132,12 @@ class Flood:
 
     def _beside(self, kind: str, row: str, rate: float, seconds: float) -> None:
         quiet = self._quiet(min(seconds, 10))
+        before = usage(self._world.cluster).total_cpu
         self._attacker.tell({"do": "attack", "kind": kind, "rate": rate, "seconds": seconds})
         found = self._prober.ask({"seconds": seconds})["took"]
         sent = self._attacker.hear()["sent"]
+        used = usage(self._world.cluster).total_cpu - before
+        self._report.add(row, "CPU of the Cluster", "%", used / seconds * 100)
         if sent < 0.95 * rate * seconds:
             raise BenchError(f"only {sent} packets were sent in {seconds} s")
         ratio = self._note(row, found) / quiet
