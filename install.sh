@@ -347,13 +347,15 @@ look_at_address() {
   address=$public_address
   if [ -z "$address" ] && has ip; then
     address=$(ip -o route get 192.0.2.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' | head -n 1)
+    [ -n "$address" ] ||
+      address=$(ip -6 -o route get 2001:db8::1 2>/dev/null | sed -n 's/.* src \([0-9a-f:]*\).*/\1/p' | head -n 1)
   fi
   if [ -z "$address" ] && has hostname; then
     address=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -v -e : -e '^$' | head -n 1) || address=''
   fi
   case ${address:-none} in
     none) detail 'this machine has no address but the loopback interface' ;;
-    10.* | 192.168.* | 172.1[6-9].* | 172.2[0-9].* | 172.3[01].* | 100.6[4-9].* | 100.[7-9][0-9].* | 100.1[01][0-9].* | 100.12[0-7].*)
+    10.* | 192.168.* | 172.1[6-9].* | 172.2[0-9].* | 172.3[01].* | 100.6[4-9].* | 100.[7-9][0-9].* | 100.1[01][0-9].* | 100.12[0-7].* | f[cd]*:* | fe[89ab]?:*)
       detail "its address $address is private: clients elsewhere reach it only if a router forwards"
       detail "TCP port $port to it (and UDP 53820 for tunnels); --public-address names that router's"
       ;;

@@ -97,6 +97,27 @@ def check_upgrade(machine: Machine) -> None:
     assert machine.shell("ls /var/lib/octelium-backups/*/data/store/store.db").count("\n") == 1
 
 
+def check_backup(machine: Machine) -> None:
+    """A backup by root while the service runs, and back again: all stays the service's own."""
+    data = "--data-dir /var/lib/octelium"
+    said = machine.shell(f"octops backup /root/octelium.backup {data}")
+    assert f"{DOMAIN} at revision" in said
+    assert machine.shell("stat -c '%U %a' /root/octelium.backup") == "root 600\n"
+    refused = machine.run(
+        *f"octops restore /root/octelium.backup --replace {data}".split(), check=False
+    )
+    assert "is in use by another" in refused.stdout
+    machine.shell("systemctl stop octelium")
+    said = machine.shell(f"octops restore /root/octelium.backup --replace {data}")
+    assert f"{DOMAIN} is as it was on" in said
+    assert machine.shell("find /var/lib/octelium ! -user octelium") == ""
+    machine.shell("systemctl start octelium")
+    wait_for(
+        lambda: "answers 200" in machine.run("octops", "probe", *data.split(), check=False).stdout
+    )
+    machine.shell("rm -r /root/octelium.backup /var/lib/octelium/replaced-*")
+
+
 def check_broken(machine: Machine) -> None:
     """A newer version that spoils the store and does not serve: back again, all of it."""
     version = machine.shell("octelium --version").split()[1]
@@ -193,6 +214,7 @@ def test_debian(machine: Machine) -> None:
     check_first(machine)
     check_rights(machine)
     check_again(machine)
+    check_backup(machine)
     if SOAK:
         check_upgrade(machine)
     check_broken(machine)
@@ -217,6 +239,7 @@ def test_another_system(tmp_path: Path, system: System) -> None:
         check_first(machine)
         check_rights(machine)
         check_again(machine)
+        check_backup(machine)
         check_upgrade(machine)
         check_broken(machine)
         check_cut_off(machine)

@@ -270,6 +270,18 @@ def test_an_address_that_others_cannot_reach(machine: Machine) -> None:
     assert "no --domain: 10-1-2-3.sslip.io" in said
 
 
+@long
+@pytest.mark.parametrize("address", ["2001:db8::a", "fd00::7"])
+def test_a_machine_with_ipv6_alone(machine: Machine, address: str) -> None:
+    route = f"2001:db8::1 from :: via fe80::1 dev e src {address} metric 1"
+    route = f'case "$*" in *-6*) echo "{route}" ;; esac'
+    before = put("ip", route) + put("hostname", "exit 1")
+    said = machine.install("good", "--skip-check", "dns", "--dry-run", before=before).stdout
+    name = address.replace(":", "-")
+    assert f"no --domain: {name}.sslip.io" in said
+    assert (f"its address {address} is private" in said) == address.startswith("fd")
+
+
 class Server(BaseHTTPRequestHandler):
     """Serves a folder; bodies end half-way below /cut, the clock is wrong below /yesterday."""
 
