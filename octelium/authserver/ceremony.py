@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from octelium.authserver.markup import Markup, button
+from octelium.authserver.markup import Markup, button, plain
 from octelium.identity.authenticators.owned import MAX_DISPLAY_NAME
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def security_key(
         '<p id="told" role="status"></p>'
         + form.replace("<form ", asked, 1)
         + '<noscript><p class="notice bad" role="alert">'
-        f"Security keys and passkeys need JavaScript.{escape(otherwise)}</p></noscript>"
+        f"Security keys and passkeys need JavaScript.{plain(otherwise)}</p></noscript>"
     )
 
 
@@ -74,11 +74,11 @@ def password_form(
     key = escape(f"response-{fields.get('uid', '')}")
     return Markup(
         f'<form method="post" action="{escape(action)}" class="question">{hidden}'
-        f'<label for="{key}">{escape(label)}</label>'
+        f'<label for="{key}">{plain(label)}</label>'
         f'<input id="{key}" name="response" required inputmode="numeric" '
         'autocomplete="one-time-code" spellcheck="false" maxlength="16" '
-        f'aria-describedby="{key}-hint"><span class="about" id="{key}-hint">{escape(hint)}</span>'
-        f'<button type="submit">{escape(submit)}</button></form>'
+        f'aria-describedby="{key}-hint"><span class="about" id="{key}-hint">{plain(hint)}</span>'
+        f'<button type="submit">{plain(submit)}</button></form>'
     )
 
 
@@ -88,7 +88,7 @@ def new_authenticator(action: str, ways: Iterable[tuple[str, str]]) -> Markup:
     `ways` are values of `type`, and what the button of each says.
     """
     shown = "".join(
-        f'<button type="submit" name="type" value="{escape(value)}"{quiet}>{escape(label)}</button>'
+        f'<button type="submit" name="type" value="{escape(value)}"{quiet}>{plain(label)}</button>'
         for (value, label), quiet in zip(ways, chain([""], repeat(' class="quiet"')), strict=False)
     )
     return Markup(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from octelium.schema.unseen import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -20,21 +22,26 @@ class Markup(str):
     __slots__ = ()
 
 
+def plain(text: str) -> Markup:
+    """A text as it is, with what nobody sees as escapes: it could reorder the words around it."""
+    return Markup(escape(visible(text)))
+
+
 def code(value: str) -> Markup:
     """A word of a command or a file, within a sentence."""
-    return Markup(f"<code>{escape(value)}</code>")
+    return Markup(f"<code>{plain(value)}</code>")
 
 
 def strong(value: str) -> Markup:
     """What a sentence is about."""
-    return Markup(f"<strong>{escape(value)}</strong>")
+    return Markup(f"<strong>{plain(value)}</strong>")
 
 
 def link(url: str, label: str) -> Markup:
     """A link. Raises ValueError for anything but an absolute https URL."""
     if not url.startswith("https://"):
         raise ValueError(f"{url!r} is no https URL")
-    return Markup(f'<a href="{escape(url)}">{escape(label)}</a>')
+    return Markup(f'<a href="{escape(url)}">{plain(label)}</a>')
 
 
 def onward(url: str, label: str, *, quiet: bool = False) -> Markup:
@@ -46,7 +53,7 @@ def onward(url: str, label: str, *, quiet: bool = False) -> Markup:
     if not url.startswith(("https://", "http://localhost:")):
         raise ValueError(f"{url!r} is no https URL")
     kind = "button quiet" if quiet else "button"
-    return Markup(f'<p><a class="{kind}" href="{escape(url)}">{escape(label)}</a></p>')
+    return Markup(f'<p><a class="{kind}" href="{escape(url)}">{plain(label)}</a></p>')
 
 
 def paragraph(*parts: Markup | str) -> Markup:
@@ -61,24 +68,24 @@ def aside(*parts: Markup | str) -> Markup:
 
 def heading(text: str) -> Markup:
     """What a section is about."""
-    return Markup(f"<h2>{escape(text)}</h2>")
+    return Markup(f"<h2>{plain(text)}</h2>")
 
 
 def notice(text: str, *, bad: bool = False) -> Markup:
     """What has just happened; readers are told at once."""
     role, tone = ("alert", "bad") if bad else ("status", "good")
-    return Markup(f'<p class="notice {tone}" role="{role}">{escape(text)}</p>')
+    return Markup(f'<p class="notice {tone}" role="{role}">{plain(text)}</p>')
 
 
 def command(line: str) -> Markup:
     """A command line that a reader is to copy."""
-    return Markup(f"<pre>{escape(line)}</pre>")
+    return Markup(f"<pre>{plain(line)}</pre>")
 
 
 def lines(items: Iterable[Line]) -> Markup:
     """Lines of a text with their levels and tones."""
     shown = "".join(
-        f'<p class="{line.tone.value} level-{min(line.indent, _DEEPEST)}">{escape(line.text)}</p>'
+        f'<p class="{line.tone.value} level-{min(line.indent, _DEEPEST)}">{plain(line.text)}</p>'
         for line in items
     )
     return Markup(f'<div class="lines">{shown}</div>')
@@ -86,7 +93,7 @@ def lines(items: Iterable[Line]) -> Markup:
 
 def folded(label: str, content: Markup) -> Markup:
     """What only some readers want to see: they open it."""
-    return Markup(f"<details><summary>{escape(label)}</summary>{content}</details>")
+    return Markup(f"<details><summary>{plain(label)}</summary>{content}</details>")
 
 
 def listing(items: Iterable[tuple[Markup | str, str]]) -> Markup:
@@ -97,7 +104,7 @@ def listing(items: Iterable[tuple[Markup | str, str]]) -> Markup:
 def entries(items: Iterable[tuple[Markup | str, str, Markup]]) -> Markup:
     """A list of things, each with lines about it and with what can be done to it."""
     shown = "".join(
-        f'<li><div class="what">{_escaped(item)}<span class="about">{escape(about)}</span></div>'
+        f'<li><div class="what">{_escaped(item)}<span class="about">{plain(about)}</span></div>'
         f"{deed}</li>"
         for item, about, deed in items
     )
@@ -106,7 +113,7 @@ def entries(items: Iterable[tuple[Markup | str, str, Markup]]) -> Markup:
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
     """What is known of one thing: names and values."""
-    shown = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
+    shown = "".join(f"<dt>{plain(name)}</dt><dd>{plain(value)}</dd>" for name, value in pairs)
     return Markup(f"<dl>{shown}</dl>")
 
 
@@ -117,7 +124,7 @@ def beside(text: Markup, deed: Markup) -> Markup:
 
 def badge(text: str) -> Markup:
     """A word that tells one thing of a list from the others."""
-    return Markup(f'<span class="badge">{escape(text)}</span>')
+    return Markup(f'<span class="badge">{plain(text)}</span>')
 
 
 def both(*parts: Markup | str) -> Markup:
@@ -142,10 +149,10 @@ def button(
         for name, value in fields.items()
     )
     kind = ' class="quiet"' if quiet else ""
-    told = f' aria-label="{escape(spoken)}"' if spoken else ""
+    told = f' aria-label="{plain(spoken)}"' if spoken else ""
     return Markup(
         f'<form method="post" action="{_action(action)}">{hidden}'
-        f'<button type="submit"{kind}{told}>{escape(label)}</button></form>'
+        f'<button type="submit"{kind}{told}>{plain(label)}</button></form>'
     )
 
 
@@ -158,10 +165,10 @@ def search(action: str, label: str, value: str, submit: str) -> Markup:
     """A form that looks for what `q` says on the page itself."""
     return Markup(
         f'<form method="get" action="{_action(action)}" class="search" role="search">'
-        f'<label for="q">{escape(label)}</label>'
+        f'<label for="q">{plain(label)}</label>'
         f'<input id="q" name="q" type="search" value="{escape(value)}" maxlength="100" '
         f'autocomplete="off" spellcheck="false"><button type="submit" class="quiet">'
-        f"{escape(submit)}</button></form>"
+        f"{plain(submit)}</button></form>"
     )
 
 
@@ -169,12 +176,12 @@ def question(action: str, label: str, name: str, value: str, submit: str, hint: 
     """A form with one field for a short code."""
     return Markup(
         f'<form method="get" action="{_action(action)}" class="question">'
-        f'<label for="{escape(name)}">{escape(label)}</label>'
+        f'<label for="{escape(name)}">{plain(label)}</label>'
         f'<input id="{escape(name)}" name="{escape(name)}" value="{escape(value)}" required '
         'autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="16" '
         f'aria-describedby="{escape(name)}-hint">'
-        f'<span class="about" id="{escape(name)}-hint">{escape(hint)}</span>'
-        f'<button type="submit">{escape(submit)}</button></form>'
+        f'<span class="about" id="{escape(name)}-hint">{plain(hint)}</span>'
+        f'<button type="submit">{plain(submit)}</button></form>'
     )
 
 
@@ -182,12 +189,12 @@ def paste(action: str, label: str, name: str, submit: str, hint: str) -> Markup:
     """A form that posts one line of text which somebody has been sent."""
     return Markup(
         f'<form method="post" action="{_action(action)}" class="question pasted">'
-        f'<label for="{escape(name)}">{escape(label)}</label>'
+        f'<label for="{escape(name)}">{plain(label)}</label>'
         f'<input id="{escape(name)}" name="{escape(name)}" required autocomplete="off" '
         'autocapitalize="none" spellcheck="false" maxlength="400" '
         f'aria-describedby="{escape(name)}-hint">'
-        f'<span class="about" id="{escape(name)}-hint">{escape(hint)}</span>'
-        f'<button type="submit">{escape(submit)}</button></form>'
+        f'<span class="about" id="{escape(name)}-hint">{plain(hint)}</span>'
+        f'<button type="submit">{plain(submit)}</button></form>'
     )
 
 
@@ -198,4 +205,4 @@ def _action(target: str) -> str:
 
 
 def _escaped(part: Markup | str) -> str:
-    return part if isinstance(part, Markup) else escape(part)
+    return part if isinstance(part, Markup) else plain(part)

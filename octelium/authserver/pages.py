@@ -9,14 +9,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, Response
 
-from octelium.authserver.markup import Markup, link, onward, paragraph
+from octelium.authserver.markup import Markup, link, onward, paragraph, plain
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -117,14 +116,14 @@ def _page(site: Site, content: _Content, status: int) -> HTMLResponse:
         [f'<script src="{content.script}" nonce="{nonce}"></script>'] if content.script else []
     )
     html = _template().substitute(
-        title=escape(f"{content.heading} · {cluster}"),
+        title=plain(f"{content.heading} · {cluster}"),
         nonce=nonce,
         style=_style(),
-        cluster=escape(cluster),
-        domain="" if cluster == site.domain else escape(site.domain),
+        cluster=plain(cluster),
+        domain="" if cluster == site.domain else plain(site.domain),
         skip='<a class="skip" href="#content">Skip to the content</a>' if content.menu else "",
         menu=_menu(content.menu),
-        heading=escape(content.heading),
+        heading=plain(content.heading),
         body="\n".join([*content.blocks, *scripts]),
     )
     forms = " ".join(content.forms) or "'none'"
@@ -145,7 +144,7 @@ def _menu(items: tuple[tuple[str, str], ...]) -> str:
     if not items:
         return ""
     shown = "".join(
-        link(url, label) if url else f'<span aria-current="page">{escape(label)}</span>'
+        link(url, label) if url else f'<span aria-current="page">{plain(label)}</span>'
         for url, label in items
     )
     return f'<nav aria-label="Pages">{shown}</nav>'

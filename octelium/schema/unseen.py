@@ -24,6 +24,16 @@ def has_unseen(text: str) -> bool:
     return any(character != "\n" and is_unseen(character) for character in text)
 
 
+def visible(text: str) -> str:
+    r"""The text with unseen characters but newlines and tabulators as escapes such as `\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        _escape(character) if character not in "\n\t" and is_unseen(character) else character
+        for character in text
+    )
+
+
 def escaped_yaml(text: str) -> str:
     """YAML with the same value without unseen characters but newlines.
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from html import escape
+
 import pytest
 
 from octelium.authserver.markup import (
@@ -20,12 +22,15 @@ from octelium.authserver.markup import (
     notice,
     onward,
     paragraph,
+    plain,
     question,
     search,
     strong,
 )
 from octelium.policy.narration import Line, Tone
+from octelium.schema.unseen import is_unseen
 from tests.authserver.test_pages import ESCAPED, EVIL
+from tests.tui.hostile import HOSTILE
 
 
 @pytest.mark.parametrize(
@@ -103,3 +108,27 @@ def test_what_a_button_says_to_who_cannot_see() -> None:
         "/x", "Sign out", {}, spoken="Sign out of laptop"
     )
     assert "aria-label" not in button("/x", "Sign out", {})
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_whatever_is_said_stands_where_it_is_put(evil: str) -> None:
+    """What reorders or hides a line would change what the words around it say."""
+    made: Markup
+    for made in (
+        plain(evil),
+        code(evil),
+        strong(evil),
+        heading(evil),
+        notice(evil),
+        paragraph(evil, strong(evil)),
+        link("https://a.test", evil),
+        onward("https://a.test", evil),
+        badge(evil),
+        facts([(evil, evil)]),
+        listing([(evil, evil)]),
+        lines([Line(0, evil, Tone.PLAIN)]),
+        button("/x", evil, {}, spoken=evil),
+    ):
+        assert not any(is_unseen(character) for character in made if character not in "\n\t")
+        assert made.encode()
+        assert escape(evil) in made or any(map(is_unseen, evil))

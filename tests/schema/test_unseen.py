@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.schema.unseen import escaped_yaml, has_unseen, is_unseen
+from octelium.schema.unseen import escaped_yaml, has_unseen, is_unseen, visible
 
 UNSEEN = "\x00\x1b\x7f\x85\x9b\xad\u061c\u200b\u200d\u2028\u202e\u2060\u2066\ud800\ufeff\U000e0041"
 
@@ -27,3 +27,11 @@ def test_quoted_texts_keep_their_value(text: str) -> None:
     written = escaped_yaml(yaml.safe_dump(text, default_style='"', allow_unicode=True))
     assert not has_unseen(written)
     assert yaml.safe_load(written) == text
+
+
+@given(text=st.text(st.sampled_from(UNSEEN + "ab\n\t ß")))
+def test_visible_texts_show_everything(text: str) -> None:
+    shown = visible(text)
+    assert not any(is_unseen(character) for character in shown if character not in "\n\t")
+    assert visible(shown) == shown
+    assert visible("Größe\n大 🙂") == "Größe\n大 🙂"
