@@ -190,6 +190,12 @@ class Cluster:
             raise AssertionError(f"{program} {words}: {done.stdout}\n{done.stderr}")
         return done
 
+    def start_of_a_program(self) -> float:
+        """Seconds that a program of this project takes to start at present."""
+        began = time.monotonic()
+        self.run("octelium", "--help")
+        return time.monotonic() - began
+
     def ctl(self, *words: str, check: bool = True, text: str | None = None) -> str:
         """stdout of `octeliumctl`."""
         return self.run("octeliumctl", *words, check=check, text=text).stdout

@@ -218,6 +218,11 @@ def test_nobody_sends_from_anothers_address(world: World) -> None:
     assert get(world.bob, url) == "403"
 
 
+def recovery(world: World) -> float:
+    """`RECOVERY`, and what a machine takes beside it that is busy at present."""
+    return RECOVERY + 3 * world.cluster.start_of_a_program()
+
+
 if SOAK:
 
     def test_a_new_key_of_the_gateway_interrupts_nothing(world: World) -> None:
@@ -249,11 +254,12 @@ if SOAK:
 def test_tunnels_outlive_every_process(world: World, name: str) -> None:
     url = f"http://{world.address('web')}/"
     assert get(world.alice, url) == "200"
+    bar = recovery(world)
     old = world.cluster.kill(name)
     wait_for(lambda: world.cluster.children().get(name, old) != old)
     started = time.monotonic()
     wait_for(lambda: get(world.alice, url) == "200", every=0.05)
-    assert time.monotonic() - started < RECOVERY
+    assert time.monotonic() - started < bar
     assert get(world.bob, url) == "403"
 
 
@@ -294,10 +300,11 @@ def test_a_deleted_session_has_no_tunnel(world: World) -> None:
             if address in json.dumps(each["status"].get("connection", {}))
         ]
         before = world.metrics("unknown_index")
+        bar = recovery(world)
         cluster.ctl("delete", "session", name)
         started = time.monotonic()
         wait_for(lambda: "disconnect" in client.ask("events")["events"])
-        assert time.monotonic() - started < RECOVERY
+        assert time.monotonic() - started < bar
         assert get(guest, url) == "000"
         world.happens("unknown_index", before)
 
@@ -306,10 +313,11 @@ def test_tunnels_outlive_a_restart_of_everything(world: World) -> None:
     url = f"http://{world.address('web')}/"
     assert get(world.alice, url) == "200"
     before = world.alice.client.ask("handshakes")["last"]
+    bar = recovery(world)
     world.cluster.stop()
     world.cluster.start()
     started = time.monotonic()
     wait_for(lambda: get(world.alice, url) == "200", every=0.05)
-    assert time.monotonic() - started < RECOVERY
+    assert time.monotonic() - started < bar
     # The gateway has found the client, who was not told of the restart.
     assert world.alice.client.ask("handshakes")["last"] > before

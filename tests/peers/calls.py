@@ -74,6 +74,16 @@ class Requests:
         done = [each.done for each in list(self.answers) if each.ok and each.begun >= moment]
         return min(done) if done else None
 
+    def usual(self) -> float:
+        """How long the slowest of the last requests took: more on a busy machine.
+
+        Raises:
+            AssertionError: none was answered yet.
+        """
+        done = [each.done - each.begun for each in self.answers[-25:] if each.ok]
+        assert done, "nothing to compare with"
+        return max(done)
+
     def last_sign(self, moment: float) -> float:
         """How long after `moment` anything at all came back last."""
         dead = "TimeoutError"
