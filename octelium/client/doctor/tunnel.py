@@ -132,6 +132,7 @@ def carries(told: Told, again: Callable[[], Told | None], domain: str) -> str:
         Broken: nothing did. The remedy is for datagrams that are dropped on their way.
     """
     asked = [each for each in told.servers if told.is_of_host]
+    began = dt.datetime.now(dt.UTC)
     for server in asked:
         message = questions.question(f"local.{domain}", "SOA")
         try:
@@ -145,7 +146,10 @@ def carries(told: Told, again: Callable[[], Told | None], domain: str) -> str:
         raise Broken("`octelium connect` has ended", "octelium connect")
     age = now.last_handshake(dt.datetime.now(dt.UTC))
     if asked and now.received > told.received:
-        return f"{now.places} answers with handshakes"
+        # What the gateway begins by itself comes in, too, where nothing gets out to it.
+        since = (dt.datetime.now(dt.UTC) - began).total_seconds()
+        if (age is not None and age < since) or not questions.listens(asked[0]):
+            return f"{now.places} answers with handshakes"
     if not asked and age is not None and age < 180:
         return f"{now.places} answered {age:.0f} s ago"
     where = now.places or "an address that this host has no route to"

@@ -46,8 +46,10 @@ class Server:
         self.largest = 65_535
         self.records = [f"{NAME}. 60 IN A 100.64.0.9"]
         self.failure: OSError | None = None
+        self.refuses = False
         self.asked: list[int] = []
         monkeypatch.setattr(questions, "ask", self.ask)
+        monkeypatch.setattr(questions, "listens", lambda _: not self.refuses)
 
     def ask(self, server: str, message: dns.message.Message, **_: Any) -> Any:
         if self.failure is not None:
@@ -121,8 +123,14 @@ def test_packets_that_come_back(server: Server) -> None:
     assert tunnel.carries(told, lambda: told, "lab.test") == "192.0.2.1:53820 answers"
     server.answers = False
     more = status()
-    more["gateways"][0]["received"] = 101
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    more["gateways"][0].update(received=101, lastHandshake=soon.isoformat())
     assert "handshakes" in tunnel.carries(told, lambda: Told(more), "lab.test")
+    more["gateways"][0]["lastHandshake"] = "2020-01-01T00:00:00Z"
+    server.refuses = True  # which came through the tunnel
+    assert "handshakes" in tunnel.carries(told, lambda: Told(more), "lab.test")
+    server.refuses = False  # the gateway has begun something by itself
+    assert "silent" in broken(tunnel.carries, told, lambda: Told(more), "lab.test").detail
 
 
 def test_packets_that_do_not(server: Server) -> None:
