@@ -52,6 +52,14 @@ def fitted(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, width - 1).rstrip() + "…", width)
 
 
+def shortened(text: str, width: int) -> str:
+    """As `fitted`, but what is cut is the middle: names that belong together often begin alike."""
+    if width < 8 or not text.isascii() or len(text) <= width:
+        return fitted(text, width)
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
 def _escaped(text: str) -> str:
     if text.isascii():
         return text

@@ -31,6 +31,8 @@ class View:
     columns: tuple[Column, ...] = ()
     kind: Kind | None = None
     tone: Callable[[Any], Tone] | None = None
+    empty: str = ""
+    """How one comes to have any, where nobody makes them here."""
 
     def row(self, item: Any) -> Row:
         """The row of a resource."""
@@ -53,6 +55,11 @@ def _status(field: str) -> Callable[[Any], Value]:
     return lambda item: enum_name(item.status, field)
 
 
+def _flag(value: bool) -> str:
+    """What is rare: a column where it is nowhere is left out."""
+    return "yes" if value else ""
+
+
 def _user(item: Any) -> str:
     return str(item.status.user_ref.name)
 
@@ -65,7 +72,7 @@ def _display(item: Any) -> str:
     return str(item.metadata.display_name)
 
 
-NAME: Final = Column("NAME", _name, rank=0, least=12, most=48)
+NAME: Final = Column("NAME", _name, rank=0, least=24, most=48, is_name=True)
 _AGE: Final = Column("AGE", _created, Form.AGE, rank=3, least=5, most=6)
 _USER: Final = Column("USER", _user, rank=1, least=6, most=30)
 _DISABLED: Final = Column(
@@ -94,7 +101,11 @@ def _system(item: Any) -> Tone:
 
 
 def _kind(
-    name: str, *columns: Column, tone: Callable[[Any], Tone] | None = None, title: str = ""
+    name: str,
+    *columns: Column,
+    tone: Callable[[Any], Tone] | None = None,
+    title: str = "",
+    empty: str = "",
 ) -> View:
     kind = KINDS[name]
     return View(
@@ -104,6 +115,7 @@ def _kind(
         (NAME, *columns, _DISPLAY),
         kind,
         tone,
+        empty,
     )
 
 
@@ -119,8 +131,8 @@ ADMINISTRATION: Final = (
         Column("MODE", _spec("mode"), rank=1, least=4, most=10),
         Column("PORT", lambda item: int(item.status.port), Form.PORT, 3, 4, 5),
         Column("PUBLIC", lambda item: yes(item.spec.is_public), rank=2, least=6, most=6),
-        Column("ANON", lambda item: yes(item.spec.is_anonymous), rank=5, least=4, most=4),
-        Column("TLS", lambda item: yes(item.spec.is_tls), rank=6, least=3, most=3),
+        Column("ANON", lambda item: _flag(item.spec.is_anonymous), rank=5, least=4, most=4),
+        Column("TLS", lambda item: _flag(item.spec.is_tls), rank=6, least=3, most=3),
         _POLICIES,
         _AGE,
         _DISABLED,
@@ -141,6 +153,7 @@ ADMINISTRATION: Final = (
         _EXPIRES,
         _AGE,
         tone=_state,
+        empty="They appear when people and workloads sign in.",
     ),
     _kind(
         "User",
@@ -168,6 +181,7 @@ ADMINISTRATION: Final = (
         Column("HOSTNAME", lambda item: str(item.status.hostname), rank=3, least=8, most=30),
         _AGE,
         tone=_state,
+        empty="They appear when clients of people register them.",
     ),
     _kind(
         "Authenticator",
@@ -177,6 +191,7 @@ ADMINISTRATION: Final = (
         Column("REG", lambda item: yes(item.status.is_registered), rank=2, least=3, most=3),
         _AGE,
         tone=_state,
+        empty="They appear when people make passkeys, or register keys and apps.",
     ),
     _kind(
         "Credential",
@@ -205,6 +220,7 @@ ADMINISTRATION: Final = (
         Column("REGION", lambda item: str(item.status.region_ref.name), rank=1, least=8, most=20),
         Column("NODE", lambda item: str(item.status.node_ref.name), rank=2, least=8, most=30),
         _AGE,
+        empty="They appear when the Cluster has a private network.",
     ),
     _kind("Region", _AGE),
     _kind("ClusterConfig", _AGE, title="Cluster configuration"),

@@ -43,6 +43,8 @@ class Column:
     rank: int = 1
     least: int = 4
     most: int = 40
+    is_name: bool = False
+    """Whether the middle is cut where there is no room."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from octelium.tui import look
-from octelium.tui.inert import fitted
+from octelium.tui.inert import fitted, shortened
 from octelium.tui.layout import GAP, layout
 from octelium.tui.rows import Form, shown
 from octelium.tui.scrolling import Scrolling
@@ -131,7 +131,8 @@ class Table(Scrolling, Widget, can_focus=True):
             column, value = self.model.columns[index], row.values[index]
             text = shown(column, value, now)
             is_right = column.form in _RIGHT and len(text) < width
-            cells.append(text.rjust(width) if is_right else fitted(text, width))
+            fit = shortened if column.is_name else fitted
+            cells.append(text.rjust(width) if is_right else fit(text, width))
         return ("▌ " if is_selected else "  ") + (" " * GAP).join(cells)
 
     def _header(self) -> Strip:
@@ -153,6 +154,8 @@ class Table(Scrolling, Widget, can_focus=True):
         now = self._now()
         if not len(self.model):
             titles = [len(column.title) for column in self.model.columns]
+            if self.mark is not None:
+                titles[self.mark[0]] += 1
             self._layout = layout(self.model.columns, titles, self.size.width - _EDGE - 1)
             return
         for index in range(self.top, min(self.top + self._height, len(self.model))):

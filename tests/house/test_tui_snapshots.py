@@ -37,6 +37,9 @@ PAGES = {
     "filter": ("svc", "▌ db.prod", ("slash", "w", "i", "k", "i"), "1 of 3"),
     "secret": ("sec", "▌ api-key", ("s", "x", "y"), "••"),
     "usedby": ("pol", "▌ staff", ("u",), "What uses"),
+    "search": ("user", "▌ ann", ("y", "kind: User", "slash", *"name"), "line 1 of 1"),
+    "effect": ("pol", "▌ staff", ("p",), "were disabled"),
+    "empty": ("svc", "▌ db.prod", ("slash", *"zzz", "enter"), "Nothing fits"),
     "plan": ("user", "▌ ann", ("e",), "not applied yet"),
 }
 
@@ -76,6 +79,14 @@ async def test_overview(size: str) -> None:
         await compare(pilot, f"overview-{size}")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_status(size: str) -> None:
+    async with showing(small(), size=SIZES[size]) as (_, pilot):
+        await goto(pilot, "status")
+        await sees(pilot, "User:       root", "root@")
+        await compare(pilot, f"status-{size}")
+
+
 @pytest.mark.parametrize("name", PAGES)
 async def test_pages(name: str) -> None:
     view, before, keys, after = PAGES[name]
@@ -83,7 +94,8 @@ async def test_pages(name: str) -> None:
         await sees(pilot, "root@")
         await goto(pilot, view)
         await sees(pilot, before)
-        await press(pilot, *keys)
+        for key in keys:
+            await (sees(pilot, key) if " " in key else press(pilot, key))
         await sees(pilot, after)
         await compare(pilot, f"page-{name}-80x24")
 

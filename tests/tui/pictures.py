@@ -81,11 +81,12 @@ async def showing(
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 30) -> None:
     """Let the application work until something holds."""
-    deadline = time.monotonic() + seconds
+    deadline, wait = time.monotonic() + seconds, 0.01
     while time.monotonic() < deadline:
         if holds():
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(wait)
+        wait = min(0.1, wait * 1.2)  # what is looked at has to be drawn whole
     raise AssertionError(f"it never held; the screen:\n{text(pilot.app)}")  # type: ignore[arg-type]
 
 

@@ -170,9 +170,7 @@ async def test_every_action_by_key_and_by_palette(way: str) -> None:
             if is_by_key or name == "palette":
                 await press(pilot, action.keys[0])
             else:
-                await press(pilot, "ctrl+p", *action.title)
-                await sees(pilot, f"▌{action.title}")
-                await press(pilot, "enter")
+                await press(pilot, "ctrl+p", *action.title, "enter")
             if name == "quit":
                 await until(pilot, lambda: not app.is_running)
                 break

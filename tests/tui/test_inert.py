@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from octelium.tui.inert import CELL, cell, fitted, lines
+from octelium.tui.inert import CELL, cell, fitted, lines, shortened
 from tests.tui.hostile import HOSTILE
 
 _ANY = st.text(st.characters(), max_size=400) | st.sampled_from(HOSTILE)
@@ -47,6 +47,16 @@ def test_scripts_of_the_world_stay(text: str) -> None:
 @given(_ANY, st.integers(0, 200))
 def test_a_fitted_text_has_its_width(text: str, width: int) -> None:
     assert cell_len(fitted(cell(text), width)) == width
+
+
+@given(_ANY, st.integers(0, 200))
+def test_a_shortened_text_has_its_width(text: str, width: int) -> None:
+    assert cell_len(shortened(cell(text), width)) == width
+
+
+def test_a_shortened_name_keeps_its_end() -> None:
+    assert shortened("service-number-17.production", 16) == "service-…duction"
+    assert shortened("short", 16) == "short" + " " * 11
 
 
 def test_a_pile_of_marks_is_told_apart() -> None:

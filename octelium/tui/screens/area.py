@@ -69,6 +69,11 @@ class Area(Screen[None]):
         self.is_ready = True
         self.app.call_next(self.app.keyboard.go_on)
 
+    def on_screen_resume(self) -> None:
+        """Draw the bars as things are now: what lay above may have changed them."""
+        if self.is_ready:
+            self.update_bars()
+
     def take_key(self, key: str, character: str | None) -> None:
         """Move, or do what a key means here, if it means something."""
         if self.app.holds(key) or self.body.take_key(key):

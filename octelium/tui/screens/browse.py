@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from octelium.tui import templates
+from octelium.tui.actions import by_id
 from octelium.tui.failures import told_error
 from octelium.tui.inert import cell
 from octelium.tui.lines import Tone
@@ -20,8 +22,13 @@ if TYPE_CHECKING:
     from octelium.tui.kinds import View
     from octelium.tui.rows import Row
 
+LOADING = "reading…"
 TICK = 0.1
 """Seconds between two looks at what came."""
+
+
+def _valued(screen: Browse) -> bool:
+    return screen.view.kind is not None and screen.view.kind.has_data
 
 
 class Browse(Area):
@@ -33,7 +40,7 @@ class Browse(Area):
         super().__init__(base, self.table)
         self.view = view
         self.table.mark = (0, False)
-        self.table.empty = "…"
+        self.table.empty = LOADING
         self.filter_text = ""
         self._data = app.data
         self._feed: Feed[Update] | None = None
@@ -104,7 +111,7 @@ class Browse(Area):
         if rows or removed:
             self.model.change(rows.values(), removed)
         if updates:
-            self.table.empty = f"There are no {self.view.title.lower()}."
+            self.table.empty = self._empty()
             self.table.changed()
             self.update_bars()
         if feed.problem is not None:
@@ -116,11 +123,22 @@ class Browse(Area):
             self._told = feed.notice
             self.tell(feed.notice, Tone.WARN)
 
+    def _empty(self) -> str:
+        """That there is nothing to show, and what to do."""
+        if self.filter_text and self.model.total:
+            return "Nothing fits the filter: esc ends it."
+        text = f"There are no {self.view.title.lower()}."
+        place = self.place()
+        if by_id("create").offered(place) and (templates.has_template(place.kind) or _valued(self)):
+            return f"{text} n makes one."
+        return f"{text} {self.view.empty}".rstrip()
+
     def filter(self, text: str) -> None:
         """Show only some rows."""
         self.filter_text = text
         self.model.filter(text)
-        self.table.empty = "Nothing fits the filter." if text else self.table.empty
+        if self.table.empty != LOADING:
+            self.table.empty = self._empty()
         self.table.changed()
         self.update_bars()
 

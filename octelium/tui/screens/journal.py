@@ -34,8 +34,8 @@ class Log(Area):
         self.view = view
         self.narrowed = narrowed
         self.table.follows = True
-        self.table.empty = "Waiting for entries…"
         self.filter_text = ""
+        self.table.empty = self._waiting()
         self._data = app.data
         self._feed: Feed[tuple[Row, Any]] | None = None
         self._told = ""
@@ -117,8 +117,16 @@ class Log(Area):
         """Show only some entries."""
         self.filter_text = text
         self.model.filter(text)
+        self.table.empty = self._waiting()
         self.table.changed()
         self.update_bars()
+
+    def _waiting(self) -> str:
+        if self.filter_text and self.model.total:
+            return "Nothing fits the filter: esc ends it."
+        if self.view.id == "access" and SYSTEM not in self.narrowed:
+            return "Waiting for requests… s shows those to the Cluster itself, too."
+        return "Waiting for entries…"
 
     def follow(self) -> None:
         """Go with the newest entry, or stand still."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from textual.containers import Vertical
-from textual.widgets import Input
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Label
 
 from octelium.tui.lines import Line, Tone, told
 from octelium.tui.pager import Pager
@@ -145,7 +145,9 @@ class Narrow(Writing[str]):
 
     DEFAULT_CSS = """
     Narrow { align: left bottom; background: transparent; }
-    Narrow Input { border: none; height: 1; padding: 0 1; background: $surface; }
+    Narrow > Horizontal { height: 1; background: $surface; }
+    Narrow Label { width: 2; padding: 0 0 0 1; color: $accent; text-style: bold; }
+    Narrow Input { border: none; height: 1; width: 1fr; padding: 0 1 0 0; background: $surface; }
     """
 
     def __init__(self, value: str, changed: Callable[[str], None], hint: str) -> None:
@@ -155,7 +157,9 @@ class Narrow(Writing[str]):
 
     def compose(self) -> ComposeResult:
         """Where to type."""
-        yield self.input
+        with Horizontal():
+            yield Label("/")
+            yield self.input
 
     def written(self, text: str) -> None:
         """Follow it."""
