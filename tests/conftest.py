@@ -33,9 +33,9 @@ _TESTS = Path(__file__).parent
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_LONG = ("cluster", "e2e", "install", "security", "tui", "tunnel")
+_LONG = ("cluster", "docs", "e2e", "install", "security", "tui", "tunnel")
 """Rooms whose modules begin with servers, screens or namespaces."""
-_SHARED = ("ways", "cluster", "running", "lab")
+_SHARED = ("ways", "routed", "cluster", "running", "lab")
 """Servers that several modules of a room have in common."""
 
 
