@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,14 +52,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             cluster.remove()
 
 
-def dig(world: World, *words: str, family: str = "ipv4") -> str:
+def dig(world: World, *words: str, family: str = "ipv4", **options: Any) -> str:
     """What `dig` says to Alice."""
     program = shutil.which("dig")
     if program is None:
         pytest.fail("dig is missing: install bind9-dnsutils")
     told = world.alice.client.state["dns"]["servers"]
     server = f"@{told[0 if family == 'ipv4' else 1]}"
-    return world.alice.host.run(program, server, "+time=3", "+tries=1", *words).stdout.strip()
+    patience = ("+time=10", "+tries=1")
+    return world.alice.host.run(program, server, *patience, *words, **options).stdout.strip()
 
 
 def test_the_client_is_told_whom_to_ask(world: World) -> None:
@@ -65,16 +68,64 @@ def test_the_client_is_told_whom_to_ask(world: World) -> None:
     assert told == [world.address("dns.octelium", family) for family in ("ipv4", "ipv6")]
 
 
+SUFFIXES = (f"local.{DOMAIN}", f"{DOMAIN}.local", "local")
+SPELLINGS = {
+    "web.default": (
+        *("web", "web.default", "WEB"),
+        *(f"web.{suffix}" for suffix in SUFFIXES),
+        *(f"web.default.{suffix}" for suffix in SUFFIXES),
+        *(f"a.web.default.{suffix}" for suffix in SUFFIXES),
+    ),
+    "dns.octelium": ("dns.octelium", *(f"dns.octelium.{suffix}" for suffix in SUFFIXES)),
+    "default.octelium-api": tuple(f"octelium-api.{suffix}" for suffix in SUFFIXES),
+    "default.default": SUFFIXES,
+}
+"""Names of Services, with every form of each."""
+EMPTY = ("MX", "TXT", "SRV", "CAA", "HTTPS", "CNAME", "NS")
+
+
+@pytest.fixture(scope="module")
+def spelled(world: World) -> dict[str, dict[str, str]]:
+    """Both addresses of each of these Services, by the type of their records."""
+    found = {}
+    for service in SPELLINGS:
+        told = json.loads(world.cluster.ctl("get", "service", service, "-o", "json"))
+        both = told["status"]["addresses"][0]["dualStackIP"]
+        found[service] = {"A": both["ipv4"], "AAAA": both["ipv6"]}
+    return found
+
+
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 @pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
-def test_names_of_services(world: World, family: str, transport: str) -> None:
-    v4, v6 = (world.address("web", one) for one in ("ipv4", "ipv6"))
+def test_every_form_of_a_name_and_every_type(
+    world: World, spelled: dict[str, dict[str, str]], family: str, transport: str
+) -> None:
+    asked: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for service, names in SPELLINGS.items():
+        addresses = spelled[service]
+        for name in names:
+            asked |= {(name, kind): ("NOERROR", [each]) for kind, each in addresses.items()}
+        full = f"{service.removesuffix('.default')}.local.{DOMAIN}."
+        pointer = ip_address(addresses["A" if family == "ipv4" else "AAAA"]).reverse_pointer
+        asked[pointer, "PTR"] = ("NOERROR", [full])
     name = f"web.local.{DOMAIN}"
-    assert dig(world, "+short", transport, name, family=family) == v4
-    assert dig(world, "+short", transport, name, "AAAA", family=family) == v6
-    assert dig(world, "+short", transport, "-x", v6, family=family) == f"{name}."
-    assert "status: NXDOMAIN" in dig(world, transport, f"nope.local.{DOMAIN}", family=family)
-    assert "status: NOERROR" in dig(world, transport, name, "MX", family=family)
+    asked |= {(name, kind): ("NOERROR", []) for kind in EMPTY}
+    asked[name, "ANY"] = ("NOERROR", ['"RFC8482" ""'])
+    for suffix in SUFFIXES:
+        asked[f"nope.{suffix}", "A"] = ("NXDOMAIN", [])
+        asked[f"octelium.{suffix}", "A"] = ("NOERROR", [])  # a Namespace, and no Service
+    lines = "".join(f"{name} {kind}\n" for name, kind in asked)
+    words = ("+noall", "+comments", "+answer", transport, "-f", "-")
+    said = dig(world, *words, family=family, input=lines)
+    found = [_answer(each) for each in said.split(";; Got answer:\n")[1:]]
+    assert dict(zip(asked, found, strict=True)) == asked
+
+
+def _answer(said: str) -> tuple[str, list[str]]:
+    """The code of an answer, and the data of its records."""
+    (code,) = re.findall(r"status: (\w+),", said)
+    lines = (line for line in said.splitlines() if line and not line.startswith(";"))
+    return code, [line.split(None, 4)[4] for line in lines]
 
 
 def test_a_service_that_is_made_is_there_and_one_that_is_deleted_is_not(world: World) -> None:
