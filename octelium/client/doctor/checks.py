@@ -29,9 +29,10 @@ class Broken(Exception):  # noqa: N818  (a finding, no error of ours)
 
 @dataclass(slots=True)
 class Examination:
-    """All checks, in their order. Each name is added once."""
+    """All checks, in their order, each once. `wanted` is the Service that was named, if one was."""
 
     checks: list[Check] = field(default_factory=list)
+    wanted: str = ""
 
     def ok(self, name: str, detail: str) -> None:
         """It works."""
@@ -71,6 +72,10 @@ class Examination:
         broken = self.broken
         if broken is not None:
             return f"The first broken link is {broken.name}: {broken.detail}. {_do(broken.remedy)}"
+        for check in self.unchecked:
+            if self.wanted and check.name == "service":
+                told = f"What was checked works, but {self.wanted} was not: {check.detail}."
+                return f"{told} {_do(check.remedy)}".rstrip()
         return "Everything that was checked works."
 
     def as_json(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Doctor:
         self._ask = ask
         self._name = full_service_name(name) if name else ""
         self._clock = clock
-        self._found = Examination()
+        self._found = Examination(wanted=self._name)
         self._wanted: user.Service | None = None
 
     def examine(self) -> Examination:
@@ -381,7 +381,9 @@ class Doctor:
             elif (published := told.published(self._name)) is not None:
                 place, host = published, "localhost"
             else:
-                why = f"the tunnel is `octelium connect`'s own, and {self._name} is not published"
+                why = (
+                    f"no port of this host leads to {self._name}, and no program may use the tunnel"
+                )
                 remedy = f"octelium connect -p {self._name}:PORT"
                 if told_of_mode:
                     why, remedy = f"{self._name} is {told_of_mode}", _OTHER_MODE

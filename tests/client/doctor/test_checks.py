@@ -38,6 +38,17 @@ def test_without_one_all_works() -> None:
     assert found.as_json()["broken"] is None
 
 
+def test_a_service_that_was_named_and_not_asked_is_not_said_to_work() -> None:
+    found = Examination(wanted="wiki.default")
+    found.ok("dns", "it is found")
+    found.skip("service", "this host is not connected", "octelium connect")
+    assert found.verdict() == (
+        "What was checked works, but wiki.default was not: this host is not connected. "
+        "To do: octelium connect."
+    )
+    assert found.broken is None
+
+
 def test_a_broken_link_without_remedy() -> None:
     found = Examination()
     found.fail("service", "no answer", "")
