@@ -56,6 +56,7 @@ from octelium.cluster.front_door import FrontDoorProbe
 from octelium.cluster.geolocation import Geolocation
 from octelium.cluster.heard import GatewayState, WorkerStates
 from octelium.cluster.layout import Layout
+from octelium.cluster.memory import give_back
 from octelium.cluster.probes import Asking
 from octelium.cluster.provider_rules import LoginRules
 from octelium.cluster.reasons import Reasons
@@ -293,6 +294,7 @@ class Control:
         self._stack.push_async_callback(janitor.stop)
         pruning = spawn(self._prune(log_store, attempts), name="log retention")
         self._stack.callback(pruning.cancel)
+        self._stack.callback(spawn(give_back(), name="free memory").cancel)
         message: dict[str, Any] = {"ready": True}
         if self._no_tunnel:
             message["no_tunnel"] = self._no_tunnel

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from octelium.cluster.layout import Layout
+from octelium.cluster.memory import give_back
 from octelium.cluster.private import PrivateSide
 from octelium.cluster.probes import Answering
 from octelium.cluster.settings import from_wire
@@ -20,6 +21,7 @@ from octelium.cluster.signals import stop_signals
 from octelium.http.h2.protocol import H2Client
 from octelium.http.pool import Origin, UpstreamPool
 from octelium.http.section import SectionCache
+from octelium.http.tasks import spawn
 from octelium.http.ticker import Ticker
 from octelium.identity.tokens import Verifier
 from octelium.ingress.server import IngressServer, answer
@@ -130,6 +132,7 @@ class Worker:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         self._assignment.tell({"ready": True})
+        giving_back = spawn(give_back(), name="free memory")
         turns = 0
         while not stopped.is_set():
             self.sink.flush()
@@ -141,6 +144,7 @@ class Worker:
                     await stopped.wait()
             except TimeoutError:
                 continue
+        giving_back.cancel()
         ends = [self.ingress.close(GRACE)]
         if self.private is not None:
             ends.append(self.private.close(GRACE))

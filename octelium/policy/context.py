@@ -132,7 +132,7 @@ def _projected(entry: Entry[Any], name: str, reads: frozenset[Path]) -> dict[str
     """A part of a resource, for all whose conditions read the same; not to be changed."""
     tree = tree_of(reads)
     assert tree
-    return project(entry.message, tree[name])
+    return project(entry.parsed(), tree[name])
 
 
 def _normalized(entry: Entry[Any]) -> dict[str, Any]:

@@ -101,6 +101,10 @@ class Entry(Generic[M]):
             self._message = self.message_class.FromString(self.data)
         return self._message
 
+    def parsed(self) -> M:
+        """The resource as `message`, but not kept where nobody has asked for that yet."""
+        return self.message_class.FromString(self.data) if self._message is None else self._message
+
     @property
     def json(self) -> dict[str, Any]:
         """The JSON form of the whole resource, as conditions see it; shared, not to be changed."""
@@ -109,7 +113,7 @@ class Entry(Generic[M]):
         return self._json
 
     def _whole(self) -> Message:
-        return self.message
+        return self.parsed()
 
 
 class NamespaceEntry(Entry[core.Namespace]):
@@ -291,9 +295,8 @@ class SessionEntry(Entry[core.Session]):
 
     def _whole(self) -> Message:
         if self.past is None:
-            return self.message
-        whole = core.Session()
-        whole.CopyFrom(self.message)
+            return self.parsed()
+        whole = core.Session.FromString(self.data)
         part = PARTS[self.kind]
         part.give(whole, part.unpack(self.past))
         return whole

@@ -245,6 +245,7 @@ class Visit(WaitingStream):
             self._timer = None
         self.unfinished.leave()
         self.kept.leave()
+        self.unfinished.evict = self.kept.evict = _nobody  # else they hold each other
         if self._turn:
             self._turn = False
             self._anteroom.turns.end(self.caller)
@@ -262,8 +263,9 @@ class Visit(WaitingStream):
         self._held = bytearray()
         self._anteroom.turns.forget(self)
         self._leave()
-        if self._inner is not None:
-            self._inner.reset()
+        inner, self._inner = self._inner, None  # a cycle would wait for the garbage collector
+        if inner is not None:
+            inner.reset()
 
     # UpstreamStream: from the relay.
 
@@ -307,6 +309,8 @@ class Visit(WaitingStream):
             return
         self.over = end
         self._leave()
+        if end:
+            self._inner = None
         self._receiver.response_head(head, data, end)
 
     def response_data(self, data: bytes) -> None:
@@ -318,6 +322,7 @@ class Visit(WaitingStream):
         """See `ResponseReceiver`."""
         if not self.over:
             self.over = True
+            self._inner = None
             self._receiver.response_ended(trailers)
 
     def response_failed(self, error: UpstreamError) -> None:
@@ -325,6 +330,7 @@ class Visit(WaitingStream):
         if not self.over:
             self.over = True
             self._leave()
+            self._inner = None
             self._receiver.response_failed(error)
 
     def upstream_paused(self) -> None:
@@ -336,3 +342,7 @@ class Visit(WaitingStream):
         """See `ResponseReceiver`."""
         if not self.over:
             self._receiver.upstream_resumed()
+
+
+def _nobody() -> None:
+    """Whoever takes nothing any more is not evicted."""

@@ -70,6 +70,7 @@ class UpstreamSide(Ending):
                 self._finish()
                 return
             self.watch()
+            self._upstream_request = None  # it is not sent again, and its end may be far
             if self._hurried and not self._plan.managed:
                 self._hurried = False
                 stream.deadline(inf)

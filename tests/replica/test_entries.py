@@ -37,6 +37,16 @@ def test_a_message_is_parsed_when_asked_for_and_then_shared() -> None:
     assert entry.json["metadata"] == {"name": "staff"}
 
 
+def test_whoever_needs_it_once_does_not_keep_it() -> None:
+    group = core.Group()
+    group.metadata.name = "staff"
+    entry = GroupEntry("u", "staff", group.SerializeToString())
+    assert entry.parsed() == group
+    assert entry.json["metadata"] == {"name": "staff"}
+    assert entry._message is None
+    assert entry.message is entry.parsed()
+
+
 def test_whether_it_has_policies_is_known_without_the_message() -> None:
     plain, own = core.Session(), core.Session()
     own.spec.authorization.policies.append("p")

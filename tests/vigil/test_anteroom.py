@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from octelium.http.exchange import Failure, UpstreamError
 from octelium.http.message import FieldBlock, HeaderBlock, ResponseHead, UpstreamRequest
 from octelium.http.pool import Origin
-from octelium.vigil.anteroom import Anteroom, AnteroomLimits
+from octelium.vigil.anteroom import Anteroom, AnteroomLimits, Visit
 from tests.vigil.world import DOMAIN, Client, World, service, world
 
 if TYPE_CHECKING:
@@ -236,6 +237,24 @@ async def test_a_slow_answer_keeps_no_others_out() -> None:
     for one in room.upstream.sent:
         one.answer()
     assert room.is_empty()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_what_is_over_waits_for_no_collector(answered: bool) -> None:
+    room = Room()
+    gc.collect()
+    gc.disable()
+    try:
+        stream, _ = room.ask("192.0.2.1", b"x")
+        if answered:
+            room.upstream.sent[0].answer()
+        else:
+            stream.reset()
+        del stream
+        room.upstream.sent.clear()
+        assert not [each for each in gc.get_objects() if isinstance(each, Visit)]
+    finally:
+        gc.enable()
 
 
 async def test_who_goes_away_leaves_nothing_behind() -> None:

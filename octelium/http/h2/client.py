@@ -40,6 +40,7 @@ MAX_INFORMATIONAL: Final = 32
 class ClientConnection(Connection):
     """Opens streams; `freed` is called (from `turn`) when room for another has become free."""
 
+    __slots__ = ("_freed", "_full", "_next", "_starts", "leaving", "secure", "served")
     role_is_client = True
 
     def __init__(
@@ -112,6 +113,11 @@ class ClientConnection(Connection):
         super().forget(stream)
         if stream.number & 1:
             self.served += 1
+
+    def lost(self, problem: str) -> None:
+        """See `Connection.lost`."""
+        super().lost(problem)
+        self._freed = self._wake
 
     def _settle(self) -> None:
         if self.leaving and not self.streams:

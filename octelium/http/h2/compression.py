@@ -8,7 +8,6 @@ bytes on every connection and are encoded once.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from hpack.table import HeaderTable
@@ -52,7 +51,8 @@ class Decoder:
     def __init__(self, max_list: int) -> None:
         """`max_list` caps the size of a list, counted as RFC 9113, section 10.5.1 does."""
         self._max_list = max_list
-        self._entries: deque[Field] = deque()
+        self._entries: list[Field] = []
+        """The newest at the end."""
         self._table_size = 0
         self._max_table = TABLE_SIZE
         self.generation = 0
@@ -108,7 +108,7 @@ class Decoder:
     def add(self, field: Field) -> None:
         """Put a field into the table."""
         self._table_size += len(field[0]) + len(field[1]) + FIELD_OVERHEAD
-        self._entries.appendleft(field)
+        self._entries.append(field)
         self._evict()
 
     def _entry(self, index: int) -> Field:
@@ -117,7 +117,7 @@ class Decoder:
                 raise IndexError("index 0")
             return _STATIC[index]
         self.independent = False
-        return self._entries[index - _FIRST_DYNAMIC]
+        return self._entries[_FIRST_DYNAMIC - 1 - index]
 
     def _resize(self, block: bytes, position: int, *, first: bool) -> int:
         size, position = _integer(block, position, 0x1F)
@@ -132,7 +132,7 @@ class Decoder:
         """Drop the oldest entries; one that does not fit empties the table (RFC 7541, 4.4)."""
         self.generation += 1
         while self._table_size > self._max_table:
-            name, value = self._entries.pop()
+            name, value = self._entries.pop(0)
             self._table_size -= len(name) + len(value) + FIELD_OVERHEAD
 
 

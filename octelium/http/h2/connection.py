@@ -58,6 +58,20 @@ _HANDLERS: Final = {
 class Connection(Outgoing):
     """One connection without its transport. Subclasses are the two roles."""
 
+    __slots__ = (
+        "_block",
+        "_block_end",
+        "_block_size",
+        "_block_stream",
+        "_rest",
+        "_resumable",
+        "_settled",
+        "_starting",
+        "deadlines",
+        "halted",
+        "heads",
+        "heard",
+    )
     role_is_client: bool = False
 
     def __init__(
@@ -157,6 +171,7 @@ class Connection(Outgoing):
         """The transport is gone: every stream fails."""
         self.closed = True
         self._fail_all(Cause.LOST, problem)
+        self._wake = _nobody  # a cycle with the shell would wait for the garbage collector
 
     # The roles' side.
 
@@ -389,6 +404,10 @@ class Connection(Outgoing):
             raise H2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "window too large")
         if number in self.backlog:
             self._pump()
+
+
+def _nobody() -> None:
+    """The shell of a connection that is gone: there is nothing to wake it for."""
 
 
 def _unpadded(payload: bytes) -> bytes:

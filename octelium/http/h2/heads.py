@@ -112,6 +112,12 @@ class HeadReader:
         """
         self._walk(raw)
 
+    def forget(self) -> None:
+        """Let go of what was remembered; the compression state stays."""
+        self._heads.clear()
+        self._fixed.clear()
+        self._blocks.clear()
+
     def _walk(self, raw: bytes) -> list[Field] | None:
         """Decode; a block that changes the table means something else if it comes again."""
         generation = self._decoder.generation

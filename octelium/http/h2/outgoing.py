@@ -28,7 +28,35 @@ _PING: Final = b"octelium"
 
 
 class Outgoing:
-    """The half of a connection that writes; frames wait in an output until the next turn."""
+    """The half of a connection that writes; frames wait in an output until the next turn.
+
+    Connections have slots: there may be many, and most of the time nothing happens on them.
+    """
+
+    __slots__ = (
+        "_awake",
+        "_control",
+        "_credit",
+        "_due",
+        "_output",
+        "_receive_window",
+        "_replies",
+        "_reset_numbers",
+        "_resets",
+        "_table_announced",
+        "_wake",
+        "backlog",
+        "blocked",
+        "clock",
+        "closed",
+        "data_frames",
+        "last_peer_stream",
+        "limits",
+        "peer_settings",
+        "send_window",
+        "streams",
+        "waiting_bytes",
+    )
 
     def __init__(
         self,

@@ -202,6 +202,7 @@ class H2Server(_Shell):
             self._transport.abort()
         else:
             self._asked = True
+            core.heads.forget()  # it may be silent for days, and there may be many such
             core.ping()
             self._deadline = now + self._limits.ping_timeout
 

@@ -22,10 +22,22 @@ if TYPE_CHECKING:
     from octelium.http.message import FieldBlock, Fields, RequestHead
 
 _LAST_CALL: Final = b"lastcall"
+_NO_BODY: Final = encode(((b"content-length", b"0"),))
 
 
 class ServerConnection(Connection):
     """Takes requests and gives each to `handler` as a `ServerStream`."""
+
+    __slots__ = (
+        "_draining",
+        "_halt_at",
+        "_last_call",
+        "_preface",
+        "_refusals",
+        "handler",
+        "peer",
+        "served",
+    )
 
     def __init__(
         self,
@@ -42,7 +54,7 @@ class ServerConnection(Connection):
         super().__init__(limits, clock, wake, HeadReader(limits.max_header_list, scheme))
         self.handler = handler
         self.peer = peer
-        self._refusal = encoded(refusals) + encode(((b"content-length", b"0"),))
+        self._refusals = refusals
         self.served = 0
         """Requests received."""
         self._preface = frames.PREFACE
@@ -194,7 +206,8 @@ class ServerConnection(Connection):
         super()._broken(stream)
 
     def _refuse(self, number: int, status: int) -> None:
-        self.send_headers(number, encode_status(status) + self._refusal, end=True)
+        block = encode_status(status) + encoded(self._refusals) + _NO_BODY
+        self.send_headers(number, block, end=True)
 
 
 class ServerStream(Stream):

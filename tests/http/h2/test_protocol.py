@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 from contextlib import asynccontextmanager
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METHOD = "/test.Echo/"
+
+
+def bound(holder: object) -> list[MethodType]:
+    """The bound methods that an object holds."""
+    return [each for each in gc.get_referents(holder) if isinstance(each, MethodType)]
 
 
 class Echo(grpc.GenericRpcHandler):
@@ -405,6 +412,30 @@ class TestServer:
         session.shell.connection_lost(None)
         assert session.requests[0].aborted is not None
         assert len(session.ticker) == 0
+
+    async def test_of_a_silent_client_nothing_is_remembered_but_what_it_needs(self) -> None:
+        session = Session()
+        session.greet()
+        session.get(1)
+        heads = session.shell._core.heads
+        session.shell.tick(11)
+        assert heads._fixed
+        session.shell.tick(11 + SERVER_LIMITS.ping_after)
+        assert (heads._blocks, heads._fixed, heads._heads) == ({}, {}, {})
+        session.get(3)
+        first, second = session.requests
+        assert first.stream.head.target == second.stream.head.target
+
+    async def test_a_connection_that_is_gone_holds_its_protocol_no_more(self) -> None:
+        """A cycle of the two would wait for the garbage collector, with all that they hold."""
+        session = Session()
+        session.greet()
+        session.get(1)
+        core = session.shell._core
+        assert any(each.__self__ is session.shell for each in bound(core))
+        session.shell.connection_lost(None)
+        assert not any(each.__self__ is session.shell for each in bound(core))
+        core.send(b"late")
 
     async def test_a_client_that_takes_nothing_waits_outside_and_is_cut(self) -> None:
         session = Session()
