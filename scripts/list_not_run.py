@@ -23,7 +23,7 @@ def table() -> str:
     run, left = counted()
     number = sum(len(each.commands) for each in left)
     rows = [
-        f"| {each.document.name} | `{_cell(command)}` | {each.not_run} |"
+        f"| {each.document.relative_to(ROOT)} | `{_cell(command)}` | {each.not_run} |"
         for each in left
         for command in each.commands
     ]

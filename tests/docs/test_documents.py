@@ -95,6 +95,12 @@ class Friend:
         script = (
             f'curl -s -o /dev/null -w "%{{http_code}}" -H "X-Octelium-Auth: $(cat bob)" {asked}'
         )
+        if "policy explain" in block.text:  # with the id of the page that he gets
+            header = f"{script.replace('%{http_code}', '%header{x-octelium-request-id}')}/files"
+            told = f'octeliumctl policy explain --log "$({header})"'
+            done = made.world.shell(told, SERVER, made.folder)
+            assert "Refused: no rule allows it" in done.stdout
+            assert "User bob" in done.stdout
         if "create user bob" in block.text:
             words = "octeliumctl create credential --user bob -o token"
             python = f"PYTHONPATH={ROOT} {shlex.quote(sys.executable)} -c {shlex.quote(_SIGN_IN)}"
