@@ -257,8 +257,15 @@ class TestConnected:
 
     def test_a_gateway_that_hangs(self, world: World) -> None:
         with stopped(world.cluster.children()["gateway"]), ThreadPoolExecutor() as pool:
-            asked = pool.submit(examined, world, "web"), pool.submit(diagnosed, world, "web")
-            found, seen = (each.result() for each in asked)
+            asked = pool.submit(examined, world, "web")
+
+            def noticed() -> Finding | bool:
+                seen = diagnosed(world, "web")
+                return seen if seen.told["broken"] else False
+
+            # The Cluster has heard of it a moment ago, and begins to miss it after 5 s.
+            seen = wait_for(noticed)
+            found = asked.result()
         found.is_broken("gateway", "the gateway is silent", "octeliumctl doctor")
         seen.is_broken("gateway", "the gateway is silent", "octelium up")
         wait_for(lambda: examined(world).told["broken"] is None)
