@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from octelium.ingress.private import PrivateServer
@@ -10,6 +11,7 @@ from octelium.tunnel.link.sockets import LinkSockets
 from octelium.vigil.dns.server import Dns
 from octelium.vigil.served import Served
 from octelium.vigil.splicing import Pipes
+from octelium.vigil.stalls import StallLimits, Stalls, memory
 from octelium.vigil.tcp import Tcp
 from octelium.vigil.udp import FlowLimits, Udp
 
@@ -56,7 +58,9 @@ class PrivateSide:
         shares: Shares,
     ) -> None:
         """Put everything together; `serve` takes requests of HTTP."""
-        self.tcp = Tcp(vigil, Pipes(shares.stuck, shares.stuck_each_user))
+        cores = len(os.sched_getaffinity(0))
+        limits = StallLimits.of(shares.stuck, shares.stuck_each_user, memory(), cores)
+        self.tcp = Tcp(vigil, Pipes(Stalls(limits)))
         self.udp = Udp(
             vigil,
             self.sockets,
@@ -101,13 +105,16 @@ class PrivateSide:
 
     def series(self) -> dict[str, float]:
         """Counters for metrics."""
-        if self.server is None or self.udp is None or self.dns is None:
+        if self.server is None or self.udp is None or self.dns is None or self.tcp is None:
             return {}
         counters = self.server.counters
         return {
             "octelium_private_connections": self.server.connections,
             "octelium_private_connections_total": counters.connections,
             "octelium_private_datagrams_total": counters.datagrams,
+            "octelium_private_stalled": self.tcp.pipes.stalls.count,
+            "octelium_private_stalled_bytes": self.tcp.pipes.stalls.bytes,
+            "octelium_private_stalled_ended_total": self.tcp.pipes.stalls.ended,
             "octelium_private_refused_total": (
                 counters.unknown_address + counters.unknown_service + counters.over_limit
             ),

@@ -70,6 +70,11 @@ class TLSLayer(CodecHost):
         self._shut = False
 
     @property
+    def below(self) -> Any:
+        """The transport that it is on, once there is one."""
+        return self._transport
+
+    @property
     def codec(self) -> Codec | None:
         """The codec, from the end of the handshake to the end of the connection."""
         return self._codec

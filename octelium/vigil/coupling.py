@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from octelium.http.tls import TLSLayer
 from octelium.vigil.splicing import reset
+from octelium.vigil.stalls import Stalls, kernel_bytes
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from octelium.http.exchange import ByteTransport
@@ -22,10 +25,15 @@ class Coupling:
     Nothing is read before `start`, for which both must be connected. `received` counts bytes from
     the client, `sent` bytes to it. Each side may end its half while the other goes on.
     `ended(error)` is called once, when both halves have ended or a side is lost, with what broke or
-    None; from then on nothing else is.
+    None; from then on nothing else is. `stalls` bound what may stand still, in the share of
+    `owner`.
     """
 
-    def __init__(self, ended: Callable[[Exception | None], None]) -> None:
+    def __init__(
+        self, ended: Callable[[Exception | None], None], stalls: Stalls | None = None
+    ) -> None:
+        self.owner = ""
+        self.stalls = stalls or Stalls()
         self._ended: Callable[[Exception | None], None] | None = ended
         self._started = False
         self.client = End(self)
@@ -56,12 +64,14 @@ class Coupling:
     def abort(self) -> None:
         """Break both connections off; `ended` is not called."""
         self._ended = None
+        self._release()
         self.client.abort()
         self.upstream.abort()
 
     def lost(self, error: Exception | None) -> None:
         """A transport is gone, or both halves have ended."""
         ended, self._ended = self._ended, None
+        self._release()
         if ended is None:
             return
         if error is None:
@@ -72,9 +82,13 @@ class Coupling:
             self.upstream.abort()
         ended(error)
 
+    def _release(self) -> None:
+        self.stalls.release(self.client)
+        self.stalls.release(self.upstream)
+
 
 class End(asyncio.Protocol):
-    """The protocol of one side."""
+    """The protocol of one side, and the direction to it."""
 
     def __init__(self, coupling: Coupling) -> None:
         self.other: End = self
@@ -174,8 +188,36 @@ class End(asyncio.Protocol):
         """This side takes no more for now."""
         self.blocked = True
         self.other.pause()
+        if not self._coupling.over:
+            self._coupling.stalls.hold(self)
 
     def resume_writing(self) -> None:
         """This side takes more."""
         self.blocked = False
+        self._coupling.stalls.release(self)
         self.other.resume()
+
+    # What stands still.
+
+    @property
+    def owner(self) -> str:
+        """Whose share it takes."""
+        return self._coupling.owner
+
+    def held(self) -> int:
+        """Bytes that wait to go to this side, here and in the kernel."""
+        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return waiting + kernel_bytes(self.other.connection, self.connection)
+
+    def give_up(self, error: OSError) -> None:
+        """End the stream."""
+        self._coupling.lost(error)
+
+    @property
+    def connection(self) -> socket.socket | None:
+        """What it is on, beneath TLS too."""
+        beneath: Any = self._transport
+        if isinstance(beneath, TLSLayer):
+            beneath = beneath.below
+        about = getattr(beneath, "get_extra_info", None)
+        return None if about is None else about("socket")

@@ -10,81 +10,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import os
 import socket
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
+
+from octelium.vigil.stalls import Stalls, kernel_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PIPE: Final = 256 << 10
 """Bytes that a pipe is asked to hold; the kernel may grant less (pipe(7))."""
-MOMENT: Final = 10.0
-"""Seconds after which what stands still does so for good."""
 _KEPT: Final = 64
 """Pipes that wait for their next use."""
 _FLAGS: Final = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 
 class Pipes:
-    """Empty pipes for directions that have something to move.
+    """Empty pipes for directions that have something to move; `stalls` has those that cannot."""
 
-    Of the directions that stand still there are at most `most_stuck`, and `most_stuck_each` of one
-    owner. Whatever is more ends the one in which nothing moved longest: of its own owner if that
-    has too many, else of whoever has most. Half of an owner's share is for those that stand still
-    for a moment only, as they do where a network is slow.
-    """
-
-    def __init__(self, most_stuck: int = 1024, most_stuck_each: int = 256) -> None:
-        self.ended = 0
-        """Streams that had to make room for others."""
+    def __init__(self, stalls: Stalls | None = None) -> None:
+        self.stalls = stalls or Stalls()
         self._free: list[tuple[int, int]] = []
-        self._most_stuck = most_stuck
-        self._most_stuck_each = most_stuck_each
-        self._stuck: dict[str, OrderedDict[_Direction, float]] = {}
-        """By owner; those in which nothing moved longest come first."""
-        self._stuck_count = 0
-
-    @property
-    def stuck(self) -> int:
-        """Directions that stand still."""
-        return self._stuck_count
-
-    def hold(self, direction: _Direction) -> None:
-        """A direction stands still from now on; or something has moved, but not all."""
-        own = self._stuck.setdefault(direction.owner, OrderedDict())
-        now = asyncio.get_running_loop().time()
-        if direction in own:
-            own[direction] = now
-            own.move_to_end(direction)
-            return
-        own[direction] = now
-        self._stuck_count += 1
-        if len(own) > self._most_stuck_each:
-            self._make_room(own)
-        elif self._stuck_count > self._most_stuck:
-            self._make_room(max(self._stuck.values(), key=len))
-        while len(own) > self._most_stuck_each // 2 and now - next(iter(own.values())) >= MOMENT:
-            self._make_room(own)
-
-    def release(self, direction: _Direction) -> None:
-        """A direction does not stand still, or not any more."""
-        own = self._stuck.get(direction.owner)
-        if own is not None and direction in own:
-            del own[direction]
-            self._stuck_count -= 1
-            if not own:
-                del self._stuck[direction.owner]
-
-    def _make_room(self, crowd: OrderedDict[_Direction, float]) -> None:
-        self.ended += 1
-        problem = "the stream stood still, and others needed its place"
-        longest = next(iter(crowd))
-        self.release(longest)
-        longest.give_up(OSError(errno.ENOBUFS, problem))
 
     def take(self) -> tuple[int, int]:
         """The reading and the writing end of a pipe. Raises OSError if there can be no more."""
@@ -105,6 +53,7 @@ class Pipes:
 
     def close(self) -> None:
         """Close the pipes that nobody has."""
+        self.stalls.close()
         while self._free:
             for descriptor in self._free.pop():
                 os.close(descriptor)
@@ -226,6 +175,10 @@ class _Direction:
             self._loop.remove_writer(self._to.fileno())
         self._give()
 
+    def held(self) -> int:
+        """Bytes that wait in both sockets and the pipe."""
+        return self._waiting + kernel_bytes(self._from, self._to)
+
     def give_up(self, error: OSError) -> None:
         """End the stream."""
         self._join.done(error)
@@ -265,9 +218,9 @@ class _Direction:
                     self._reading = False
                     self._loop.remove_reader(self._from.fileno())
                 self._loop.add_writer(self._to.fileno(), self._writable)
-                self._pipes.hold(self)
+                self._pipes.stalls.hold(self)
             elif self.moved != before:
-                self._pipes.hold(self)
+                self._pipes.stalls.hold(self)
             return
         except OSError as error:
             self._join.done(error)
@@ -293,7 +246,7 @@ class _Direction:
             pipe, self._pipe = self._pipe, None
             self._pipes.give(pipe, empty=not self._waiting)
             self._waiting = 0
-            self._pipes.release(self)
+            self._pipes.stalls.release(self)
 
 
 def reset(one: socket.socket) -> None:

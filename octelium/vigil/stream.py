@@ -59,7 +59,7 @@ class Stream(Passage):
 
     def secured(self) -> End:
         """Serve a client whose TLS ends here; the result is the codec on top of it."""
-        coupling = self._relay = Coupling(self._ended)
+        coupling = self._relay = Coupling(self._ended, self._mode.pipes.stalls)
         self._run_soon()
         return coupling.client
 
@@ -130,7 +130,8 @@ class Stream(Passage):
         loop = asyncio.get_running_loop()
         coupling = self._relay
         if not isinstance(coupling, Coupling):
-            coupling = self._relay = Coupling(self._ended)
+            coupling = self._relay = Coupling(self._ended, self._mode.pipes.stalls)
+        coupling.owner = self._owner()
         self._upstream = None
         if endpoint.tls is None:
             end = coupling.upstream

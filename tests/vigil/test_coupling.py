@@ -13,6 +13,7 @@ import pytest
 
 from octelium.http.tls import TLSLayer, load_certificate
 from octelium.vigil.coupling import Coupling
+from octelium.vigil.stalls import StallLimits, Stalls
 from tests.http import certs
 from tests.vigil.test_splicing import pair, until
 
@@ -31,9 +32,10 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 class Coupled:
     """A client and an upstream in threads of their own, one of them behind TLS."""
 
-    def __init__(self) -> None:
+    def __init__(self, stalls: Stalls | None = None) -> None:
         self.ends: list[Exception | None] = []
-        self.coupling = Coupling(self.ends.append)
+        self.coupling = Coupling(self.ends.append, stalls)
+        self.coupling.owner = "ann"
 
     async def join(self) -> tuple[ssl.SSLSocket, socket.socket]:
         """A blocking TLS client, and a blocking plain upstream."""
@@ -91,6 +93,34 @@ async def test_both_ways() -> None:
     sender.join()
     assert (made.coupling.received, made.coupling.sent) == (len(data), len(data))
     made.coupling.abort()
+    client.close()
+    upstream.close()
+
+
+@pytest.mark.parametrize("to", ["client", "upstream"])
+async def test_what_stands_still_is_counted_and_ended_where_others_need_its_place(to: str) -> None:
+    stalls = Stalls(StallLimits(10, 10, 1 << 40, 1 << 38))
+    made = Coupled(stalls)
+    client, upstream = await made.join()
+    sender = upstream if to == "client" else client
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            sender.sendall(bytes(64 << 20))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    await until(lambda: stalls.count == 1)
+    stalls.review()
+    assert stalls.bytes > 64 << 10
+    assert made.ends == []
+    stalls.limits = StallLimits(10, 10, 1000, 250)
+    stalls.review()
+    (error,) = made.ends
+    assert "others needed its place" in str(error)
+    assert (stalls.count, stalls.bytes) == (0, 0)
+    await in_thread(thread.join)
+    stalls.close()
     client.close()
     upstream.close()
 

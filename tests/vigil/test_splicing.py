@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.vigil import splicing
+from octelium.vigil import stalls
 from octelium.vigil.splicing import _KEPT, Pipes, Splice, reset
+from octelium.vigil.stalls import StallLimits, Stalls
 from tests.conftest import SOAK
 
 if TYPE_CHECKING:
@@ -202,9 +203,9 @@ async def stuck(pipes: Pipes, owner: str) -> Joined:
 
 
 async def test_an_owner_ends_its_own_streams_that_stand_still() -> None:
-    pipes = Pipes(8, 2)
+    pipes = Pipes(Stalls(StallLimits(8, 2)))
     bob, first, second = [await stuck(pipes, owner) for owner in ("bob", "ann", "ann")]
-    assert pipes.stuck == 3
+    assert pipes.stalls.count == 3
     moved = first.splice.sent
     await asyncio.gather(fill(first), read(first.client, 16 << 20))
     assert first.splice.sent > moved
@@ -214,36 +215,36 @@ async def test_an_owner_ends_its_own_streams_that_stand_still() -> None:
     with pytest.raises(ConnectionResetError):
         await read(second.client)
     assert [one.ends for one in (first, third, bob)] == [[], [], []]
-    assert (pipes.stuck, pipes.ended) == (3, 1)
+    assert (pipes.stalls.count, pipes.stalls.ended) == (3, 1)
     for joined in (bob, first, second, third):
         joined.close()
-    assert pipes.stuck == 0
-    assert pipes._stuck == {}
+    assert pipes.stalls.count == 0
+    assert pipes.stalls._shares == {}
     pipes.close()
 
 
 async def test_where_all_have_too_many_who_has_most_ends_one() -> None:
-    pipes = Pipes(3, 3)
+    pipes = Pipes(Stalls(StallLimits(3, 3)))
     owners = ("ann", "ann", "bob", "cid")
     streams = [await stuck(pipes, owner) for owner in owners]
     await streams[0].ended()
     assert [one.ends for one in streams[1:]] == [[], [], []]
     for joined in streams:
         joined.close()
-    assert pipes.stuck == 0
+    assert pipes.stalls.count == 0
     pipes.close()
 
 
 async def test_half_a_share_is_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipes = Pipes(8, 4)
+    pipes = Pipes(Stalls(StallLimits(8, 4)))
     streams = [await stuck(pipes, "ann") for _ in range(3)]
     assert not any(joined.ends for joined in streams)
-    monkeypatch.setattr(splicing, "MOMENT", 0.05)  # each of them took as long
+    monkeypatch.setattr(stalls, "MOMENT", 0.05)  # each of them took as long
     streams.append(await stuck(pipes, "ann"))
     for joined in streams[:2]:
         await joined.ended()
     assert not any(joined.ends for joined in streams[2:])
-    assert pipes.stuck == 2
+    assert pipes.stalls.count == 2
     for joined in streams:
         joined.close()
     pipes.close()
@@ -251,10 +252,10 @@ async def test_half_a_share_is_for_a_moment_only(monkeypatch: pytest.MonkeyPatch
 
 async def test_what_moves_again_does_not_count(pipes: Pipes) -> None:
     joined = await stuck(pipes, "ann")
-    assert pipes.stuck == 1
+    assert pipes.stalls.count == 1
     loop = asyncio.get_running_loop()
     draining = loop.create_task(read(joined.client))
-    await until(lambda: pipes.stuck == 0)
+    await until(lambda: pipes.stalls.count == 0)
     joined.upstream.shutdown(socket.SHUT_WR)
     joined.client.shutdown(socket.SHUT_WR)
     assert len(await draining) == joined.splice.sent
