@@ -29,8 +29,13 @@ _TRUSTED = ("x-octelium-session-uid", "x-octelium-session-ref")
 
 
 @contextmanager
-def real_api(directory: Path, authority: Authority) -> Iterator[tuple[Harness, dict[str, str]]]:
-    """Serve; yields what is behind the API, and the environment of its administrator."""
+def real_api(
+    directory: Path, authority: Authority, *, official: bool = False
+) -> Iterator[tuple[Harness, dict[str, str]]]:
+    """Serve; yields what is behind the API, and the environment of its administrator.
+
+    `official`: no more than what every Octelium has.
+    """
     stop = threading.Event()
     ready: Future[Harness] = Future()
 
@@ -58,7 +63,7 @@ def real_api(directory: Path, authority: Authority) -> Iterator[tuple[Harness, d
                 f"unix:{directory / 'api.sock'}",
                 options=[("grpc.max_receive_message_length", -1)],
             ) as channel,
-            _front(authority, _Forward(channel, trusted)) as port,
+            _front(authority, _Forward(channel, trusted, official=official)) as port,
         ):
             ca = directory / "ca.pem"
             ca.write_bytes(authority.pem)
@@ -90,11 +95,18 @@ def _front(authority: Authority, handler: grpc.GenericRpcHandler) -> Iterator[in
 
 
 class _Forward(grpc.GenericRpcHandler):
-    def __init__(self, channel: grpc.Channel, trusted: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, channel: grpc.Channel, trusted: tuple[tuple[str, str], ...], *, official: bool
+    ) -> None:
+        self._official = official
         self._channel = channel
         self._trusted = trusted
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def service(
+        self, details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        if self._official and not details.method.startswith("/octelium.api."):
+            return None  # the server itself answers UNIMPLEMENTED
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(details.method)
         given = dict(details.invocation_metadata)
         bearer = given.get("x-octelium-auth")

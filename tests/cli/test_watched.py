@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from octelium.cli.invocation import Invocation
 from octelium.client.lists import REVISION_TRAILER
 from octelium.schema.pb import ext_v1_pb2 as ext
+from octelium.schema.pb import meta_v1_pb2 as meta
+from tests.cli.real import real_api
 from tests.cli.runner import Runner, resource
 from tests.client.standin import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from tests.client.standin import StandIn
+    from tests.client.standin import Authority, StandIn
 
 ADDED, MODIFIED, DELETED = (
     ext.ChangeType__.ADDED,
@@ -154,6 +158,42 @@ def test_a_cluster_without_watches_is_asked_again(terminal: Runner, cluster: Sta
     last = json.loads(out[1])["resource"]
     assert last["metadata"]["uid"] == ann.metadata.uid
     assert last["spec"] == {"type": "HUMAN"}
+
+
+def test_a_real_server_without_watches_is_asked_again(
+    offline: Runner, authority: Authority, tmp_path: Path
+) -> None:
+    with real_api(tmp_path, authority, official=True) as (harness, environ):
+        offline.environ, offline.now = environ, harness.clock.now
+        offline.works("create", "group", "first")
+        other = Invocation(environ)
+        core = other.client.core
+        turns = 0
+
+        def sleep(_seconds: float) -> None:
+            nonlocal turns
+            turns += 1
+            if turns == 2:
+                core.call("CreateGroup", resource("Group", "second"))
+            if turns == 4:
+                found = core.call("GetGroup", meta.GetOptions(name="first"))
+                found.metadata.display_name = "changed"
+                core.call("UpdateGroup", found)
+            if turns == 6:
+                core.call("DeleteGroup", meta.DeleteOptions(name="second"))
+            if turns == 8:
+                raise KeyboardInterrupt
+
+        offline.slept = Sleeping(sleep)
+        result = offline.ctl("get", "groups", "--watch", "-o", "name")
+        other.close()
+    assert (result.code, result.err.strip()) == (130, "Interrupted.")
+    assert result.out.splitlines() == [
+        "listed group/first",
+        "added group/second",
+        "modified group/first",
+        "deleted group/second",
+    ]
 
 
 @pytest.mark.parametrize(

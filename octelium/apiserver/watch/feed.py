@@ -46,13 +46,13 @@ class Reader:
             async with asyncio.timeout(seconds):
                 await self._more.wait()
 
-    def take(self, most: int) -> list[Told]:
-        """The next changes, at most so many.
+    def take(self, most: int, size: int = MOST_BYTES) -> list[Told]:
+        """The next changes, at most so many, and no more once they have reached about `size` bytes.
 
         Raises:
             Compacted: They are not kept any more.
         """
-        found = self._feed.slice(self.place, most)
+        found = self._feed.slice(self.place, most, size)
         self.place += len(found)
         if found:
             last = found[-1]
@@ -60,6 +60,11 @@ class Reader:
         if not self._feed.goes_beyond(self.place):
             self._more.clear()
         return found
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is something to take."""
+        return self._feed.goes_beyond(self.place)
 
 
 class Feed:
@@ -101,8 +106,8 @@ class Feed:
         """Whether there is a change at a place, or was."""
         return place < self._begin + len(self._told)
 
-    def slice(self, place: int, most: int) -> list[Told]:
-        """Changes from a place on.
+    def slice(self, place: int, most: int, size: int) -> list[Told]:
+        """Changes from a place on, as `Reader.take`.
 
         Raises:
             Compacted: The place lies before what is kept.
@@ -111,8 +116,12 @@ class Feed:
             raise Compacted("the changes were read too slowly: list anew, then watch from there")
         if place - self._begin > _SLACK:
             self._drop_known()
-        start = place - self._begin
-        return self._told[start : start + most]
+        start = end = place - self._begin
+        last = min(start + most, len(self._told))
+        while end < last and size > 0:
+            size -= self._told[end].size
+            end += 1
+        return self._told[start:end]
 
     def _take(self, committed: Committed) -> None:
         for told in tell(committed):

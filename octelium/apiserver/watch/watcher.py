@@ -43,6 +43,11 @@ PAUSE: Final = 0.05
 _MOST_CHANGES: Final = 1000
 _MOST_BYTES: Final = 128 << 10
 """Of one response, save that a single change may be larger. Who reads slowly holds one."""
+_MOST_TAKEN: Final = 1 << 20
+"""About how much memory the changes have that one watch is telling: others' clients may read none
+of theirs for hours."""
+_COMMITS: Final = 32
+"""Of the past, read at a time."""
 _SILENT: Final = 256
 """Revisions without a change for a watch, after which it is told that it has seen them."""
 
@@ -99,7 +104,7 @@ class WatchService:
                 due = clock() + self._period
                 while True:
                     await reader.wait(due - clock())
-                    changes = reader.take(_MOST_CHANGES)
+                    changes = reader.take(_MOST_CHANGES, _MOST_TAKEN)
                     is_due = clock() >= due
                     if is_due or watch.may_lose_rights(changes):
                         await watch.require(methods)
@@ -108,7 +113,7 @@ class WatchService:
                         yield piece
                     if reader.revision - watch.told > (0 if is_due else _SILENT):
                         yield watch.mark(reader.revision)
-                    if len(changes) < _MOST_CHANGES:
+                    if not reader.is_behind:
                         await self._sleep(PAUSE)
 
     @contextmanager
@@ -135,7 +140,7 @@ class WatchService:
     async def _past(self, after: int, until: int) -> AsyncGenerator[list[Told]]:
         """What was committed after one revision and not after another, commit by commit."""
         while after < until:
-            commits = await self._resources.commits(after)
+            commits = await self._resources.commits(after, _COMMITS)
             commits = [commit for commit in commits if commit.revision <= until]
             if not commits:
                 return

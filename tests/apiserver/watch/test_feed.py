@@ -120,3 +120,17 @@ async def test_who_lost_the_place_keeps_nothing(
         assert len(feed) <= 3
         with pytest.raises(Compacted):
             slow.take(1)
+
+
+async def test_no_more_is_taken_than_fits(api: Harness) -> None:
+    feed = Feed(api.resources)
+    with feed.reader() as reader:
+        begin = reader.revision
+        await commit(api, 6, size=1000)
+        assert reader.is_behind
+        first = reader.take(10, 8_000)
+        assert 1 <= len(first) < 6
+        assert reader.revision == begin + len(first)
+        assert len(reader.take(10, 1)) == 1  # one in any case
+        assert len(first) + 1 + len(reader.take(10)) == 6
+        assert not reader.is_behind
