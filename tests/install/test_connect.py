@@ -172,3 +172,12 @@ def test_nothing_stays_where_nothing_answers(laptop: Laptop) -> None:
     assert "nothing answered through the tunnel" in said
     assert not said.endswith("0\n")
     wait_for(lambda: not laptop.unit(), 30)
+
+
+def test_what_can_never_be_is_said_at_once(laptop: Laptop) -> None:
+    laptop.login("root", "rita")
+    said = laptop.run("root", "octelium connect -d --engine wireguard-go; echo $?", check=False)
+    assert "the connection in the background ended" in said
+    assert "wireguard-go is not on the PATH" in said
+    assert not said.endswith("0\n")
+    wait_for(lambda: not laptop.unit(), 30)

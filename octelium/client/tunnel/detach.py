@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 READY: Final = 30.0
 """Seconds until a request through the tunnel must have been answered."""
 _TURN: Final = 0.05
+_LOOK: Final = 1.0
+"""Seconds between two questions to systemd."""
 _ENDS: Final = 25.0
 """Seconds for the end of what was started in vain."""
 _LINES: Final = 20
@@ -153,6 +155,7 @@ def start(
             start_new_session=True,
         )
     deadline = time.monotonic() + ready
+    look_at = time.monotonic() + _LOOK
     while time.monotonic() < deadline:
         told = ask(place, "status") or {}
         if told.get("answered"):
@@ -163,6 +166,12 @@ def start(
         code = process.poll()
         if code is not None and (words is None or code != 0):
             raise TunnelError(f"the connection in the background ended:\n{_last_words(place)}")
+        if words is not None and time.monotonic() >= look_at:
+            look_at = time.monotonic() + _LOOK
+            if _has_ended(_unit(place), environ):
+                said = _last_words(place)
+                _stop(process, _unit(place), environ)
+                raise TunnelError(f"the connection in the background ended:\n{said}")
         sleep(_TURN)
     ask(place, "end")
     _stop(process, None if words is None else _unit(place), environ)
@@ -180,6 +189,17 @@ def _log(place: Place) -> int:
     except OSError as error:
         why = "it is a link" if error.errno == errno.ELOOP else error.strerror
         raise TunnelError(f"{place.log} cannot be written: {why}", "remove it") from error
+
+
+def _has_ended(unit: str, environ: Mapping[str, str]) -> bool:
+    """Whether what systemd runs has failed once; it would be started again for ever."""
+    teller = shutil.which("systemctl", path=environ.get("PATH", os.defpath))
+    if teller is None:
+        return False
+    asked = [teller, "show", "--property=Result,NRestarts", unit]
+    told = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=_ENDS)  # noqa: S603  (ours)
+    found = dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)
+    return found.get("Result", "success") != "success" or found.get("NRestarts", "0") != "0"
 
 
 def _stop(process: subprocess.Popen[bytes], unit: str | None, environ: Mapping[str, str]) -> None:

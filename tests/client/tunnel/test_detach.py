@@ -173,6 +173,21 @@ def test_a_unit_that_does_not_work_is_stopped(
     assert (tmp_path / "said").read_text() == f"stop octelium-{place.socket.stem}.service\n"
 
 
+@pytest.mark.parametrize("told", ["Result=exit-code\nNRestarts=0", "Result=success\nNRestarts=1"])
+def test_a_unit_that_fails_at_once_is_not_waited_for(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/said\necho "{told}"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(detach, "systemd_command", lambda *_: [sys.executable, "-c", "print('oh')"])
+    monkeypatch.setattr(detach, "check_code", lambda _: None)
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with pytest.raises(TunnelError, match="the connection in the background ended"):
+        detach.start(place, [], environ, ready=300)
+    assert (tmp_path / "said").read_text() == "show\nstop\n"
+
+
 def test_root_runs_no_code_that_others_can_change(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(TunnelError, match="does not belong to root alone"):
