@@ -184,7 +184,7 @@ def test_while_others_write_and_back_again(tmp_path: Path) -> None:
         api = cluster.api()
         writer = Writer(cluster)
         writer.start()
-        wait_for(lambda: writer.acknowledged > 20 or writer.error is not None)
+        wait_for(lambda: writer.acknowledged > 20 or writer.error is not None, 120)
         layout = Layout(cluster.data)
         found: list[tuple[int, int]] = []
         for number in range(3):
@@ -192,7 +192,7 @@ def test_while_others_write_and_back_again(tmp_path: Path) -> None:
             made = back_up(layout, tmp_path / f"{number}.backup", {})
             found.append((before, made.revision))
             more = writer.acknowledged + 5
-            wait_for(lambda: writer.acknowledged > more or writer.error is not None)  # noqa: B023  (called within the turn)
+            wait_for(lambda: writer.acknowledged > more or writer.error is not None, 120)  # noqa: B023  (called within the turn)
         writer.ended.set()
         writer.join()
         assert writer.error is None
