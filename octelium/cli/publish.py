@@ -51,10 +51,10 @@ def publish(
 ) -> None:
     """Publish a web application, and show its URL.
 
-    PORT is one of the Cluster's own machine; URL is what that machine can reach. The Service has
-    the mode WEB, so that browsers without a Session are led to the login page. Who may open it,
-    its Policies and those of Users and Groups say: `octeliumctl grant USER NAME` lets one person
-    in. Other modes: `octeliumctl create service`.
+    PORT is one of the Cluster's own machine; URL is what that machine can reach. Browsers without a
+    Session are led to the login page. Who may open it, its Policies and those of Users and Groups
+    say: `octeliumctl grant USER NAME` lets one person in. For other modes than WEB: `octeliumctl
+    create service`.
     """
     from octelium.cli.urls import service_url
     from octelium.schema.kinds import KINDS, new
