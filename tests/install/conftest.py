@@ -20,6 +20,7 @@ from tests.conftest import SOAK
 from tests.install.machine import Machine, booted
 from tests.install.releases import checksums, release, zipapp
 from tests.install.roots import DEBIAN, root
+from tests.peers.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     release(folder / "good", built)
     release(folder / "next", built, "99.1.0")
     release(folder / "broken", built, "99.2.0", breaks=True)
+    shutil.copy(program("busybox", "busybox"), folder)
     return folder
 
 

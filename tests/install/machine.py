@@ -64,10 +64,10 @@ class Machine:
         return self.run("sh", "-c", script, check=check).stdout
 
     def install(
-        self, release: str, *options: str, before: str = "", check: bool = True
+        self, release: str, *options: str, before: str = "", check: bool = True, shell: str = "sh"
     ) -> subprocess.CompletedProcess[str]:
         """Run install.sh of a release, after `before` in a mount namespace of their own."""
-        command = f"sh {RELEASES}/{release}/install.sh {shlex.join(options)}"
+        command = f"{shell} {RELEASES}/{release}/install.sh {shlex.join(options)}"
         script = f"set -e\n{before}\n{command}"
         return self.run("unshare", "--mount", "sh", "-c", script, check=check)
 
