@@ -11,7 +11,7 @@ import logging
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from octelium.schema.kinds import KINDS
 from octelium.store.errors import StoreError, Unavailable
@@ -45,6 +45,9 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
+_MANY: Final = frozenset({"Session"})
+"""Kinds of which there may be thousands, each seldom asked for: a message takes several times as
+much memory as its bytes."""
 
 
 _PATIENCE = 30.0
@@ -191,6 +194,9 @@ class Resources(Reader):
                 subscriber(committed)
             except Exception:  # noqa: BLE001  (the commit is durable: no failure undoes it)
                 _LOG.exception("a subscriber failed at revision %d", committed.revision)
+        for change in committed.changes:
+            if change.kind in _MANY and change.after is not None:
+                change.after.forget()
 
     async def _prune(self) -> None:
         try:

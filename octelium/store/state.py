@@ -64,6 +64,10 @@ class Item:
             self._message = self.copy()
         return self._message
 
+    def forget(self) -> None:
+        """Keep the message no longer; whoever asks for it again has it parsed again."""
+        self._message = None
+
     @property
     def values(self) -> frozenset[Value]:
         """Every index value under which the resource is found."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -283,6 +283,25 @@ async def test_subscribers_see_every_commit_before_its_author_goes_on(
     unsubscribe()
     await put(resources, group("staff"))
     assert len(seen) == 2
+
+
+async def test_of_sessions_no_message_is_kept_once_all_have_seen_the_commit(
+    resources: Resources,
+) -> None:
+    seen: list[tuple[Any, Any]] = []
+
+    def see(committed: Committed) -> None:
+        for change in committed.changes:
+            assert change.after is not None
+            seen.append((change.after, change.after.message))
+
+    resources.subscribe(see)
+    await put(resources, session("alice-1", user="u"))
+    await put(resources, group("staff"))
+    (kept, message), (staff, _) = seen
+    assert (kept.kind, kept._message) == ("Session", None)
+    assert kept.message == message
+    assert staff._message is not None
 
 
 async def test_a_failing_subscriber_harms_nobody_and_is_logged(

@@ -138,3 +138,7 @@ def test_copies_are_the_callers_and_the_shared_message_is_parsed_once() -> None:
     copy.status.user_ref.uid = "changed"
     assert one.message.status.user_ref.uid == "u1"
     assert one.copy().status.user_ref.uid == "u1"
+    former = one.message
+    one.forget()
+    assert one.message == former
+    assert one.message is not former
