@@ -265,6 +265,23 @@ def test_what_may_pass_does(world: World) -> None:
     world.heard_nothing()
 
 
+def test_ports_of_other_services(world: World) -> None:
+    """What one Service has is open at its own addresses, and nowhere else."""
+    for six in (False, True):
+        source = world.alice.address(six)
+        target = world.place("open-udp", six)
+        world.alice.wire.send(packets.tcp(source, target, ports=(4001, 443)))
+        while (seen := world.alice.wire.receive()).source != target:
+            pass  # ends of connections before
+        assert (seen.kind, seen.ports) == (packets.TCP, (443, 4001))
+        assert seen.payload[13] & packets.RST
+        datagram = packets.udp(source, world.place("closed-tcp", six), b"hello", ports=(4001, 53))
+        world.alice.wire.send(datagram)
+        answers = world.alice.wire.until_echo(source, target)
+        assert all(each.kind in (packets.ICMP, packets.ICMP6) for each in answers)
+    world.heard_nothing()
+
+
 def test_sources_of_others(world: World) -> None:
     """A Session's own addresses are all that its tunnel takes."""
     forged: dict[bool, Sequence[str]] = {
