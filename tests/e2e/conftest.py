@@ -13,6 +13,7 @@ from tests.e2e.cluster import ROOT, ZIPAPP, Cluster, free_port, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.e2e.test_connect import World
     from tests.e2e.ways import Visitors, Ways
 
 
@@ -76,6 +77,15 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
     from tests.e2e.ways import open_ways
 
     with open_ways(tmp_path_factory.mktemp("ways")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One Cluster per test process with a tunnel, and somebody's host behind a router."""
+    from tests.e2e.test_connect import behind_a_router
+
+    with behind_a_router(tmp_path_factory.mktemp("routed")) as made:
         yield made
 
 

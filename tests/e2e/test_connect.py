@@ -175,7 +175,7 @@ def connected(world: World, user: str, *arguments: str, prefix: tuple[str, ...] 
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
         try:
-            wait_for(lambda: running.has_said("Connected to"), 30)
+            wait_for(lambda: running.has_said("Connected to"))
             yield running
         finally:
             process.kill()
@@ -196,9 +196,8 @@ def service(name: str, mode: str, upstream: dict[str, str], port: int) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with behind_a_router(tmp_path_factory.mktemp("connect")) as made:
-        yield made
+def world(routed: World) -> World:
+    return routed
 
 
 @contextlib.contextmanager
@@ -400,7 +399,7 @@ def test_open_connections_outlive_the_control_process(world: World) -> None:
             assert _say(talking, "before") == "before"
             old = world.cluster.kill("control")
             wait_for(lambda: world.cluster.children().get("control", old) != old)
-            wait_for(lambda: running.has_said("Connected again"), 30)
+            wait_for(lambda: running.has_said("Connected again"))
             assert _say(talking, "after") == "after"
         assert running.end() == 0
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import SOAK
 from tests.e2e.cluster import DOMAIN, wait_for
-from tests.e2e.test_connect import behind_a_router, connected
+from tests.e2e.test_connect import connected
 from tests.peers.programs import program
 
 if TYPE_CHECKING:
@@ -137,15 +137,15 @@ def _machine() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def one_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("names")
-    before = _machine()
-    with behind_a_router(folder) as made:
-        log = folder / "asked"
-        log.touch()
-        words = (sys.executable, "-c", _RESOLVER, UPSTREAM, str(log))
-        with made.router.process(*words):
-            yield made
+def one_world(routed: World) -> Iterator[World]:
+    before, file = _machine(), routed.client.etc / "resolv.conf"
+    former = file.read_text()
+    log = routed.folder / "asked"
+    log.touch()
+    words = (sys.executable, "-c", _RESOLVER, UPSTREAM, str(log))
+    with routed.router.process(*words):
+        yield routed
+    file.write_text(former)
     assert _machine() == before
 
 

@@ -146,6 +146,8 @@ class Wire:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._number = 0
+        self._pings: dict[bytes, str] = {}
+        """Whom each ping went to; answers to former ones may be late."""
 
     def send(self, packet: bytes) -> None:
         os.write(self.descriptor, bytes(HEADER) + packet)
@@ -162,18 +164,20 @@ class Wire:
         The kernel takes packets in the order of writing, so by then it has done with all before.
         """
         before: list[Seen] = []
-        for _ in range(5):  # a kernel may drop a ping
+        for patience in (0.25, 0.5, 1, 2, 4, 8):  # a kernel may drop a ping
             self._number += 1
             self.send(echo(source, target, self._number))
             wanted = struct.pack("!HH", 1, self._number)
+            self._pings[wanted] = target
             while True:
                 try:
-                    seen = self.receive(2.0)
+                    seen = self.receive(patience)
                 except TimeoutError:
                     break
                 answers = seen.kind in (ICMP, ICMP6) and seen.payload[0] in (0, 129)
-                if not answers or seen.source != target:
+                number = seen.payload[4:8]
+                if not answers or self._pings.get(number) != seen.source:
                     before.append(seen)
-                elif seen.payload[4:8] == wanted:
+                elif number == wanted:
                     return before
         raise TimeoutError("no ping was answered")
