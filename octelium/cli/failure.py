@@ -34,13 +34,22 @@ def report(error: Exception, terminal: Terminal, about: str = "") -> None:
         return
     remedy = error.remedy if isinstance(error, ClientError) else ""
     if isinstance(error, ApiError) and not remedy and error.message in _BARE:
-        remedy = _REMEDIES.get(error.code, "")
+        said, remedy = _PLAIN.get(error.code, (error.message, ""))
+        error = ApiError(error.code, said, error.method)
     terminal.fail(f"{prefix}{error}", remedy)
 
 
 # Refusals that say nothing of their own: those of the proxy in front of the API.
 _BARE = ("", "Octelium: Unauthenticated", "Octelium: Unauthorized")
-_REMEDIES = {
-    "UNAUTHENTICATED": "log in again: octelium login",
-    "PERMISSION_DENIED": "the Policies of this Session, its User or Groups do not allow the call",
+_NOT_ALLOWED = (
+    "the Policies of this Session, its User or Groups do not allow the call; an administrator "
+    "sees why: octeliumctl logs --decision denied -o wide"
+)
+_PLAIN = {
+    "UNAUTHENTICATED": (
+        "the Session has ended, or its token is not good any more",
+        "log in again: octelium login",
+    ),
+    "PERMISSION_DENIED": ("you may not do this", _NOT_ALLOWED),
 }
+"""What a person is told of them, and what to do."""

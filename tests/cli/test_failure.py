@@ -33,7 +33,10 @@ def test_a_refusal_says_whom_it_is_about(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_remedies(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(SettingsError("no", "do this"), capsys).endswith("\n  do this\n")
-    assert "octelium login" in said(ApiError("UNAUTHENTICATED", "", ""), capsys)
+    ended = said(ApiError("UNAUTHENTICATED", "Octelium: Unauthenticated", ""), capsys)
+    assert "the Session has ended" in ended
+    assert "octelium login" in ended
+    assert "NotFound\n" in said(ApiError("NOT_FOUND", "", ""), capsys)
     assert "Policies" in said(ApiError("PERMISSION_DENIED", "Octelium: Unauthorized", ""), capsys)
     assert "Policies" not in said(ApiError("PERMISSION_DENIED", "your own Session", ""), capsys)
     assert said(Invalid("a", "is wrong", "write b"), capsys) == "Error: a: is wrong (write b)\n"
