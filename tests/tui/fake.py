@@ -103,7 +103,7 @@ class Fake:
 
     def _wait(self) -> None:
         if self.gate is not None:
-            assert self.gate.wait(10)
+            assert self.gate.wait(60)
         if self.failing is not None:
             raise self.failing
 
