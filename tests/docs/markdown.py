@@ -82,7 +82,7 @@ class Block:
 
 def documents() -> list[Path]:
     """All that is run."""
-    return sorted((ROOT / "docs").glob("*.md"))
+    return [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 
 
 def blocks(document: Path) -> list[Block]:

@@ -24,6 +24,7 @@ ORDER = (
     "docs/README.md", "docs/install.md", "docs/terminal.md", "docs/troubleshooting.md",
     "docs/services.md", "docs/native-apps.md", "docs/policies.md", "docs/connect.md",
     "docs/backup.md", "docs/reference.md", "docs/identity.md", "docs/gitops.md",
+    "README.md",
 )  # fmt: skip
 """Where documents build on nothing else; those that change who may sign in come late."""
 MOST = 10
