@@ -168,6 +168,7 @@ class UserService:
     async def _connect(self, client: LastingCall, call: Call) -> None:
         """Connect the caller's Session to the private network, for as long as the stream lasts."""
         _check_client(self._session(call))
+        call.metadata = {}  # many may wait for their turn
         await self._connections.connect(client, call)
 
     def _session(self, call: Call) -> core.Session:

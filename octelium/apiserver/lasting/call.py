@@ -132,8 +132,11 @@ class LastingCall:
         }
         call = call_of(self._method.path, metadata)
         beginning.task = spawn(self._run(call), name=self._method.path)
-        if stream.early:
-            self.request_data(stream.early)
+        early = stream.early
+        # Many may wait to begin at a time, and keep what they hold until then.
+        stream.head, stream.early = _FORGOTTEN, b""
+        if early:
+            self.request_data(early)
         if stream.complete:
             self.request_ended(())
 
@@ -233,7 +236,6 @@ class LastingCall:
         stream = self._stream
         if stream is None or beginning is None:
             return
-        stream.head, stream.early = _FORGOTTEN, b""
         for message in beginning.messages:
             self._receive(message)
         if beginning.complete:
