@@ -10,6 +10,7 @@ from octelium.tui.actions import ACTIONS
 from octelium.tui.app import Terminal
 from octelium.tui.data import Update
 from octelium.tui.kinds import ADMINISTRATION, PERSON
+from tests.conftest import SOAK
 from tests.tui.fake import access, item, small
 from tests.tui.hostile import HOSTILE
 from tests.tui.pictures import goto, press, sees, showing, text, until
@@ -34,9 +35,11 @@ async def test_every_kind_has_its_view() -> None:
             await goto(pilot, view.words[-1])
             name = data.items[view.kind.name][0].metadata.name
             await sees(pilot, f"{view.title} {len(data.items[view.kind.name])}", "▌", name)
-            await press(pilot, "d")
-            await sees(pilot, f"{view.title} / ", "Spec:")
-            await press(pilot, "escape", "y")
+            if SOAK:
+                await press(pilot, "d")
+                await sees(pilot, f"{view.title} / ", "Spec:")
+                await press(pilot, "escape")
+            await press(pilot, "y")
             await sees(pilot, "/ YAML", f"kind: {view.kind.name}")
 
 
@@ -77,7 +80,7 @@ async def test_sorting_goes_through_the_columns() -> None:
         await press(pilot, "o")
         await sees(pilot, "TYPE▲", "Sorted by TYPE, rising.")
         await press(pilot, "O")
-        screen = await sees(pilot, "TYPE▼")
+        screen = await sees(pilot, "TYPE▼", "▌ ", "ci ", "ann ")
         assert screen.index("ci ") < screen.index("ann ")
 
 
