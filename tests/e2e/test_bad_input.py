@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.schema.pb import core_v1_pb2 as core
+from tests.conftest import SOAK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,11 @@ CASES = {
 }
 
 
+RUN = [("apply", case) for case in CASES]
+RUN += [("diff", case) for case in (CASES if SOAK else ("bad YAML", "a missing reference"))]
+"""Both read documents by the same code: one error of reading, and one of the Cluster."""
+
+
 def stored(cluster: Cluster) -> set[str]:
     """Every version of what the cases could have changed."""
     api = cluster.api()
@@ -61,8 +67,7 @@ def stored(cluster: Cluster) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("command", ["apply", "diff"])
+@pytest.mark.parametrize(("command", "case"), RUN)
 def test_a_clear_error_names_the_place_and_nothing_changes(
     cluster: Cluster, tmp_path: Path, case: str, command: str
 ) -> None:

@@ -20,7 +20,7 @@ from tests.e2e.documents import credential, policy, rule, service, workload
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SIGN_INS = 10_000 if SOAK else 500
+SIGN_INS = 10_000 if SOAK else 200
 
 
 def token_of(cluster: Cluster, name: str) -> dict[str, str]:
