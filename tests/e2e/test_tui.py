@@ -36,6 +36,21 @@ SERVICE = {
 }
 
 
+CLOSED = """\
+kind: User
+metadata: {name: ann}
+spec: {type: HUMAN}
+---
+kind: Service
+metadata: {name: wiki}
+spec: {mode: WEB, isPublic: true, config: {upstream: {url: "http://127.0.0.1:9"}}}
+"""
+CASES = """\
+cases:
+  - {name: closed, who: ann, service: wiki, request: GET /, expect: deny}
+"""
+
+
 @dataclass
 class Screen:
     """A tmux server of the test's own, with one window."""
@@ -251,14 +266,8 @@ def test_changes(
 def test_logs_and_policies(
     cluster: SourceCluster, screen: Screen, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    (tmp_path / "cluster.yaml").write_text(
-        "kind: User\nmetadata: {name: ann}\nspec: {type: HUMAN}\n---\n"
-        "kind: Service\nmetadata: {name: wiki}\nspec: {mode: WEB, isPublic: true, config: "
-        "{upstream: {url: 'http://127.0.0.1:9'}}}\n"
-    )
-    (tmp_path / "wiki.test.yaml").write_text(
-        "cases:\n  - {name: closed, who: ann, service: wiki, request: GET /, expect: deny}\n"
-    )
+    (tmp_path / "cluster.yaml").write_text(CLOSED)
+    (tmp_path / "wiki.test.yaml").write_text(CASES)
     screen.start(size, "octeliumctl", "tui", "access", "--readonly")
     screen.sees("Access log", "read-only")
     with cluster.http() as client:
@@ -314,6 +323,19 @@ def test_a_person_sees_what_may_be_used(screen: Screen) -> None:
     screen.sees("isPublic: true")
     screen.goto("me")
     screen.sees("Status", "User:")
+    screen.press("q")
+    wait_for(screen.ends, 60)
+
+
+def test_tests_of_policies_run_out_of_the_file(screen: Screen, tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(CLOSED)
+    (tmp_path / "wiki.test.yaml").write_text(CASES)
+    screen.run((80, 24), str(ROOT / "dist" / "octeliumctl"), "tui", "policies")
+    screen.sees("▌ ")
+    screen.press("t")
+    screen.sees("╭", "*.test.yaml")
+    screen.burst(str(tmp_path), "Enter")
+    screen.sees("All passed.")
     screen.press("q")
     wait_for(screen.ends, 60)
 
