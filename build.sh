@@ -85,7 +85,7 @@ test_packages() {
   # identity providers that the tests sign in at, and a browser to do it with
   local wanted=(curl nginx-light chromium simplesamlphp micro-httpd
     iproute2 iputils-ping nftables bind9-dnsutils util-linux wireguard-go wireguard-tools tmux
-    shellcheck busybox debootstrap systemd-container
+    shellcheck busybox zsh fish debootstrap systemd-container
     php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3)
   # Node.js may come from elsewhere, with an npm that Debian's package would contradict.
   command -v node >/dev/null || wanted+=(nodejs)
