@@ -125,6 +125,7 @@ async def test_the_authentication_log() -> None:
 async def test_help_and_palette_are_made_from_the_registry() -> None:
     async with showing(small(), size=(100, 90)) as (_, pilot):
         await goto(pilot, "user")
+        await sees(pilot, "▌ ann")
         await press(pilot, "question_mark")
         screen = await sees(pilot, "General", "Moving")
         assert all(action.title in screen for action in ACTIONS)
