@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.cli.invocation import Invocation
-from octelium.cli.tui import edited, run_tests
+from octelium.cli.tui import drafts_folder, edited, run_tests
 from octelium.client.errors import ClientError
 from octelium.tui.lines import Tone
 
@@ -66,3 +66,21 @@ def test_tests_of_policies_run_in_a_process_of_their_own(tmp_path: Path) -> None
     lines = run_tests(str(tmp_path / "none"), Invocation())
     assert lines[0] == ("Not all passed.", Tone.BAD)
     assert any("none" in line.text for line in lines[1:])
+
+
+def test_an_editor_that_fails_leaves_the_text_where_it_says(tmp_path: Path) -> None:
+    script = tmp_path / "editor"
+    script.write_text('#!/bin/sh\necho more >> "$1"\nexit 3\n')
+    script.chmod(0o755)
+    with pytest.raises(ClientError, match="status 3") as caught:
+        edited("text\n", Invocation({"EDITOR": str(script)}))
+    kept = Path(str(caught.value).rpartition(" kept in ")[2].split(";")[0].split(":")[0])
+    try:
+        assert kept.read_text() == "text\nmore\n"
+    finally:
+        kept.unlink()
+
+
+@pytest.mark.parametrize(("home", "kept"), [("/x", Path("/x/drafts")), ("mem", None)])
+def test_texts_are_kept_with_the_logins(home: str, kept: Path | None) -> None:
+    assert drafts_folder(Invocation({"OCTELIUM_HOME": home})) == kept
