@@ -47,7 +47,13 @@ class Requests:
         self.answers: list[Answer] = []
         self._process = process
         self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def end(self) -> None:
+        """Ask no more. Whoever reads must have come to the end before the pipe is closed."""
+        self._process.kill()
+        self._reader.join()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -140,7 +146,11 @@ def requests(where: Namespace, host: str, port: int, kind: Kind = "http") -> Ite
     """Have a host ask, without an end."""
     words = _words({"do": "ask", "host": host, "port": port, "kind": kind})
     with where.process(*words, stdout=subprocess.PIPE) as process:
-        yield Requests(process)
+        made = Requests(process)
+        try:
+            yield made
+        finally:
+            made.end()
 
 
 @contextmanager
