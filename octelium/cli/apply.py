@@ -45,6 +45,11 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--prune", is_flag=True, help="Delete what the files do not have."),
         click.option(
+            "--prune-builtin",
+            is_flag=True,
+            help="With --prune: delete also what the Cluster began with.",
+        ),
+        click.option(
             "--allow-empty", is_flag=True, help="Let --prune delete all, if the files have nothing."
         ),
         click.option(
@@ -92,6 +97,7 @@ def apply(
     paths: tuple[str, ...],
     files: tuple[str, ...],
     prune: bool,
+    prune_builtin: bool,
     allow_empty: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -109,7 +115,9 @@ def apply(
     are applied only with --include-secret. --prune deletes the Policies, IdentityProviders,
     Namespaces, Groups, Users, Services and Credentials that the files do not have (and Secrets
     with --include-secret); with --include it covers the kinds named there. Where the files declare
-    nothing at all, it refuses, unless --allow-empty says that this is meant.
+    nothing at all, it refuses, unless --allow-empty says that this is meant. Your own User and the
+    Credential of your Session stay, and so does what the Cluster made at its first start, as long
+    as nobody has edited it, unless --prune-builtin is given; a line says what stays.
 
     In directories, files that end in .yaml, .yml or .json are read; what begins with a dot, and
     tests of Policies (*.test.yaml), are passed over.
@@ -123,6 +131,7 @@ def apply(
     nobody can answer, --yes is needed.
     """
     from octelium.cli.applying import carry_out, require_complete
+    from octelium.cli.policy.preview import fetch_preview
     from octelium.cli.selection import select
 
     chosen, pruned = read_selection(
@@ -130,25 +139,23 @@ def apply(
         (*paths, *files),
         select(include, exclude, secrets=include_secret),
         prune=prune,
+        prune_builtin=prune_builtin,
         allow_empty=allow_empty,
     )
     if preview_access:
-        _preview(invocation, chosen, pruned, logged, output, asks=not (yes or dry_run))
-    outcome = carry_out(invocation, chosen, pruned, dry_run=dry_run, strict=strict)
+        preview = fetch_preview(invocation, chosen, pruned, logged, prune_builtin=prune_builtin)
+        _show_and_ask(invocation, preview, output, asks=not (yes or dry_run))
+    outcome = carry_out(
+        invocation, chosen, pruned, dry_run=dry_run, strict=strict, prune_builtin=prune_builtin
+    )
     show_operations(invocation, outcome.operations, output, dry_run=dry_run)
     if not outcome.foreign:
         warn_unserved(invocation, (document.message for document in chosen))
     require_complete(outcome)
 
 
-def _preview(
-    invocation: Invocation,
-    documents: Sequence[Document],
-    pruned: Sequence[str],
-    logged: int,
-    output: str,
-    *,
-    asks: bool,
+def _show_and_ask(
+    invocation: Invocation, response: ext.PreviewAccessResponse, output: str, *, asks: bool
 ) -> None:
     """Show what changes for whom, and ask.
 
@@ -158,12 +165,10 @@ def _preview(
         ask,
         can_ask,
         changes_access,
-        fetch_preview,
         preview_lines,
         show_preview,
     )
 
-    response = fetch_preview(invocation, documents, pruned, logged)
     terminal = invocation.terminal
     if output == "table":
         show_preview(terminal, response)
@@ -183,6 +188,7 @@ def read_selection(
     selection: Selection,
     *,
     prune: bool,
+    prune_builtin: bool,
     allow_empty: bool,
 ) -> tuple[list[Document], tuple[str, ...]]:
     """The documents to apply and the kinds to prune; says which documents are left out.
@@ -193,6 +199,8 @@ def read_selection(
 
     if not paths:
         raise click.UsageError("Name a file or directory, or `-` for stdin.")
+    if prune_builtin and not prune:
+        raise click.UsageError("--prune-builtin says what --prune deletes: give both.")
     chosen, left = selection.split(read_documents(paths, may_be_empty=allow_empty))
     _tell_left_out(invocation, left, selection)
     if chosen:

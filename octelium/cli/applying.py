@@ -15,7 +15,7 @@ from octelium.schema.errors import DocumentError, InvalidDocuments
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from octelium.cli.invocation import Invocation
     from octelium.schema.documents import Document
@@ -48,10 +48,12 @@ def carry_out(
     *,
     dry_run: bool,
     strict: bool = False,
+    prune_builtin: bool = False,
 ) -> Outcome:
     """Apply documents, in one transaction where the Cluster has them, else by single calls.
 
-    Tells what is likely wrong with them; with `strict` that is refused.
+    Tells what is likely wrong with them; with `strict` that is refused. Tells what pruning leaves
+    alone; with `prune_builtin` that is the caller's own only.
 
     Raises InvalidDocuments for refused documents, ApiError. What single calls refuse is reported
     as it happens.
@@ -60,13 +62,20 @@ def carry_out(
     messages = [document.message for document in documents]
     try:
         done = apply(
-            client.api.ext, messages, dry_run=dry_run, strict=strict, prune_kinds=prune_kinds
+            client.api.ext,
+            messages,
+            dry_run=dry_run,
+            strict=strict,
+            prune_kinds=prune_kinds,
+            prune_builtin=prune_builtin,
         )
     except ApiError as error:
         if not is_foreign(error):
             raise placed_error(error, documents) from error
     else:
         tell_all(invocation.terminal, done.warnings, documents)
+        if done.spared:
+            invocation.terminal.note(spared_line(done.spared))
         return Outcome(list(done.operations), complete=True)
     if strict:
         require_clean(documents)
@@ -95,6 +104,23 @@ def _single_calls(
             failed = True
             report(refused, invocation.terminal, f"{operation.kind} {operation.name}")
     return Outcome(done, complete=not failed, foreign=True)
+
+
+def spared_line(spared: Sequence[ext.Spared]) -> str:
+    """What pruning leaves alone, and why, on one line."""
+    own = _named(one for one in spared if one.own)
+    built_in = _named(one for one in spared if not one.own)
+    parts = [f"{own} (your own)"] if own else []
+    if built_in:
+        parts.append(f"{built_in} (the Cluster began with it; --prune-builtin deletes it)")
+    return f"Not pruned: {'; '.join(parts)}."
+
+
+def _named(spared: Iterable[ext.Spared]) -> str:
+    by_kind: dict[str, list[str]] = {}
+    for one in spared:
+        by_kind.setdefault(one.kind, []).append(one.name)
+    return ", ".join(f"{kind} {', '.join(names)}" for kind, names in by_kind.items())
 
 
 def changed(operation: ext.AppliedOperation) -> bool:

@@ -41,6 +41,7 @@ def diff(
     paths: tuple[str, ...],
     files: tuple[str, ...],
     prune: bool,
+    prune_builtin: bool,
     allow_empty: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -68,10 +69,17 @@ def diff(
             (*paths, *files),
             select(include, exclude, secrets=include_secret),
             prune=prune,
+            prune_builtin=prune_builtin,
             allow_empty=allow_empty,
         )
-        outcome = carry_out(invocation, chosen, pruned, dry_run=True, strict=strict)
-        preview = fetch_preview(invocation, chosen, pruned, logged) if access else None
+        outcome = carry_out(
+            invocation, chosen, pruned, dry_run=True, strict=strict, prune_builtin=prune_builtin
+        )
+        preview = (
+            fetch_preview(invocation, chosen, pruned, logged, prune_builtin=prune_builtin)
+            if access
+            else None
+        )
     except EXPECTED as error:
         report(error, invocation.terminal)
         raise Failed(exits.UNKNOWN) from error

@@ -42,10 +42,12 @@ def apply(
     dry_run: bool = False,
     strict: bool = False,
     prune_kinds: Sequence[str] = (),
+    prune_builtin: bool = False,
 ) -> ext.ApplyResponse:
     """Apply all resources in one transaction; what that did to each, and what may be wrong.
 
-    `strict` refuses what would only be warned of.
+    `strict` refuses what would only be warned of; `prune_builtin` prunes also what the Cluster made
+    at its first start.
 
     Raises ApiError; `UNIMPLEMENTED` means that the Cluster can only do single calls. Nothing has
     been changed then. `refusals` says which resources the others are about.
@@ -56,6 +58,7 @@ def apply(
         strict=strict,
         prune=bool(prune_kinds),
         prune_kinds=prune_kinds,
+        prune_builtin=prune_builtin,
     )
     response: ext.ApplyResponse = service.call("Apply", request, deadline=_DEADLINE)
     return response

@@ -44,6 +44,7 @@ def preview_access(
     messages: Sequence[Any],
     *,
     prune_kinds: Sequence[str] = (),
+    prune_builtin: bool = False,
     logged_requests: int,
 ) -> ext.PreviewAccessResponse:
     """What an apply would change for whom, and in decisions on the newest logged requests.
@@ -55,6 +56,7 @@ def preview_access(
         dry_run=True,
         prune=bool(prune_kinds),
         prune_kinds=prune_kinds,
+        prune_builtin=prune_builtin,
     )
     request = ext.PreviewAccessRequest(apply=apply, logged_requests=logged_requests)
     response: ext.PreviewAccessResponse = _call(service, "PreviewAccess", request)

@@ -22,6 +22,7 @@ from octelium.apiserver.watch.watcher import WatchService
 from octelium.cluster.authorization import OperationAuthorizer
 from octelium.cluster.insight import Insight
 from octelium.cluster.portal_access import PortalAccess
+from octelium.cluster.seeding import unedited
 from octelium.identity.tokens import Verifier
 from octelium.octovigil.octovigil import Octovigil
 from octelium.policy.checker import Checker
@@ -81,7 +82,7 @@ class Api:
         insight = Insight(replica, of.log_path, of.rego)
         self._stack.callback(insight.close)
         self.explainer = Explainer(resources, insight, of.log, authorize)
-        applier = Applier(resources, verbs, authorize)
+        applier = Applier(resources, verbs, authorize, unedited)
         ext_service = ExtService(
             applier,
             of.log,

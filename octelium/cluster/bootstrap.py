@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from octelium.apiserver.core.view import TransactionView
 from octelium.cluster import builtin, seeding, tls_secrets
+from octelium.cluster.builtin import FIRST_CREDENTIAL
 from octelium.cluster.certificates import cluster_names, issue, make_authority
 from octelium.identity.keys import rotate
 from octelium.schema.kinds import KINDS
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from octelium.store.resources import Resources, Transaction
 
 _LOG = logging.getLogger(__name__)
-FIRST_CREDENTIAL = "root-init"
-_FIRST_CREDENTIAL_DAYS = 180
 _ALLOW_ALL = "allow-all"
+_FIRST_CREDENTIAL_DAYS = 180
 
 
 class BootstrapError(Exception):
@@ -64,7 +64,7 @@ async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
         rotate(tx, time.time())
         tls_secrets.put_authority(tx, authority)
         tls_secrets.put(tx, "default", issue(authority, cluster_names(domain)))
-        _create(tx, first_credential())
+        _create(tx, _first_credential())
         # Before the commit, so that a start that fails here begins anew next time.
         ca_file.write_text(authority.chain)  # noqa: ASYNC240  (before anything is served)
     return True
@@ -75,25 +75,15 @@ def _create(tx: Transaction, message: Any) -> Any:
     return tx.create(message)
 
 
-def first_credential() -> core.Credential:
-    """`root-init`: whoever signs in with it may do everything, by an explicit policy."""
-    credential = core.Credential(api_version="core/v1", kind="Credential")
-    credential.metadata.name = FIRST_CREDENTIAL
-    spec = credential.spec
-    spec.type = core.CredentialSpecType__.AUTH_TOKEN
-    spec.user = "root"
-    spec.session_type = core.SessionStatusType__.CLIENT
-    spec.expires_at.FromSeconds(int(time.time()) + _FIRST_CREDENTIAL_DAYS * 86400)
-    inline = spec.authorization.inline_policies.add(name="first-session-allow-all")
-    rule = inline.spec.rules.add(effect=core.PolicySpecRuleEffect__.ALLOW)
-    rule.condition.match_any = True
-    return credential
+def _first_credential() -> core.Credential:
+    return builtin.first_credential(time.time() + _FIRST_CREDENTIAL_DAYS * 86400)
 
 
 def add_administrator(tx: Transaction, name: str) -> core.User:
     """A person of that name who may do everything, by the Policy `allow-all`.
 
-    One who is there already and may do so is that person.
+    One who is there already and may do so is that person. The first counts among what the Cluster
+    begins with.
 
     Raises:
         Invalid: the name is none.
@@ -115,6 +105,7 @@ def add_administrator(tx: Transaction, name: str) -> core.User:
     user.spec.type = core.UserSpecType__.HUMAN
     user.spec.authorization.policies.append(_ALLOW_ALL)
     made: core.User = _create(tx, user)
+    seeding.remember_administrator(tx, made)
     return made
 
 
@@ -134,6 +125,6 @@ async def first_token(resources: Resources, authentication: Authentication) -> s
         if credential is None:
             if tx.find(core.User, name="root") is None:
                 _create(tx, builtin.users()[0])
-            credential = _create(tx, first_credential())
+            credential = _create(tx, _first_credential())
         made = authentication.generate_token(tx, credential)
     return made.authentication_token.authentication_token

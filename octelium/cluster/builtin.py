@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 from octelium.schema.jsonform import from_json
 from octelium.schema.kinds import KINDS
+from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+FIRST_CREDENTIAL = "root-init"
 
 _API = 'ctx.namespace.metadata.name == "octelium-api" && ctx.service.spec.mode == "GRPC"'
 _NAME = "ctx.request.grpc.serviceFullName"
@@ -129,6 +132,24 @@ def users() -> list[Message]:
             {"metadata": {"name": "octelium", "isSystem": True}, "spec": {"type": "WORKLOAD"}},
         ),
     ]
+
+
+def first_credential(expires_at: float) -> core.Credential:
+    """`root-init`: whoever signs in with it may do everything, by an explicit policy.
+
+    `expires_at`: unix seconds.
+    """
+    credential = core.Credential(api_version="core/v1", kind="Credential")
+    credential.metadata.name = FIRST_CREDENTIAL
+    spec = credential.spec
+    spec.type = core.CredentialSpecType__.AUTH_TOKEN
+    spec.user = "root"
+    spec.session_type = core.SessionStatusType__.CLIENT
+    spec.expires_at.FromSeconds(int(expires_at))
+    inline = spec.authorization.inline_policies.add(name="first-session-allow-all")
+    rule = inline.spec.rules.add(effect=core.PolicySpecRuleEffect__.ALLOW)
+    rule.condition.match_any = True
+    return credential
 
 
 def policies() -> list[Message]:

@@ -4,7 +4,8 @@ Objects of the system are what this version ships, since nobody else can change 
 belong to the administrators: one that still is what a version shipped becomes what this version
 ships; one that somebody has edited or deleted stays so, and what it differs in is told.
 
-What was shipped is kept as fingerprints in a Config that nobody else sees.
+What was shipped, and the first administrator, is kept as fingerprints in a Config that nobody else
+sees.
 """
 
 from __future__ import annotations
@@ -137,6 +138,38 @@ def differing(reader: Reader) -> list[Differing]:
             why = "it is an administrator's, and this version ships another form"
             found.append(Differing(kind, name, why))
     return found
+
+
+def unedited(reader: Reader) -> frozenset[str]:
+    """The uids of what the Cluster made at its first start and nobody has edited since.
+
+    Besides the built-in objects these are the first Credential, whenever it expires, and the first
+    administrator.
+
+    Raises:
+        StoreUnusable: the record is damaged.
+    """
+    found = set()
+    for key, known in _read(reader).items():
+        kind, _, name = key.partition("/")
+        stored = reader.peek(kind, name=name)
+        if stored is not None and fingerprint(stored) in known.fingerprints:
+            found.add(stored.metadata.uid)
+    first = reader.peek(core.Credential, name=builtin.FIRST_CREDENTIAL)
+    if first is not None:
+        made = builtin.first_credential(first.spec.expires_at.seconds)
+        if fingerprint(made) == fingerprint(first):
+            found.add(first.metadata.uid)
+    return frozenset(found)
+
+
+def remember_administrator(tx: Transaction, user: core.User) -> None:
+    """Count the first administrator, who is a User of the Cluster's own making, as built in."""
+    record = dict(_read(tx))
+    shipped = {key_of(message) for message in builtin.users()}
+    if not any(key.startswith("User/") and key not in shipped for key in record):
+        record[key_of(user)] = Shipped((fingerprint(user),))
+        _write(tx, record)
 
 
 def _renew(tx: Transaction, message: Any, known: Shipped | None) -> Shipped | None:

@@ -230,7 +230,10 @@ class Harness:
         self.root = core.User()
         self.channel: grpc.aio.Channel
         verbs = Verbs(Checker())
-        self.applier = Applier(resources, verbs, self._authorize)
+        self.built_in: set[str] = set()
+        self.applier = Applier(
+            resources, verbs, self._authorize, lambda _: frozenset(self.built_in)
+        )
         self.thinker = Thinker()
         self.explainer = Explainer(resources, self.thinker, self.log, self._authorize, clock)
         access = AccessLister(resources, self.thinker, self.applier, self._authorize)

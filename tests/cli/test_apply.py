@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.cli.runner import Runner, resource
 from tests.client.standin import RefusedError
 
@@ -88,6 +89,39 @@ def test_pruning(cluster: StandIn, terminal: Runner, file: str) -> None:
     assert ("Secret", "other") in cluster.objects
     out = terminal.ctl("apply", file, "--prune", "--include-secret").out
     assert "Secret: other Deleted\n" in out
+
+
+def test_what_pruning_leaves_alone_is_told_on_one_line(
+    cluster: StandIn, terminal: Runner, file: str
+) -> None:
+    cluster.spared = [
+        ext.Spared(kind="User", name="root", own=True),
+        ext.Spared(kind="Policy", name="allow-all"),
+        ext.Spared(kind="Policy", name="deny-all"),
+        ext.Spared(kind="Credential", name="root-init"),
+    ]
+    told = (
+        "Not pruned: User root (your own); Policy allow-all, deny-all, Credential root-init "
+        "(the Cluster began with it; --prune-builtin deletes it).\n"
+    )
+    pruning = (file, "--include-secret", "--prune")
+    assert terminal.ctl("apply", *pruning[:-1], "--dry-run").err == ""
+    for more in (("--dry-run",), ("-o", "json"), ()):
+        result = terminal.ctl("apply", *pruning, *more)
+        assert (result.code, result.err) == (0, told)
+    assert terminal.ctl("diff", *pruning).err == told
+    result = terminal.ctl("apply", *pruning, "--prune-builtin")
+    assert (result.code, result.err) == (0, "Not pruned: User root (your own).\n")
+
+
+def test_pruning_what_the_cluster_made_needs_pruning(
+    cluster: StandIn, terminal: Runner, file: str
+) -> None:
+    for command in ("apply", "diff"):
+        result = terminal.ctl(command, file, "--prune-builtin")
+        assert result.code != 0
+        assert "--prune-builtin says what --prune deletes: give both." in result.err
+    assert cluster.calls == []
 
 
 @pytest.mark.parametrize("content", ["", "# kind: User\n", "---\n---\n", "SECRET"])

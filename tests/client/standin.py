@@ -145,6 +145,8 @@ class StandIn:
     objects: dict[tuple[str, str], Any] = field(default_factory=dict)
     log: list[tuple[core.AccessLog, str]] = field(default_factory=list)
     attempts: list[ext.AuthenticationLogEntry] = field(default_factory=list)
+    spared: list[ext.Spared] = field(default_factory=list)
+    """What pruning leaves alone; what is not the caller's own only until it is asked for."""
     live: queue.Queue[
         core.AccessLog | ext.AuthenticationLogEntry | ext.WatchResponse | RefusedError | None
     ] = field(default_factory=queue.Queue)
@@ -430,7 +432,11 @@ class StandIn:
                 self._update(kind, message)
             elif operation.action == ext.Action__.DELETED:
                 self._delete(kind, meta.DeleteOptions(name=operation.name))
-        return ext.ApplyResponse(operations=[operation for operation, _ in plan], revision=7)
+        spared = [one for one in self.spared if request.prune]
+        if request.prune_builtin:
+            spared = [one for one in spared if one.own]
+        operations = [operation for operation, _ in plan]
+        return ext.ApplyResponse(operations=operations, revision=7, spared=spared)
 
     def _validate(self, messages: Sequence[Any]) -> None:
         groups = {name for kind, name in self.objects if kind == "Group"}

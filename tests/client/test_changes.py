@@ -48,11 +48,11 @@ def test_every_declarable_kind_fits_into_a_request() -> None:
 
 def test_what_a_request_asks_for(cluster: StandIn, api: Api) -> None:
     apply(api.ext, [resource("Group", "ops")], strict=True, dry_run=True)
-    apply(api.ext, [], prune_kinds=["User"])
+    apply(api.ext, [], prune_kinds=["User"], prune_builtin=True)
     asked = [call.request for call in cluster.calls]
-    assert [(one.strict, one.dry_run, one.prune) for one in asked] == [
-        (True, True, False),
-        (False, False, True),
+    assert [(one.strict, one.dry_run, one.prune, one.prune_builtin) for one in asked] == [
+        (True, True, False, False),
+        (False, False, True, True),
     ]
 
 

@@ -40,7 +40,9 @@ def test_questions_and_answers(cluster: StandIn, service: Authorized) -> None:
     assert list_access(service, user="ann", target="wiki.default").items == [access]
     group = core.Group(kind="Group")
     group.metadata.name = "ops"
-    reply = preview_access(service, [group], prune_kinds=["Group"], logged_requests=7)
+    reply = preview_access(
+        service, [group], prune_kinds=["Group"], prune_builtin=True, logged_requests=7
+    )
     assert reply.pairs == 4
     asked = [call.request for call in cluster.calls]
     assert asked[0] == question
@@ -50,6 +52,7 @@ def test_questions_and_answers(cluster: StandIn, service: Authorized) -> None:
         True,
         True,
     )
+    assert asked[2].apply.prune_builtin
     assert [r.group.metadata.name for r in asked[2].apply.resources] == ["ops"]
 
 

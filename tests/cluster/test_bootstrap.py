@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.cluster.bootstrap import (
-    FIRST_CREDENTIAL,
     BootstrapError,
     add_administrator,
     awaits_first_token,
     bootstrap,
     first_token,
 )
+from octelium.cluster.builtin import FIRST_CREDENTIAL
 from octelium.identity.authentication import Authentication
 from octelium.identity.keys import Keyring
 from octelium.identity.tokens import TokenType

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from octelium.client.admin import probe
 from octelium.cluster import builtin, seeding
-from octelium.cluster.bootstrap import bootstrap
-from octelium.cluster.seeding import RECORD, Differing, differing, fingerprint, reseed
+from octelium.cluster.bootstrap import add_administrator, bootstrap
+from octelium.cluster.seeding import RECORD, Differing, differing, fingerprint, reseed, unedited
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import StoreUnusable
@@ -284,3 +284,74 @@ async def test_an_edit_is_never_lost_and_what_was_not_edited_is_up_to_date(
                 assert (stored is None) == (expected is None)
                 if stored is not None and (expected or 0) >= 0:
                     assert stored.spec.rules[0].name == f"form {expected}"
+
+
+MADE = {
+    *("Credential/root-init", "User/root", "Service/demo-nginx.default"),
+    *(f"Policy/{name}" for name in ("allow-all", "deny-all", "http-read-only", READ_ONLY)),
+    "Policy/octelium-api-full-access",
+}
+
+
+def unedited_ones(resources: Resources) -> set[str]:
+    """What is as the Cluster made it, and anybody could delete."""
+    uids = unedited(resources)
+    return {
+        seeding.key_of(message)
+        for kind in ("Credential", "Namespace", "Policy", "Service", "User")
+        for message in resources.peek_all(kind)
+        if message.metadata.uid in uids and not message.metadata.is_system
+    }
+
+
+async def test_what_nobody_has_edited(resources: Resources) -> None:
+    assert unedited_ones(resources) == MADE
+    async with resources.transaction() as tx:
+        credential = tx.get(core.Credential, name="root-init")
+        credential.spec.expires_at.seconds += 86400
+        tx.update(credential)
+        described = tx.get(core.User, name="root")
+        described.metadata.description = "the first"
+        tx.update(described)
+        mine = core.Policy()
+        mine.metadata.name = "mine"
+        mine.spec.CopyFrom(tx.get(core.Policy, name="allow-all").spec)
+        tx.create(mine)
+    assert unedited_ones(resources) == MADE
+    async with resources.transaction() as tx:
+        for kind, name in [("Credential", "root-init"), ("Policy", "deny-all"), ("User", "root")]:
+            edited = tx.get(kind, name=name)
+            edited.spec.is_disabled = True
+            tx.update(edited)
+        tx.delete(core.Policy, tx.get(core.Policy, name="http-read-only").metadata.uid)
+    edited_ones = {"Credential/root-init", "User/root", "Policy/deny-all"}
+    assert unedited_ones(resources) == MADE - edited_ones - {"Policy/http-read-only"}
+
+
+async def test_the_first_administrator_is_of_the_cluster_s_making(resources: Resources) -> None:
+    async with resources.transaction() as tx:
+        add_administrator(tx, "admin")
+    async with resources.transaction() as tx:
+        add_administrator(tx, "ben")
+    assert unedited_ones(resources) == {*MADE, "User/admin"}
+    # An upgrade does not forget it, nor does it take the person for an object that it ships.
+    await reseed(resources)
+    assert unedited_ones(resources) == {*MADE, "User/admin"}
+    assert differing(resources) == []
+    async with resources.transaction() as tx:
+        admin = tx.get(core.User, name="admin")
+        del admin.spec.authorization.policies[:]
+        tx.update(admin)
+    assert unedited_ones(resources) == MADE
+
+
+async def test_an_edited_object_that_an_upgrade_left_is_not_of_the_cluster_s_making(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with resources.transaction() as tx:
+        edited = tx.get(core.Policy, name=READ_ONLY)
+        edited.spec.is_disabled = True
+        tx.update(edited)
+    ships(monkeypatch, changed)
+    assert [one.name for one in await reseed(resources)] == [READ_ONLY]
+    assert unedited_ones(resources) == MADE - {f"Policy/{READ_ONLY}"}

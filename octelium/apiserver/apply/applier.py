@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from google.protobuf import struct_pb2
 
 from octelium.apiserver.apply.comparison import changed_fields, declared, differ
-from octelium.apiserver.apply.plan import Plan, make_plan, method_of
+from octelium.apiserver.apply.plan import BuiltIn, Plan, make_plan, method_of
 from octelium.apiserver.apply.refusals import Refusals
 from octelium.apiserver.apply.steps import Step, read_prunes, read_steps
 from octelium.apiserver.apply.warnings import find_warnings, has_policies, names_policies
@@ -45,10 +45,13 @@ class Authorize(Protocol):
 class Applier:
     """Applies requests."""
 
-    def __init__(self, resources: Resources, verbs: Verbs, authorize: Authorize) -> None:
+    def __init__(
+        self, resources: Resources, verbs: Verbs, authorize: Authorize, built_in: BuiltIn
+    ) -> None:
         self._resources = resources
         self._verbs = verbs
         self._authorize = authorize
+        self._built_in = built_in
 
     async def apply(
         self,
@@ -67,6 +70,7 @@ class Applier:
         """
         caller = Caller.of(call)
         steps, pruned = read_steps(request, call), read_prunes(request)
+        built_in = None if request.prune_builtin else self._built_in
         allowed: set[str] = set()
         await self._decide_kinds(steps, allowed, call)
         if any(names_policies(step) for step in steps) and await self._authorize(
@@ -77,10 +81,11 @@ class Applier:
         for _ in range(_ATTEMPTS):
             # Decisions may take a while, so they are asked for before the store is held. If it
             # changed meanwhile and the plan with it, the new plan is decided too.
-            await self._decide(make_plan(self._resources, steps, pruned, call), allowed, call)
+            expected = make_plan(self._resources, steps, pruned, call, built_in)
+            await self._decide(expected, allowed, call)
             async with self._resources.transaction(caller.actor) as tx:
                 caller.check(tx)
-                plan = make_plan(tx, steps, pruned, call)
+                plan = make_plan(tx, steps, pruned, call, built_in)
                 if not all(method in allowed for method, _ in plan.methods()):
                     continue
                 await self._write(tx, plan, caller, call)
@@ -99,6 +104,7 @@ class Applier:
                 ),
                 revision=tx.revision,
                 warnings=warnings.sent(),
+                spared=plan.spared,
             )
         raise ResourceChanged("the resources keep changing under the request: try again")
 

@@ -9,7 +9,7 @@ the right to update it even when nothing differs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from octelium.apiserver.apply.comparison import differ
 from octelium.apiserver.apply.refusals import Refusals
@@ -39,6 +39,13 @@ def method_of(verb: str, rules: Rules) -> str:
     return f"/{_SERVICE}/{verb}{rules.name}"
 
 
+class BuiltIn(Protocol):
+    """Knows what the Cluster has made itself."""
+
+    def __call__(self, reader: Reader) -> frozenset[str]:
+        """The uids of what it made at its first start and nobody has edited since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one apply does, given a state of the store."""
@@ -48,6 +55,8 @@ class Plan:
     prunes: Sequence[Step]
     pruned: Sequence[Rules]
     """The kinds that are pruned."""
+    spared: Sequence[ext.Spared] = ()
+    """What of these kinds the request lacks, and is left alone."""
 
     def methods(self) -> Iterator[tuple[str, Step]]:
         """Every `/package.Service/Method` that the caller needs, and for what."""
@@ -72,8 +81,16 @@ class Plan:
         yield [step for step in self.prunes if step.rules.name in _PRUNED_LAST]
 
 
-def make_plan(reader: Reader, steps: Sequence[Step], pruned: Sequence[Rules], call: Call) -> Plan:
+def make_plan(
+    reader: Reader,
+    steps: Sequence[Step],
+    pruned: Sequence[Rules],
+    call: Call,
+    built_in: BuiltIn | None = None,
+) -> Plan:
     """What the steps come to in the state that `reader` sees.
+
+    Pruning spares what `built_in` names, and what the caller stands on.
 
     Raises:
         ApiError: Some resources cannot be applied at all.
@@ -83,8 +100,19 @@ def make_plan(reader: Reader, steps: Sequence[Step], pruned: Sequence[Rules], ca
     for step in planned:
         refusals.attempt(_settle_action, step, reader)
     refusals.settle(call)
+    if not pruned:
+        return Plan(planned, [], pruned)
     own = _own(reader, call.session_uid)
-    return Plan(planned, list(_surplus(reader, planned, pruned, own)), pruned)
+    kept = own if built_in is None else own | built_in(reader)
+    prunes: list[Step] = []
+    spared: list[ext.Spared] = []
+    for step in _surplus(reader, planned, pruned):
+        uid = step.old.metadata.uid
+        if uid in kept:
+            spared.append(ext.Spared(kind=step.rules.name, name=step.name, own=uid in own))
+        else:
+            prunes.append(step)
+    return Plan(planned, prunes, pruned, spared)
 
 
 def _own(reader: Reader, session_uid: str) -> frozenset[str]:
@@ -119,9 +147,7 @@ def _settle_action(step: Step, reader: Reader) -> None:
         step.action = ext.Action__.UPDATED
 
 
-def _surplus(
-    reader: Reader, steps: Iterable[Step], pruned: Iterable[Rules], own: frozenset[str]
-) -> Iterator[Step]:
+def _surplus(reader: Reader, steps: Iterable[Step], pruned: Iterable[Rules]) -> Iterator[Step]:
     """What the kinds hold and the request does not, users before what they use."""
     kept = {(step.rules.name, step.name) for step in steps}
     for rules in sorted(pruned, key=lambda rules: -rules.kind.apply_order):
@@ -130,7 +156,6 @@ def _surplus(
             for message in reader.peek_all(rules.name)
             if not (message.metadata.is_system or message.metadata.is_system_hidden)
             and (rules.name, message.metadata.name) not in kept
-            and message.metadata.uid not in own
         ]
         yield from sorted(surplus, key=_generation, reverse=True)
 

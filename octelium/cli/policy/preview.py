@@ -54,6 +54,8 @@ def fetch_preview(
     documents: Sequence[Document],
     pruned: Sequence[str],
     logged: int,
+    *,
+    prune_builtin: bool = False,
 ) -> ext.PreviewAccessResponse:
     """Ask the Cluster what applying the documents would change.
 
@@ -66,7 +68,11 @@ def fetch_preview(
     messages = [document.message for document in documents]
     try:
         return preview_access(
-            invocation.client.api.ext, messages, prune_kinds=pruned, logged_requests=logged
+            invocation.client.api.ext,
+            messages,
+            prune_kinds=pruned,
+            prune_builtin=prune_builtin,
+            logged_requests=logged,
         )
     except ApiError as error:
         raise placed_error(error, documents) from error

@@ -102,9 +102,11 @@ class ApplyRequest(_message.Message):
     PRUNE_FIELD_NUMBER: _builtins.int
     PRUNE_KINDS_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
+    PRUNE_BUILTIN_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     prune: _builtins.bool
     strict: _builtins.bool
+    prune_builtin: _builtins.bool
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resource]: ...
     @_builtins.property
@@ -117,10 +119,11 @@ class ApplyRequest(_message.Message):
         prune: _builtins.bool = ...,
         prune_kinds: _abc.Iterable[_builtins.str] | None = ...,
         strict: _builtins.bool = ...,
+        prune_builtin: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "prune", b"prune", "prune_kinds", b"prune_kinds", "resources", b"resources", "strict", b"strict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "prune", b"prune", "prune_builtin", b"prune_builtin", "prune_kinds", b"prune_kinds", "resources", b"resources", "strict", b"strict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -189,25 +192,54 @@ class ApplyResponse(_message.Message):
     OPERATIONS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    SPARED_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedOperation]: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApplyError]: ...
+    @_builtins.property
+    def spared(self) -> _containers.RepeatedCompositeFieldContainer[Global___Spared]: ...
     def __init__(
         self,
         *,
         operations: _abc.Iterable[Global___AppliedOperation] | None = ...,
         revision: _builtins.int = ...,
         warnings: _abc.Iterable[Global___ApplyError] | None = ...,
+        spared: _abc.Iterable[Global___Spared] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operations", b"operations", "revision", b"revision", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operations", b"operations", "revision", b"revision", "spared", b"spared", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApplyResponse: _TypeAlias = ApplyResponse  # noqa: Y015
+
+@_typing.final
+class Spared(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    name: _builtins.str
+    own: _builtins.bool
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        own: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "own", b"own"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Spared: _TypeAlias = Spared  # noqa: Y015
 
 @_typing.final
 class AppliedOperation(_message.Message):

@@ -404,6 +404,30 @@ async def test_pruning_leaves_the_caller_s_own_user_alone(api: Harness) -> None:
     assert {u.metadata.name for u in api.resources.list(core.User)} == {"octelium", "root"}
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_what_the_cluster_made_is_pruned_only_on_request(api: Harness, dry_run: bool) -> None:
+    await api.apply(resource("Policy", "made", spec=ALLOW))
+    api.built_in = {api.resources.get(core.Policy, name="made").metadata.uid}
+    kinds = ["Policy", "User"]
+    response = await api.apply(prune=True, prune_kinds=kinds, dry_run=dry_run)
+    assert outline(response) == []
+    assert [(one.kind, one.name, one.own) for one in response.spared] == [
+        ("User", "root", True),
+        ("Policy", "made", False),
+    ]
+    response = await api.apply(prune=True, prune_kinds=kinds, prune_builtin=True, dry_run=dry_run)
+    assert outline(response) == [("Policy", "made", "DELETED")]
+    assert [(one.kind, one.name) for one in response.spared] == [("User", "root")]
+    assert (api.resources.find(core.Policy, name="made") is None) is not dry_run
+
+
+async def test_a_request_that_does_not_prune_spares_nothing(api: Harness) -> None:
+    api.built_in = {api.root.metadata.uid}
+    response = await api.apply(resource("Group", "ops"), prune_builtin=True)
+    assert not response.spared
+    assert outline(response) == [("Group", "ops", "CREATED")]
+
+
 async def test_a_group_goes_with_its_last_member(api: Harness) -> None:
     await api.apply(
         resource("Group", "ops"),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.apiserver.apply.plan import Plan, make_plan
+from octelium.apiserver.apply.plan import BuiltIn, Plan, make_plan
 from octelium.apiserver.apply.steps import read_prunes, read_steps
 from octelium.apiserver.rpc import ApiError, Call
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -17,12 +17,18 @@ CALL = Call("/a.B/C", session_uid="s")
 ALLOW = {"rules": [{"effect": "ALLOW", "condition": {"matchAny": True}}]}
 
 
-def plan_of(api: Harness, *messages: Any, prune: tuple[str, ...] = ()) -> Plan:
+def plan_of(
+    api: Harness,
+    *messages: Any,
+    prune: tuple[str, ...] = (),
+    call: Call = CALL,
+    built_in: BuiltIn | None = None,
+) -> Plan:
     request = ext.ApplyRequest(
         resources=wrapped(*messages), prune=bool(prune), prune_kinds=list(prune)
     )
     steps, pruned = read_steps(request, CALL), read_prunes(request)
-    return make_plan(api.resources, steps, pruned, CALL)
+    return make_plan(api.resources, steps, pruned, call, built_in)
 
 
 def verbs(plan: Plan) -> list[str]:
@@ -118,3 +124,28 @@ async def test_pruning_spares_what_is_declared_and_what_is_the_clusters(api: Har
     ]
     # Groups go last: an applied update may take their last member out.
     assert [step.name for step in [*plan.stages()][-1]] == ["ops"]
+
+
+async def test_what_the_cluster_made_and_the_caller_s_own_are_spared(api: Harness) -> None:
+    await api.store(resource("Policy", "made"), resource("Policy", "edited"))
+    await api.store(resource("Policy", "declared"), resource("Group", "made"))
+    made = frozenset(
+        api.resources.get(kind, name=name).metadata.uid
+        for kind, name in [("Policy", "made"), ("Policy", "declared"), ("Group", "made")]
+    )
+    own = Call("/a.B/C", session_uid=api.session.metadata.uid)
+    given = (resource("Policy", "declared", spec=ALLOW),)
+
+    plan = plan_of(api, *given, prune=("Policy", "User"), call=own, built_in=lambda _: made)
+    assert [(step.rules.name, step.name) for step in plan.prunes] == [("Policy", "edited")]
+    assert [(one.kind, one.name, one.own) for one in plan.spared] == [
+        ("User", "root", True),
+        ("Policy", "made", False),
+    ]
+    assert "DeletePolicy" in verbs(plan)
+    assert "DeleteUser" not in verbs(plan)
+
+    plan = plan_of(api, *given, prune=("Policy", "User"), call=own)
+    assert {step.name for step in plan.prunes} == {"made", "edited"}
+    assert [one.name for one in plan.spared] == ["root"]
+    assert not plan_of(api, *given, call=own, built_in=lambda _: made).spared
