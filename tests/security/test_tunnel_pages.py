@@ -208,7 +208,8 @@ def _running(
             method, path = json.loads(line)
             seen.append((method, path))
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     names = {name: f"{name}.local" for name in ("web", "site", "shared")}
     lines = {own: addresses[name] for name, own in names.items()}
     client.resolve({**lines, "evil.test": EVIL, "static.test": addresses["web"]})
@@ -226,6 +227,8 @@ def _running(
         assert named.stdout is not None
         assert named.stdout.readline() == "ready\n"
         yield World(cluster, attacker, browser, seen, addresses)
+    upstream.kill()
+    reader.join()  # before its pipe is closed
 
 
 @pytest.mark.parametrize("name", ["web", "site"])

@@ -240,12 +240,15 @@ def _running(
             name, said = json.loads(line)
             heard.append((name, said))
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     with (
         wired_client(*place, token(cluster, "alice-token")) as alice,
         wired_client(*place, token(cluster, "bob-token")) as bob,
     ):
         yield World(engine, cluster, host, lan, Client(*alice), Client(*bob), heard)
+    hears.kill()
+    reader.join()  # before its pipe is closed
 
 
 def test_what_may_pass_does(world: World) -> None:
