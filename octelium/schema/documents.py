@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     from octelium.schema.yaml_reader import Tree
 
 
+_LIST = "List"
+"""How the kinds of lists end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One resource of a file: `index` counts documents and `line` lines, both from 1."""
+    """One resource of a file: `index` counts documents and `line` lines, both from 1.
+
+    The resources of a list share the index of their document.
+    """
 
     kind: Kind
     message: Any
@@ -44,8 +51,9 @@ class Document:
 def parse_documents(text: str, source: str, *, any_kind: bool = False) -> list[Document]:
     """The resources that a text of YAML documents declares, in their order.
 
-    `source` names the text in errors. Only kinds that may be declared are accepted unless
-    `any_kind`. Empty documents are skipped. Field rules and references are not checked here.
+    A list as `get -o yaml` writes it (`kind: UserList`) declares each of its items. `source` names
+    the text in errors. Only kinds that may be declared are accepted unless `any_kind`. Empty
+    documents are skipped. Field rules and references are not checked here.
 
     Raises InvalidDocuments with every problem of the text.
     """
@@ -54,13 +62,9 @@ def parse_documents(text: str, source: str, *, any_kind: bool = False) -> list[D
     for tree in yaml_reader.read(text):
         faults = list(tree.faults)
         if not tree.broken and tree.value is not None:
-            kind, problems = _kind(tree.value, any_kind=any_kind)
-            if kind is not None:
-                message = kind.message()
-                problems = json_reader.read(message, tree.value)
-                if not problems and not faults:
-                    message.api_version = kind.api
-                    documents.append(Document(kind, message, source, tree.index, tree.line, tree))
+            found, problems = _read(tree, source, any_kind=any_kind)
+            if not problems and not faults:
+                documents += found
             faults += [Fault(tree.line_of(problem.steps), problem) for problem in problems]
         errors.extend(
             DocumentError(
@@ -78,6 +82,61 @@ def parse_documents(text: str, source: str, *, any_kind: bool = False) -> list[D
     if errors:
         raise InvalidDocuments(errors)
     return documents
+
+
+def _read(
+    tree: yaml_reader.Tree, source: str, *, any_kind: bool
+) -> tuple[list[Document], list[json_reader.Problem]]:
+    """The resource of a document, or those of its list; without problems they are complete."""
+    listed = _listed(tree.value)
+    if listed is not None:
+        return _read_list(tree, source, listed, any_kind=any_kind)
+    kind, problems = _kind(tree.value, any_kind=any_kind)
+    if kind is None:
+        return [], problems
+    message = kind.message()
+    problems = json_reader.read(message, tree.value)
+    message.api_version = kind.api
+    return [Document(kind, message, source, tree.index, tree.line, tree)], problems
+
+
+def _listed(value: Any) -> Kind | None:
+    """The kind of which a value is a list: `UserList` is one of Users."""
+    name = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not name.endswith(_LIST):
+        return None
+    kind = KINDS.get(name.removesuffix(_LIST))
+    return None if kind is None or kind.internal or kind.list_message is None else kind
+
+
+def _read_list(
+    tree: yaml_reader.Tree, source: str, kind: Kind, *, any_kind: bool
+) -> tuple[list[Document], list[json_reader.Problem]]:
+    assert kind.list_message is not None
+    head = {key: value for key, value in tree.value.items() if key != "items"}
+    _, problems = _kind({**head, "kind": kind.name}, any_kind=any_kind)
+    problems = problems or json_reader.read(kind.list_message(), head)
+    items = tree.value.get("items")
+    if items is None:
+        items = []
+    elif not isinstance(items, list):
+        problems.append(json_reader.Problem(("items",), "the items are not a list", ""))
+        items = []
+    documents = []
+    for index, item in enumerate(items):
+        if len(problems) >= yaml_reader.MAX_FAULTS:
+            break
+        steps = ("items", index)
+        named = {"kind": kind.name, **item} if isinstance(item, dict) else item
+        if isinstance(item, dict) and named["kind"] != kind.name:
+            problem = f"{str(named['kind'])[:60]!r} is not the kind of a {kind.name}{_LIST}'s items"
+            remedy = f"write {kind.name} or leave it out"
+            problems.append(json_reader.Problem((*steps, "kind"), problem, remedy))
+            continue
+        found, faults = _read(tree.part(steps, named), source, any_kind=any_kind)
+        problems += [fault._replace(steps=(*steps, *fault.steps)) for fault in faults]
+        documents += found
+    return documents, problems
 
 
 def _kind(value: Any, *, any_kind: bool) -> tuple[Kind | None, list[json_reader.Problem]]:

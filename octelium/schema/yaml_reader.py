@@ -88,6 +88,15 @@ class Tree:
             line = place.line if isinstance(place, Place) else place
         return line
 
+    def part(self, steps: tuple[Step, ...], value: Any) -> Tree:
+        """What stands at a path, with the value `value`, as a document of its own."""
+        place: int | Place = self.place
+        for step in steps:
+            place = place.parts[step] if isinstance(place, Place) else place
+        part = Tree(self.index, self.line_of(steps))
+        part.value, part.place = value, place
+        return part
+
 
 def read(text: str) -> Iterator[Tree]:
     """The documents of a text.

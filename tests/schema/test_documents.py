@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from octelium.cli.formats import json_text
 from octelium.schema import json_writer
 from octelium.schema.documents import Document, dump_yaml, parse_documents
 from octelium.schema.errors import DocumentError, InvalidDocuments
@@ -130,7 +131,20 @@ def test_every_problem_of_a_text_is_listed_with_file_document_line_path_and_reme
         ("kind: user", "kind", "unknown kind", "did you mean User?"),
         ("kind: [User]", "kind", "unknown kind", ""),
         ("kind: 7", "kind", "unknown kind", "one of Secret"),
-        ("kind: UserList", "kind", "unknown kind", "did you mean User?"),
+        ("kind: UsrList", "kind", "unknown kind", "one of Secret"),
+        ("kind: List\nitems: []", "kind", "unknown kind", ""),
+        ("kind: ClusterConfigList", "kind", "unknown kind", "did you mean ClusterConfig?"),
+        ("kind: PolicyTriggerList", "kind", "unknown kind", ""),
+        ("kind: SessionList", "kind", "a Session cannot be declared in a file", "one of Secret"),
+        ("kind: UserList\nmetadata: {name: ann}", "metadata", "unknown field", ""),
+        ("kind: UserList\napiVersion: v1", "apiVersion", "unknown API version", "core/v1"),
+        ("kind: UserList\nitems: {a: 1}", "items", "the items are not a list", ""),
+        ("kind: UserList\nitems: [7]", "items[0]", "not a resource", "kind:"),
+        ("kind: UserList\nitems: [{kind: Group}]", "items[0].kind", "'Group' is not the kind of",
+         "write User"),
+        ("kind: UserList\nitems: [{kind: UserList}]", "items[0].kind", "'UserList' is not", ""),
+        ("kind: UserList\nitems: [{}, {spec: {emial: a}}]", "items[1].spec.emial", "unknown field",
+         "did you mean email?"),
         ("kind: PolicyTrigger", "kind", "unknown kind", ""),
         ("kind: Session", "kind", "a Session cannot be declared in a file", "one of Secret"),
         ("kind: Gateway", "kind", "cannot be declared", ""),
@@ -153,6 +167,48 @@ def test_kinds_that_cannot_be_declared_are_read_on_request() -> None:
     [document] = parse("kind: Session\nspec: {state: ACTIVE}", any_kind=True)
     assert document.kind.name == "Session"
     errors_of("kind: PolicyTrigger", any_kind=True)
+
+
+def test_a_list_declares_its_items() -> None:
+    text = """\
+        kind: Group
+        metadata: {name: ops}
+        ---
+        apiVersion: core/v1
+        kind: UserList
+        listResponseMeta: {page: 0, totalCount: 2}
+        items:
+        - apiVersion: core/v1
+          kind: User
+          metadata:
+            name: ann
+            uid: 8ab6f2b1-9a0d-4f0e-8a51-0e0a7bc1f0a1
+            resourceVersion: 8ab6f2b1-9a0d-4f0e-8a51-0e0a7bc1f0a2
+          spec:
+            type: HUMAN
+          status: {}
+        - metadata: {name: ben}
+          spec: {type: WORKLOAD}
+        """
+    group, ann, ben = parse(text)
+    assert [(one.kind.name, one.index, one.line) for one in (group, ann, ben)] == [
+        ("Group", 1, 1),
+        ("User", 2, 8),
+        ("User", 2, 17),
+    ]
+    assert ann.message.metadata.name == "ann"
+    assert ann.message.api_version == ben.message.api_version == "core/v1"
+    assert ben.message.spec.type == core.UserSpecType__.WORKLOAD
+    assert (ann.line_of("spec.type"), ben.line_of("spec.type")) == (15, 18)
+    assert parse("kind: UserList") == parse("kind: UserList\nitems: []") == []
+    [session] = parse("kind: SessionList\nitems: [{spec: {state: ACTIVE}}]", any_kind=True)
+    assert session.kind.name == "Session"
+
+
+def test_faults_of_a_list_are_told_where_they_are_and_bounded() -> None:
+    errors = errors_of("kind: UserList\nitems:\n" + "- spec: {emial: a}\n" * 100)
+    assert (errors[1].path, errors[1].line) == ("items[1].spec.emial", 4)
+    assert len(errors) == 50
 
 
 def test_country_codes_dates_and_snake_case() -> None:
@@ -180,6 +236,27 @@ def test_what_is_dumped_is_parsed(messages: list[Any]) -> None:
     written = dump_yaml(messages)
     parsed = parse_documents(written, "again", any_kind=True)
     assert [document.message for document in parsed] == messages
+
+
+@settings(max_examples=100)
+@given(st.lists(resources(), max_size=3))
+def test_a_list_that_is_dumped_is_parsed(messages: list[Any]) -> None:
+    for kind in {message.DESCRIPTOR.name for message in messages}:
+        if KINDS[kind].list_message is None:
+            continue
+        items = [message for message in messages if message.DESCRIPTOR.name == kind]
+        listing: Any = KINDS[kind].list_message(
+            api_version="core/v1", kind=f"{kind}List", items=items
+        )
+        for item in listing.items:
+            item.kind = kind
+            item.api_version = "core/v1"
+        listing.list_response_meta.total_count = 3
+        as_json = json_text(json_writer.write(listing))
+        # YAML has no pairs of escapes for one character.
+        for text in [dump_yaml([listing]), *([as_json] if "\\ud" not in as_json else [])]:
+            parsed = parse_documents(text, "again", any_kind=True)
+            assert [document.message for document in parsed] == [*listing.items]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +318,10 @@ def test_a_text_is_parsed_or_refused(text: str) -> None:
 @settings(max_examples=200)
 @given(resources(), st.data())
 def test_a_damaged_document_is_parsed_or_refused(message: Any, data: st.DataObject) -> None:
-    written = f"kind: {message.DESCRIPTOR.name}\n" + dump_yaml([message]).removeprefix("{}\n")
+    kind = KINDS[message.DESCRIPTOR.name]
+    written = f"kind: {kind.name}\n" + dump_yaml([message]).removeprefix("{}\n")
+    if kind.list_message is not None and data.draw(st.booleans()):
+        written = dump_yaml([kind.list_message(kind=f"{kind.name}List", items=[message, message])])
     at = data.draw(st.integers(0, len(written)))
     cut = data.draw(st.integers(0, 5))
     put = data.draw(
