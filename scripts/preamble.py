@@ -26,19 +26,35 @@ def check():
 
 
 def claim(folder):
-    """Hold a shared lock on `folder` while this process lives; whether this is its first use."""
+    """Hold a shared lock on `folder` while this process lives; whether this is its first use.
+
+    Another version may have removed the folder since it was found: then the start begins again,
+    and unpacks it.
+    """
     path = os.path.join(folder, ".used")
     first = not os.path.exists(path)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        again()
     except OSError:
         return False  # a read-only place is cleaned by its owner
     fcntl.flock(handle, fcntl.LOCK_SH)
+    if not os.path.exists(path):
+        again()
     return first
 
 
+def again():
+    """Start the program anew, with the same arguments."""
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program itself
+
+
 def clean(folder):
-    """Remove other unpacked versions beside `folder` that nobody has claimed."""
+    """Remove other unpacked versions beside `folder` that nobody has claimed.
+
+    One is out of the way before its files go, so that nobody finds half of it.
+    """
     import shutil
 
     parent, own = os.path.split(folder)
@@ -49,7 +65,9 @@ def clean(folder):
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+            away = os.path.join(parent, f".{name}.{os.getpid()}")
+            os.rename(os.path.dirname(path), away)
+            shutil.rmtree(away, ignore_errors=True)
         except OSError:
             pass  # in use
         finally:
