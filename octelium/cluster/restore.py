@@ -2,6 +2,9 @@
 
 Everything is taken out of the archive and examined beside the data directory's own files first;
 then it takes their place, and what was there before is kept under another name.
+
+The store goes on at a revision that the Cluster cannot have had. So whoever watched it before is
+told to list anew, and takes no later change for one that it has seen.
 """
 
 from __future__ import annotations
@@ -9,20 +12,29 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from itertools import chain, count
+from typing import IO, TYPE_CHECKING, Final
 
 from octelium.cluster import archive
 from octelium.cluster.archive import AUTHORITY, KEY, LOGS, STORE, BackupError, Manifest
 from octelium.cluster.backup import as_owner, examine, scratch, sync_folder
 from octelium.cluster.layout import DataDirectoryError
+from octelium.store.database import open_database
+from octelium.store.errors import StoreUnusable
+from octelium.store.tables import Tables
 from octelium.store.vault import KEY_FILE, VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from octelium.cluster.layout import Layout
+
+_EACH_SECOND: Final = 1_000_000
+"""Revisions, more than any store can make. Numbers of this size are exact in a JSON reader that
+has doubles only (RFC 8259, section 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ def restore(
     *,
     key: bytes | None = None,
     replace: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> Restored:
     """Put the Cluster of a backup into a data directory that no Cluster uses.
 
@@ -53,12 +66,12 @@ def restore(
         with as_owner(layout.root):
             lock = layout.prepare()
             try:
-                return _restore(layout, source, environ, key, replace=replace)
+                return _restore(layout, source, environ, key, clock, replace=replace)
             finally:
                 os.close(lock)
     except DataDirectoryError as error:
         raise BackupError(str(error), "stop the Cluster: systemctl stop octelium") from error
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, StoreUnusable) as error:
         raise BackupError(f"the backup cannot be restored: {error}", "see the disk") from error
 
 
@@ -67,6 +80,7 @@ def _restore(
     source: IO[bytes],
     environ: Mapping[str, str],
     key: bytes | None,
+    clock: Callable[[], float],
     *,
     replace: bool,
 ) -> Restored:
@@ -84,6 +98,8 @@ def _restore(
         found = examine(folder, {} if has_file else environ)
         if (found.domain, found.revision) != (manifest.domain, manifest.revision):
             raise BackupError("store and manifest of this backup differ", "take another backup")
+        heads = [found.revision, _head(layout.store / STORE)]
+        _begin_anew(folder / STORE, max(int(clock() * _EACH_SECOND), *(head + 1 for head in heads)))
         store = folder / "store"
         store.mkdir(mode=0o700)
         (folder / STORE).rename(store / STORE)
@@ -97,6 +113,28 @@ def _restore(
                 (folder / name).rename(place)
         sync_folder(layout.root)
     return Restored(manifest, former)
+
+
+def _head(store: Path) -> int:
+    """The last revision of a store that gives way; 0 where it does not tell.
+
+    It may be what has to be replaced. By the clock its revisions lie before the new ones anyway.
+    """
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database,
+    ):
+        (head,) = database.execute("SELECT max(revision) FROM head").fetchone()
+        return int(head or 0)
+    return 0
+
+
+def _begin_anew(store: Path, revision: int) -> None:
+    tables = Tables(open_database(store))
+    try:
+        tables.begin_anew(revision)
+    finally:
+        tables.close()
 
 
 def _take_key(key: bytes | None, folder: Path, environ: Mapping[str, str]) -> None:
@@ -113,7 +151,8 @@ def _take_key(key: bytes | None, folder: Path, environ: Mapping[str, str]) -> No
 def _put_aside(layout: Layout, manifest: Manifest) -> Path:
     """Keep what gives way, in a folder of its own; where that is."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    former = layout.root / f"replaced-{stamp}"
+    names = (f"replaced-{stamp}{suffix}" for suffix in chain([""], map("-{}".format, count(2))))
+    former = next(path for name in names if not (path := layout.root / name).exists())
     former.mkdir(mode=0o700)
     if manifest.has_logs:
         for path in layout.root.glob(f"{LOGS}*"):

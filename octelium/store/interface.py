@@ -1,7 +1,8 @@
 """What a store of revisions is to its users, whatever keeps the bytes.
 
-A store is a sequence of commits, numbered from 1 without gaps. Each commit writes or deletes
-records; the store knows of a record its kind, uid, name and bytes, never what the bytes mean.
+A store is a sequence of commits, numbered from 1 without gaps, save where a restored one begins
+anew (`Store.origin`). Each commit writes or deletes records; the store knows of a record its kind,
+uid, name and bytes, never what the bytes mean.
 A commit names the revision that it was made for (`base`) and takes effect only if that still is
 the head, so a backend needs nothing more than one atomic compare-and-put: what a transaction read
 cannot have changed before it is committed.
@@ -79,6 +80,14 @@ class Store(Protocol):
 
     async def head(self) -> int:
         """The last revision; 0 for a store that nothing was ever written to."""
+        ...
+
+    async def origin(self) -> int:
+        """The revision with which the present sequence began: 0, or where it was restored.
+
+        Nothing before it can be asked for: another store may have given those numbers to commits
+        that are not in this one.
+        """
         ...
 
     async def get(self, kind: str, uid: str) -> Record | None:

@@ -225,11 +225,15 @@ class Resources(Reader):
     async def deleted_since(self, kind: str, at: float) -> list[tuple[float, Any]]:
         """The last words of what was deleted after an instant, and when, oldest first.
 
-        As far as history reaches back, which is `Retention.window` revisions.
+        As far as history reaches back: `Retention.window` revisions, and to no other sequence.
         """
-        after = max(await self._store.revision_at(at), self.revision - self._retention.window)
+        after = max(
+            await self._store.revision_at(at),
+            self.revision - self._retention.window,
+            await self._store.origin(),
+        )
         found = []
-        while commits := await self._store.commits(max(after, 0)):
+        while commits := await self._store.commits(after):
             after = commits[-1].revision
             for commit in commits:
                 for write in commit.writes:

@@ -78,6 +78,10 @@ class SqliteStore:
         """See `Store.head`."""
         return await self._run(self._tables.head)
 
+    async def origin(self) -> int:
+        """See `Store.origin`."""
+        return await self._run(self._tables.origin)
+
     async def get(self, kind: str, uid: str) -> Record | None:
         """See `Store.get`."""
         return await self._run(self._tables.get, kind, uid)

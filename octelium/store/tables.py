@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _RECORD = "kind, uid, name, schema, data, revision, created_revision, created_position"
 _WRITE = "kind, uid, name, schema, data, deleted, erased"
+_ALL = ""
+"""In `floor`, where a kind stands: what holds for every kind."""
 
 
 class Tables:
@@ -37,6 +39,30 @@ class Tables:
         """The last revision."""
         (revision,) = self._sql.execute("SELECT revision FROM head").fetchone()
         return int(revision)
+
+    def origin(self) -> int:
+        """The revision with which the present sequence began."""
+        (revision,) = self._sql.execute(
+            "SELECT coalesce(max(revision), 0) FROM floor WHERE kind = ?", (_ALL,)
+        ).fetchone()
+        return int(revision)
+
+    def begin_anew(self, revision: int) -> None:
+        """Go on with all records after another revision, with nothing to be asked before it.
+
+        Raises:
+            InvalidArgument: It does not lie after the head.
+        """
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            self._check_after_head(revision)
+            self._sql.execute("UPDATE head SET revision = ?", (revision,))
+            self._sql.execute("INSERT OR REPLACE INTO floor VALUES (?, ?)", (_ALL, revision))
+            self._sql.execute("COMMIT")
+        except BaseException:
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK")
+            raise
 
     def get(self, kind: str, uid: str) -> Record | None:
         """The current record."""
@@ -177,12 +203,18 @@ class Tables:
         if head != base:
             raise ResourceChanged(f"the store is at revision {head}, not at {base}")
 
+    def _check_after_head(self, revision: int) -> None:
+        head = self.head()
+        if revision <= head:
+            raise InvalidArgument(f"the store is at revision {head}, not before {revision}")
+
     def _check_past(self, at: int, kind: str | None) -> None:
         head = self.head()
         if not 0 <= at <= head:
             raise InvalidArgument(f"revision {at} does not exist: the last one is {head}")
         (floor,) = self._sql.execute(
-            "SELECT coalesce(max(revision), 0) FROM floor WHERE ?1 IS NULL OR kind = ?1", (kind,)
+            "SELECT coalesce(max(revision), 0) FROM floor WHERE ?1 IS NULL OR kind IN (?1, ?2)",
+            (kind, _ALL),
         ).fetchone()
         if at < floor:
             raise Compacted(f"history is kept from revision {floor} on, not from {at}")

@@ -1,20 +1,30 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.apiserver.watch.watcher import WatchService
 from octelium.cluster.archive import BackupError
 from octelium.cluster.backup import back_up
 from octelium.cluster.layout import Layout
 from octelium.cluster.restore import restore
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
+from octelium.store.errors import Compacted
 from octelium.store.vault import VARIABLE
-from tests.cluster.backups import cluster_at, files, opened
+from tests.apiserver.harness import resource
+from tests.apiserver.watch.agreement import Model
+from tests.cluster.backups import cluster_at, files, opened, spoil
+
+if TYPE_CHECKING:
+    from octelium.apiserver.rpc import Call
+    from octelium.store.resources import Resources
 
 
 @pytest.fixture
@@ -59,8 +69,103 @@ async def test_in_place_of_another_which_is_kept(layout: Layout) -> None:
     assert done.former is not None
     assert files(done.former / "store") == before
     async with opened(layout) as resources:
-        assert resources.revision == 2
         assert resources.find(core.User, name="later") is None
+
+
+async def add(resources: Resources, *names: str) -> None:
+    for name in names:
+        async with resources.transaction() as tx:
+            tx.create(core.Group(metadata=meta.Metadata(name=name)))
+
+
+def watches(resources: Resources) -> WatchService:
+    """For everybody who may list."""
+
+    async def authorize(call: Call, method: str) -> bool:
+        return call.path.endswith("/Watch") and "List" in method
+
+    async def sleep(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    return WatchService(resources, authorize, sleep=sleep)
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+async def test_who_watched_before_takes_everything_anew(
+    layout: Layout, tmp_path: Path, is_elsewhere: bool
+) -> None:
+    """Though more was changed since than before, and on whichever host it is restored."""
+    async with opened(layout) as resources:
+        async with resources.transaction() as tx:
+            session = tx.create(resource("Session", "root-1")).metadata.uid
+        source = saved(layout)
+        model = Model(resources, watches(resources), session, ["Group"])
+        await add(resources, "gone", "other")
+        await model.read(until=(former := resources.revision))
+        await model.close()
+    target = Layout(tmp_path / "elsewhere") if is_elsewhere else layout
+    restore(target, source, {}, replace=True)
+    async with opened(target) as resources:
+        assert resources.revision > former
+        before = resources.revision
+        await add(resources, "third", "fourth", "fifth")
+        assert resources.revision == before + 3
+        model.go_to(resources, watches(resources))
+        await model.read(until=resources.revision)
+        assert model.lists == 2
+        assert model.state == model.listed()
+        await add(resources, "sixth")
+        await model.read(until=resources.revision)
+        await model.close()
+        assert model.lists == 2
+        names = {item.metadata.name for item in model.state.values() if item.kind == "Group"}
+        assert {"third", "fourth", "fifth", "sixth"} <= names
+        assert not names & {"gone", "other"}
+
+
+async def test_revisions_of_before_have_no_history(layout: Layout) -> None:
+    restore(layout, saved(layout), {}, replace=True)
+    async with opened(layout) as resources:
+        head = resources.revision
+        for revision in (1, 2, 3, head - 1):
+            with pytest.raises(Compacted):
+                await resources.commits(revision)
+            with pytest.raises(Compacted):
+                await resources.list_at("Secret", revision)
+        assert await resources.commits(head) == []
+        assert len(await resources.list_at("Secret", head)) == len(resources.list("Secret"))
+        assert await resources.deleted_since("Secret", 0) == []
+        secret = resources.get(core.Secret, name="key")
+        async with resources.transaction() as tx:
+            tx.delete(core.Secret, secret.metadata.uid)
+        assert len(await resources.deleted_since("Secret", 0)) == 1
+        assert [one.revision for one in await resources.commits(head)] == [head + 1]
+
+
+async def test_each_restore_is_beyond_all_before_it(layout: Layout) -> None:
+    """Even where the clock has been set back, if the store that gives way can tell."""
+    source = saved(layout)
+    last = 2
+    for now in (1000.0, 1000.5, 10.0, 0.0):
+        source.seek(0)
+        restore(layout, source, {}, replace=True, clock=iter([now]).__next__)
+        async with opened(layout) as resources:
+            assert resources.revision > last
+            await add(resources, "new")
+            last = resources.revision
+    spoil(layout, "DROP TABLE head")
+    source.seek(0)
+    restore(layout, source, {}, replace=True)
+    async with opened(layout) as resources:
+        assert resources.revision > last
+        assert back_up(layout, io.BytesIO(), {}).revision == resources.revision
+
+
+async def test_a_store_that_is_damaged_gives_way(layout: Layout) -> None:
+    source = saved(layout)
+    (layout.store / "store.db").write_bytes(b"no database at all" * 1000)
+    restore(layout, source, {}, replace=True)
+    assert await secret(layout) == "hunter2"
 
 
 async def test_where_a_cluster_runs(layout: Layout) -> None:
@@ -134,7 +239,7 @@ async def test_by_root_for_the_user_of_the_cluster(layout: Layout) -> None:
         os.chown(other.root, owner, owner)
         restore(other, saved(layout), {})
         assert {path.stat().st_uid for path in other.root.rglob("*")} == {owner}
-        assert back_up(other, Path(outside) / "x", {}).revision == 2
+        assert back_up(other, Path(outside) / "x", {}).revision > 2
         assert {path.stat().st_uid for path in other.root.rglob("*")} == {owner}
         assert (Path(outside) / "x").stat().st_uid == 0
         with pytest.raises(BackupError):

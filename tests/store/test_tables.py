@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.store.database import open_database
+from octelium.store.errors import Compacted, InvalidArgument
 from octelium.store.tables import Tables
 from tests.store.samples import write
 
@@ -67,6 +68,29 @@ def test_pruning_beyond_the_head_stops_at_the_head(tables: Tables) -> None:
     tables.prune({"Thing": 50})
     tables.commit([write("a", b"2")], 1, 0.0)
     assert [commit.revision for commit in tables.commits(1, 10)] == [2]
+
+
+def test_a_sequence_that_begins_anew(tables: Tables) -> None:
+    tables.commit([write("a", b"1"), write("b")], 0, 0.0)
+    tables.commit([write("a", b"2")], 1, 0.0)
+    assert tables.origin() == 0
+    for taken in (0, 2):
+        with pytest.raises(InvalidArgument, match="at revision 2"):
+            tables.begin_anew(taken)
+    assert [commit.revision for commit in tables.commits(0, 10)] == [1, 2]
+    tables.begin_anew(10**15)
+    assert (tables.head(), tables.origin()) == (10**15, 10**15)
+    assert [record.uid for record in tables.records(None, None)] == ["a", "b"]
+    assert tables.commit([write("c")], 10**15, 0.0).revision == 10**15 + 1
+    assert [record.uid for record in tables.records("Thing", 10**15)] == ["a", "b"]
+    for past in (0, 2, 10**15 - 1):
+        with pytest.raises(Compacted):
+            tables.commits(past, 10)
+        with pytest.raises(Compacted):
+            tables.records("Thing", past)
+    assert [commit.revision for commit in tables.commits(10**15, 10)] == [10**15 + 1]
+    tables.prune({"Thing": 5})
+    assert tables.origin() == 10**15
 
 
 def test_look_ups_use_an_index(tables: Tables) -> None:

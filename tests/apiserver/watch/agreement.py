@@ -37,6 +37,10 @@ class Model:
         self._heard: dict[str, int] = {}
         self.list()
 
+    def go_to(self, resources: Resources, service: WatchService) -> None:
+        """Ask another server of the same Cluster from now on."""
+        self._resources, self._service = resources, service
+
     def list(self) -> None:
         """Take everything anew."""
         self.state = self.listed()
