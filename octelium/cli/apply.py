@@ -81,7 +81,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     octeliumctl apply --include-secret cluster/
     octeliumctl apply --dry-run service.yaml
     octeliumctl apply --preview-access cluster/
-    cat service.yaml | octeliumctl apply -
+    octeliumctl get policies -o yaml | octeliumctl apply -
     """
 )
 @selection_options
@@ -111,13 +111,16 @@ def apply(
 ) -> None:
     """Make the Cluster be as files say: all of it, or, if anything is wrong, nothing.
 
-    PATH is a file of YAML documents, a directory (with all below it) or `-`. Secrets in the files
-    are applied only with --include-secret. --prune deletes the Policies, IdentityProviders,
-    Namespaces, Groups, Users, Services and Credentials that the files do not have (and Secrets
-    with --include-secret); with --include it covers the kinds named there. Where the files declare
-    nothing at all, it refuses, unless --allow-empty says that this is meant. Your own User and the
-    Credential of your Session stay, and so does what the Cluster made at its first start, as long
-    as nobody has edited it, unless --prune-builtin is given; a line says what stays.
+    PATH is a file of YAML documents, a directory (with all below it) or `-`. What `get -o yaml` and
+    `get -o json` write is accepted too, lists included. Secrets in the files are applied only with
+    --include-secret.
+
+    --prune deletes the Policies, IdentityProviders, Namespaces, Groups, Users, Services and
+    Credentials that the files do not have (and Secrets with --include-secret); with --include it
+    covers the kinds named there. Where the files declare nothing at all, it refuses, unless
+    --allow-empty says that this is meant. Your own User and the Credential of your Session stay,
+    and so does what the Cluster made at its first start, as long as nobody has edited it, unless
+    --prune-builtin is given; a line says what stays.
 
     In directories, files that end in .yaml, .yml or .json are read; what begins with a dot, and
     tests of Policies (*.test.yaml), are passed over.
