@@ -90,11 +90,12 @@ class Tree:
 
     def part(self, steps: tuple[Step, ...], value: Any) -> Tree:
         """What stands at a path, with the value `value`, as a document of its own."""
-        place: int | Place = self.place
-        for step in steps:
-            place = place.parts[step] if isinstance(place, Place) else place
         part = Tree(self.index, self.line_of(steps))
-        part.value, part.place = value, place
+        part.value, part.place = value, self.place
+        for step in steps:
+            # What a merge key brings has no place.
+            known = part.place.parts if isinstance(part.place, Place) else {}
+            part.place = known.get(step, part.line)
         return part
 
 

@@ -201,6 +201,8 @@ def test_a_list_declares_its_items() -> None:
     assert ben.message.spec.type == core.UserSpecType__.WORKLOAD
     assert (ann.line_of("spec.type"), ben.line_of("spec.type")) == (15, 18)
     assert parse("kind: UserList") == parse("kind: UserList\nitems: []") == []
+    merged = "kind: UserList\n<<: {items: [{metadata: {name: ann}}]}"
+    assert [one.line_of("metadata.name") for one in parse(merged)] == [1]
     [session] = parse("kind: SessionList\nitems: [{spec: {state: ACTIVE}}]", any_kind=True)
     assert session.kind.name == "Session"
 

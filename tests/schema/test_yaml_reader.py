@@ -280,3 +280,14 @@ def test_the_parser_without_libyaml_serves_as_well(
     assert value_of("a: &x {b: [1, 'c']}\nd: *x\n") == {"a": {"b": [1, "c"]}, "d": {"b": [1, "c"]}}
     assert faults_of("a: b: c\n")
     assert faults_of("a: \x01\n")
+
+
+def test_a_part_as_a_document_of_its_own() -> None:
+    [tree] = yaml_reader.read("a: &x\n  b: 1\nitems:\n  - b: 2\n    c:\n      - 3\n  - *x\n")
+    first = tree.part(("items", 0), {"b": 2})
+    assert (first.index, first.line, first.value, first.faults) == (1, 4, {"b": 2}, [])
+    assert (first.line_of(("c", 0)), first.line_of(("b",)), first.line_of(("z",))) == (6, 4, 4)
+    aliased = tree.part(("items", 1), None)
+    assert (aliased.line, aliased.line_of(("b",))) == (7, 2)
+    nowhere = tree.part(("items", 9, "b"), None)
+    assert nowhere.line_of(("b",)) == nowhere.line
