@@ -25,14 +25,20 @@ class HeldError(StateError):
 
 
 @contextmanager
-def locked(path: Path, timeout: float = TIMEOUT) -> Iterator[None]:
+def locked(path: Path, timeout: float = TIMEOUT, *, is_shared: bool = False) -> Iterator[None]:
     """Hold the lock file `path`, made with mode 0600 if it is missing.
+
+    A shared lock keeps away those alone who want one that is not, and needs no right to write:
+    the file is opened to be read, and must be there.
 
     Raises:
         HeldError: another process does not let go within `timeout` seconds.
         StateError: a link is there: somebody else may have made it.
+        OSError: the file cannot be opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    flags |= os.O_RDONLY if is_shared else os.O_RDWR | os.O_CREAT
+    kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
     try:
         handle = os.open(path, flags, 0o600)
     except OSError as error:
@@ -41,7 +47,7 @@ def locked(path: Path, timeout: float = TIMEOUT) -> Iterator[None]:
         raise StateError(f"{path} is a link", "remove it: a lock is none") from error
     try:
         deadline = time.monotonic() + timeout
-        while not _take(handle):
+        while not _take(handle, kind):
             if time.monotonic() >= deadline:
                 raise HeldError(
                     f"another process has held {path} for {timeout:g} s",
@@ -53,9 +59,9 @@ def locked(path: Path, timeout: float = TIMEOUT) -> Iterator[None]:
         os.close(handle)
 
 
-def _take(handle: int) -> bool:
+def _take(handle: int, kind: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -38,6 +38,11 @@ class Login:
             and self.set_at + token.refresh_token_expires_in > now
         )
 
+    def is_usable(self, now: float) -> bool:
+        """Whether the access token should still be good by itself. A life of 0 never ends."""
+        life = self.token.expires_in
+        return life == 0 or self.set_at + life > now
+
     def refresh_due(self, now: float) -> bool:
         """Whether to get a new access token: at half of its life, or 600 s before its end.
 
@@ -51,14 +56,17 @@ class Login:
 
 
 class LoginState:
-    """The logins of all Clusters, by domain. Each operation holds the file's lock."""
+    """The logins of all Clusters, by domain. Each operation holds the file's lock.
+
+    Reading needs no right to write: where there is none it goes without the lock, if need be.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def get(self, domain: str) -> Login | None:
         """The login for a domain, or None. Raises StateError when the file is damaged."""
-        with self._storage.lock(FILE):
+        with self._storage.reading(FILE):
             state = self._read()
         if domain not in state.domain_map:
             return None
@@ -86,8 +94,12 @@ class LoginState:
 
     def domains(self) -> list[str]:
         """The domains that have an entry, in order."""
-        with self._storage.lock(FILE):
+        with self._storage.reading(FILE):
             return sorted(self._read().domain_map)
+
+    def rehearse(self) -> None:
+        """Find out whether a login can be remembered. Raises StateError: it cannot."""
+        self._storage.rehearse(FILE)
 
     def refreshing(self) -> AbstractContextManager[None]:
         """Held while tokens are being exchanged.

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.client import ownership
 from octelium.client.errors import StateError
@@ -19,6 +26,12 @@ _ELSEWHERE = (
     "choose another directory with --homedir or OCTELIUM_HOME; "
     "`--homedir mem` keeps nothing on disk"
 )
+_READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
+"""Of a directory that can be read from, but not be written to."""
+
+
+class UnwritableError(StateError):
+    """Nothing can be kept there at present, though what is there may be read."""
 
 
 class Storage(Protocol):
@@ -32,6 +45,12 @@ class Storage(Protocol):
 
     def lock(self, name: str, timeout: float = TIMEOUT) -> AbstractContextManager[None]:
         """Keep other processes from the lock `name`, waiting `timeout` seconds at most for it."""
+
+    def reading(self, name: str, timeout: float = TIMEOUT) -> AbstractContextManager[None]:
+        """As `lock`, as far as that can be where nothing can be written."""
+
+    def rehearse(self, name: str) -> None:
+        """Find out whether `name` can be written, and change nothing. Raises StateError."""
 
     def where(self, name: str) -> str:
         """How to call `name` in an error message."""
@@ -56,18 +75,32 @@ class DirectoryStorage:
 
     def write(self, name: str, content: bytes) -> None:
         """Replace the file at once, so that no reader and no crash sees half of it."""
+        with self._directory_errors(), self._draft(name, content) as (draft, target):
+            draft.replace(target)
+
+    def rehearse(self, name: str) -> None:
+        """Write as much as is there, and remove it again. Raises StateError."""
+        content = self.read(name)
         with self._directory_errors():
-            target = self._target(name)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{name}.")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(target)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            ownership.make(self._directory)
+            with self._draft(name, content) as (draft, _):
+                draft.unlink()
+
+    @contextmanager
+    def _draft(self, name: str, content: bytes) -> Iterator[tuple[Path, Path]]:
+        """A file to take the place of another one; it goes if it is not used."""
+        target = self._target(name)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{name}.")
+        draft = Path(temporary)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            yield draft, target
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
 
     @contextmanager
     def lock(self, name: str, timeout: float = TIMEOUT) -> Iterator[None]:
@@ -80,6 +113,21 @@ class DirectoryStorage:
             yield
         finally:
             lock.__exit__(None, None, None)
+
+    @contextmanager
+    def reading(self, name: str, timeout: float = TIMEOUT) -> Iterator[None]:
+        """Hold the lock; in a directory that cannot be written to a shared one, if it is there.
+
+        Without one nothing worse can happen: files are replaced as a whole. Raises StateError.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.lock(name, timeout))
+            except UnwritableError:
+                with suppress(OSError):  # the lock is missing, or for its owner only
+                    lock = self._directory / f"{name}.lock"
+                    held.enter_context(locked(lock, timeout, is_shared=True))
+            yield
 
     def where(self, name: str) -> str:
         """The file's path."""
@@ -107,9 +155,9 @@ class DirectoryStorage:
         try:
             yield
         except OSError as error:
-            raise StateError(
-                f"cannot write to {self._directory}: {error.strerror}",
-                _ELSEWHERE,
+            kind = UnwritableError if error.errno in _READ_ONLY else StateError
+            raise kind(
+                f"cannot write to {self._directory}: {error.strerror}", _ELSEWHERE
             ) from error
 
 
@@ -134,6 +182,13 @@ class MemoryStorage:
     ) -> AbstractContextManager[None]:
         """Nobody else can see this memory."""
         return nullcontext()
+
+    def reading(self, name: str, timeout: float = TIMEOUT) -> AbstractContextManager[None]:
+        """As `lock`."""
+        return self.lock(name, timeout)
+
+    def rehearse(self, name: str) -> None:
+        """There is always room."""
 
     def where(self, name: str) -> str:
         """A name for messages."""

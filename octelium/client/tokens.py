@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from octelium.client.errors import ApiError, NotLoggedIn
 from octelium.client.state import Login, LoginState
+from octelium.client.storage import UnwritableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from octelium.schema.pb import auth_v1_pb2 as auth
 
@@ -71,7 +73,13 @@ class TokenKeeper:
         if login is None or not login.is_valid(self._clock()):
             login = self.authenticate()
         elif login.refresh_due(self._clock()):
-            login = self._renew(login)
+            try:
+                login = self._renew(login)
+            except UnwritableError:
+                # Where nothing can be kept, somebody else may have renewed it, as from a container.
+                login = self._state.get(self._domain) or login
+                if not login.is_usable(self._clock()):
+                    raise
         self._current = login
         return login.token.access_token
 
@@ -109,7 +117,8 @@ class TokenKeeper:
     def authenticate(self) -> Login:
         """Make a new Session from the proof, and remember it.
 
-        Raises NotLoggedIn when there is none, ClientError.
+        Raises NotLoggedIn when there is none, ClientError; StateError, with no Session made, where
+        nothing can be remembered.
         """
         if self._proof is None:
             raise NotLoggedIn(
@@ -117,6 +126,7 @@ class TokenKeeper:
                 f"octelium login --domain {self._domain}, in a terminal; elsewhere give "
                 "--auth-token TOKEN or set OCTELIUM_AUTH_TOKEN",
             )
+        self._state.rehearse()
         login = self._remember(self._proof.tokens(self._exchange, self._scopes))
         self.is_new = True
         return login
@@ -136,7 +146,12 @@ class TokenKeeper:
         self._remember(token)
 
     def _renew(self, old: Login) -> Login:
-        with self._state.refreshing():
+        """A login with newer tokens. Raises NotLoggedIn, ApiError.
+
+        Raises:
+            UnwritableError: they could not be kept. The old ones are still good.
+        """
+        with self._refreshing():
             stored = self._state.get(self._domain)
             if stored is not None and stored.token.access_token != old.token.access_token:
                 return stored  # another process was faster
@@ -148,6 +163,21 @@ class TokenKeeper:
                 if error.code != "UNAUTHENTICATED":
                     raise
         return self.authenticate()
+
+    @contextmanager
+    def _refreshing(self) -> Iterator[None]:
+        """Keep others from it. The tokens that are exchanged are good for nothing afterwards, so
+        there must be a place for the new ones before.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._state.refreshing())
+                self._state.rehearse()
+            except UnwritableError as error:
+                problem = f"the login to {self._domain} has to be renewed: {error.problem}"
+                remedy = "make it possible to write there, or log in with another directory: "
+                raise UnwritableError(problem, remedy + error.remedy) from error
+            yield
 
     def _remember(self, token: auth.SessionToken) -> Login:
         login = Login(token, self._clock())

@@ -9,9 +9,11 @@ from octelium.schema.documents import parse_documents
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.cli.runner import Runner, resource
+from tests.client.owners import home
 
 if TYPE_CHECKING:
     from tests.client.standin import StandIn
+
 
 TABLE = """\
 NAME  GROUPS  TYPE      AGE   EMAIL         DISABLED
@@ -174,3 +176,28 @@ def test_control_characters_of_a_resource_do_nothing(cluster: StandIn, terminal:
         assert "\x1b" not in out
         assert "\u202e" not in out
     assert "\x1b" not in terminal.works("get", "user", "eve")
+
+
+def test_in_a_home_that_cannot_be_written_to(terminal: Runner, cluster: StandIn) -> None:
+    with home() as made:
+        terminal.environ["OCTELIUM_HOME"] = str(made.path)
+        given = ("--endpoint", cluster.endpoint, "--ca-file", terminal.environ["SSL_CERT_FILE"])
+        assert terminal("octelium", "login", *given).code == 0
+        words = (("octeliumctl", "get", "users"), ("octelium", "get"), ("octelium", "status"))
+        before = [terminal(*each) for each in words]
+        assert [result.code for result in before] == [0, 0, 0]
+        terminal.environ = {"OCTELIUM_HOME": str(made.path)}
+        was = {path.name: path.read_bytes() for path in made.path.iterdir()}
+        with made.read_only():
+            assert [terminal(*each) for each in words] == before
+            terminal.now += cluster.token_life * 0.9
+            assert [terminal(*each) for each in words] == before
+            terminal.now += cluster.token_life * 0.1
+            refused = terminal(*words[0])
+        assert refused.code == 1
+        assert "has to be renewed: cannot write to" in refused.err
+        assert str(made.path) in refused.err
+        assert "--homedir" in refused.err
+        assert was == {path.name: path.read_bytes() for path in made.path.iterdir()}
+        assert cluster.generation == 1
+        assert terminal(*words[0]).code == 0

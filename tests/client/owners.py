@@ -3,11 +3,54 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
+
+_SOMEBODY = 64999
+
+
+class Home:
+    """A directory that can be closed to whoever runs the tests; root is somebody else then."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Nothing can be written there within the block, and everything be read."""
+        is_root = os.geteuid() == 0
+        if is_root:
+            for each in (self.path, *self.path.iterdir()):
+                os.chown(each, _SOMEBODY, _SOMEBODY)
+        self.path.chmod(0o500)
+        if is_root:
+            os.seteuid(_SOMEBODY)
+        try:
+            yield
+        finally:
+            if is_root:
+                os.seteuid(0)
+            self.path.chmod(0o700)
+            if is_root:
+                for each in (self.path, *self.path.iterdir()):
+                    os.chown(each, 0, 0)
+
+
+@contextmanager
+def home() -> Iterator[Home]:
+    """A directory that everybody can reach: pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as outside:
+        Path(outside).chmod(0o755)
+        path = Path(outside) / "home"
+        path.mkdir(mode=0o700)
+        yield Home(path)
 
 
 class Owned:

@@ -53,6 +53,18 @@ def test_the_lock_is_free_again_after_an_error(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_who_only_reads_shares_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with pytest.raises(FileNotFoundError), locked(path, is_shared=True):
+        pytest.fail("there is no lock")
+    path.touch(mode=0o400)
+    shared = locked(path, 0, is_shared=True)
+    with locked(path, is_shared=True), shared, pytest.raises(HeldError), locked(path, 0):
+        pytest.fail("somebody reads")
+    with locked(path), pytest.raises(HeldError), locked(path, 0, is_shared=True):
+        pytest.fail("somebody writes")
+
+
 def test_a_link_is_no_lock(tmp_path: Path) -> None:
     """Or whoever made it would have any file made."""
     path = tmp_path / "x.lock"

@@ -34,6 +34,13 @@ def token(access: str = "A", *, life: int = 3600, refresh_life: int = 7168) -> a
     )
 
 
+def test_how_long_an_access_token_is_good_by_itself() -> None:
+    login = Login(token(life=100), NOW)
+    assert login.is_usable(NOW + 99)
+    assert not login.is_usable(NOW + 100)
+    assert Login(token(life=0), NOW).is_usable(NOW + 1e9)
+
+
 def test_the_bytes_of_the_official_file(tmp_path: Path) -> None:
     state = LoginState(DirectoryStorage(tmp_path))
     state.put("lab.test", Login(token(), 2000000000.0))

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from octelium.client.errors import StateError
-from octelium.client.storage import DirectoryStorage, MemoryStorage, storage_at
-from tests.client.owners import Owned
+from octelium.client.locks import HeldError, locked
+from octelium.client.storage import DirectoryStorage, MemoryStorage, UnwritableError, storage_at
+from tests.client.owners import Owned, home
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -106,11 +107,66 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
         storage.read("x")
 
 
+@pytest.mark.parametrize("has_lock", [False, True])
+def test_what_cannot_be_written_can_be_read(has_lock: bool) -> None:
+    with home() as made:
+        storage = DirectoryStorage(made.path)
+        storage.write("x", b"old")
+        if has_lock:
+            (made.path / "x.lock").touch(mode=0o400)
+        before = sorted(made.path.iterdir())
+        with made.read_only():
+            with storage.reading("x"), storage.reading("x"):
+                assert storage.read("x") == b"old"
+            with storage.reading("y"):
+                assert storage.read("y") == b""
+            with pytest.raises(UnwritableError, match="Permission denied") as caught:
+                storage.rehearse("x")
+            assert str(made.path) in caught.value.problem
+            assert "--homedir" in caught.value.remedy
+            with pytest.raises(UnwritableError), storage.lock("x"):
+                pytest.fail("there is no right to it")
+            with pytest.raises(UnwritableError):
+                storage.write("x", b"new")
+        assert sorted(made.path.iterdir()) == before
+        assert storage.read("x") == b"old"
+
+
+def test_who_may_not_write_waits_for_who_does() -> None:
+    """As in a container that sees the user's directory."""
+    with home() as made:
+        storage = DirectoryStorage(made.path)
+        storage.write("x", b"old")
+        lock = made.path / "x.lock"
+        lock.touch(mode=0o400)
+        with locked(lock), made.read_only(), pytest.raises(HeldError), storage.reading("x", 0):
+            pytest.fail("it is being written")
+
+
+def test_a_rehearsal_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = DirectoryStorage(tmp_path / "home")
+    storage.rehearse("x")
+    assert not [*(tmp_path / "home").iterdir()]
+    storage.write("x", b"old")
+    storage.rehearse("x")
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UnwritableError, match="No space left on device"):
+        storage.rehearse("x")
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["x"]
+    assert storage.read("x") == b"old"
+
+
 def test_memory_keeps_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     storage = storage_at(None)
     with storage.lock("x"):
+        storage.rehearse("x")
         storage.write("x", b"one")
-    assert storage.read("x") == b"one"
+    with storage.reading("x"):
+        assert storage.read("x") == b"one"
     assert list(tmp_path.iterdir()) == []
     assert isinstance(storage_at(Path()), DirectoryStorage)

@@ -8,12 +8,13 @@ import pytest
 from octelium.client.errors import ApiError, NotLoggedIn
 from octelium.client.proofs import AuthenticationToken
 from octelium.client.state import Login, LoginState
-from octelium.client.storage import MemoryStorage
+from octelium.client.storage import MemoryStorage, UnwritableError
 from octelium.client.tokens import TokenKeeper
 from octelium.schema.pb import auth_v1_pb2 as auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 D = "lab.test"
 
@@ -140,6 +141,58 @@ def test_other_failures_of_a_refresh_are_told(world: World) -> None:
     with pytest.raises(ApiError, match="Unavailable"):
         world.keeper("T").access_token()
     assert world.exchange.calls == ["refresh r7"]
+
+
+class Sealed(MemoryStorage):
+    """Memory that cannot be written to any more once it is told so."""
+
+    is_sealed = False
+
+    def lock(self, name: str, timeout: float = 1.0) -> AbstractContextManager[None]:
+        self.rehearse(name)
+        return super().lock(name, timeout)
+
+    def reading(self, name: str, timeout: float = 1.0) -> AbstractContextManager[None]:
+        return super().lock(name, timeout)
+
+    def rehearse(self, name: str) -> None:
+        if self.is_sealed:
+            raise UnwritableError(f"cannot write to {name}", "elsewhere")
+
+
+def test_where_nothing_can_be_kept_a_token_is_used_as_long_as_it_is_good(world: World) -> None:
+    storage = Sealed()
+    world.state = LoginState(storage)
+    world.remember(7)
+    storage.is_sealed = True
+    assert world.keeper().access_token() == "a7"
+    keeper = world.keeper("T")
+    world.now += 7199
+    assert [keeper.access_token(), keeper.access_token()] == ["a7", "a7"]
+    world.now += 1
+    with pytest.raises(UnwritableError, match=f"login to {D} has to be renewed: cannot") as caught:
+        keeper.access_token()
+    assert caught.value.remedy.endswith("elsewhere")
+    with pytest.raises(UnwritableError, match="has to be renewed"):
+        keeper.after_rejection("a7")
+    world.now += 200_000
+    with pytest.raises(UnwritableError):
+        keeper.access_token()  # no new Session is made which nobody would remember
+    assert world.exchange.calls == []
+    assert world.state.get(D) is not None
+
+
+def test_where_nothing_can_be_kept_another_may_renew_it(world: World) -> None:
+    storage = Sealed()
+    world.state = LoginState(storage)
+    world.remember(7)
+    keeper = world.keeper()
+    assert keeper.access_token() == "a7"
+    world.now += 7000
+    world.remember(8)
+    storage.is_sealed = True
+    assert keeper.access_token() == "a8"
+    assert world.exchange.calls == []
 
 
 def test_an_expired_login_is_none(world: World) -> None:
