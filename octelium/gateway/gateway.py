@@ -32,12 +32,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _TURN = 0.02
-_REPORT = 1.0
-_SLOWEST_REPORT = 3.0
+_REPORT = 2.0
 _PROBE = 5.0
 _PROBE_AGAIN = 0.5
-_PER_SECOND = 200
-"""Peers that are counted in a second."""
 
 
 class Link(Dialler, Protocol):
@@ -104,7 +101,8 @@ class Gateway:
             admission.start()
             keeper.settle(self.view.peers)
             prober = Prober(self.link, self._begin_echo(engine, stack), ranges.probe())
-            stack.callback(keeper.remember)
+            stack.callback(keeper.close)
+            keeper.start()
             await self._serve(engine, keeper, prober, up)
 
     def _begin_echo(self, engine: Engine, stack: AsyncExitStack) -> Echo:
@@ -146,8 +144,11 @@ class Gateway:
                     keeper.remember()
                     remember_at = now + keeper.pace
                 if now >= probe_at:
+                    before = self._trouble
                     await self._probe(prober)
                     probe_at = loop.time() + (_PROBE_AGAIN if self._trouble else _PROBE)
+                    if self._trouble != before:
+                        report_at = now
                     if not is_up:
                         is_up = True
                         up()
@@ -155,8 +156,7 @@ class Gateway:
                     echo = b"" if self._echo is None else self._echo.public_key
                     series = series_of(engine, self.clock(), self._counters, besides=echo)
                     self.tell(Report(self._trouble, series).encode())
-                    often = len(keeper.present) / _PER_SECOND
-                    report_at = now + max(_REPORT, min(_SLOWEST_REPORT, often))
+                    report_at = now + _REPORT
                 await self._pause(keeper, min(probe_at, report_at, remember_at) - loop.time())
             raise GatewayError(failed.result())
         finally:

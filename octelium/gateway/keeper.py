@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -10,10 +12,11 @@ from octelium.gateway.memory import Remembered
 from octelium.tunnel.engines.interface import ConfigurationError, Engine, PeerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from octelium.gateway.memory import Memory
     from octelium.gateway.peers import TunnelPeer
+    from octelium.tunnel.engines.interface import PeerStats
 
 _LOG = logging.getLogger(__name__)
 _POKES = 32
@@ -21,16 +24,19 @@ _POKES = 32
 _SOONEST = 0.1
 """Seconds. Whose place is not noted yet when a gateway is killed has to begin a handshake itself,
 which WireGuard does after 15 s of silence (the WireGuard paper, section 6.5)."""
-_TOLD, _ASKED = 10_000, 200
-"""Peers per second whose places an engine may be asked for, by whether it tells of changes."""
+_ASKED = 200
+"""Peers per second whose places an engine is asked for that does not tell of changes."""
 
 
 @runtime_checkable
 class TellsChanges(Protocol):
     """An engine that knows which of its peers have changed."""
 
-    def take_changed(self) -> set[bytes]:
+    def take_changed(self) -> Mapping[bytes, PeerStats]:
         """Peers whose endpoint, timestamp or session changed since the last call."""
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Call `told` when `take_changed` has something to tell: once, until that is taken."""
 
 
 class PeerKeeper:
@@ -43,7 +49,35 @@ class PeerKeeper:
         self._engine = engine
         self._memory = memory
         self.present: dict[str, TunnelPeer] = {}
+        self._keys: set[bytes] = set()
         self._returning: deque[bytes] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Note where peers are whenever the engine tells that it has changed, if it does.
+
+        Changes within a tenth of a second are noted together.
+        """
+        if isinstance(self._engine, TellsChanges):
+            self._loop = asyncio.get_running_loop()
+            self._engine.on_change(self._noticed)
+
+    def close(self) -> None:
+        """Note where peers are for the last time."""
+        self._loop = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.remember()
+
+    def _noticed(self) -> None:
+        if self._loop is not None and self._timer is None:
+            self._timer = self._loop.call_later(_SOONEST, self._remember)
+
+    def _remember(self) -> None:
+        self._timer = None
+        self.remember()
 
     def remove(self, uids: Iterable[str], peers: Mapping[str, TunnelPeer]) -> None:
         """Drop those of these Sessions that are no peers any more, or peers with another key."""
@@ -51,6 +85,7 @@ class PeerKeeper:
             old, new = self.present.get(uid), peers.get(uid)
             if old is not None and (new is None or new.public_key != old.public_key):
                 del self.present[uid]
+                self._keys.discard(old.public_key)
                 self._engine.remove_peer(old.public_key)
                 self._memory.forget(old.public_key)
 
@@ -74,6 +109,7 @@ class PeerKeeper:
                 _LOG.error("Session %s gets no tunnel: %s", uid, error)
             else:
                 self.present[uid] = peer
+                self._keys.add(peer.public_key)
                 if known.endpoint is not None:
                     self._returning.append(peer.public_key)
 
@@ -88,27 +124,26 @@ class PeerKeeper:
 
     def poke(self) -> None:
         """Let some of those hear of us who were here before us, if any are left."""
-        present = {peer.public_key for peer in self.present.values()}
         for _ in range(min(_POKES, len(self._returning))):
             public_key = self._returning.popleft()
-            if public_key in present:
+            if public_key in self._keys:
                 self._engine.poke(public_key)
 
     @property
     def pace(self) -> float:
-        """Seconds between two calls of `remember` that cost little and miss little."""
-        most = _TOLD if isinstance(self._engine, TellsChanges) else _ASKED
-        return max(_SOONEST, len(self.present) / most)
+        """Seconds between two calls of `remember` that cost little and miss little; infinity if
+        none is needed, since the engine tells of changes.
+        """
+        if isinstance(self._engine, TellsChanges):
+            return math.inf
+        return max(_SOONEST, len(self.present) / _ASKED)
 
     def remember(self) -> None:
         """Note where peers are now."""
         engine = self._engine
-        changed = engine.take_changed() if isinstance(engine, TellsChanges) else None
-        if changed is not None and not changed:
-            return
-        present = {peer.public_key for peer in self.present.values()}
-        for public_key, stats in engine.stats().items():
-            if public_key not in present or (changed is not None and public_key not in changed):
+        told = engine.take_changed() if isinstance(engine, TellsChanges) else engine.stats()
+        for public_key, stats in told.items():
+            if public_key not in self._keys:
                 continue
             place = stats.endpoint
             if place is not None and "%" in place[0]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from octelium.tunnel.wireguard import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +24,16 @@ _LONGEST = 1000
 
 class ReportError(ValueError):
     """Not a report."""
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """An engine that adds up what its peers did."""
+
+    def totals(self, since: float, besides: bytes) -> Totals:
+        """Of all peers but the one with the key `besides`. Those are live whose session came about
+        after `since`, in unix seconds.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +68,24 @@ def series_of(
     """What an engine has done; `counters` are further ones, such as the firewall's. `now` is in
     unix seconds. The peer with the key `besides` does not count.
     """
-    stats = [each for key, each in engine.stats().items() if key != besides]
+    counted = engine.totals if isinstance(engine, Counts) else partial(_totals, engine)
+    totals = counted(now - LIVE, besides)
     told: dict[str, float] = {
-        "octelium_tunnel_peers": len(stats),
-        "octelium_tunnel_peers_live": sum(now - each.last_handshake < LIVE for each in stats),
-        "octelium_tunnel_received_bytes_total": sum(each.received for each in stats),
-        "octelium_tunnel_sent_bytes_total": sum(each.sent for each in stats),
+        "octelium_tunnel_peers": totals.peers,
+        "octelium_tunnel_peers_live": totals.live,
+        "octelium_tunnel_received_bytes_total": totals.received,
+        "octelium_tunnel_sent_bytes_total": totals.sent,
     }
     for name, value in {**engine.counters(), **counters}.items():
         told[f'octelium_tunnel_events_total{{event="{name}"}}'] = value
     return told
+
+
+def _totals(engine: Engine, since: float, besides: bytes) -> Totals:
+    stats = [each for key, each in engine.stats().items() if key != besides]
+    return Totals(
+        len(stats),
+        sum(each.last_handshake > since for each in stats),
+        sum(each.received for each in stats),
+        sum(each.sent for each in stats),
+    )

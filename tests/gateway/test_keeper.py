@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,7 @@ from octelium.gateway.memory import Memory, Remembered
 from tests.gateway.world import OWN, FakeEngine, Writer, gone, key, session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PLACE = ("203.0.113.7", 4000)
@@ -133,15 +135,43 @@ async def test_only_what_changed_is_written(
 
 async def test_places_are_asked_for_at_a_pace_that_costs_little(memory: Memory) -> None:
     sessions = [session(number) for number in range(1, 101)]
-    view, engine = Writer().begin(*sessions), FakeEngine()
-    keeper = PeerKeeper(engine, memory)
-    assert keeper.pace == pytest.approx(0.1)
-    keeper.admit(view.peers, view.peers)
-    assert keeper.pace == pytest.approx(0.1)
+    view = Writer().begin(*sessions)
+    assert PeerKeeper(FakeEngine(), memory).pace == math.inf
 
     class Silent(FakeEngine):
         take_changed = None  # type: ignore[assignment]  # an engine without it
 
     asked = PeerKeeper(Silent(), memory)
+    assert asked.pace == pytest.approx(0.1)
     asked.admit(view.peers, view.peers)
     assert asked.pace == pytest.approx(0.5)
+
+
+async def test_places_are_noted_soon_after_they_change_and_never_after_the_end(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    timers: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        timers.append((seconds, callback))
+        return asyncio.TimerHandle(0, callback, (), loop)
+
+    view, engine = Writer().begin(session(1), session(2)), FakeEngine()
+    keeper = PeerKeeper(engine, memory)
+    keeper.admit(view.peers, view.peers)
+    keeper.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "call_later", call_later)
+        engine.seen(key(1), PLACE)
+        engine.seen(key(2), PLACE)
+        assert [seconds for seconds, _ in timers] == [0.1]
+        assert memory.get(key(1)) is None
+        timers.pop()[1]()
+        assert memory.get(key(1)) == memory.get(key(2)) == Remembered(PLACE, b"t" * 12, OWN)
+        engine.seen(key(1), ("203.0.113.8", 1))
+        assert len(timers) == 1
+        keeper.close()
+        assert memory.get(key(1)) == Remembered(("203.0.113.8", 1), b"t" * 12, OWN)
+        engine.seen(key(1), PLACE)
+        assert len(timers) == 1

@@ -13,7 +13,7 @@ from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.tunnel.engines.interface import ConfigurationError, PeerConfig, PeerStats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from google.protobuf.message import Message
 
@@ -124,6 +124,7 @@ class FakeEngine:
         self.closed = False
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.changed: set[bytes] = set()
+        self.told: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         self.said.append(("start", b""))
@@ -157,9 +158,12 @@ class FakeEngine:
         none = PeerStats(None, 0.0, 0, 0)
         return {public_key: self.places.get(public_key, none) for public_key in self.peers}
 
-    def take_changed(self) -> set[bytes]:
+    def take_changed(self) -> dict[bytes, PeerStats]:
         changed, self.changed = self.changed, set()
-        return changed
+        return {public_key: self.places[public_key] for public_key in changed}
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        self.told = told
 
     def counters(self) -> dict[str, int]:
         return dict(self.events)
@@ -170,4 +174,7 @@ class FakeEngine:
     def seen(self, public_key: bytes, place: tuple[str, int], timestamp: bytes = b"t" * 12) -> None:
         """A peer shook hands from there."""
         self.places[public_key] = PeerStats(place, 1000.0, 1, 2, timestamp, OWN)
+        first = not self.changed
         self.changed.add(public_key)
+        if first:
+            self.told()

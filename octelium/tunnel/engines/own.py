@@ -21,7 +21,7 @@ from octelium.tunnel.wireguard import PeerConfig as DevicePeer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from octelium.tunnel.wireguard import Endpoint
+    from octelium.tunnel.wireguard import Endpoint, PeerStatus, Totals
     from octelium.tunnel.wireguard.primitives import Buffer
 
 _LOG = logging.getLogger(__name__)
@@ -94,6 +94,8 @@ class OwnEngine:
         self._udp_full = False
         self._queues = FairQueues()
         self._serving: asyncio.Handle | None = None
+        self._on_change: Callable[[], None] | None = None
+        self._is_told = False
 
     # Life
 
@@ -195,21 +197,31 @@ class OwnEngine:
 
     def stats(self) -> dict[bytes, PeerStats]:
         """All peers."""
-        return {
-            each.public_key: PeerStats(
-                endpoint=None if each.endpoint is None else to_place(each.endpoint),
-                last_handshake=each.handshake_wall / 1e9,
-                received=each.rx_bytes,
-                sent=each.tx_bytes,
-                timestamp=each.timestamp,
-                own=self._own_address(each.endpoint),
-            )
-            for each in self._device.peers()
-        }
+        return {each.public_key: self._stats(each) for each in self._device.peers()}
 
-    def take_changed(self) -> set[bytes]:
+    def totals(self, since: float, besides: bytes) -> Totals:
+        """Of all peers but `besides`, at a fraction of what `stats` costs."""
+        return self._device.totals(int(since * 1e9), besides)
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Call `told` when `take_changed` has something to tell: once, until that is taken."""
+        self._on_change, self._is_told = told, False
+        self._settle()
+
+    def take_changed(self) -> dict[bytes, PeerStats]:
         """Peers whose endpoint, timestamp or session changed since the last call."""
-        return self._device.take_changed()
+        self._is_told = False
+        return {key: self._stats(self._device.peer(key)) for key in self._device.take_changed()}
+
+    def _stats(self, peer: PeerStatus) -> PeerStats:
+        return PeerStats(
+            endpoint=None if peer.endpoint is None else to_place(peer.endpoint),
+            last_handshake=peer.handshake_wall / 1e9,
+            received=peer.rx_bytes,
+            sent=peer.tx_bytes,
+            timestamp=peer.timestamp,
+            own=self._own_address(peer.endpoint),
+        )
 
     def counters(self) -> dict[str, int]:
         """Those of the device, and those of its descriptors."""
@@ -316,6 +328,9 @@ class OwnEngine:
         deadline = self._device.deadline()
         if deadline < self._due:
             self._arm(loop, deadline)
+        if not self._is_told and self._on_change is not None and self._device.has_changed:
+            self._is_told = True
+            self._on_change()
 
     def _arm(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         if self._timer is not None:

@@ -4,7 +4,7 @@
 """
 
 from octelium.tunnel.wireguard.constants import Timing
-from octelium.tunnel.wireguard.device import Device, PeerConfig, PeerStatus
+from octelium.tunnel.wireguard.device import Device, PeerConfig, PeerStatus, Totals
 from octelium.tunnel.wireguard.endpoints import Endpoint
 from octelium.tunnel.wireguard.errors import ConfigurationError
 from octelium.tunnel.wireguard.load import Gauge, Limits
@@ -20,4 +20,5 @@ __all__ = [
     "PeerConfig",
     "PeerStatus",
     "Timing",
+    "Totals",
 ]

@@ -72,6 +72,16 @@ class PeerStatus:
     tx_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of many peers: how many there are, how many have a session that counts, their bytes."""
+
+    peers: int
+    live: int
+    received: int
+    sent: int
+
+
 class Device:
     """One interface: a private key, its peers, their sessions.
 
@@ -289,6 +299,23 @@ class Device:
     def peers(self) -> list[PeerStatus]:
         """The state of all peers, in the order of their coming."""
         return [self._status(peer) for peer in self._state.peers.values()]
+
+    def totals(self, since: int, besides: bytes = b"") -> Totals:
+        """Of all peers but the one with the key `besides`. A session counts if it came about after
+        `since`, in nanoseconds since 1970.
+        """
+        counted = [each for key, each in self._state.peers.items() if key != besides]
+        return Totals(
+            len(counted),
+            sum(each.handshake_wall > since for each in counted),
+            sum(each.rx_bytes for each in counted),
+            sum(each.tx_bytes for each in counted),
+        )
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether `take_changed` has something to tell."""
+        return bool(self._state.changed)
 
     def take_changed(self) -> set[bytes]:
         """Public keys whose endpoint, timestamp or session changed since the last call."""

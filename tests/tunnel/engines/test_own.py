@@ -15,7 +15,7 @@ import pytest
 from octelium.tunnel.engines.interface import ConfigurationError, EngineError, PeerConfig
 from octelium.tunnel.engines.own import OwnEngine, boottime
 from octelium.tunnel.packets import virtio
-from octelium.tunnel.wireguard import Device, Timing
+from octelium.tunnel.wireguard import Device, Timing, Totals
 from octelium.tunnel.wireguard import PeerConfig as DevicePeer
 from tests.tunnel.engines.pairs import End, address, keys, packet, pair, udp_socket, until
 from tests.tunnel.engines.test_udp import Refusing
@@ -80,6 +80,35 @@ async def test_a_peer_that_moves_is_followed() -> None:
         assert await other.hear() == b"2"
         assert other.engine.stats()[one.public].endpoint == one.place != before
         assert one.public in other.engine.take_changed()
+
+
+async def test_changes_are_told_once_until_they_are_taken() -> None:
+    async with pair() as (one, other):
+        told: list[None] = []
+        other.engine.on_change(lambda: told.append(None))
+        other.engine.take_changed()
+        told.clear()
+        one.say(other, b"1")
+        await other.hear()
+        assert len(told) == 1
+        taken = other.engine.take_changed()
+        assert taken == {one.public: other.engine.stats()[one.public]}
+        assert taken[one.public].endpoint == one.place
+        one.say(other, b"2")
+        await other.hear()
+        assert len(told) == 1
+        assert other.engine.take_changed() == {}
+
+
+async def test_totals_are_those_of_all_peers_but_one() -> None:
+    async with pair() as (one, other):
+        one.say(other, b"1")
+        await other.hear()
+        stats = other.engine.stats()[one.public]
+        totals = other.engine.totals(stats.last_handshake - 1, b"")
+        assert totals == Totals(1, 1, stats.received, stats.sent)
+        assert other.engine.totals(stats.last_handshake + 1, b"").live == 0
+        assert other.engine.totals(0.0, one.public) == Totals(0, 0, 0, 0)
 
 
 async def test_a_restart_that_knows_the_place_is_not_noticed() -> None:
