@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 CONNECT = b"/octelium.api.main.user.v1.MainService/Connect"
 FLUSH_EVERY = 0.2
-"""Seconds between two batches of log records."""
-_COUNT_EVERY = 5
-"""Flushes between two reports of counters."""
+"""Seconds between two batches of log records, while there are any."""
+_REPORT_EVERY = 1.0
+"""Seconds between two reports of counters."""
 GRACE = 1.0
 """Seconds that streams have to end after SIGTERM."""
 _FIRST_SNAPSHOT = 30.0
@@ -66,7 +66,7 @@ class Worker:
         self.follower = Follower(layout.feed, self.replica, self._committed, worker=assignment.name)
         self.rego = Evaluator()
         self.octovigil = Octovigil(self.replica, Verifier({}), rego=self.rego)
-        self.sink = BatchingSink(lambda batch: self.follower.send("log", batch))
+        self.sink = BatchingSink(lambda batch: self.follower.send("log", batch), wake=self._logged)
         self.ticker = Ticker()
         sections = SectionCache()
         pool = UpstreamPool(sections=sections, ticker=self.ticker, h2=H2Client)
@@ -133,14 +133,10 @@ class Worker:
         gc.set_threshold(50_000, 20, 100)
         self._assignment.tell({"ready": True})
         giving_back = spawn(give_back(), name="free memory")
-        turns = 0
         while not stopped.is_set():
-            self.sink.flush()
-            if turns % _COUNT_EVERY == 0:
-                self._report()
-            turns += 1
+            self._report()
             try:
-                async with asyncio.timeout(FLUSH_EVERY):
+                async with asyncio.timeout(_REPORT_EVERY):
                     await stopped.wait()
             except TimeoutError:
                 continue
@@ -168,6 +164,14 @@ class Worker:
     def _changed(self, _changed: frozenset[tuple[str, str]]) -> None:
         if self.replica.loaded:
             self._loaded.set()
+
+    def _logged(self) -> None:
+        """Something is to be logged: together with what else comes soon."""
+        asyncio.get_running_loop().call_later(FLUSH_EVERY, self._flush)
+
+    def _flush(self) -> None:
+        if not self.sink.flush():
+            self._logged()
 
     def _report(self) -> None:
         """Tell the control process this one's counters, which also says that it lives."""

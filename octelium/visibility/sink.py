@@ -18,11 +18,16 @@ class BatchingSink:
     `send(batch)` returns whether the batch was taken; if not (the control process is away or too
     slow), records wait, at most `capacity` of them. The second half of that room is for requests
     of known Sessions, so that a flood of refused ones cannot push them out. What finds no room is
-    counted in `dropped`.
+    counted in `dropped`. `wake` is called with the first record after a `flush` that left none.
     """
 
     def __init__(
-        self, send: Callable[[bytes], bool], *, batch_size: int = 2000, capacity: int = 20_000
+        self,
+        send: Callable[[bytes], bool],
+        *,
+        batch_size: int = 2000,
+        capacity: int = 20_000,
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self.prefix = new_prefix()
         self.written = 0
@@ -33,8 +38,9 @@ class BatchingSink:
         self._batch_size = batch_size
         self._capacity = capacity
         self._records: list[AccessRecord] = []
+        self._wake = wake
         # On the hot path `append` is the list's own method for as long as there is room.
-        self.append: Callable[[AccessRecord], None] = self._records.append
+        self.append: Callable[[AccessRecord], None] = self._first
 
     def __len__(self) -> int:
         """Records that wait."""
@@ -62,8 +68,17 @@ class BatchingSink:
         for record in records:  # what waits must not hold long targets
             record.target = record.target[:LONGEST_TARGET]
         crowded = len(records) * 2 >= self._capacity
-        self.append = self._append_if_known if crowded else records.append
+        if not records:
+            self.append = self._first
+        else:
+            self.append = self._append_if_known if crowded else records.append
         return not records
+
+    def _first(self, record: AccessRecord) -> None:
+        self._records.append(record)
+        self.append = self._records.append
+        if self._wake is not None:
+            self._wake()
 
     def _append_if_known(self, record: AccessRecord) -> None:
         if record.subject.authenticated and len(self._records) < self._capacity:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import httpx
@@ -30,4 +32,5 @@ async def test_an_application_is_served_on_a_passed_socket_until_it_is_stopped(
         answer = await http.get("http://local/")
     assert answer.text == "hello"
     assert "server" not in answer.headers
+    assert parsedate_to_datetime(answer.headers["date"]).tzinfo is UTC
     await server.stop()

@@ -44,6 +44,27 @@ def test_records_wait_while_nobody_takes_them_and_are_counted_when_too_many() ->
     assert [row.number for data in taken for row in decode(data).rows] == [0, 1, 2, 4]
 
 
+def test_whoever_flushes_is_woken_by_the_first_record_only() -> None:
+    woken: list[int] = []
+    open_gate = True
+    sink = BatchingSink(lambda _batch: open_gate, wake=lambda: woken.append(len(sink)))
+    for number in range(3):
+        sink.append(record(number))
+    assert woken == [1]
+    assert sink.flush()
+    assert woken == [1]
+    sink.append(record(3))
+    assert woken == [1, 1]
+    open_gate = False
+    assert not sink.flush()
+    sink.append(record(4))
+    assert woken == [1, 1]
+    open_gate = True
+    assert sink.flush()
+    sink.append(record(5))
+    assert woken == [1, 1, 1]
+
+
 def test_a_flood_of_refused_requests_leaves_room_for_those_of_known_sessions() -> None:
     sink = BatchingSink(lambda _batch: False, capacity=4)
     unknown = AuditSubject("HTTP", False, False, {})
