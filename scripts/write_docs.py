@@ -64,17 +64,22 @@ def _commands() -> str:
 
 
 def _of_group(group: click.Group, path: str) -> Iterator[str]:
-    for name in group.list_commands(click.Context(group)):
-        command = group.get_command(click.Context(group), name)
+    for name in group.list_commands(_context(group)):
+        command = group.get_command(_context(group), name)
         assert command is not None
         here = f"{path} {name}"
-        context = click.Context(command, info_name=here)
+        context = _context(command, here)
         if isinstance(command, click.Group):
             if any(_options(command)):
                 yield _of_command(command, context, here)
             yield from _of_group(command, here)
         else:
             yield _of_command(command, context, here)
+
+
+def _context(command: click.Command, name: str | None = None) -> click.Context:
+    """As the command makes it itself: what click finds out in one, it remembers for all."""
+    return click.Context(command, info_name=name, **command.context_settings)
 
 
 def _of_command(command: click.Command, context: click.Context, path: str) -> str:
@@ -91,7 +96,7 @@ def _text(text: str) -> str:
 
 
 def _options(command: click.Command) -> Iterator[tuple[str, str]]:
-    context = click.Context(command)
+    context = _context(command)
     for parameter in command.params:
         if isinstance(parameter, click.Option) and not isinstance(parameter, ConnectionOption):
             record = parameter.get_help_record(context)
@@ -115,7 +120,7 @@ def _exit_codes() -> str:
 
 
 def _settings() -> str:
-    up = program("octelium").get_command(click.Context(program("octelium")), "up")
+    up = program("octelium").get_command(_context(program("octelium")), "up")
     assert up is not None
     flags = {parameter.name: parameter for parameter in up.params}
     rows = []
