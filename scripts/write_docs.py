@@ -64,11 +64,11 @@ def _commands() -> str:
 
 
 def _of_group(group: click.Group, path: str) -> Iterator[str]:
-    for name in group.list_commands(_context(group)):
-        command = group.get_command(_context(group), name)
+    for name in group.list_commands(_looking_at(group)):
+        command = group.get_command(_looking_at(group), name)
         assert command is not None
         here = f"{path} {name}"
-        context = _context(command, here)
+        context = _looking_at(command, here)
         if isinstance(command, click.Group):
             if any(_options(command)):
                 yield _of_command(command, context, here)
@@ -77,7 +77,7 @@ def _of_group(group: click.Group, path: str) -> Iterator[str]:
             yield _of_command(command, context, here)
 
 
-def _context(command: click.Command, name: str | None = None) -> click.Context:
+def _looking_at(command: click.Command, name: str | None = None) -> click.Context:
     """As the command makes it itself: what click finds out in one, it remembers for all."""
     return click.Context(command, info_name=name, **command.context_settings)
 
@@ -96,7 +96,7 @@ def _text(text: str) -> str:
 
 
 def _options(command: click.Command) -> Iterator[tuple[str, str]]:
-    context = _context(command)
+    context = _looking_at(command)
     for parameter in command.params:
         if isinstance(parameter, click.Option) and not isinstance(parameter, ConnectionOption):
             record = parameter.get_help_record(context)
@@ -120,7 +120,7 @@ def _exit_codes() -> str:
 
 
 def _settings() -> str:
-    up = program("octelium").get_command(_context(program("octelium")), "up")
+    up = program("octelium").get_command(_looking_at(program("octelium")), "up")
     assert up is not None
     flags = {parameter.name: parameter for parameter in up.params}
     rows = []
