@@ -33,6 +33,8 @@ _DEATHS_WITHIN: Final = 60.0
 _KEY: Final = 32
 _REMIND: Final = 0.1
 """Seconds after a new private key."""
+_CALLS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Seconds after which peers that do not answer a new process are called again."""
 _LIVE: Final = 180.0
 """Seconds for which a session lasts (REJECT_AFTER_TIME of the WireGuard paper, section 6.1)."""
 
@@ -78,6 +80,7 @@ class WireGuardGo:
         self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
         self._up = False
         self._reminder: asyncio.TimerHandle | None = None
+        self._caller: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
         self._failure: asyncio.Future[str] | None = None
         self._private_key = b""
@@ -115,8 +118,9 @@ class WireGuardGo:
         """End the program."""
         self._up = False
         self._handovers.close()
-        if self._reminder is not None:
-            self._reminder.cancel()
+        for timer in (self._reminder, self._caller):
+            if timer is not None:
+                timer.cancel()
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
@@ -162,6 +166,8 @@ class WireGuardGo:
     async def _again(self) -> None:
         """Start the program again, and let peers hear of it."""
         loop = asyncio.get_running_loop()
+        if self._caller is not None:
+            self._caller.cancel()
         while True:
             await self._program.stop()
             if len(self._deaths) == _MOST_DEATHS and loop.time() - self._deaths[0] < _DEATHS_WITHIN:
@@ -170,14 +176,31 @@ class WireGuardGo:
             self._counters["restarts"] += 1
             try:
                 await self._begin()
-                for key, known in self._stats.items():
-                    if known.endpoint is not None and key in self._peers:
-                        self.poke(key)
+                placed = [key for key, known in self._stats.items() if known.endpoint is not None]
+                self._call(placed)
             except EngineError as error:
                 _LOG.error("wireguard-go: %s", error)
             else:
                 _LOG.warning("wireguard-go ended and was started again")
                 return
+
+    def _call(self, public_keys: Sequence[bytes], times: int = 0) -> None:
+        """Let peers hear of a new process, which itself has no session, until each has one.
+
+        It sends nothing before it has seen that its device is up, and tells nobody of that.
+        """
+        self._caller = None
+        known = self.stats() if times else {}
+        silent = [
+            key
+            for key in public_keys
+            if key in self._peers and not (key in known and known[key].last_handshake)
+        ]
+        for key in silent:
+            self.poke(key)
+        if silent and self._up and times < len(_CALLS):
+            loop = asyncio.get_running_loop()
+            self._caller = loop.call_later(_CALLS[times], self._call, silent, times + 1)
 
     def _look(self) -> None:
         try:
