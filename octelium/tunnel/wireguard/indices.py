@@ -62,7 +62,7 @@ class Indices:
         self.keypairs[keypair.index] = keypair
         if keypair.initiator:
             self.end(peer.previous)
-            peer.previous, peer.current = peer.current, keypair
+            peer.previous, peer.current = _resting(peer.current), keypair
         else:
             self.end(peer.next)
             self.end(peer.previous)
@@ -71,4 +71,10 @@ class Indices:
     def confirm(self, peer: Peer) -> None:
         """The first message with `peer.next` came: it is the session to send with."""
         self.end(peer.previous)
-        peer.previous, peer.current, peer.next = peer.current, peer.next, None
+        peer.previous, peer.current, peer.next = _resting(peer.current), peer.next, None
+
+
+def _resting(keypair: Keypair | None) -> Keypair | None:
+    if keypair is not None:
+        keypair.rest()
+    return keypair

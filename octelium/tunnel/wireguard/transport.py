@@ -78,7 +78,8 @@ class Transport:
                 counters.expired += 1
                 continue
             try:
-                packet = keypair.decrypt(pack_nonce(counter), datagram[DATA_HEAD:], None)
+                decrypt = keypair.decrypt or keypair.receiving()
+                packet = decrypt(pack_nonce(counter), datagram[DATA_HEAD:], None)
             except InvalidTag:
                 counters.bad_tag += 1
                 continue
@@ -169,7 +170,8 @@ class Transport:
             if surplus := -size % 16:
                 padding = min(surplus, max(0, mtu - size))
                 packet = b"".join((packet, _PADDING[padding]))
-            sealed = keypair.encrypt(pack_nonce(counter), packet, None)
+            encrypt = keypair.encrypt or keypair.sending()
+            sealed = encrypt(pack_nonce(counter), packet, None)
             datagram = pack_data_head(DATA, keypair.remote, counter) + sealed
             peer.tx_bytes += len(datagram)
             put(endpoint, datagram)
@@ -202,7 +204,7 @@ class Transport:
     def _empty(self, peer: Peer, keypair: Keypair, now: float) -> None:
         counter = keypair.counter
         keypair.counter = counter + 1
-        sealed = keypair.encrypt(pack_nonce(counter), b"", None)
+        sealed = (keypair.encrypt or keypair.sending())(pack_nonce(counter), b"", None)
         if self._state.emit(peer, pack_data_head(DATA, keypair.remote, counter) + sealed):
             self._timers.sent(peer, now, data=False)
 

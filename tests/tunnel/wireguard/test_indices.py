@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+
+import pytest
 
 from octelium.tunnel.wireguard.constants import NEVER
 from octelium.tunnel.wireguard.identity import Identity
@@ -10,9 +11,6 @@ from octelium.tunnel.wireguard.keypair import Keypair
 from octelium.tunnel.wireguard.noise import Initiator
 from octelium.tunnel.wireguard.peer import Peer
 from tests.tunnel.wireguard.worlds import key
-
-if TYPE_CHECKING:
-    import pytest
 
 PEER = Identity(key("peer")).public
 
@@ -74,6 +72,24 @@ def test_a_responder_waits_for_the_first_message() -> None:
     indices.confirm(peer)
     assert state(peer) == [6, 5, None]
     assert set(indices.keypairs) == {5, 6}
+
+
+@pytest.mark.parametrize("initiator", [True, False])
+def test_a_session_that_another_follows_holds_no_ciphers(initiator: bool) -> None:
+    indices, peer = Indices(), Peer(PEER)
+    for index in (1, 2):
+        keypair = session(peer, index, initiator=initiator)
+        indices.rotate(peer, keypair)
+        if not initiator:
+            indices.confirm(peer)
+        keypair.sending()
+        keypair.receiving()
+    ciphers = [
+        (each.encrypt is not None, each.decrypt is not None)
+        for each in (peer.previous, peer.current)
+        if each is not None
+    ]
+    assert ciphers == [(False, False), (True, True)]
 
 
 def test_handshakes_that_cross_lose_no_session() -> None:

@@ -65,7 +65,7 @@ def test_the_window_stays_small() -> None:
 
 def test_each_direction_has_a_key_of_its_own() -> None:
     session = keypair()
-    sealed = session.encrypt(bytes(12), b"x", None)
+    sealed = session.sending()(bytes(12), b"x", None)
     other = Keypair(
         session.peer,
         index=2,
@@ -77,5 +77,20 @@ def test_each_direction_has_a_key_of_its_own() -> None:
         renew=NEVER,
         last_minute=NEVER,
     )
-    assert other.decrypt(bytes(12), sealed, None) == b"x"
-    assert other.encrypt(bytes(12), b"x", None) != sealed
+    assert other.receiving()(bytes(12), sealed, None) == b"x"
+    assert other.sending()(bytes(12), b"x", None) != sealed
+
+
+def test_ciphers_are_made_when_needed_and_again_after_a_rest() -> None:
+    def made() -> list[bool]:
+        return [each is not None for each in (session.encrypt, session.decrypt)]
+
+    session = keypair()
+    assert made() == [False, False]
+    sealed = session.sending()(bytes(12), b"x", None)
+    assert made() == [True, False]
+    session.receiving()
+    assert made() == [True, True]
+    session.rest()
+    assert made() == [False, False]
+    assert session.sending()(bytes(12), b"x", None) == sealed

@@ -17,7 +17,7 @@ def sealed(pair: Pair, inner: bytes) -> list[bytes]:
     keypair = max(pair.a.device._state.indices.keypairs.values(), key=lambda one: one.dies)
     counter = keypair.counter
     keypair.counter += 1
-    body = keypair.encrypt(bytes(4) + counter.to_bytes(8, "little"), inner, None)
+    body = keypair.sending()(bytes(4) + counter.to_bytes(8, "little"), inner, None)
     head = b"\4\0\0\0" + keypair.remote.to_bytes(4, "little") + counter.to_bytes(8, "little")
     return pair.b.device.receive([(head + body, pair.a.place)], pair.now)
 
