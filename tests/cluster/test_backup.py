@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.client.client import Client
+from octelium.client.settings import Flags
+from octelium.client.storage import MemoryStorage
+from octelium.client.watching import ChangeType, Watching
 from octelium.cluster import archive, backup
 from octelium.cluster.archive import BackupError
 from octelium.cluster.backup import back_up, examine
 from octelium.cluster.layout import Layout
 from octelium.cluster.restore import restore
+from octelium.schema.kinds import KINDS
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store import migrations
 from octelium.store.database import STEPS
 from tests.cluster.backups import DOMAIN, cluster_at, files, opened, spoil
 from tests.cluster.conftest import SourceCluster
+from tests.e2e.cluster import DOMAIN as SERVED
 from tests.e2e.cluster import wait_for
 
 if TYPE_CHECKING:
@@ -151,6 +157,12 @@ def test_a_store_of_an_earlier_release_is_examined_as_it_will_be(
         assert database.execute("PRAGMA user_version").fetchone() == (STEPS,)
 
 
+def user(name: str) -> core.User:
+    made = core.User(metadata=meta.Metadata(name=name))
+    made.spec.type = core.UserSpecType__.WORKLOAD
+    return made
+
+
 class Writer(threading.Thread):
     """Makes Users, one after the other, some hundred a second; `acknowledged` says how many."""
 
@@ -165,17 +177,55 @@ class Writer(threading.Thread):
         try:
             api = self._cluster.api()
             while not self.ended.wait(0.005):
-                user = core.User(metadata=meta.Metadata(name=f"u{self.acknowledged:06}"))
-                user.spec.type = core.UserSpecType__.WORKLOAD
-                api.core("CreateUser", user)
+                api.core("CreateUser", user(f"u{self.acknowledged:06}"))
                 self.acknowledged += 1
         except BaseException as error:
             self.error = error
 
 
+class Follower(threading.Thread):
+    """Has the names of all Users, as a client follows them through outages."""
+
+    def __init__(self, cluster: SourceCluster, access_token: str) -> None:
+        super().__init__(daemon=True)
+        environ = {
+            "OCTELIUM_DOMAIN": SERVED,
+            "OCTELIUM_API_ENDPOINT": f"127.0.0.1:{cluster.port}",
+            "OCTELIUM_ACCESS_TOKEN": access_token,
+        }
+        flags = Flags(ca_file=str(cluster.data / "ca.pem"))
+        storage = MemoryStorage()
+        self._client = Client(flags, environ, storage=storage, warn=lambda _text: None)
+        self._watching = Watching(self._client.api, [KINDS["User"]])
+        items = self._watching.load()
+        self._names = {item.metadata.uid: item.metadata.name for item in items}
+        self.error: BaseException | None = None
+
+    @property
+    def names(self) -> set[str]:
+        return set(self._names.copy().values())
+
+    def run(self) -> None:
+        try:
+            for change in self._watching.changes():
+                if change.type is ChangeType.DELETED:
+                    del self._names[change.uid]
+                else:
+                    assert change.type is not ChangeType.RESET
+                    self._names[change.uid] = change.resource.metadata.name
+        except BaseException as error:
+            self.error = error
+
+    def end(self) -> None:
+        self._watching.stop()
+        self.join()
+        self._client.close()
+
+
 def test_while_others_write_and_back_again(tmp_path: Path) -> None:
     """A backup of a busy Cluster is one moment of it, with all that was acknowledged before; and
-    who was signed in then is signed in to the restored one.
+    who was signed in then is signed in to the restored one. Who followed the Cluster has then what
+    is there, though more was written since than what is lost.
     """
     cluster = SourceCluster(tmp_path / "busy", workers=1)
     other = SourceCluster(tmp_path / "restored", workers=1, port=cluster.port, admin=cluster.admin)
@@ -196,6 +246,11 @@ def test_while_others_write_and_back_again(tmp_path: Path) -> None:
         writer.ended.set()
         writer.join()
         assert writer.error is None
+        follower = Follower(cluster, api.access_token)
+        follower.start()
+        api.core("CreateUser", user("seen"))
+        wait_for(lambda: "seen" in follower.names or follower.error is not None)
+        former = follower.names
         cluster.stop()
 
         assert [revision for _, revision in found] == sorted({revision for _, revision in found})
@@ -212,6 +267,15 @@ def test_while_others_write_and_back_again(tmp_path: Path) -> None:
         written = {name for name in names if name.startswith("u0")}
         assert len(written) >= found[1][0]
         assert written == {f"u{number:06}" for number in range(len(written))}
+        lost = former - names
+        assert "seen" in lost
+        for number in range(len(lost) + 20):
+            again.core("CreateUser", user(f"v{number:06}"))
+            names.add(f"v{number:06}")
+        wait_for(lambda: follower.names == names or follower.error is not None)
+        follower.end()
+        assert follower.error is None
+        assert follower.names == names
     finally:
         cluster.remove()
         other.remove()
