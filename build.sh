@@ -38,11 +38,17 @@ need_packages() {
   say "apt-get install ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   # Daemons that a package would start are not wanted: the tests start their own.
-  local policy=/usr/sbin/policy-rc.d made=
-  if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made=1; fi
-  apt-get update -qq >/dev/null
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-  if [ -n "$made" ]; then rm -f "$policy"; fi
+  local policy=/usr/sbin/policy-rc.d
+  (
+    if [ ! -e "$policy" ]; then
+      trap 'rm -f "$policy"' EXIT
+      trap 'exit 130' INT TERM HUP
+      printf '#!/bin/sh\nexit 101\n' >"$policy"
+      chmod +x "$policy"
+    fi
+    apt-get update -qq >/dev/null
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  )
 }
 
 find_python() {

@@ -32,6 +32,7 @@ WIDTH = 150
 BOLD, GREEN, RED, DIM, PLAIN = (
     ("\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
 )
+ENDS = {signal.SIGINT, signal.SIGTERM}
 
 
 class StepError(Exception):
@@ -117,7 +118,10 @@ class Demo:
     # -- the walk --------------------------------------------------------------------------------
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([*words], env=self.environment, cwd=ROOT, **options)
+        # Ctrl-C is for the tour, which ends them.
+        process = subprocess.Popen(
+            [*words], env=self.environment, cwd=ROOT, process_group=0, **options
+        )
         self.processes.append(process)
         return process
 
@@ -281,7 +285,11 @@ class Demo:
             self.logs()
             if not leave:
                 self.next_steps()
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+                signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+                signal.sigwait(ENDS)
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            return 128 + signal.SIGINT
         except (StepError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             self.check(f"{type(error).__name__}: {error}", False)
             log = self.folder / "up.log"
@@ -299,7 +307,6 @@ def main() -> int:
     if unknown:
         print("usage: ./build.sh demo [--exit]", file=sys.stderr)
         return 2
-    signal.pthread_sigmask(signal.SIG_BLOCK, [])
     return Demo().run(leave="--exit" in sys.argv)
 
 
