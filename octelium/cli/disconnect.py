@@ -70,4 +70,5 @@ def _end(place: Place, invocation: Invocation) -> bool:
             )
         invocation.sleep(_TURN)
         told = ask(place, "status")
+    place.forget()
     return was_here

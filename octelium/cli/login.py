@@ -64,7 +64,8 @@ def login(
     these too: OCTELIUM_AUTH_TOKEN, OCTELIUM_AUTH_ASSERTION (as --assertion), OCTELIUM_ASSERTION
     (the token itself), OCTELIUM_ASSERTION_FILE.
 
-    The endpoint, the CA and the server name given here are remembered for the domain as well. A
+    The endpoint, the CA and the server name given here are remembered for the domain as well, and
+    later commands mean the Cluster that --domain names here (`octelium context use` changes it). A
     Session that is still good is kept, unless --force is given, which ends that Session once there
     is another one.
     """
@@ -91,17 +92,16 @@ def login(
             _end(invocation, keeper, former)
     who, barred = _who(client.connect(keeper))
     client.remember_connection()
-    meant = client.adopt_context()
+    switched = _choose(invocation)
     if keeper.is_new:
         invocation.terminal.note(f"Logged in to {client.domain}{who}.")
-        if meant != client.domain:
-            invocation.terminal.note(
-                f"Commands mean {meant} as before, unless they name another Cluster; to change "
-                f"that: octelium context use {client.domain}"
-            )
+        if switched:
+            invocation.terminal.note(switched)
         _tell(invocation, barred)
         return
     invocation.terminal.note(f"Already logged in to {client.domain}{who}.")
+    if switched:
+        invocation.terminal.note(switched)
     if auth_token:
         invocation.terminal.note("The token was not used; --force makes a new Session with it.")
     elif given:
@@ -112,6 +112,25 @@ def login(
             "--force makes a new one."
         )
     _tell(invocation, barred)
+
+
+def _choose(invocation: Invocation) -> str:
+    """Have later commands mean the Cluster that the command line names; a line, if to be told.
+
+    A Cluster that the environment names is meant as long as it does: no other choice is undone.
+    """
+    client = invocation.client
+    if "domain" in invocation.flags:
+        if client.choose_context():
+            return f"Commands mean {client.domain} now, unless they name another Cluster."
+        return ""
+    meant = client.adopt_context()
+    if meant == client.domain:
+        return ""
+    return (
+        f"Commands mean {meant} as before, unless they name another Cluster; to change that: "
+        f"octelium context use {client.domain}"
+    )
 
 
 def _tell(invocation: Invocation, barred: str) -> None:

@@ -39,7 +39,9 @@ def status(invocation: Invocation, output: str) -> None:
 
     client, trailers = invocation.client, dict[str, bytes]()
     directory = state_directory(invocation.flags.get("homedir"), invocation.environ)
-    connection = None if directory is None else ask(Place(directory, client.domain), "status")
+    place = None if directory is None else Place(directory, client.domain)
+    connection = None if place is None else ask(place, "status")
+    was_killed = connection is None and place is not None and place.was_killed
     failure: ClientError | None = None
     try:
         reply = client.api.user.call(
@@ -62,13 +64,13 @@ def status(invocation: Invocation, output: str) -> None:
         case "yaml":
             text = yaml_text(told)
         case _:
-            text = _text(told, trailers)
+            text = _text(told, trailers, was_killed=was_killed)
     invocation.terminal.show(text)
     if failure is not None:
         raise failure
 
 
-def _text(told: dict[str, Any], trailers: dict[str, bytes]) -> str:
+def _text(told: dict[str, Any], trailers: dict[str, bytes], *, was_killed: bool) -> str:
     """A line for each thing that people ask about."""
     from octelium.cli.connected import offers
     from octelium.cli.inert import inert
@@ -81,7 +83,7 @@ def _text(told: dict[str, Any], trailers: dict[str, bytes]) -> str:
         ("Session", _and(_name(session), session.get("status", {}).get("type", ""))),
         # No other Session is answered.
         ("State", f"active{_end(trailers)}" if session else _UNKNOWN),
-        ("Connection", _connection(told.get("connection"), session)),
+        ("Connection", _connection(told.get("connection"), session, was_killed)),
         *offers(told.get("connection") or {}),
     ]
     if email := user.get("spec", {}).get("email"):
@@ -114,12 +116,20 @@ def _end(trailers: dict[str, bytes]) -> str:
     return f", ends {minute(clock_time(end))}" if end.seconds else ""
 
 
-def _connection(connection: dict[str, Any] | None, session: dict[str, Any]) -> str:
+def _connection(
+    connection: dict[str, Any] | None, session: dict[str, Any], was_killed: bool
+) -> str:
     """How this host is connected, if it is."""
     from octelium.cli.connected import minute
 
     if connection is None:
         elsewhere = session.get("status", {}).get("isConnected")
+        if was_killed:
+            return (
+                "none: `octelium connect` was killed here"
+                + (", which the Cluster does not know yet" if elsewhere else "")
+                + "; begin it again, or: octelium disconnect"
+            )
         return "by another host or home directory" if elsewhere else "none"
     state = str(connection.get("state", _UNKNOWN))
     since, problem = connection.get("since"), connection.get("problem")

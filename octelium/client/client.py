@@ -198,6 +198,12 @@ class Client:
         """Have later commands mean this Cluster, if they mean none yet; the one that they mean."""
         return self.contexts.adopt(self.domain, self.logins.domains())
 
+    def choose_context(self) -> bool:
+        """Have later commands mean this Cluster; whether that is new, beside another one."""
+        is_new = self.contexts.current() != self.domain
+        self.contexts.use(self.domain)
+        return is_new and bool({*self.known_domains()} - {self.domain})
+
     def forget(self) -> None:
         """Forget how the Cluster is reached, and its context; after `logout`."""
         self.connections.forget(self.domain)

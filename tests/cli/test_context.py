@@ -57,7 +57,10 @@ def test_the_first_login_is_meant(person: Runner, tmp_path: Path) -> None:
 
 
 def test_several_clusters(person: Runner, home: Storage) -> None:
-    assert log_in(person).endswith(LATER)
+    person.environ["OCTELIUM_DOMAIN"] = DOMAIN
+    result = person("octelium", "login", "--auth-token", TOKEN)
+    assert result.err.endswith(LATER)
+    del person.environ["OCTELIUM_DOMAIN"]
     assert Contexts(home).current() == "old.test"
     assert "old.test" in person("octelium", "context", "show").out
     result = person("octelium", "context", "use", "LAB.test.")
@@ -67,6 +70,19 @@ def test_several_clusters(person: Runner, home: Storage) -> None:
     assert (result.out, result.err) == ("service/wiki.default\n", f"Cluster: {DOMAIN}\n")
     named = person("octelium", "get", "services", "-o", "name", "--domain", DOMAIN)
     assert (named.out, named.err) == (result.out, "")
+
+
+def test_a_login_that_names_its_cluster_chooses_it(person: Runner, home: Storage) -> None:
+    chosen = f"Commands mean {DOMAIN} now, unless they name another Cluster.\n"
+    assert log_in(person).endswith(f"(Session root-000001).\n{chosen}")
+    assert Contexts(home).current() == DOMAIN
+    assert chosen not in log_in(person)  # it is meant already
+    Contexts(home).use("old.test")
+    assert chosen in log_in(person)  # logged in already, and named once more
+    assert Contexts(home).current() == DOMAIN
+    Contexts(home).use("old.test")
+    wrong = person("octelium", "login", "--force", "--domain", DOMAIN, "--auth-token", "wrong")
+    assert (wrong.code, Contexts(home).current()) == (1, "old.test")
 
 
 def test_flag_and_environment_go_first(person: Runner, home: Storage) -> None:

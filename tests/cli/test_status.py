@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,8 @@ from octelium.client.tunnel import control
 from tests.client.standin import RefusedError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.runner import Runner
     from tests.client.standin import StandIn
 
@@ -76,6 +79,23 @@ def test_a_connection_in_words(
 ) -> None:
     monkeypatch.setattr(control, "ask", lambda *_: connection)
     assert f"Connection: {shown}\n" in terminal("octelium", "status").out
+
+
+def test_a_connection_that_was_killed(terminal: Runner, cluster: StandIn, tmp_path: Path) -> None:
+    """The Cluster keeps its connection for a while: it is not another host's."""
+    place = control.Place(tmp_path / "home", "lab.test")
+    place.directory.mkdir(mode=0o700, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(place.socket))
+    killed = "Connection: none: `octelium connect` was killed here"
+    assert (
+        f"{killed}; begin it again, or: octelium disconnect\n" in terminal("octelium", "status").out
+    )
+    cluster.connected = True
+    assert f"{killed}, which the Cluster does not know yet" in terminal("octelium", "status").out
+    assert terminal("octelium", "disconnect").code == 0
+    assert not place.socket.exists()
+    assert "by another host or home directory" in terminal("octelium", "status").out
 
 
 @pytest.mark.parametrize("output", ["json", "text"])

@@ -154,6 +154,7 @@ class StandIn:
     heard: queue.Queue[Any] = field(default_factory=queue.Queue)
     insight: dict[str, Any] = field(default_factory=dict)
     generation: int = 0
+    connected: bool = False
     alive: bool = False
     port: int = 0
 
@@ -303,6 +304,8 @@ class StandIn:
             reply.user.metadata.name = "root"
             reply.session.metadata.name = f"root-{self.generation:06}"
             reply.user.spec.type = user.GetStatusResponseUserSpecType__.WORKLOAD
+            if self.connected:
+                reply.session.status.is_connected = True
             return reply
         if method == "Disconnect":
             return user.DisconnectResponse()

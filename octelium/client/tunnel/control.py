@@ -43,6 +43,20 @@ class Place:
         """What a connection in the background says."""
         return self.directory / f"{self._name}.log"
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether a connection here ended without a word: nobody hears what it listened on.
+
+        To be asked where nobody answers.
+        """
+        return self.socket.is_socket()
+
+    def forget(self) -> None:
+        """Remove what a connection left that was killed, unless another one begins just now."""
+        if self.was_killed:
+            with contextlib.suppress(TunnelError), self.hold():
+                self.socket.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
         """Be the only connection here, until the end of the block or of the process.

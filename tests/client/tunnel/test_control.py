@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octelium.client.errors import StateError
-from octelium.client.tunnel.control import Place, ask, serving
+from octelium.client.tunnel.control import Place, _bound, ask, serving
 from octelium.client.tunnel.errors import TunnelError
 from tests.client.owners import Owned
 
@@ -143,3 +143,17 @@ def test_root_connects_from_no_directory_of_somebody_else(
     with pytest.raises(StateError, match="belongs to"), place.hold():
         pytest.fail("it is somebody else's")
     assert list(place.directory.iterdir()) == []
+
+
+async def test_what_one_that_was_killed_left_is_forgotten(place: Place) -> None:
+    assert not place.was_killed
+    place.forget()
+    with place.hold():
+        pass
+    _bound(place).close()
+    assert place.was_killed
+    with place.hold():
+        place.forget()  # another one begins: what is there may be its own
+    assert place.was_killed
+    place.forget()
+    assert not place.was_killed
