@@ -51,7 +51,7 @@ much memory as its bytes."""
 
 
 _PATIENCE = 30.0
-"""Seconds that a transaction waits for those before it."""
+"""Seconds for which none of those before it ends that a transaction waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class Resources(Reader):
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
         self._uncertain = False
+        self._moved = 0.0
         self._subscribers: list[Callable[[Committed], None]] = []
 
     @property
@@ -126,8 +127,9 @@ class Resources(Reader):
         """A transaction, committed when its block ends and dropped when that raises.
 
         When the block has ended all its changes are durable and every subscriber has seen them.
-        Transactions run one at a time: do not wait for the outside world within one. Raises
-        Unavailable when others hold the store for too long, or when it fails.
+        Transactions run one at a time, in the order in which they came, however many wait: do not
+        wait for the outside world within one. Raises Unavailable when another holds the store for
+        too long, or when it fails.
         """
         await self._acquire()
         try:
@@ -147,10 +149,14 @@ class Resources(Reader):
         if self._holder is not None and self._holder is asyncio.current_task():
             raise RuntimeError("a transaction within a transaction would wait for itself")
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._lock.acquire()
+            async with asyncio.timeout(None) as patience:
+                watch = self._watch(patience)
+                try:
+                    await self._lock.acquire()
+                finally:
+                    watch()
         except TimeoutError:
-            raise Unavailable("other changes hold the store for too long: try again") from None
+            raise Unavailable("another change holds the store for too long: try again") from None
         self._holder = asyncio.current_task()
         if self._uncertain:
             try:
@@ -159,8 +165,25 @@ class Resources(Reader):
                 self._release()
                 raise
 
+    def _watch(self, patience: asyncio.Timeout) -> Callable[[], None]:
+        """Let a wait end once nobody has been done for long; returns what ends the watch."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        def look() -> None:
+            nonlocal timer
+            until = max(began, self._moved) + _PATIENCE
+            if until <= loop.time():
+                patience.reschedule(until)
+            else:
+                timer = loop.call_at(until, look)
+
+        timer = loop.call_at(began + _PATIENCE, look)
+        return lambda: timer.cancel()
+
     def _release(self) -> None:
         self._holder = None
+        self._moved = asyncio.get_running_loop().time()
         self._lock.release()
 
     async def _finish(self, transaction: Transaction) -> None:

@@ -162,13 +162,37 @@ async def test_waiting_for_too_long_is_unavailable(
             await release.wait()
 
     async def wait() -> None:
-        with pytest.raises(Unavailable, match="hold the store"):
+        with pytest.raises(Unavailable, match="holds the store"):
             async with resources.transaction():
                 pass
         release.set()
 
     await asyncio.gather(hold(), wait())
     await put(resources, group("staff"))
+
+
+async def test_nobody_is_refused_while_those_before_are_done_one_after_the_other(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    entered: list[int] = []
+    turns = [asyncio.Event() for _ in range(20)]
+
+    async def one(number: int) -> None:
+        async with resources.transaction():
+            entered.append(number)
+            await turns[number].wait()
+
+    waiting = asyncio.gather(*(one(number) for number in range(20)))
+    for number, turn in enumerate(turns):
+        while len(entered) <= number:
+            await asyncio.sleep(0)
+        now += 20.0  # of the 30 s that one may take
+        turn.set()
+    await waiting
+    assert entered == [*range(20)]
 
 
 class Stubborn:

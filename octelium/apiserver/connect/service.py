@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import grpc
 
 from octelium.apiserver.connect import gateways
+from octelium.apiserver.connect.beginnings import Beginnings
 from octelium.apiserver.connect.connections import begin, connection_id, mark_of, unusable_because
 from octelium.apiserver.connect.network import network_of
 from octelium.apiserver.connect.pace import ConnectPace
@@ -33,12 +34,13 @@ from octelium.store.metadata import Actor
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from octelium.apiserver.connect.beginnings import Picked
     from octelium.apiserver.connect.network import Network
     from octelium.apiserver.connect.session_addresses import SessionAddresses
     from octelium.apiserver.connect.streams import Stream
     from octelium.apiserver.lasting.call import Receiver
     from octelium.apiserver.rpc import Call
-    from octelium.store.resources import Resources
+    from octelium.store.resources import Resources, Transaction
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class ConnectService:
         self._sleep = sleep
         self._has_gateway = has_gateway
         self._arriving: Counter[str] = Counter()
+        self._beginnings = Beginnings(resources)
         self._ends: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -97,6 +100,7 @@ class ConnectService:
 
     async def stop(self) -> None:
         """End every stream, with the connections left in grace, and whatever runs."""
+        await self._beginnings.close()
         self.streams.close()
         for task in self._tasks:
             task.cancel()
@@ -120,8 +124,10 @@ class ConnectService:
         self._require_pace(call.require_session())
         keys = Keys.generate()
         actor = Actor(call.session_ref, call.operation)
-        async with self._resources.transaction(actor) as tx:
-            session = tx.find(core.Session, uid=call.require_session())
+        uid = call.require_session()
+
+        def work(tx: Transaction, picked: Picked) -> tuple[core.Session, str, Network]:
+            session = tx.find(core.Session, uid=uid)
             if session is None:
                 raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Unauthenticated User")
             network = self._network()
@@ -130,11 +136,15 @@ class ConnectService:
             connection = requested(tx, network, initialize)
             keys.put_public(connection)
             mark = mark_of(session)
-            uid = session.metadata.uid
-            index = self.registry.addresses.pick(uid, tx.at, None if mark is None else mark.index)
+            former = None if mark is None else mark.index
+            index = self.registry.addresses.pick(uid, tx.at, former, picked)
             begun = begin(session, connection, network, index, tx.at)
             allocate(tx, session)
             tx.update(session)
+            picked[index] = uid
+            return session, begun, network
+
+        session, begun, network = await self._beginnings.begin(actor, work)
         # No await from here on: what commits change after the state reaches the stream.
         client.receiver = self._open(session, begun, network, keys, client)
 

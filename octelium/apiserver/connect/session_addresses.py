@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from octelium.store.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REST: Final = 600.0
 """Seconds between the end of a connection and the next use of its address by another Session."""
@@ -24,7 +28,8 @@ def is_index(index: int) -> bool:
 
 
 class SessionAddresses:
-    """The free, the used and the resting indexes. Every operation takes constant time.
+    """The free, the used and the resting indexes. Every operation takes constant time, unless
+    hardly any is free.
 
     `pick` only chooses; what is in use is told by `use` and `release`, after the commit.
     """
@@ -39,18 +44,36 @@ class SessionAddresses:
         self._resting: dict[int, tuple[str, float]] = {}
         self._queue: deque[tuple[float, int]] = deque()
 
-    def pick(self, owner: str, now: float, former: int | None = None) -> int:
+    def pick(
+        self,
+        owner: str,
+        now: float,
+        former: int | None = None,
+        picked: Mapping[int, str] = MappingProxyType({}),
+    ) -> int:
         """An index for the Session `owner`: the one it had, if nobody else has it now.
+
+        `picked` are those that are about to be used, and by whom.
 
         Raises:
             Unavailable: all are used or resting.
         """
         self._wake(now)
-        if former is not None and is_index(former) and self._may_have(owner, former):
+        if (
+            former is not None
+            and is_index(former)
+            and self._may_have(owner, former)
+            and picked.get(former, owner) == owner
+        ):
             return former
-        if not self._free:
+        free = self._free
+        if len(free) <= len(picked):
+            free = [index for index in free if index not in picked]
+        if not free:
             raise Unavailable("every address for Sessions is in use: try again later")
-        return self._free[self._chooser.randrange(len(self._free))]
+        while (index := free[self._chooser.randrange(len(free))]) in picked:
+            pass
+        return index
 
     def use(self, index: int, owner: str) -> None:
         """A Session is connected with an index from now on."""

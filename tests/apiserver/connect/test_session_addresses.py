@@ -50,6 +50,21 @@ def test_rest_counts_from_the_last_end() -> None:
     assert addresses.pick("bob", REST + 200, 300) == 300
 
 
+def test_what_is_picked_together_differs_until_nothing_is_left() -> None:
+    addresses = SessionAddresses()
+    picked = {index: "x" for index in range(1, LARGEST + 1) if is_index(index)}
+    left = [300, 301, 302]
+    for index in left:
+        del picked[index]
+    for number in range(len(left)):
+        picked[addresses.pick(f"owner-{number}", 0.0, 300, picked)] = f"owner-{number}"
+    assert len(picked) == COUNT
+    with pytest.raises(Unavailable):
+        addresses.pick("late", 0.0, picked=picked)
+    owner = picked[302]
+    assert addresses.pick(owner, 0.0, 302, picked) == 302
+
+
 def test_only_the_owner_releases() -> None:
     addresses = SessionAddresses()
     addresses.use(300, "ann")
