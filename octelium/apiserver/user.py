@@ -13,6 +13,7 @@ import grpc
 
 from octelium.apiserver.connect.configs import service_configs
 from octelium.apiserver.connect.connections import end
+from octelium.apiserver.connect.requests import MOST_BYTES
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.core.kinds.service import RULES as SERVICES
 from octelium.apiserver.core.verbs import get, missing
@@ -163,7 +164,7 @@ class UserService:
     def lasting(self) -> list[Method]:
         """What `octelium.apiserver.lasting` serves."""
         path = f"/{DESCRIPTOR.full_name}/Connect"
-        return [Method(path, user.ConnectRequest, self._connect)]
+        return [Method(path, user.ConnectRequest, self._connect, MOST_BYTES)]
 
     async def _connect(self, client: LastingCall, call: Call) -> None:
         """Connect the caller's Session to the private network, for as long as the stream lasts."""

@@ -33,35 +33,41 @@ class TooLargeError(Exception):
 
 
 class Splitter:
-    """Cuts a body into messages. `most` is how many bytes one may have."""
+    """Cuts a body into messages. `most` is how many bytes one may have.
 
-    __slots__ = ("_most", "_rest")
+    Every byte is copied a fixed number of times, however small the pieces are in which it comes.
+    """
+
+    __slots__ = ("_most", "_needed", "_rest")
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._rest: bytes | bytearray = b""
+        self._rest: bytearray | None = None
+        self._needed = _PREFIX.size
+        """Bytes of `_rest` before which there is nothing to look at."""
 
     @property
-    def is_within(self) -> bool:
-        """Whether a message has begun and is not complete."""
-        return bool(self._rest)
+    def waiting(self) -> int:
+        """How many bytes there are of a message that has begun and is not complete."""
+        return 0 if self._rest is None else len(self._rest)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes.
 
         Raises:
             CompressedError: one is compressed, or has a flag that nobody knows.
-            TooLargeError: one is larger than allowed; nothing of it is kept.
+            TooLargeError: one is larger than allowed.
         """
         rest: bytes | bytearray = data
-        if self._rest:
-            if not isinstance(self._rest, bytearray):
-                self._rest = bytearray(self._rest)
+        if self._rest is not None:
             rest = self._rest
             rest += data
+            if len(rest) < self._needed:
+                return []
         found = []
         position, size = 0, len(rest)
-        while size - position >= _PREFIX.size:
+        needed = _PREFIX.size
+        while size - position >= needed:
             flag, length = _PREFIX.unpack_from(rest, position)
             if flag:
                 raise CompressedError
@@ -69,10 +75,17 @@ class Splitter:
                 raise TooLargeError(length)
             start = position + _PREFIX.size
             if start + length > size:
+                needed = _PREFIX.size + length
                 break
             position = start + length
             found.append(bytes(rest[start:position]))
-        self._rest = rest[position:] if position < size else b""
+        self._needed = needed
+        if position == size:
+            self._rest = None
+        elif isinstance(rest, bytearray):
+            del rest[:position]
+        else:
+            self._rest = bytearray(rest[position:])
         return found
 
 

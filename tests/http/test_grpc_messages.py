@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any, Self
 from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from octelium.http import grpc_messages
 from octelium.http.grpc_messages import (
     CompressedError,
     Splitter,
@@ -25,9 +27,48 @@ def test_messages_are_the_same_however_they_are_cut(messages: list[bytes], cuts:
     splitter, found = Splitter(40), []
     for start, stop in itertools.pairwise(places):
         found += splitter.feed(body[start:stop])
-        assert splitter.is_within == (b"".join(map(framed, found)) != body[:stop])
+        assert splitter.waiting == stop - sum(5 + len(message) for message in found)
     assert found == messages
-    assert not splitter.is_within
+    assert not splitter.waiting
+
+
+class Counted(bytearray):
+    """Counts the bytes that are copied into it, out of it and within it."""
+
+    copied = 0
+
+    def __init__(self, data: bytes | bytearray = b"") -> None:
+        super().__init__(data)
+        Counted.copied += len(data)
+
+    def __iadd__(self, data: Any) -> Self:
+        Counted.copied += len(data)
+        return super().__iadd__(data)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if isinstance(key, slice):
+            Counted.copied += len(found)
+        return found
+
+    def __delitem__(self, key: Any) -> None:
+        super().__delitem__(key)
+        Counted.copied += len(self)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 100, 20_000])
+@pytest.mark.parametrize("sizes", [[60_000], [0] * 2000, [1] * 2000, [5, 30_000, 0, 30_000, 9]])
+def test_the_work_is_linear(monkeypatch: pytest.MonkeyPatch, piece: int, sizes: list[int]) -> None:
+    """However small the pieces are in which a message comes."""
+    monkeypatch.setattr(grpc_messages, "bytearray", Counted, raising=False)
+    monkeypatch.setattr(Counted, "copied", 0)
+    messages = [bytes([number & 0xFF]) * size for number, size in enumerate(sizes)]
+    body = b"".join(map(framed, messages))
+    splitter, found = Splitter(60_000), []
+    for start in range(0, len(body), piece):
+        found += splitter.feed(body[start : start + piece])
+    assert found == messages
+    assert Counted.copied <= 4 * len(body)
 
 
 @given(st.binary(max_size=60))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from octelium.apiserver.lasting.ration import Ration
 from octelium.apiserver.rpc import MAX_STATUS_TEXT, ApiError, call_of, status_of
 from octelium.http.grpc_messages import (
     CompressedError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from octelium.apiserver.rpc import Call
+    from octelium.http.budget import Budget, Place
     from octelium.http.h2.server import ServerStream
     from octelium.http.message import Field, Fields
 
@@ -42,6 +44,7 @@ _HEAD: Final = FieldBlock((CONTENT_TYPE, (b"grpc-accept-encoding", b"identity"))
 _FORGOTTEN: Final = RequestHead(b"POST", b"/", b"http", b"", b"", EMPTY_BLOCK, 20)
 """In place of a head that nobody needs any more: it takes more memory than all the rest."""
 _BAD: Final = grpc.StatusCode.INVALID_ARGUMENT
+_TOO_MUCH: Final = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class Receiver(Protocol):
@@ -61,21 +64,27 @@ class Receiver(Protocol):
 
 
 class Method:
-    """An RPC. `begin(lasting, call)` sets the `receiver`; what it raises is the call's end."""
+    """An RPC. `begin(lasting, call)` sets the `receiver`; what it raises is the call's end.
 
-    __slots__ = ("begin", "max_request_bytes", "path", "request_class")
+    A message has at most `max_request_bytes`. Once begun it must be whole in `message_seconds`;
+    time that a client is kept waiting in does not count.
+    """
+
+    __slots__ = ("begin", "max_request_bytes", "message_seconds", "path", "request_class")
 
     def __init__(
         self,
         path: str,
         request_class: type[Message],
         begin: Callable[[LastingCall, Call], Awaitable[None]],
-        max_request_bytes: int = 4 << 20,
+        max_request_bytes: int = 64 << 10,
+        message_seconds: float = 20.0,
     ) -> None:
         self.path = path
         self.request_class = request_class
         self.begin = begin
         self.max_request_bytes = max_request_bytes
+        self.message_seconds = message_seconds
 
     def parse(self, data: bytes) -> Message:
         """A message of the client. Raises ApiError."""
@@ -89,10 +98,11 @@ class Method:
 class _Beginning:
     """What there is of a call only until it has begun."""
 
-    __slots__ = ("complete", "messages", "task", "waiter")
+    __slots__ = ("complete", "has_message", "messages", "task", "waiter")
 
     def __init__(self) -> None:
         self.complete = False
+        self.has_message = False
         self.messages: deque[Message] = deque()
         self.task: asyncio.Task[None] | None = None
         self.waiter: asyncio.Future[None] | None = None
@@ -103,17 +113,41 @@ class _Beginning:
 
 
 class LastingCall:
-    """One call; `left` is called once, at its end."""
+    """One call; `left` is called once, at its end.
 
-    __slots__ = ("_beginning", "_left", "_method", "_splitter", "_stream", "_timer", "receiver")
+    What it keeps of messages is taken from `budget`, in the name of the caller's Session.
+    """
 
-    def __init__(self, stream: ServerStream, method: Method, left: Callable[[], None]) -> None:
+    __slots__ = (
+        "_beginning",
+        "_budget",
+        "_half",
+        "_left",
+        "_method",
+        "_owner",
+        "_place",
+        "_ration",
+        "_splitter",
+        "_stream",
+        "_timer",
+        "receiver",
+    )
+
+    def __init__(
+        self, stream: ServerStream, method: Method, left: Callable[[], None], budget: Budget
+    ) -> None:
         self.receiver: Receiver | None = None
         self._method = method
         self._left = left
         self._stream: ServerStream | None = stream
         self._splitter = Splitter(method.max_request_bytes)
+        self._ration = Ration(asyncio.get_running_loop().time())
+        self._budget = budget
+        self._owner = ""
+        self._place: Place | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._half: asyncio.TimerHandle | None = None
+        """Runs while a message has begun and is not complete."""
         self._beginning: _Beginning | None = _Beginning()
 
     def start(self) -> None:
@@ -131,6 +165,7 @@ class LastingCall:
             if name[:1] != b":" and not name.endswith(b"-bin")
         }
         call = call_of(self._method.path, metadata)
+        self._owner = call.session_uid or call.client_address
         beginning.task = spawn(self._run(call), name=self._method.path)
         early = stream.early
         # Many may wait to begin at a time, and keep what they hold until then.
@@ -189,21 +224,24 @@ class LastingCall:
         """See `RequestReceiver`."""
         method = self._method
         try:
-            for raw in self._splitter.feed(data):
+            self._spend()
+            messages = self._splitter.feed(data)
+            for raw in messages:
+                self._spend()
                 self._take(method.parse(raw))
+            self._watch(len(data), is_new=bool(messages))
         except CompressedError:
             text = "compressed messages are not taken"
             self._fail(ApiError(grpc.StatusCode.UNIMPLEMENTED, text))
         except TooLargeError as error:
-            # RESOURCE_EXHAUSTED would make the official clients send it again.
             text = f"the request has {error.size} bytes; {method.max_request_bytes} are allowed"
-            self._fail(ApiError(_BAD, text))
+            self._fail(ApiError(_TOO_MUCH, text))
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             self._fail(error)
 
     def request_ended(self, trailers: Fields) -> None:  # noqa: ARG002 - gRPC's clients have none
         """See `RequestReceiver`."""
-        if self._splitter.is_within:
+        if self._splitter.waiting:
             self._fail(ApiError(_BAD, "the request ended within a message"))
         elif self._beginning is not None:
             self._beginning.complete = True
@@ -238,10 +276,46 @@ class LastingCall:
             return
         for message in beginning.messages:
             self._receive(message)
+        self._watch(0, is_new=True)
         if beginning.complete:
             self._close_half()
         else:
             stream.resume_receiving()
+
+    def _spend(self) -> None:
+        if not self._ration.take(asyncio.get_running_loop().time()):
+            raise ApiError(_TOO_MUCH, "too many messages, or pieces of them, on one stream")
+
+    def _watch(self, more: int, *, is_new: bool) -> None:
+        """Bound what is kept after `more` bytes; `is_new`: what has begun began just now."""
+        if self._stream is None:
+            return
+        beginning, waiting = self._beginning, self._splitter.waiting
+        if self._half is not None and (is_new or not waiting):
+            self._half.cancel()
+            self._half = None
+        # Nothing is taken from a client that waits for its beginning with a message.
+        if waiting and self._half is None and (beginning is None or not beginning.has_message):
+            loop = asyncio.get_running_loop()
+            self._half = loop.call_later(self._method.message_seconds, self._late)
+        place = self._place
+        if beginning is None and (is_new or not waiting):
+            if place is not None:
+                place.leave()
+                self._place = place = None
+            more = waiting
+        if more:
+            if place is None:
+                place = self._place = self._budget.place(self._owner, self._evict)
+            place.take(more)
+
+    def _late(self) -> None:
+        seconds = self._method.message_seconds
+        text = f"a message was not complete {seconds:g} s after it began"
+        self._fail(ApiError(grpc.StatusCode.DEADLINE_EXCEEDED, text))
+
+    def _evict(self) -> None:
+        self._fail(ApiError(_TOO_MUCH, "too many bytes of this Session wait: try later"))
 
     def _take(self, message: Message) -> None:
         beginning, stream = self._beginning, self._stream
@@ -250,6 +324,7 @@ class LastingCall:
         if beginning is None:
             self._receive(message)
             return
+        beginning.has_message = True
         beginning.messages.append(message)
         beginning.wake()
         if not stream.complete:
@@ -284,9 +359,13 @@ class LastingCall:
         if stream is None:
             return None
         stream.receiver = self.receiver = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._half):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._half = None
+        if self._place is not None:
+            self._place.leave()
+            self._place = None
         beginning, self._beginning = self._beginning, None
         if beginning is not None and beginning.task is not None:
             if beginning.task is not asyncio.current_task():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from octelium.apiserver.lasting.call import CONTENT_TYPE, LastingCall
+from octelium.http.budget import Budget
 from octelium.http.exchange import Peer
 from octelium.http.grpc_messages import is_media_type, status_fields
 from octelium.http.h2.protocol import H2Server
@@ -32,9 +33,15 @@ if TYPE_CHECKING:
 
 WINDOW_TIMEOUT: Final = 15.0
 """Seconds for a client to take what waits for it, give or take a look in ten seconds."""
+MOST_KEPT: Final = 32 << 20
+"""Bytes of messages that are not complete, or belong to calls that have not begun."""
+MOST_KEPT_EACH: Final = 512 << 10
+"""Of these, those of one Session."""
 _UNLIMITED: Final = 1 << 30
 LIMITS: Final = Limits(
     max_streams=1024,
+    # Messages are small, and what a call that begins does not take yet waits here.
+    stream_window=64 << 10,
     window_timeout=WINDOW_TIMEOUT,
     # The only client is the proxy, which passes on what its clients do: one of them must not end
     # the connection for others.
@@ -53,11 +60,17 @@ class LastingServer:
     def __init__(self, methods: Iterable[Method], most: int) -> None:
         self._methods = {method.path.encode(): method for method in methods}
         self._free = most
+        self._budget = Budget(MOST_KEPT, MOST_KEPT_EACH)
         self._ticker = Ticker()
         self._connections: set[H2Server] = set()
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._idle = asyncio.Event()
+
+    @property
+    def kept(self) -> int:
+        """Bytes that are kept of what calls have not taken; see `MOST_KEPT`."""
+        return self._budget.taken
 
     def listen(self, path: Path) -> None:
         """Make the Unix socket `path`, which only this system user can open.
@@ -121,7 +134,7 @@ class LastingServer:
             _fail(stream, grpc.StatusCode.RESOURCE_EXHAUSTED, text)
         else:
             self._free -= 1
-            call = stream.receiver = LastingCall(stream, method, self._leave)
+            call = stream.receiver = LastingCall(stream, method, self._leave, self._budget)
             call.start()
 
     def _leave(self) -> None:

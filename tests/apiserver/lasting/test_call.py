@@ -8,11 +8,14 @@ import grpc
 import grpc.aio
 import pytest
 
+from octelium.apiserver.lasting.ration import BURST
+from octelium.apiserver.lasting.server import MOST_KEPT_EACH
 from octelium.schema.errors import Invalid
 from octelium.store.errors import NotFound, PermissionDenied
-from tests.apiserver.lasting.world import LIMIT, PATIENCE, asked, prefixed
+from tests.apiserver.lasting.world import LIMIT, PATIENCE, Raw, asked, prefixed
 
 if TYPE_CHECKING:
+    from octelium.apiserver.lasting.call import LastingCall
     from tests.apiserver.lasting.world import World
 
 CODE = grpc.StatusCode
@@ -21,6 +24,11 @@ CODE = grpc.StatusCode
 async def replies(call: object) -> list[str]:
     async with asyncio.timeout(PATIENCE):
         return [reply.message.message async for reply in call]  # type: ignore[attr-defined]  # grpc.aio's calls have no public type
+
+
+def timer_of(call: LastingCall) -> asyncio.TimerHandle | None:
+    """What runs while a message is not complete."""
+    return call._half
 
 
 async def test_messages_go_both_ways_until_the_client_ends(world: World) -> None:
@@ -36,12 +44,12 @@ async def test_messages_go_both_ways_until_the_client_ends(world: World) -> None
 async def test_what_comes_while_it_begins_waits(world: World) -> None:
     world.echo.gate.clear()
     call = world.call()
-    for number in range(200):
+    for number in range(100):
         await call.write(asked(number))
     await call.done_writing()
     assert not world.echo.seen
     world.echo.gate.set()
-    assert await replies(call) == ["first 0", *map(str, range(1, 200))]
+    assert await replies(call) == ["first 0", *map(str, range(1, 100))]
 
 
 async def test_a_client_that_says_nothing_has_no_first_message(world: World) -> None:
@@ -162,8 +170,128 @@ async def test_a_message_that_is_too_large_is_refused_by_its_length(
     assert client.stream is not None
     client.stream.send_data(b"\0" + (LIMIT + 1).to_bytes(4))
     await client.end()
-    assert client.code == CODE.INVALID_ARGUMENT.value[0]
+    assert client.code == CODE.RESOURCE_EXHAUSTED.value[0]
     assert client.fields[b"grpc-message"] == b"the request has 1001 bytes; 1000 are allowed"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_message_that_stays_half_is_refused(world: World, begun: bool) -> None:
+    world.method.message_seconds = 0.05
+    half = prefixed(asked().SerializeToString())[:6]
+    client = world.raw(half if not begun else prefixed(asked().SerializeToString()) + half)
+    await client.end()
+    assert client.code == CODE.DEADLINE_EXCEEDED.value[0]
+    assert client.fields[b"grpc-message"] == b"a message was not complete 0.05 s after it began"
+    assert world.echo.seen == (["failed"] if begun else [])
+    assert begun is bool(client.body)
+    assert world.server.kept == 0
+
+
+async def test_a_wait_for_the_beginning_does_not_count(world: World) -> None:
+    """What has begun behind the first message cannot go on before that."""
+    world.method.message_seconds = 0.01
+    world.echo.gate.clear()
+    half = prefixed(asked(2).SerializeToString())
+    client = world.raw(prefixed(asked(1).SerializeToString()) + half[:6])
+    async with asyncio.timeout(PATIENCE):
+        while not world.echo.clients or not world.server.kept:
+            await asyncio.sleep(0)
+    (call,) = world.echo.clients
+    assert timer_of(call) is None
+    assert client.stream is not None
+    world.method.message_seconds = PATIENCE
+    world.echo.gate.set()
+    client.stream.send_data(half[6:])
+    client.stream.send_end()
+    await client.end()
+    assert client.code == 0
+    assert world.echo.seen == ["2", "half-closed"]
+    assert world.server.kept == 0
+
+
+async def test_a_message_in_time_leaves_nothing_behind(world: World) -> None:
+    client = world.raw(prefixed(asked(1).SerializeToString()))
+    await client.answered.wait()
+    (call,) = world.echo.clients
+    assert world.server.kept == 0
+    assert client.stream is not None
+    message = prefixed(asked(2).SerializeToString())
+    client.stream.send_data(message[:6])
+    async with asyncio.timeout(PATIENCE):
+        while world.server.kept != 6:
+            await asyncio.sleep(0)
+    timer = timer_of(call)
+    assert timer is not None
+    client.stream.send_data(message[6:] + message[:7])
+    async with asyncio.timeout(PATIENCE):
+        while world.server.kept != 7:
+            await asyncio.sleep(0)
+    assert timer.cancelled()
+    assert timer_of(call) is not None  # the next message has its own time
+    client.stream.send_data(message[7:])
+    async with asyncio.timeout(PATIENCE):
+        while world.server.kept:
+            await asyncio.sleep(0)
+    assert timer_of(call) is None
+    assert world.echo.seen == ["2", "2"]
+    client.stream.reset()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("kind", ["empty messages", "pieces of one byte"])
+async def test_a_client_that_says_too_much_is_ended(world: World, begun: bool, kind: str) -> None:
+    client = world.raw(prefixed(asked().SerializeToString()) if begun else b"")
+    if begun:
+        await client.answered.wait()
+    assert client.stream is not None
+    if kind == "empty messages":
+        client.stream.send_data(prefixed(b"") * 3000)
+    else:
+        for byte in prefixed(bytes(LIMIT)):
+            client.stream.send_data(bytes([byte]))
+            await asyncio.sleep(0)
+    await client.end()
+    assert client.code == CODE.RESOURCE_EXHAUSTED.value[0]
+    assert b"too many messages" in client.fields[b"grpc-message"]
+    assert len(world.echo.seen) <= BURST + 1
+    assert world.server.kept == 0
+
+
+async def test_one_session_keeps_no_more_than_its_share(world: World) -> None:
+    """Its oldest half goes; those of others stay."""
+    world.method.max_request_bytes = MOST_KEPT_EACH
+    prefix = b"\0" + MOST_KEPT_EACH.to_bytes(4)
+
+    async def half(session: bytes, size: int) -> Raw:
+        before = world.server.kept
+        fields = ((b"content-type", b"application/grpc"), (b"x-octelium-session-uid", session))
+        client = world.raw(prefix, fields=fields)
+        assert client.stream is not None
+        client.stream.send_data(bytes(size - len(prefix)))
+        async with asyncio.timeout(PATIENCE):
+            while world.server.kept < before + size and not client.over.is_set():
+                await asyncio.sleep(0)
+        return client
+
+    other = await half(b"other", 1000)
+    first = await half(b"one", 100_000)
+    second = await half(b"one", MOST_KEPT_EACH - 100_000)
+    assert not first.over.is_set()
+    assert second.stream is not None
+    second.stream.send_data(b"x")
+    await first.end()
+    assert first.code == CODE.RESOURCE_EXHAUSTED.value[0]
+    assert not second.over.is_set()
+    assert not other.over.is_set()
+    async with asyncio.timeout(PATIENCE):
+        while world.server.kept != MOST_KEPT_EACH - 100_000 + 1 + 1000:
+            await asyncio.sleep(0)
+    for client in (second, other):
+        assert client.stream is not None
+        client.stream.reset()
+    async with asyncio.timeout(PATIENCE):
+        while world.server.kept:
+            await asyncio.sleep(0)
 
 
 async def test_compressed_messages_are_refused(world: World) -> None:

@@ -160,8 +160,8 @@ class World:
 
     def __init__(self, path: Path, channel: grpc.aio.Channel, most: int) -> None:
         self.echo = Echo()
-        method = Method(PATH, user.ConnectRequest, self.echo.begin, max_request_bytes=LIMIT)
-        self.server = LastingServer([method], most)
+        self.method = Method(PATH, user.ConnectRequest, self.echo.begin, max_request_bytes=LIMIT)
+        self.server = LastingServer([self.method], most)
         self.path = path
         self._channel = channel
         self._pool = UpstreamPool(sections=SectionCache(), ticker=Ticker(), h2=H2Client)
