@@ -22,6 +22,7 @@ from typing import Any
 from octelium.tunnel.link import capabilities
 
 VARIABLE = "OCTELIUM_CHILD"
+LOG_LEVEL = "OCTELIUM_LOG_LEVEL"
 EXIT_UNUSABLE = 78
 """Exit status of a child that cannot start, and would not after a restart either."""
 _PRIVILEGED = frozenset({"link"})
@@ -108,6 +109,12 @@ def give_way() -> None:
             group.write_text(str(_POLITENESS))
 
 
+def log_level() -> str:
+    """How much processes tell on stderr: what is set, or to a person at a terminal no details."""
+    usual = "WARNING" if sys.stderr is not None and sys.stderr.isatty() else "INFO"
+    return (os.environ.get(LOG_LEVEL) or usual).upper()
+
+
 def main() -> None:
     """Run the assignment in the environment."""
     assignment = Assignment.from_text(os.environ.pop(VARIABLE))
@@ -121,7 +128,7 @@ def main() -> None:
     if assignment.role not in _PRIVILEGED:
         be_private()
     logging.basicConfig(
-        level=os.environ.get("OCTELIUM_LOG_LEVEL", "INFO").upper(),
+        level=log_level(),
         format=f"%(asctime)s {assignment.name} %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pwd
 import shlex
 import sys
 from typing import Any
@@ -28,12 +29,10 @@ class Announcer:
         self._token = ""
         self._tunnel = ""
 
-    def __call__(self, name: str, message: dict[str, Any]) -> None:
+    def __call__(self, _name: str, message: dict[str, Any]) -> None:
         """Take one message of a process."""
         if message.get("token"):
             self._token = message["token"]
-        if message.get("error"):
-            click.echo(f"octelium up: {name}: {message['error']}", err=True)
         if message.get("no_tunnel"):
             click.echo(f"No tunnels: {message['no_tunnel']}", err=True)
         self._tunnel = message.get("tunnel", self._tunnel)
@@ -44,6 +43,7 @@ class Announcer:
         settings = self._settings
         endpoint = settings.listen[0].for_clients()
         ca = settings.data_dir / "ca.pem"
+        me = _own_name()
         click.echo(f"Octelium serves https://{settings.domain}{settings.port_suffix}", err=True)
         click.echo(f"  data directory  {settings.data_dir}", err=True)
         click.echo(f"  CA certificate  {ca}", err=True)
@@ -59,19 +59,43 @@ class Announcer:
                 f"octelium login --domain {settings.domain} --endpoint {endpoint}"
                 f" --ca-file {ca} --auth-token"
             )
+            here = f"Sign in on the command line, on this machine as {me}"
             if self._saved:
-                click.echo("Sign in on the command line:", err=True)
+                click.echo(f"{here}:", err=True)
                 click.echo(f'  {login} "$(cat {shlex.quote(self._saved)})"', err=True)
             else:
-                click.echo("Sign in on the command line (shown once):", err=True)
+                click.echo(f"{here} (shown once):", err=True)
                 click.echo(f"{login} {self._token}")
+            self._tell_others()
+        else:
+            # Who never saw the first token and link, or lost them, is not shut out.
+            click.echo(f"  way in          {self._by_hand()}", err=True)
         sys.stdout.flush()
         self._token = ""
+
+    def _tell_others(self) -> None:
+        """How the line changes where that file and that address are of no use."""
+        settings = self._settings
+        port = settings.public_port
+        endpoint = "no --endpoint" if port == 443 else f"--endpoint {settings.api_endpoint}"
+        origin = f"https://{settings.domain}{settings.port_suffix}"
+        click.echo(
+            f"  Elsewhere, or as another user: save {origin}/ca.pem, and give it by --ca-file,"
+            f" with {endpoint}.",
+            err=True,
+        )
+
+    def _by_hand(self) -> str:
+        """The command that lets a person sign in as administrator, or a program as root."""
+        words = ["octops", "token"]
+        if self._settings.admin:
+            words = ["octops", "invite", self._settings.admin, "--administrator"]
+        return shlex.join([*words, "--data-dir", str(self._settings.data_dir)])
 
     def _invite(self) -> None:
         """The way in for a person, which only who sits at the terminal may see."""
         data_dir, name = str(self._settings.data_dir), self._settings.admin
-        by_hand = shlex.join(["octops", "invite", name, "--administrator", "--data-dir", data_dir])
+        by_hand = self._by_hand()
         if not self._interactive:
             click.echo("Let a person sign in as administrator, by a link for 15 minutes:", err=True)
             click.echo(f"  {by_hand}", err=True)
@@ -86,6 +110,14 @@ class Announcer:
         click.echo(f"Sign in as the administrator {name}, by this link for 15 minutes:", err=True)
         click.echo(f"  {made.url}", err=True)
         click.echo("  The browser must trust the CA certificate to make a passkey.", err=True)
+
+
+def _own_name() -> str:
+    """Who this process runs as; the number of a user without a name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"user {os.geteuid()}"
 
 
 def _is_interactive() -> bool:
@@ -174,10 +206,15 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
 @click.option(
     "--config", type=click.Path(exists=True, dir_okay=False), help="YAML file of settings."
 )
-def up(config: str | None, **flags: Any) -> None:
+@click.option("--verbose", is_flag=True, help="Tell details, as logs have them in any case.")
+def up(config: str | None, verbose: bool, **flags: Any) -> None:
     """Start a Cluster and keep it running until SIGTERM or Ctrl-C."""
+    from octelium.cluster.child import LOG_LEVEL, log_level
+
+    if verbose:
+        os.environ.setdefault(LOG_LEVEL, "INFO")  # for the other processes, too
     logging.basicConfig(
-        level=os.environ.get("OCTELIUM_LOG_LEVEL", "INFO").upper(),
+        level=log_level(),
         format="%(asctime)s supervisor %(levelname)s: %(message)s",
         stream=sys.stderr,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,19 +95,36 @@ class Layout:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            owners = {path.stat().st_uid for path in (self.root, *self.root.glob("*"))}
+            if strangers := owners - {os.geteuid()}:
+                # Also for root, whose processes give up the capability that would pass over this.
+                raise DataDirectoryError(
+                    f"--data-dir: {self.root}, or something in it, belongs to user"
+                    f" {min(strangers)}: start as that user, or chown -R {os.geteuid()} {self.root}"
+                )
             self.run.mkdir(exist_ok=True, mode=0o700)
             self.run.chmod(0o700)
-            lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            owners = {path.stat().st_uid for path in (self.root, *self.root.glob("*"))}
+            lock = self._open_lock()
         except OSError as error:
             raise DataDirectoryError(f"--data-dir: {error}") from error
-        if strangers := owners - {os.geteuid()}:
-            # Also for root, whose processes give up the capability that would pass over this.
-            os.close(lock)
-            raise DataDirectoryError(
-                f"--data-dir: {self.root}, or something in it, belongs to user {min(strangers)}:"
-                f" start as that user, or chown -R {os.geteuid()} {self.root}"
-            )
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        for socket in self.run.glob("*.sock"):
+            socket.unlink()
+        return lock
+
+    def withdraw(self) -> None:
+        """Remove what `prepare` made, if no Cluster came to be here; while the lock is held."""
+        if not self.store.exists():
+            shutil.rmtree(self.run, ignore_errors=True)  # why it failed counts, and is told
+            self._lock.unlink(missing_ok=True)
+
+    @property
+    def _lock(self) -> Path:
+        return self.root / "lock"
+
+    def _open_lock(self) -> int:
+        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -117,8 +135,7 @@ class Layout:
                 + (f" (process {holder})" if holder else "")
                 + "; stop that one, or choose another directory"
             ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        for socket in self.run.glob("*.sock"):
-            socket.unlink()
+        if not self._lock.exists() or not os.path.samestat(os.fstat(lock), self._lock.stat()):
+            os.close(lock)  # its holder has withdrawn meanwhile
+            return self._open_lock()
         return lock

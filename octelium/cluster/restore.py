@@ -68,6 +68,7 @@ def restore(
             try:
                 return _restore(layout, source, environ, key, clock, replace=replace)
             finally:
+                layout.withdraw()
                 os.close(lock)
     except DataDirectoryError as error:
         raise BackupError(str(error), "stop the Cluster: systemctl stop octelium") from error

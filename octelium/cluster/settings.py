@@ -110,6 +110,11 @@ class Settings:
         return (host,)
 
     @property
+    def api_endpoint(self) -> str:
+        """Where clients elsewhere reach the API."""
+        return f"octelium-api.{self.domain}:{self.public_port}"
+
+    @property
     def port_suffix(self) -> str:
         """`:PORT` for URLs, empty for the standard port."""
         return "" if self.public_port == 443 else f":{self.public_port}"

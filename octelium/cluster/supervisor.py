@@ -115,6 +115,7 @@ class Supervisor:
                 bound.close()
             if self._ground is not None:
                 self._ground.close()
+            layout.withdraw()
             os.close(lock)
         if self._failure:
             raise StartError(self._failure)
@@ -206,6 +207,7 @@ class Supervisor:
             first=child.starts == 0,
         )
         child.starts += 1
+        child.error = ""
         code = Path(octelium.__file__).parent.parent
         secret = () if child.role == "control" else _SECRETS
         environment = {
@@ -300,7 +302,8 @@ class Supervisor:
         # At once after a long life; ever later when it fails again and again.
         child.delay = 0.0 if lived > _STABLE else min(_LONGEST_DELAY, child.delay * 2 or 0.05)
         child.due = time.monotonic() + child.delay
-        _LOG.warning("%s ended with status %s; starting it again", child.name, status)
+        why = f" ({child.error})" if child.error else ""
+        _LOG.warning("%s ended with status %s%s; starting it again", child.name, status, why)
 
     def _stop(self) -> None:
         """Workers first, so that the control process can take their last log records, and while

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.cluster.child import Assignment
+from octelium.cluster.child import Assignment, log_level
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import SourceCluster
@@ -121,6 +121,18 @@ def test_control_gives_way_to_workers() -> None:
     )
     difference, *_, share = done.stdout.split()
     assert (difference, share) == ("5", "5")
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "chosen", "expected"),
+    [(True, "", "WARNING"), (False, "", "INFO"), (True, "info", "INFO"), (False, "error", "ERROR")],
+)
+def test_a_terminal_gets_no_details(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, chosen: str, expected: str
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    monkeypatch.setenv("OCTELIUM_LOG_LEVEL", chosen)
+    assert log_level() == expected
 
 
 def test_urls_of_providers_are_not_logged() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pwd
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,41 @@ def test_the_sign_in_line_is_the_only_thing_on_stdout(
         " --auth-token TOKEN\n"
     )
     assert "https://a.example:8443" in told.err
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    assert f"Sign in on the command line, on this machine as {me} (shown once):\n" in told.err
+    assert (
+        "  Elsewhere, or as another user: save https://a.example:8443/ca.pem, and give it by"
+        " --ca-file, with --endpoint octelium-api.a.example:8443.\n"
+    ) in told.err
+
+
+def test_at_the_usual_port_the_line_needs_no_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    say_up(Announcer(load({"domain": "a.example", "admin": ""}, {}, None)))
+    told = capsys.readouterr().err
+    assert "save https://a.example/ca.pem, and give it by --ca-file, with no --endpoint.\n" in told
+
+
+def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 2**31 - 7)
+    assert command._own_name() == f"user {2**31 - 7}"
+
+
+@pytest.mark.parametrize(
+    ("admin", "way_in"),
+    [(None, "octops invite admin --administrator"), ("ann", "octops invite ann"), ("", "token")],
+)
+def test_a_start_that_shows_no_way_in_names_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], admin: str | None, way_in: str
+) -> None:
+    """The first start may have been interrupted before it showed one."""
+    announce = first_start(tmp_path, interactive=True, admin=admin)
+    announce("control", {"ready": True})
     announce("supervisor", {"up": True})
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = [line for line in told.err.splitlines() if line.startswith("  way in ")]
+    assert way_in in line
+    assert line.endswith(f"--data-dir {tmp_path}")
 
 
 def first_start(tmp_path: Path, *, interactive: bool, admin: str | None = None) -> Announcer:
@@ -143,11 +179,8 @@ def test_a_token_that_was_saved_is_not_shown(capsys: pytest.CaptureFixture[str])
 
 def test_without_a_token_nothing_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     announce = Announcer(load({"domain": "a.example"}, {}, None))
-    announce("control", {"error": "the disk is full"})
     announce("supervisor", {"up": True})
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "the disk is full" in told.err
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

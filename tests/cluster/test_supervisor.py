@@ -63,6 +63,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     (taken,) = listen_tcp(wanted.listen[0], "--listen")
     with taken, pytest.raises(ListenError, match="another process listens there"):
         Supervisor(wanted, lambda *_: None).run()
+    assert [*wanted.data_dir.iterdir()] == []
 
 
 def test_a_process_that_cannot_start_ends_the_start(tmp_path: Path) -> None:
