@@ -10,6 +10,7 @@ readonly BASE=''       # where releases are, if neither --from nor a local copy 
 readonly SIGNED_BY=''  # the public key of those releases
 readonly CODE=/opt/octelium CONFIG=/etc/octelium/octelium.yaml BIN=/usr/local/bin SHARE=/usr/local/share
 readonly UNIT=/etc/systemd/system/octelium.service OWNER=octelium PROGRAMS='octelium octeliumctl octops'
+readonly PLAIN_PATH='/[A-Za-z0-9._/-]*[A-Za-z0-9._-]'
 readonly NEEDED_MEMORY=300 NEEDED_CODE=450 NEEDED_DATA=200 KEPT_BACKUPS=3 STEPS=7 # sizes in MiB
 
 usage() {
@@ -23,7 +24,8 @@ serve requests. It asks nothing. What stands in the way is told before anything 
 Options, each with its environment variable:
   --from PLACE            Where the release is: a URL or a directory with SHA256SUMS
                           [OCTELIUM_DOWNLOAD]. Default: where this script lies, if it is there.
-  --release VERSION       Which version [OCTELIUM_RELEASE]. Default: the newest.
+  --release VERSION       Which version [OCTELIUM_RELEASE]. Default: the newest. One older than what
+                          is installed must be named.
   --public-key KEY        Demand a signature of SHA256SUMS: a minisign key, or a file with one
                           (SHA256SUMS.minisig), or a PEM file (SHA256SUMS.sig, by openssl)
                           [OCTELIUM_PUBLIC_KEY]. Default: the key of the release, if it has one and
@@ -153,7 +155,7 @@ check_choices() {
   must_match "$public_address" '[0-9a-f.:]+' '--public-address: an IP address'
   must_match "$admin" "$label" '--admin: a name such as admin'
   must_match "$tunnel" 'on|off|auto' '--tunnel: on, off or auto'
-  must_match "$data_dir" '/[A-Za-z0-9._/-]*[A-Za-z0-9._-]' '--data-dir: an absolute path of plain characters'
+  must_match "$data_dir" "$PLAIN_PATH" '--data-dir: an absolute path of plain characters'
   must_match "$release" '[0-9A-Za-z][0-9A-Za-z.+]*' '--release: a version such as 1.2.3'
   must_match "$timeout" '[1-9][0-9]{0,4}' '--timeout: seconds'
   must_match "$invite" 'on|off' 'OCTELIUM_INVITE: on or off'
@@ -172,15 +174,29 @@ check_choices() {
 # NAME: a setting of the configuration file, empty if it has none
 setting() {
   [ -r "$settings_file" ] || return 0
-  sed -n "s/^$1:[[:space:]]*\"\{0,1\}\([^\"#]*\)\"\{0,1\}[[:space:]]*\(#.*\)\{0,1\}$/\1/p" "$settings_file" |
-    sed 's/[[:space:]]*$//' | tail -n 1
+  sed -n "s/^$1:[[:space:]]\{1,\}//p" "$settings_file" | tail -n 1 | sed \
+    -e 's/^"\([^"]*\)"[[:space:]]*\(#.*\)\{0,1\}$/\1/' -e t \
+    -e "s/^'\([^']*\)'[[:space:]]*\(#.*\)\{0,1\}\$/\1/" -e t \
+    -e 's/^#.*//' -e 's/[[:space:]]\{1,\}#.*$//' -e 's/[[:space:]]*$//'
+}
+
+# FILE: whether nobody but root has made it or can change it, and it is no link
+of_root_alone() {
+  [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c '%u %h' "$1")" = '0 1' ] &&
+    [ "$(stat -L -c %u "$(dirname "$1")")" = 0 ]
 }
 
 # Settings of an installation that is there stand; a flag that says otherwise is a mistake.
 settle() {
   settings_file=$CONFIG
-  if [ ! -e "$CONFIG" ] && [ -e "${data_dir:-/var/lib/octelium}/octelium.yaml" ]; then
-    settings_file=${data_dir:-/var/lib/octelium}/octelium.yaml # as uninstall.sh left it
+  kept=${data_dir:-/var/lib/octelium}/octelium.yaml # as uninstall.sh leaves it
+  if [ ! -e "$CONFIG" ] && { [ -e "$kept" ] || [ -L "$kept" ]; }; then
+    if of_root_alone "$kept"; then
+      settings_file=$kept
+    else
+      problem settings "$kept is not a file of root's, in a folder of root's" \
+        "look at it, then move it to $CONFIG, or away"
+    fi
   fi
   configured=''
   if [ -e "$settings_file" ]; then
@@ -195,6 +211,11 @@ settle() {
       eval "$name=\$stands"
     done
     [ -n "$domain" ] || problem settings "$settings_file has no line 'domain: …'" 'add it'
+    if [ -n "$data_dir" ] && [ "$(printf '%s' "${data_dir%/}" | grep -Exc "$PLAIN_PATH")" != 1 ]; then
+      problem settings "$settings_file has data_dir '$data_dir'" \
+        'write an absolute path of plain characters, between "…"'
+      data_dir=''
+    fi
   fi
   listen=${listen:-:443} admin_listen=${admin_listen:-127.0.0.1:8480}
   admin=${admin:-admin} tunnel=${tunnel:-off} data_dir=${data_dir:-/var/lib/octelium}
@@ -210,6 +231,7 @@ look() {
   look_at_system
   look_at_memory
   look_at_disk
+  look_at_data
   look_at_clock
   look_at_python
   look_at_address
@@ -244,7 +266,7 @@ look_at_system() {
   esac
   [ -d /run/systemd/system ] || problem systemd 'this machine was not booted with systemd' \
     'in a container, start the program itself: octelium up --domain DOMAIN'
-  for tool in awk df getent grep mktemp sed sha256sum sort systemctl useradd runuser; do
+  for tool in awk df find getent grep mktemp sed sha256sum sort stat systemctl useradd runuser; do
     has "$tool" || problem tools "there is no $tool" "install the package that has it"
   done
   detail "$system, $machine"
@@ -300,6 +322,14 @@ look_at_disk() {
     needed=$((needed + $(du -sk "$data_dir" | awk '{ print int($1 / 1024) }')))
   fi
   look_at_folder "$data_dir" $needed 'data and its backup'
+}
+
+# What root gives to the service's user must be in the data directory and nowhere else.
+look_at_data() {
+  [ -d "$data_dir" ] && [ "$(stat -L -c %U "$data_dir")" != "$OWNER" ] || return 0
+  shared=$(find "$data_dir/" -xdev ! -type d -links +1 2>/dev/null | head -n 1)
+  [ -z "$shared" ] || problem data "$shared has another name too (a hard link)" \
+    'remove it, or copy it and put the copy in its place'
 }
 
 look_at_clock() {
@@ -474,15 +504,18 @@ look_at_cluster() {
     problem probe "the Cluster that is there does not serve requests: $said" \
       'see journalctl -u octelium; --skip-check probe goes on all the same'
   fi
-  if [ -e "$data_dir" ] && [ "$(stat -c %U "$data_dir")" != "$OWNER" ]; then
-    problem data "$data_dir belongs to $(stat -c %U "$data_dir")" "chown -R $OWNER: $data_dir"
+  if [ -e "$data_dir" ] && [ "$(stat -L -c %U "$data_dir")" != "$OWNER" ]; then
+    problem data "$data_dir belongs to $(stat -L -c %U "$data_dir")" "chown -Rh $OWNER: $data_dir/."
   fi
 }
+
+# What reads files that the service may change has no more rights than it.
+as_owner() { runuser -u "$OWNER" -- "$@"; }
 
 octops() {
   verb=$1
   shift
-  runuser -u "$OWNER" -- env OCTELIUM_DATA_DIR="$data_dir" HOME=/nonexistent "$CODE/current/bin/octops" "$verb" "$@"
+  as_owner env OCTELIUM_DATA_DIR="$data_dir" HOME=/nonexistent "$CODE/current/bin/octops" "$verb" "$@"
 }
 
 # -- the release -------------------------------------------------------------------------------------
@@ -526,8 +559,9 @@ find_release() {
   check_server_clock
   check_signature
   tag=py$(printf '%s' "$minor" | tr -d .)
+  asked=$release
   pattern="octelium-${release:-[0-9A-Za-z.+]+}-$tag-linux-$machine\.pyz"
-  archive=$(awk '{ sub(/^\*/, "", $2); print $2 }' "$temporary/SHA256SUMS" | grep -Ex "$pattern" | sort -V | tail -n 1) || archive=''
+  archive=$(awk '{ sub(/^\*/, "", $2); print $2 }' "$temporary/SHA256SUMS" | grep -Ex "$pattern" | in_order | tail -n 1) || archive=''
   [ -n "$archive" ] || refuse "$from has no file octelium-${release:-VERSION}-$tag-linux-$machine.pyz" \
     "its files are: $(awk '{ print $2 }' "$temporary/SHA256SUMS" | tr '\n' ' ')"
   release=$(printf '%s' "$archive" | sed "s/^octelium-\(.*\)-$tag-linux-.*/\1/")
@@ -538,11 +572,33 @@ find_release() {
     detail "version $release is installed already ($target)"
     return
   fi
+  refuse_older
   fetch "$archive"
   fetch uninstall.sh
   check_sum "$archive"
   check_sum uninstall.sh
   detail "$archive, $(du -k "$temporary/$archive" | awk '{ print int($1 / 1024) }') MiB, checksum verified"
+}
+
+# Lines with versions, the oldest first. Before a release come its pre-releases, before those what
+# leads to them (PEP 440); sort -V has nothing before ~.
+in_order() {
+  sed -E -e 's/([0-9])(a|b|rc)([0-9])/\1~\2\3/' -e 's/\.dev/~~.dev/' | sort -V | sed 's/~//g'
+}
+
+# An old release stays signed for ever: whoever answers for the download place could bring back what
+# newer ones have mended.
+refuse_older() {
+  older=''
+  installed=${current%-*}
+  [ -n "$installed" ] && [ "$installed" != "$release" ] || return 0
+  [ "$(printf '%s\n' "$installed" "$release" | in_order | head -n 1)" = "$release" ] || return 0
+  older=1
+  if [ -z "$asked" ]; then
+    refuse "$from has nothing newer than $release, and $installed is installed" \
+      "see whether the place is right; to go back all the same: --release $release"
+  fi
+  detail "$release is older than $installed: it is asked for by name"
 }
 
 # RFC 9110, section 6.6.1: what time the server has
@@ -622,8 +678,9 @@ make_owner() {
   fi
   mkdir -p "$data_dir" "$(dirname "$CONFIG")" "$CODE" "$BIN"
   chmod 0700 "$data_dir"
-  if [ "$settings_file" != "$CONFIG" ] && [ -e "$settings_file" ]; then mv "$settings_file" "$CONFIG"; fi
-  if [ -z "$running" ] && [ "$(stat -c %U "$data_dir")" != "$OWNER" ]; then chown -R "$OWNER:" "$data_dir"; fi
+  if [ "$settings_file" != "$CONFIG" ] && [ -e "$settings_file" ]; then mv -T "$settings_file" "$CONFIG"; fi
+  # With -h, and never through links: what has been in there was the service's.
+  if [ -z "$running" ] && [ "$(stat -L -c %U "$data_dir")" != "$OWNER" ]; then chown -Rh "$OWNER:" "$data_dir/."; fi
   chown root:root "$CODE"
   if [ ! -e "$CONFIG" ]; then
     write_settings >"$CONFIG.new"
@@ -788,7 +845,7 @@ back_up() {
   for entry in "$data_dir"/*; do
     case ${entry##*/} in
       run | lock | '*') ;;
-      *) cp -a --reflink=auto "$entry" "$backup/data/" ;;
+      *) cp -aT --reflink=auto "$entry" "$backup/data/${entry##*/}" ;;
     esac
   done
   sync
@@ -809,10 +866,13 @@ take_back() {
   for entry in "$data_dir"/*; do
     case ${entry##*/} in
       run | lock | '*') ;;
-      *) mv "$entry" "$refused/" ;;
+      *) mv -T "$entry" "$refused/${entry##*/}" ;;
     esac
   done
-  for entry in "$backup"/data/*; do cp -a --reflink=auto "$entry" "$data_dir/"; done
+  # Into no folder and through no link that has appeared there.
+  for entry in "$backup"/data/*; do
+    cp -aT --reflink=auto --remove-destination "$entry" "$data_dir/${entry##*/}"
+  done
   cp "$backup/octelium.service" "$UNIT"
   point_to "$former"
   sync
@@ -841,7 +901,8 @@ drop_old() {
 
 journal() {
   say "      the service's last messages (all of them: journalctl -u octelium):" >&2
-  journalctl -u octelium -n 12 --no-pager -o cat 2>/dev/null | sed 's/^/        | /' >&2 || true
+  journalctl -u octelium -n 12 --no-pager -o cat 2>/dev/null |
+    tr -d '\000-\010\013-\037\177' | sed 's/^/        | /' >&2 || true
 }
 
 finish() {
@@ -875,7 +936,8 @@ serve() {
   point_to "$target"
   start || failed
   switching=''
-  rm -f "$CODE/upgrading" /run/octelium/first-token
+  rm -f "$CODE/upgrading"
+  rm -rf /run/octelium/first-token
 }
 
 failed() {
@@ -904,7 +966,7 @@ farewell() {
   say "  messages            journalctl -u octelium"
   say "  remove              sh $CODE/uninstall.sh"
   say "  backup              octops backup FILE --data-dir $data_dir"
-  if grep -q 'BEGIN CERTIFICATE' "$data_dir/ca.pem" 2>/dev/null; then
+  if as_owner grep -q 'BEGIN CERTIFICATE' "$data_dir/ca.pem" 2>/dev/null; then
     say "  certificate         of the Cluster's own CA. Browsers warn of it and make no passkeys, until"
     say "                      you install one for $domain and *.$domain,"
     say "                        octops cert $domain --cert FILE --key FILE --data-dir $data_dir"
@@ -916,7 +978,7 @@ farewell() {
 }
 
 fingerprint() {
-  "$python" - "$data_dir/ca.pem" <<'TEXT'
+  as_owner "$python" -I - "$data_dir/ca.pem" <<'TEXT'
 import hashlib, ssl, sys
 print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(open(sys.argv[1]).read())).hexdigest())
 TEXT
@@ -941,7 +1003,8 @@ invite_administrator() {
 plan() {
   say
   if [ -n "$current" ] && [ "$current" != "$target" ]; then
-    say "Would upgrade $current to $target, after a backup of $data_dir to $backups."
+    if [ -n "${older:-}" ]; then change='go back from'; else change=upgrade; fi
+    say "Would $change $current to $target, after a backup of $data_dir to $backups."
   elif [ -n "$current" ]; then
     say "Would see that $target runs."
   else
