@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.peers.namespaces import Namespace
 
-ALREADY_EXISTS, NOT_FOUND, UNAUTHENTICATED = 6, 5, 16
+ALREADY_EXISTS, NOT_FOUND, UNAUTHENTICATED, RESOURCE_EXHAUSTED = 6, 5, 16, 8
 
 
 @dataclass
@@ -89,6 +89,42 @@ def test_every_call_of_the_official_client(world: World) -> None:
     assert found["configs"] == found["disconnect"] == 0
     assert (found["events"], found["end"]) == ([6], 0)  # `disconnect`, and no more
     assert (found["logout"], found["after"]) == (0, UNAUTHENTICATED)
+
+
+_CHATTER = """
+import json, sys
+from tests.peers import go_client
+told = json.loads(sys.argv[1])
+connection = go_client.Connection(told)
+status, message = connection.unary(
+    "auth", "AuthenticateWithAuthenticationToken", go_client.text(1, told["token"])
+)
+access = ("x-octelium-auth", go_client.fields(message)[1][0].decode())
+call = connection.open("user", "Connect", access)
+call.send(go_client.text(1, b""))
+found = [call.message() is not None]
+for _ in range(10):
+    call.send(b"")
+found.append(connection.unary("user", "GetStatus", b"", access)[0])
+found.append(call.ended)
+connection.state.send_data(call.number, bytes(5 * 3000))
+connection.flush()
+found.append(connection.unary("user", "GetStatus", b"", access)[0])
+print(json.dumps([*found, call.status()]))
+"""
+
+
+def test_a_client_that_says_too_much_is_ended_alone(world: World) -> None:
+    """Messages that need no answer have a ration; those of the official client are far from it."""
+    told = {
+        "domain": DOMAIN,
+        "port": world.cluster.port,
+        "authority": str(world.cluster.data / "ca.pem"),
+        "token": token(world.cluster, "alice-token"),
+    }
+    words = (sys.executable, "-c", _CHATTER, json.dumps(told))
+    found = json.loads(world.host.run(*words, cwd=ROOT).stdout)
+    assert found == [True, 0, False, 0, RESOURCE_EXHAUSTED]
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["with .ssh", "without"])

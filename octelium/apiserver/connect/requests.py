@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 MOST_SERVED: Final = 256
 MOST_PUBLISHED: Final = 128
 MOST_BYTES: Final = 64 << 10
-"""A message of `Connect`. So many Services with the longest names that they can have, two labels
-of 63 characters, and with addresses of IPv6, take 57 kB."""
+"""A message of `Connect`. So many Services with the longest names and addresses take 40 kB."""
 PORT_START: Final = 23000
 """First port for served Services, unless the client says another."""
 

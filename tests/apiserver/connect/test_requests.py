@@ -8,8 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from octelium.apiserver.connect.network import network_of
-from octelium.apiserver.connect.requests import initialize_of, requested
+from octelium.apiserver.connect.requests import (
+    MOST_BYTES,
+    MOST_PUBLISHED,
+    MOST_SERVED,
+    initialize_of,
+    requested,
+)
 from octelium.schema.errors import Invalid
+from octelium.schema.names import LABEL
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
 from tests.apiserver.connect.world import World, initialize
@@ -32,6 +39,24 @@ def network(world: World) -> Network:
 
 def ask(world: World, **fields: Any) -> core.SessionStatusConnection:
     return requested(world.resources, network(world), Initialize(**fields))
+
+
+def test_the_largest_message_that_makes_sense_is_taken() -> None:
+    label = "a" * 40
+    assert LABEL.fullmatch(label)
+    assert not LABEL.fullmatch(label + "a")
+    name, address = f"{label}.{label}", ":".join(["ffff"] * 8)
+    published = [Published(name=name, port=65535, address=address)] * MOST_PUBLISHED
+    options = Options(serve_all=True, port_start=65535, services=[Served(name=name)] * MOST_SERVED)
+    request = initialize(
+        service_options=options,
+        published_services=published,
+        e_ssh_enable=True,
+        e_ssh_port=65535,
+        e_socks5_enable=True,
+        e_socks5_port=65535,
+    )
+    assert 38_000 < request.ByteSize() < 41_000 < MOST_BYTES
 
 
 def test_the_first_message_is_initialize() -> None:
