@@ -123,6 +123,7 @@ class Editing:
 
     def _send(self, text: str, source: str) -> None:
         from octelium.client.errors import ApiError
+        from octelium.client.resources import CHANGED
         from octelium.schema.documents import parse_documents
         from octelium.schema.errors import DocumentError, InvalidDocuments
 
@@ -142,18 +143,28 @@ class Editing:
         message.metadata.uid = self._original.metadata.uid
         resources = self._invocation.client.resources
         present = resources.get(self._kind, self._original.metadata.name)
-        version = present.metadata.resource_version
-        if version != self._original.metadata.resource_version:
+        version = self._original.metadata.resource_version
+        changed = ApiError(
+            CHANGED,
+            f"{self._label} has been changed by somebody else meanwhile",
+            "",
+            "compare with `octeliumctl get`; a further edit overwrites that change",
+        )
+        # Compared here too: other implementations do not look at the version.
+        if version != present.metadata.resource_version:
             self._original = present
-            raise ApiError(
-                "OUT_OF_RANGE",
-                f"{self._label} has been changed by somebody else meanwhile",
-                "",
-                "compare with `octeliumctl get`; a further edit overwrites that change",
-            )
+            raise changed
         # The file is gone when this is read, so it is not told where in it.
         tell = teller(self._invocation.terminal)
-        resources.update(self._kind, message, warned=tell, strict=self._strict)
+        try:
+            resources.update(
+                self._kind, message, warned=tell, strict=self._strict, if_version=version
+            )
+        except ApiError as error:
+            if error.code != CHANGED:
+                raise
+            self._original = resources.get(self._kind, self._original.metadata.name)
+            raise changed from error
 
 
 def open_editor(path: Path, environ: Mapping[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
 _PREFIX = "grant-"
 _HTTP = ("HTTP", "WEB")
 """Modes whose requests have a path and a method."""
-_READS = '["GET", "HEAD"]'
+_READ_ONLY = 'ctx.request.http.method in ["GET", "HEAD"]'
+_PATH = re.escape("ctx.request.http.path")
+_PARTS = (
+    re.compile(r'ctx\.user\.metadata\.uid == "[0-9a-f-]{36}"'),
+    re.compile(rf'{_PATH} == "((?:[^"\\]|\\.)*)" \|\| {_PATH}\.startsWith\("\1/"\)'),
+    re.compile(re.escape(_READ_ONLY)),
+    re.compile(r'now\(\) < timestamp\("[0-9TZ:-]{20}"\)'),
+)
+"""What may follow the User's name in a grant's condition, in this order."""
 
 
 @verb(
@@ -43,28 +53,27 @@ def grant(
 ) -> None:
     """Let a User use a Service.
 
-    This adds an inline Policy `grant-USER` to the Service, or replaces it. Other Policies that
-    allow or refuse stay as they are: `octeliumctl policy who SERVICE` shows the whole. Files that
-    declare the Service and are applied later take the place of what was granted here.
+    This adds an inline Policy `grant-USER` to the Service, or replaces the one of an earlier grant.
+    Other Policies that allow or refuse stay as they are: `octeliumctl policy who SERVICE` shows the
+    whole. Files that declare the Service and are applied later take the place of what was granted
+    here. A User who is deleted and created again has no grants.
     """
     from octelium.schema.kinds import KINDS
-    from octelium.schema.pb import core_v1_pb2 as core
 
     until = None
     if length is not None:
         until = datetime.fromtimestamp(invocation.now(), UTC) + timedelta(seconds=length)
     resources = invocation.client.resources
-    resources.get(KINDS["User"], user)  # who is misspelt would get a right unnoticed
-    message = resources.get(KINDS["Service"], service)
-    _check(message, path, read_only=read_only)
-    inline = message.spec.authorization.inline_policies
-    _remove(inline, user)
-    made = inline.add(name=f"{_PREFIX}{user}")
-    rule = made.spec.rules.add(name="granted")
-    rule.effect = core.PolicySpecRuleEffect__.ALLOW
-    for match in _matches(user, path, until, read_only=read_only):
-        rule.condition.all.of.add(match=match)
-    _write(invocation, message)
+    uid = resources.get(KINDS["User"], user).metadata.uid
+    made = _policy(user, _matches(user, uid, path, until, read_only=read_only))
+
+    def adjust(message: Any) -> None:
+        _check(message, path, read_only=read_only)
+        _remove(message, user)
+        message.spec.authorization.inline_policies.append(made)
+
+    tell = teller(invocation.terminal)
+    resources.change(KINDS["Service"], service, adjust, warned=tell)
     ends = f", until {until:%Y-%m-%dT%H:%M:%SZ}" if until else ""
     invocation.terminal.show(f"{user} may use {service}{ends}")
 
@@ -81,13 +90,15 @@ def revoke(invocation: Invocation, user: str, service: str) -> None:
     from octelium.client.errors import ClientError
     from octelium.schema.kinds import KINDS
 
-    message = invocation.client.resources.get(KINDS["Service"], service)
-    if not _remove(message.spec.authorization.inline_policies, user):
-        raise ClientError(
-            f"{user} has no grant on {service}",
-            f"by which rule a User may use it: octeliumctl policy who {service}",
-        )
-    _write(invocation, message)
+    def adjust(message: Any) -> None:
+        if not _remove(message, user):
+            raise ClientError(
+                f"{user} has no grant on {service}",
+                f"by which rule a User may use it: octeliumctl policy who {service}",
+            )
+
+    tell = teller(invocation.terminal)
+    invocation.client.resources.change(KINDS["Service"], service, adjust, warned=tell)
     invocation.terminal.show(f"the grant of {user} on {service} is gone")
 
 
@@ -102,32 +113,66 @@ def _check(service: Any, path: str | None, *, read_only: bool) -> None:
         raise click.UsageError(f"--path {path!r} does not begin with /.")
 
 
-def _remove(inline: Any, user: str) -> bool:
-    """Take a User's grant away; whether there was one."""
-    places = [place for place, each in enumerate(inline) if each.name == f"{_PREFIX}{user}"]
+def _remove(service: Any, user: str) -> bool:
+    """Take a User's grant away; whether there was one.
+
+    Raises ClientError for a Policy of that name that `grant` would not have made.
+    """
+    from octelium.client.errors import ClientError
+
+    inline, name = service.spec.authorization.inline_policies, f"{_PREFIX}{user}"
+    places = [place for place, each in enumerate(inline) if each.name == name]
+    if not all(_is_grant(inline[place], user) for place in places):
+        raise ClientError(
+            f"somebody wrote the inline Policy {name} of {service.metadata.name} by hand",
+            f"rename or remove it first: octeliumctl edit service {service.metadata.name}",
+        )
     for place in reversed(places):
         del inline[place]
     return bool(places)
 
 
-def _matches(user: str, path: str | None, until: datetime | None, *, read_only: bool) -> list[str]:
-    """The parts of the condition, in CEL."""
-    import json
+def _policy(user: str, matches: list[str]) -> Any:
+    """The inline Policy of a grant."""
+    from octelium.schema.pb import core_v1_pb2 as core
 
-    found = [f"ctx.user.metadata.name == {json.dumps(user)}"]
+    made = core.InlinePolicy(name=f"{_PREFIX}{user}")
+    rule = made.spec.rules.add(name="granted")
+    rule.effect = core.PolicySpecRuleEffect__.ALLOW
+    for match in matches:
+        rule.condition.all.of.add(match=match)
+    return made
+
+
+def _is_grant(policy: Any, user: str) -> bool:
+    """Whether an inline Policy is as `grant` makes one; in a file the uid may be left out."""
+    texts = [each.match for rule in policy.spec.rules for each in rule.condition.all.of]
+    rest = list(texts)
+    if not rest or rest.pop(0) != _named(user):
+        return False
+    for part in _PARTS:
+        if rest and part.fullmatch(rest[0]):
+            rest.pop(0)
+    return not rest and bool(policy == _policy(user, texts))
+
+
+def _named(user: str) -> str:
+    return f"ctx.user.metadata.name == {json.dumps(user)}"
+
+
+def _matches(
+    user: str, uid: str, path: str | None, until: datetime | None, *, read_only: bool
+) -> list[str]:
+    """The parts of the condition, in CEL. The uid is of this User alone, the name of the next one
+    too who gets it.
+    """
+    found = [_named(user), f"ctx.user.metadata.uid == {json.dumps(uid)}"]
     if path is not None and (prefix := path.rstrip("/")):
         own, below = json.dumps(prefix), json.dumps(f"{prefix}/")
         asked = "ctx.request.http.path"
         found.append(f"{asked} == {own} || {asked}.startsWith({below})")
     if read_only:
-        found.append(f"ctx.request.http.method in {_READS}")
+        found.append(_READ_ONLY)
     if until is not None:
         found.append(f'now() < timestamp("{until:%Y-%m-%dT%H:%M:%SZ}")')
     return found
-
-
-def _write(invocation: Invocation, service: Any) -> None:
-    from octelium.schema.kinds import KINDS
-
-    resources = invocation.client.resources
-    resources.update(KINDS["Service"], service, warned=teller(invocation.terminal))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,13 +60,20 @@ def secret(
 ) -> None:
     """Give a Secret another value."""
     from octelium.cli.payload import fill_secret
+    from octelium.schema.kinds import KINDS
 
-    change(
-        invocation,
-        "Secret",
-        name,
-        lambda message: fill_secret(message, value, file, secret_type, cert, cert_key),
-    )
+    @cache
+    def given() -> Any:
+        made = KINDS["Secret"].message()
+        fill_secret(made, value, file, secret_type, cert, cert_key)
+        return made
+
+    def fill(message: Any) -> None:
+        # Stdin and a prompt give the value once.
+        message.spec.MergeFrom(given().spec)
+        message.data.MergeFrom(given().data)
+
+    change(invocation, "Secret", name, fill)
 
 
 @verb(example="octeliumctl update config app -f app.json")
@@ -76,8 +84,10 @@ def config(invocation: Invocation, name: str, value: str | None, file: str | Non
     """Give a Config another value."""
     from octelium.cli.payload import read_value
 
+    given = cache(lambda: read_value(value, file, "Value"))
+
     def fill(message: Any) -> None:
-        message.data.value_bytes = read_value(value, file, "Value")
+        message.data.value_bytes = given()
 
     change(invocation, "Config", name, fill)
 
@@ -109,14 +119,15 @@ def session(
 
 
 def change(invocation: Invocation, kind_name: str, name: str, adjust: Callable[[Any], None]) -> Any:
-    """Get a resource, adjust it, send it back; the resource as stored."""
+    """Get a resource, adjust it, send it back; the resource as stored.
+
+    `adjust` is called again if somebody else changes the resource in between.
+    """
     from octelium.schema.kinds import KINDS
 
     kind = KINDS[kind_name]
-    resources = invocation.client.resources
-    message = resources.get(kind, name)
-    adjust(message)
-    updated = resources.update(kind, message, warned=teller(invocation.terminal))
+    tell = teller(invocation.terminal)
+    updated = invocation.client.resources.change(kind, name, adjust, warned=tell)
     invocation.terminal.show(f"{short_name(kind, updated.metadata.name)} updated")
     return updated
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 WARNINGS_TRAILER = "octelium-warnings-bin"
 STRICT = "octelium-strict"
+IF_VERSION = "octelium-if-version"
+CHANGED = "OUT_OF_RANGE"
+"""Code of the ApiError of an update with `if_version` that somebody else came before."""
 _PAGE = 1000
+_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +139,65 @@ class Resources:
         `warned` is told what is likely wrong with it; with `strict` a Cluster of ours refuses it
         instead.
         """
-        return self._write(f"Create{kind.name}", message, warned, strict=strict)
+        metadata = ((STRICT, "true"),) if strict else ()
+        return self._write(f"Create{kind.name}", message, warned, metadata)
 
     def update(
-        self, kind: Kind, message: Message, *, warned: Warned | None = None, strict: bool = False
+        self,
+        kind: Kind,
+        message: Message,
+        *,
+        warned: Warned | None = None,
+        strict: bool = False,
+        if_version: str = "",
     ) -> Any:
-        """Replace a resource's spec and metadata and return it as stored; see `create`."""
-        return self._write(f"Update{kind.name}", message, warned, strict=strict)
+        """Replace a resource's spec and metadata and return it as stored; see `create`.
 
-    def _write(self, method: str, message: Message, warned: Warned | None, *, strict: bool) -> Any:
-        trailers: dict[str, bytes] = {}
+        With `if_version` a Cluster of ours refuses with the code `CHANGED` if the resource has
+        another `resourceVersion` by now.
+        """
         metadata = ((STRICT, "true"),) if strict else ()
+        if if_version:
+            metadata = (*metadata, (IF_VERSION, if_version))
+        return self._write(f"Update{kind.name}", message, warned, metadata)
+
+    def change(
+        self,
+        kind: Kind,
+        name: str,
+        adjust: Callable[[Any], None],
+        *,
+        warned: Warned | None = None,
+    ) -> Any:
+        """Read a resource, `adjust` it and write it back; the resource as stored.
+
+        If somebody else changes it in between, it is read and adjusted again: `adjust` must do the
+        same each time. After ten times the ApiError has the code `CHANGED`.
+        """
+        for _ in range(_ATTEMPTS):
+            message = self.get(kind, name)
+            version = message.metadata.resource_version
+            adjust(message)
+            try:
+                return self.update(kind, message, warned=warned, if_version=version)
+            except ApiError as error:
+                if error.code != CHANGED:
+                    raise
+        raise ApiError(
+            CHANGED,
+            f"{kind.name} {name} is being changed by others all the time",
+            f"Update{kind.name}",
+            "nothing was changed; try again",
+        )
+
+    def _write(
+        self,
+        method: str,
+        message: Message,
+        warned: Warned | None,
+        metadata: tuple[tuple[str, str], ...],
+    ) -> Any:
+        trailers: dict[str, bytes] = {}
         stored = self._core.call(method, message, metadata, trailers=trailers)
         if warned is not None and WARNINGS_TRAILER in trailers:
             for warning in ext.ApplyErrors.FromString(trailers[WARNINGS_TRAILER]).errors:

@@ -14,6 +14,7 @@ from octelium.client.changes import Stepwise, apply, declared
 from octelium.client.client import is_foreign
 from octelium.client.errors import ApiError
 from octelium.client.insight import preview_access
+from octelium.client.resources import CHANGED
 from octelium.schema.documents import dump_yaml, parse_documents
 from octelium.schema.errors import DocumentError, InvalidDocuments
 from octelium.schema.pb import core_v1_pb2 as core
@@ -129,16 +130,23 @@ class Changing:
             made = resources.create(plan.kind, message)
             return f"{plan.kind.name} {made.metadata.name} created"
         name = plan.original.metadata.name
-        present = resources.get(plan.kind, name)
-        if present.metadata.resource_version != plan.original.metadata.resource_version:
-            raise ApiError(
-                "OUT_OF_RANGE",
-                f"{plan.kind.name} {name} has been changed by somebody else meanwhile",
-                "",
-                "edit it again: the text then begins with that change",
-            )
+        version = plan.original.metadata.resource_version
+        changed = ApiError(
+            CHANGED,
+            f"{plan.kind.name} {name} has been changed by somebody else meanwhile",
+            "",
+            "edit it again: the text then begins with that change",
+        )
+        # Compared here too: other implementations do not look at the version.
+        if version != resources.get(plan.kind, name).metadata.resource_version:
+            raise changed
         message.metadata.uid = plan.original.metadata.uid
-        resources.update(plan.kind, message)
+        try:
+            resources.update(plan.kind, message, if_version=version)
+        except ApiError as error:
+            if error.code != CHANGED:
+                raise
+            raise changed from error
         return f"{plan.kind.name} {name} updated"
 
     def delete(self, kind: Kind, name: str) -> str:
@@ -148,30 +156,33 @@ class Changing:
 
     def set_state(self, kind: Kind, name: str, state: str) -> str:
         """Set a Session, Device or Authenticator to ACTIVE or REJECTED; what was done."""
-        resources = self._client.resources
-        item = resources.get(kind, name)
         states = {
             "Session": core.SessionSpecState__.SessionSpecState,
             "Device": core.DeviceSpecState__.DeviceSpecState,
             "Authenticator": core.AuthenticatorSpecState__.AuthenticatorSpecState,
         }[kind.name]
-        item.spec.state = states.Value(state)
-        resources.update(kind, item)
+
+        def adjust(item: Any) -> None:
+            item.spec.state = states.Value(state)
+
+        self._client.resources.change(kind, name, adjust)
         return f"{kind.name} {name} is {state.lower()}"
 
     def set_value(self, kind: Kind, name: str, value: str, *, is_new: bool) -> str:
         """Give a Secret or Config a value, which is never shown; what was done."""
         from octelium.schema.kinds import new
 
-        resources = self._client.resources
-        item = new(kind) if is_new else resources.get(kind, name)
-        item.metadata.name = name
-        item.spec.SetInParent()
-        item.data.value_bytes = value.encode()
+        def fill(item: Any) -> None:
+            item.spec.SetInParent()
+            item.data.value_bytes = value.encode()
+
         if is_new:
-            resources.create(kind, item)
+            item = new(kind)
+            item.metadata.name = name
+            fill(item)
+            self._client.resources.create(kind, item)
             return f"{kind.name} {name} created"
-        resources.update(kind, item)
+        self._client.resources.change(kind, name, fill)
         return f"{kind.name} {name} has a new value"
 
     def _local(self, plan: Plan) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from octelium.client.resources import IF_VERSION, STRICT
 from octelium.schema.jsonform import to_json
 from octelium.store.metadata import reference
 from tests.apiserver.harness import Harness, running
@@ -110,7 +111,7 @@ class _Forward(grpc.GenericRpcHandler):
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(details.method)
         given = dict(details.invocation_metadata)
         bearer = given.get("x-octelium-auth")
-        passed = tuple((key, str(given[key])) for key in ("octelium-strict",) if key in given)
+        passed = tuple((key, str(given[key])) for key in (STRICT, IF_VERSION) if key in given)
 
         def forward(request: bytes, context: grpc.ServicerContext) -> Any:
             if bearer != TOKEN:

@@ -9,12 +9,17 @@ import pytest
 from octelium.cli import edit
 from octelium.cli.edit import open_editor
 from octelium.client.errors import ClientError
+from octelium.client.resources import IF_VERSION
+from octelium.schema.kinds import KINDS
 from tests.cli.runner import Runner, resource
+from tests.client.between import between
+from tests.client.standin import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from octelium.client.resources import Resources
     from tests.client.standin import StandIn
 
 # Each run of the editor takes the next line of a script: sed expressions; a copy of what it was
@@ -201,3 +206,39 @@ def test_editing_with_the_projects_own_api(real: Runner, tmp_path: Path) -> None
     assert (result.code, result.out) == (0, "user/ann updated\n")
     assert "spec.email" in result.err
     assert "email: new@lab.test" in real.works("get", "user", "ann")
+
+
+def test_a_change_between_the_last_look_and_the_writing(
+    cluster: StandIn, terminal: Runner, editor: Editor, left_over: Callable[[], list[Path]]
+) -> None:
+    """The Cluster refuses, and the text is kept."""
+    version = cluster.objects["User", "ann"].metadata.resource_version
+    cluster.failures["UpdateUser"] = [RefusedError("OUT_OF_RANGE", "has been changed")]
+    editor.will("s/ann@/new@/")
+    result = terminal.ctl("edit", "user", "ann")
+    assert result.code == 1
+    assert "user/ann has been changed by somebody else meanwhile" in result.err
+    (call,) = (call for call in cluster.calls if call.method == "UpdateUser")
+    assert call.metadata[IF_VERSION] == version
+    (kept,) = left_over()
+    assert "new@lab.test" in kept.read_text()
+
+
+def test_a_real_cluster_looks_at_the_version(
+    real: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real.works("create", "user", "ann", "--email", "ann@lab.test")
+    made = Editor(tmp_path)
+    real.environ["EDITOR"] = f"'{made.path}'"
+    made.will("s/ann@/new@/", "s/new@/newer@/")
+
+    def switch_off(resources: Resources) -> None:
+        user = resources.get(KINDS["User"], "ann")
+        user.spec.is_disabled = True
+        resources.update(KINDS["User"], user)
+
+    between(monkeypatch, switch_off)
+    result = real.ctl("edit", "user", "ann")
+    assert (result.code, result.out) == (0, "user/ann updated\n")
+    assert "user/ann has been changed by somebody else meanwhile" in result.err
+    assert made.shown(1).startswith("# Refused:")

@@ -4,8 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.client.resources import Resources
+from octelium.schema.kinds import KINDS
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.cli.runner import Runner, resource
+from tests.client.between import between
 from tests.client.standin import NOW
 
 if TYPE_CHECKING:
@@ -119,3 +122,46 @@ def test_the_email_of_a_user(cluster: StandIn, terminal: Runner) -> None:
     stored = cluster.objects["User", "mail"]
     assert (stored.spec.email, stored.spec.is_disabled) == ("", True)
     assert terminal.ctl("update", "user", "mail").code == 2
+
+
+def test_who_is_switched_off_meanwhile_stays_off(
+    real: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real.works("create", "user", "bob")
+
+    def switch_off(resources: Resources) -> None:
+        user = resources.get(KINDS["User"], "bob")
+        user.spec.is_disabled = True
+        resources.update(KINDS["User"], user)
+
+    between(monkeypatch, switch_off)
+    real.works("update", "user", "bob", "--email", "bob@lab.test")
+    shown = real.works("get", "user", "bob", "-o", "yaml")
+    assert "isDisabled: true" in shown
+    assert "email: bob@lab.test" in shown
+
+
+@pytest.mark.parametrize("word", ["secret", "config"])
+def test_a_value_from_stdin_is_read_once(
+    real: Runner, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    kind = KINDS[word.capitalize()]
+    real.works("create", word, "app", "--value", "first")
+    sent: list[bytes] = []
+
+    def change(resources: Resources) -> None:
+        item = resources.get(kind, "app")
+        item.data.value_bytes = b"between"
+        resources.update(kind, item)
+
+    between(monkeypatch, change)
+    update = Resources.update
+
+    def seen(self: Resources, kind: object, message: object, **options: object) -> object:
+        stored = update(self, kind, message, **options)  # type: ignore[arg-type]  # as they come
+        sent.append(message.data.value_bytes)  # type: ignore[attr-defined]  # of a Secret, Config
+        return stored
+
+    monkeypatch.setattr(Resources, "update", seen)
+    real.works("update", word, "app", "-f", "-", stdin="next")
+    assert sent == [b"between", b"next"]

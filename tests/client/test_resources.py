@@ -8,7 +8,7 @@ from octelium.client import resources as module
 from octelium.client.api import Api, FixedToken
 from octelium.client.channel import open_channel
 from octelium.client.errors import ApiError
-from octelium.client.resources import STRICT, WARNINGS_TRAILER, Page, Resources
+from octelium.client.resources import CHANGED, IF_VERSION, STRICT, WARNINGS_TRAILER, Page, Resources
 from octelium.client.settings import Target
 from octelium.schema.errors import Invalid
 from octelium.schema.kinds import KINDS
@@ -143,3 +143,32 @@ def test_a_direction_comes_with_a_key() -> None:
         meta.CommonListOptionsOrderByMode__.DESC,
     )
     assert Page(by_name=True).options().order_by.type == types.NAME
+
+
+def test_a_change_is_made_from_what_was_read(cluster: StandIn, resources: Resources) -> None:
+    bob = cluster.add(named("bob"))
+    version = bob.metadata.resource_version
+    cluster.failures["UpdateUser"] = [RefusedError(CHANGED)] * 9
+
+    def adjust(message: core.User) -> None:
+        message.spec.email += "x"
+
+    assert resources.change(USER, "bob", adjust).spec.email == "x"
+    updates = [call for call in cluster.calls if call.method == "UpdateUser"]
+    assert [call.metadata.get(IF_VERSION) for call in updates] == [version] * 10
+    assert [call.method for call in cluster.calls] == ["GetUser", "UpdateUser"] * 10
+
+
+def test_a_change_that_others_always_come_before_ends(
+    cluster: StandIn, resources: Resources
+) -> None:
+    cluster.add(named("bob"))
+    cluster.failures["UpdateUser"] = [RefusedError(CHANGED)] * 99
+    with pytest.raises(ApiError, match="User bob is being changed by others") as caught:
+        resources.change(USER, "bob", lambda _: None)
+    assert caught.value.code == CHANGED
+    assert len(cluster.calls) == 20
+    cluster.failures["UpdateUser"] = [RefusedError("INVALID_ARGUMENT", "no")]
+    with pytest.raises(ApiError, match="no"):
+        resources.change(USER, "bob", lambda _: None)
+    assert len(cluster.calls) == 22

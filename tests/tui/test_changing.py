@@ -13,12 +13,15 @@ from octelium.schema.kinds import KINDS
 from octelium.tui.changing import Changing, check, content, text_of_resource
 from octelium.tui.lines import Tone
 from tests.cli.real import real_api
+from tests.client.between import between
 from tests.client.standin import Authority
 from tests.tui.fake import item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from octelium.client.resources import Resources
 
 GROUP = KINDS["Group"]
 TEXT = "kind: Group\nmetadata: {name: ops}\nspec: {}\n"
@@ -115,3 +118,39 @@ def test_a_session_is_approved_and_edited_but_ones_own_not_revoked(tmp_path: Pat
         assert changing.plan(kind, original, text_of_resource(original)).is_empty
         with pytest.raises(ApiError, match="your own Session"):
             changing.delete(kind, name)
+
+
+def test_changes_by_others_between_reading_and_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client_of(tmp_path) as client:
+        changing = Changing(client)
+        changing.carry_out(changing.plan(GROUP, None, TEXT))
+        original = client.resources.get(GROUP, "ops")
+        plan = changing.plan(
+            GROUP, original, TEXT.replace("{name: ops}", "{name: ops, tags: [night]}")
+        )
+
+        def describe(resources: Resources) -> None:
+            group = resources.get(GROUP, "ops")
+            group.metadata.description = "between"
+            resources.update(GROUP, group)
+
+        between(monkeypatch, describe)
+        with pytest.raises(ApiError, match="changed by somebody else"):
+            changing.carry_out(plan)
+        stored = client.resources.get(GROUP, "ops").metadata
+        assert (stored.description, list(stored.tags)) == ("between", [])
+
+        kind = KINDS["Session"]
+        name = next(iter(client.resources.list_all(kind))).metadata.name
+
+        def shorten(resources: Resources) -> None:
+            session = resources.get(kind, name)
+            session.spec.expires_at.seconds -= 60
+            resources.update(kind, session)
+
+        ends = client.resources.get(kind, name).spec.expires_at.seconds
+        between(monkeypatch, shorten)
+        assert changing.set_state(kind, name, "ACTIVE") == f"Session {name} is active"
+        assert client.resources.get(kind, name).spec.expires_at.seconds == ends - 60

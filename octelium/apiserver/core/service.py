@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 REVISION_TRAILER = "octelium-revision-bin"
 """Trailer of Get and List: a `WatchResponse` with the revision that the reply shows."""
+IF_VERSION = "octelium-if-version"
+"""Metadata of an Update: the `resourceVersion` that it is made from. If the resource has another
+one by now, nothing is changed. Official clients do not send it, and the last writer wins."""
 
 
 class TokenGenerator(Protocol):
@@ -102,7 +105,9 @@ class CoreService:
             visible = await self._may_see_attachments(rules, call)
             async with self._resources.transaction(caller.actor) as tx:
                 caller.check(tx)
-                message = self._verbs.update(tx, rules, request, caller)
+                message = self._verbs.update(
+                    tx, rules, request, caller, if_version=call.metadata.get(IF_VERSION, "")
+                )
                 warn(call, rules, message, tx, visible=visible)
             return rules.shown(message)
 

@@ -14,7 +14,7 @@ from octelium.schema.errors import Invalid
 from octelium.schema.names import SYSTEM_PREFIX, check_name, check_not_reserved, is_stored_name
 from octelium.schema.validation import check_deletion, complete, validate
 from octelium.schema.validation.metadata import is_uuid4
-from octelium.store.errors import AlreadyExists, NotFound, PermissionDenied
+from octelium.store.errors import AlreadyExists, NotFound, PermissionDenied, ResourceChanged
 
 if TYPE_CHECKING:
     from octelium.apiserver.core.caller import Caller
@@ -93,15 +93,24 @@ class Verbs:
         self._validate(tx, message, None)
         return tx.create(message)
 
-    def update(self, tx: Transaction, rules: Rules, given: Any, caller: Caller) -> Any:
+    def update(
+        self, tx: Transaction, rules: Rules, given: Any, caller: Caller, *, if_version: str = ""
+    ) -> Any:
         """Replace what the caller may replace of the stored resource; the stored form.
+
+        With `if_version` only if that is the resource's version. The version in `given` says
+        nothing: official clients send back what they once read.
 
         Raises:
             Invalid: It breaks a rule, or does not say which resource it is.
             NotFound: There is no such resource.
             PermissionDenied: It is a system resource or what the caller lives on.
+            ResourceChanged: It has another version than `if_version`.
         """
         old = self._target(tx, rules, given)
+        if if_version not in ("", old.metadata.resource_version):
+            name = old.metadata.name
+            raise ResourceChanged(f"core.v1.{rules.name} {name} has been changed: read it again")
         new = candidate(rules, given, old)
         self._validate(tx, new, old)
         rules.check_update(Change(tx, caller, old, new))

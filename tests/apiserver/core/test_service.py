@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from octelium.apiserver.core.service import DESCRIPTOR
+from octelium.apiserver.core.service import DESCRIPTOR, IF_VERSION
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.apiserver.harness import codes, resource
@@ -161,3 +161,57 @@ async def test_no_request_brings_a_method_down(api: Harness, seed: int) -> None:
             assert code not in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN), (
                 f"{method.name} {data.hex()}"
             )
+
+
+async def test_an_update_of_a_version_that_is_no_more(api: Harness) -> None:
+    first = await api.core("CreateGroup", resource("Group", "ops"))
+    second = resource("Group", "ops", metadata={"description": "second"})
+    stored = await updated(api, second, first.metadata.resource_version)
+    revision = api.resources.revision
+    third = resource("Group", "ops", metadata={"description": "third"})
+    for version in (first.metadata.resource_version, "nothing"):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await updated(api, third, version)
+        code, text = codes(caught.value)
+        assert code == "OUT_OF_RANGE"
+        assert text == "core.v1.Group ops has been changed: read it again"
+    assert api.resources.revision == revision
+    await updated(api, third, stored.metadata.resource_version)
+    assert api.resources.get(core.Group, name="ops").metadata.description == "third"
+
+
+async def test_of_two_that_read_the_same_one_writes(api: Harness) -> None:
+    version = (await api.core("CreateGroup", resource("Group", "ops"))).metadata.resource_version
+    texts = [f"text {number}" for number in range(8)]
+    told = await asyncio.gather(
+        *(
+            updated(api, resource("Group", "ops", metadata={"description": text}), version)
+            for text in texts
+        ),
+        return_exceptions=True,
+    )
+    (won,) = (reply for reply in told if isinstance(reply, core.Group))
+    stored = api.resources.get(core.Group, name="ops")
+    assert stored.metadata.description == won.metadata.description
+    lost = [codes(one)[0] for one in told if isinstance(one, grpc.aio.AioRpcError)]
+    assert lost == ["OUT_OF_RANGE"] * 7
+
+
+@pytest.mark.parametrize("version", ["", "of another day", "0192aaaa-aaaa-7aaa-8aaa-0123456789ab"])
+async def test_what_stands_in_the_resource_is_not_asked_for(api: Harness, version: str) -> None:
+    """Official clients send what they once read, or nothing, and the last writer wins."""
+    await api.core("CreateGroup", resource("Group", "ops"))
+    given = resource("Group", "ops", metadata={"resourceVersion": version, "description": "mine"})
+    assert (await api.core("UpdateGroup", given)).metadata.description == "mine"
+
+
+async def updated(api: Harness, group: core.Group, version: str) -> core.Group:
+    """Update a Group that has this version."""
+    function: Any = api.channel.unary_unary(
+        f"/{DESCRIPTOR.full_name}/UpdateGroup",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=core.Group.FromString,
+    )
+    metadata = (*api.credentials(), (IF_VERSION, version))
+    stored: core.Group = await function(group, metadata=metadata, timeout=30)
+    return stored
