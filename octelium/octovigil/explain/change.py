@@ -2,9 +2,11 @@
 
 Moves are made up from the step that failed and from the conditions of rules, and tried in the order
 of the number of their edits, then of their costs, then of what else they open. Each is tried by
-really deciding in a world where its edits are made, so whatever is named is sufficient. A rule of
-its own, which always helps, is the last resort: it says nothing about the Policies that there are.
-What opens the Cluster's API, or about everything, is named only if even that does not help.
+really deciding in a world where its edits are made, so whatever is named is sufficient. A grant of
+the User at the Service goes before all that an administrator would do which is larger or opens
+anything else. A rule of its own, which always helps, is the last resort: it says nothing about the
+Policies that there are. What opens the Cluster's API, or about everything, is named only if even
+that does not help.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from octelium.octovigil.explain.attachment import (
 from octelium.octovigil.explain.breadth import NOTHING_ELSE, Breadth, Opened
 from octelium.octovigil.explain.edits import EditError, apply_edits, make
 from octelium.octovigil.explain.evaluation import ERROR, FALSE
+from octelium.octovigil.explain.granting import grants
 from octelium.octovigil.explain.moves import OTHERS, Move, named, set_field
 from octelium.octovigil.explain.remedies import remedies
 from octelium.octovigil.explain.solver import Solver
@@ -53,6 +56,7 @@ _MAX_COMPARED: Final = 8
 _MAX_SECOND: Final = 12
 """Moves that are tried after each of those."""
 
+_AUTHORIZATION: Final = ("spec", "authorization")
 _BY_RULES: Final = frozenset({ReasonType.POLICY_MATCH, ReasonType.NO_POLICY_MATCH})
 
 
@@ -99,8 +103,11 @@ class _Search:
                 by_rules = not self._wants_allow or _fails_by_rules(told)
                 moves = self._by_rules(told) if by_rules else remedies(told)
                 last = self._last_resort(told)
+                narrow = list(grants(told)) if by_rules and self._wants_allow else []
             if by_rules:
                 found = self._search(base, moves)
+                if found is None or self._is_larger(base, found):
+                    found = self._first(base, narrow) or found
                 if found is not None:
                     return found
                 moves = last
@@ -187,6 +194,25 @@ class _Search:
             elif len(branches) < _MAX_BRANCHES:
                 branches.append(edits)
         return self._narrowest(turning)
+
+    def _first(self, base: tuple[Edit, ...], moves: Iterable[Move]) -> Found | None:
+        """The first sufficient move."""
+        for move in moves:
+            if time.monotonic() > self._end + GRACE:
+                break
+            edits = (*base, *move.edits)
+            decision = self._decided(edits)
+            if decision is not None and self._turned(decision):
+                return Found(edits, decision)
+        return None
+
+    def _is_larger(self, base: tuple[Edit, ...], found: Found) -> bool:
+        """Whether a change does more than to let this User use this Service."""
+        own = found.edits[len(base) :]
+        if not self._widens(own):
+            return False
+        attaches = any(edit.path[:2] == _AUTHORIZATION for edit in own)
+        return len(own) > 1 or attaches or bool(self._opened(found.edits).pairs)
 
     def _second(self, branches: Iterable[tuple[Edit, ...]]) -> Found | None:
         """The first sufficient move after one of the branches."""

@@ -82,9 +82,7 @@ def test_what_is_not_known_leaves_modules_open() -> None:
 
 def test_a_change_beside_modules() -> None:
     edits = changed(world_with(opa(SHORT)))
-    assert edits == [
-        "add to Service wiki.default an inline policy with a rule that allows User ann"
-    ]
+    assert edits == ["let User ann use Service wiki.default: octeliumctl grant ann wiki"]
     assert changed(world_with(opa(SHORT)), http("/x")) == ["remove inline policy 1 of User ann"]
     assert find_change(supposed(world_with(opa(LONG)))) is not None
 
