@@ -37,12 +37,16 @@ def backup(invocation: Invocation, file: str, without_key: bool, logs: bool, dat
     its history, Sessions and certificates, and the key that opens the Secrets: whoever has it can
     be everybody. Run it as root, or as the user that runs the Cluster.
     """
+    from octelium.client.errors import ClientError
     from octelium.cluster.backup import back_up
     from octelium.cluster.layout import Layout
 
     if file == STDIN and sys.stdout.isatty():
         raise click.UsageError("A backup is no text for a terminal: give a file, or `| …`.")
-    target = sys.stdout.buffer if file == STDIN else Path(file).expanduser()
+    path = Path(file).expanduser()
+    target = sys.stdout.buffer if file == STDIN else path
+    if file != STDIN and not path.parent.exists():
+        raise ClientError(f"there is no directory {path.parent}", f"mkdir -p {path.parent}")
     made = back_up(
         Layout(Path(data_dir).expanduser()),
         target,

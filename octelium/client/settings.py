@@ -118,7 +118,7 @@ def resolve(
             or remembered.tls_server_name
             or f"octelium-api.{domain}"
         ),
-        ca=_authorities(flags, environ, remembered),
+        ca=_authorities(flags, environ, remembered, _other_way(domain, port)),
         insecure=is_true(environ.get("OCTELIUM_INSECURE_TLS")),
         socket=environ.get("OCTELIUM_AUTH_PROXY_SOCKET") or None,
     )
@@ -146,20 +146,34 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def read_authorities(path: str) -> bytes:
+def read_authorities(path: str, remedy: str = "") -> bytes:
     """The PEM certificates of a file. Raises SettingsError when it cannot be read or has none."""
     try:
         content = Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise SettingsError(f"cannot read the CA file {path}: {error.strerror}") from error
+        raise SettingsError(f"cannot read the CA file {path}: {error.strerror}", remedy) from error
     if b"-----BEGIN CERTIFICATE-----" not in content:
-        raise SettingsError(f"the CA file {path} holds no certificate in PEM form")
+        raise SettingsError(f"the CA file {path} holds no certificate in PEM form", remedy)
     return content
 
 
-def _authorities(flags: Flags, environ: Mapping[str, str], remembered: Remembered) -> bytes | None:
+def _other_way(domain: str, port: int) -> str:
+    """What to do about a `--ca-file` that is of use elsewhere only, such as at the Cluster."""
+    suffix, endpoint = "", ""
+    if port != PORT:
+        suffix, endpoint = f":{port}", f" --endpoint octelium-api.{domain}:{port}"
+    return (
+        f"save https://{domain}{suffix}/ca.pem (compare its fingerprint), then: octelium login "
+        f"--domain {domain}{endpoint} --ca-file ca.pem; without --ca-file if a public authority "
+        "issued the Cluster's certificate"
+    )
+
+
+def _authorities(
+    flags: Flags, environ: Mapping[str, str], remembered: Remembered, remedy: str
+) -> bytes | None:
     if flags.ca_file:
-        return read_authorities(flags.ca_file)
+        return read_authorities(flags.ca_file, remedy)
     # SSL_CERT_FILE is often set for the whole machine, so it adds to what the Cluster was given.
     chosen = [remembered.ca.encode()] if remembered.ca else []
     if configured := environ.get("SSL_CERT_FILE"):

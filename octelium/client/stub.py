@@ -203,7 +203,7 @@ def api_error(error: grpc.RpcError, path: str, domain: str = "") -> ApiError:
             "give the name in it with --tls-server-name, or correct the endpoint",
         )
     if _never_sent(message):
-        cause, remedy = _unreachable(_last_cause(message))
+        cause, remedy = _unreachable(_last_cause(message), domain)
         return ApiError(code, f"cannot reach the Cluster's API: {cause}", path, remedy)
     if any(sign in message.lower() for sign in _BROKE_OFF):
         return ApiError(code, "the Cluster does not answer (it may be restarting)", path)
@@ -226,12 +226,12 @@ def _never_sent(message: str) -> bool:
     return any(sign in message.lower() for sign in _NEVER_SENT)
 
 
-def _unreachable(cause: str) -> tuple[str, str]:
+def _unreachable(cause: str, domain: str) -> tuple[str, str]:
     """Why no connection came about, and what to do, from the words of grpc."""
     if name := _UNKNOWN_NAME.search(cause):
         remedy = (
-            "check --domain and this computer's network; the Cluster's DNS needs records for its "
-            "domain and all names below it"
+            f"check the domain{domain and f' {domain}'} (--domain), then this computer's network; "
+            "the Cluster's DNS needs records for its domain and all names below it"
         )
         return f"the name {name[1]} cannot be looked up", remedy
     if "WRONG_VERSION_NUMBER" in cause:

@@ -42,6 +42,13 @@ def test_why_there_is_none(offline: Runner, tmp_path: Path, data: str) -> None:
     assert (done.code, "exists already" in done.err) == (1, True)
 
 
+def test_into_a_directory_that_is_not_there(offline: Runner, tmp_path: Path, data: str) -> None:
+    missing = tmp_path / "nodir"
+    done = offline("octops", "backup", str(missing / "x"), "--data-dir", data)
+    assert (done.code, missing.exists()) == (1, False)
+    assert f"there is no directory {missing}\n  mkdir -p {missing}\n" in done.err
+
+
 def test_to_a_pipe_and_back_from_one(offline: Runner, tmp_path: Path, data: str) -> None:
     words = [sys.executable, "-m", "octelium", "octops", "backup", "-", "--data-dir", data]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=120)

@@ -142,3 +142,26 @@ def test_a_file_of_authorities_must_hold_certificates(tmp_path: Path) -> None:
     for name, problem in (("key.pem", "no certificate"), ("none.pem", "No such file")):
         with pytest.raises(SettingsError, match=problem):
             resolve("d", Flags(ca_file=str(tmp_path / name)), {}, Remembered())
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "place", "line"),
+    [
+        (None, "https://lab.test/ca.pem", "--domain lab.test --ca-file ca.pem"),
+        ("127.0.0.1:443", "https://lab.test/ca.pem", "--domain lab.test --ca-file ca.pem"),
+        (
+            "127.0.0.1:8443",
+            "https://lab.test:8443/ca.pem",
+            "--domain lab.test --endpoint octelium-api.lab.test:8443 --ca-file ca.pem",
+        ),
+    ],
+)
+def test_a_file_of_authorities_that_is_elsewhere(
+    tmp_path: Path, endpoint: str | None, place: str, line: str
+) -> None:
+    """The line that `octelium up` shows is for its own machine."""
+    flags = Flags(endpoint=endpoint, ca_file=str(tmp_path / "ca.pem"))
+    with pytest.raises(SettingsError, match="cannot read the CA file") as raised:
+        resolve("lab.test", flags, {}, Remembered())
+    assert f"save {place} (compare its fingerprint)" in raised.value.remedy
+    assert f"octelium login {line}; without --ca-file if" in raised.value.remedy

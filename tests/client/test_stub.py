@@ -187,3 +187,20 @@ def test_a_connection_that_breaks_off_is_told_in_words(said: str) -> None:
 
     error = api_error(Broken(), "/m", "lab.test")
     assert error.message == "the Cluster does not answer (it may be restarting)"
+
+
+@pytest.mark.parametrize(
+    ("domain", "first"),
+    [("exampel.com", "check the domain exampel.com (--domain), then"), ("", "check the domain (")],
+)
+def test_a_name_that_is_not_known_is_first_of_all_a_wrong_one(domain: str, first: str) -> None:
+    class Unknown(grpc.RpcError):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.UNAVAILABLE
+
+        def details(self) -> str:
+            return "DNS resolution failed for octelium-api.exampel.com:443: Domain name not found"
+
+    error = api_error(Unknown(), "/m", domain)
+    assert "the name octelium-api.exampel.com cannot be looked up" in str(error)
+    assert error.remedy.startswith(first)
