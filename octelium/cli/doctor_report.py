@@ -30,7 +30,12 @@ def _lines(terminal: Terminal, found: Examination) -> list[str]:
     names = [len(inert(check.name)) for check in found.checks]
     width = min(max(names, default=0), _MOST_NAME)
     lines = []
+    reasons = set()
     for check in found.checks:
+        if check.outcome == "skipped":  # each reason once; the names stand below all together
+            if (check.detail, check.remedy) in reasons:
+                continue
+            reasons.add((check.detail, check.remedy))
         outcome = terminal.style(f"{check.outcome:{_OUTCOME}}", _STYLES[check.outcome])
         lines.append(f"{outcome}  {inert(check.name):{width}}  {inert(check.detail)}")
         if check.remedy and check.outcome != "ok":

@@ -32,6 +32,17 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    found = Examination()
+    found.skip_all(("connection", "routes", "udp"), "not connected", "octelium connect")
+    found.skip("service", "none was named", "octelium doctor SERVICE")
+    show(Terminal({}), found, "text")
+    out = capsys.readouterr().out
+    assert out.count("not connected") == out.count("octelium connect") == 1
+    assert "none was named" in out
+    assert "Not checked: connection, routes, udp, service.\n" in out
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = Examination()
     found.warn("clock", "61 s ahead", "set it")

@@ -76,7 +76,10 @@ class Examination:
             if self.wanted and check.name == "service":
                 told = f"What was checked works, but {self.wanted} was not: {check.detail}."
                 return f"{told} {_do(check.remedy)}".rstrip()
-        return "Everything that was checked works."
+        warnings = sum(check.outcome == "warn" for check in self.checks)
+        if not warnings:
+            return "Everything that was checked works."
+        return f"Everything that was checked works, with {warnings} warning{'s'[: warnings > 1]}."
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""

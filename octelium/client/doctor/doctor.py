@@ -9,7 +9,7 @@ from octelium.client.doctor import front_door, service, tunnel
 from octelium.client.doctor.checks import Broken, Examination
 from octelium.client.doctor.tunnel import Told
 from octelium.client.errors import ApiError, ClientError, NotLoggedIn
-from octelium.schema.names import full_service_name, private_fqdn
+from octelium.schema.names import full_service_name, private_fqdn, public_fqdn
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
@@ -217,6 +217,7 @@ class Doctor:
         if raw is None:
             found.skip("connection", "this host is not connected", _JOIN)
             self._leftover()
+            self._public(target)
             found.skip_all(_TUNNEL, "this host is not connected", _JOIN)
             return
         told = Told(raw)
@@ -356,6 +357,24 @@ class Doctor:
             found.fail("service", f"{self._name} cannot be looked up: {error}", error.remedy)
         except ClientError as error:
             found.fail("service", f"{self._name} cannot be looked up: {error}", error.remedy)
+
+    def _public(self, target: Target) -> None:
+        """Ask a public Service by its URL, which needs no tunnel."""
+        found = self._found
+        if not self._name:
+            return
+        self._find_service()
+        wanted = self._wanted
+        is_page = wanted is not None and wanted.spec.is_public and wanted.spec.type in service.HTTP
+        if not is_page or target.socket is not None or target.insecure:
+            return
+        host, port = public_fqdn(self._name, target.domain), target.port
+        try:
+            place = front_door.reach(front_door.addresses(host, port), port), port
+            told = service.request(self._name, host, place, target, is_public=True)
+            found.ok("service", told)
+        except Broken as broken:
+            found.fail("service", broken.detail, broken.remedy)
 
     def _addresses(self, told: Told) -> list[str]:
         """Of the Service, in the families that the connection has."""

@@ -62,12 +62,19 @@ def connect(name: str, addresses: list[str], port: int, *, seconds: float = SECO
 
 
 def request(
-    name: str, host: str, place: tuple[str, int], target: Target | None, *, seconds: float = SECONDS
+    name: str,
+    host: str,
+    place: tuple[str, int],
+    target: Target | None,
+    *,
+    is_public: bool = False,
+    seconds: float = SECONDS,
 ) -> str:
     """Ask for `/` and read the answer; what came, and after how long.
 
     `host` is what the Service's clients call it. `target` tells whom to trust, for a Service whose
-    own end speaks TLS; it is None for one in the clear.
+    own end speaks TLS; it is None for one in the clear. By its public name (`is_public`) a Service
+    that asks for a login has answered.
 
     Raises:
         Broken: no answer, or one that is the Cluster's own refusal.
@@ -96,6 +103,8 @@ def request(
         raise Broken(detail, f"{_ADMINISTRATOR} {name}") from error
     taken = f"{(time.monotonic() - began) * 1000:.0f} ms"
     entry = answer.getheader(_OWN)
+    if entry is not None and is_public and answer.status == http.HTTPStatus.UNAUTHORIZED:
+        return f"https://{host} answers in {taken}, and asks for a login"
     if entry is not None and answer.status >= 400:
         raise refusal(name, answer.status, entry)
     return f"GET / is answered with {answer.status} in {taken}"

@@ -38,6 +38,14 @@ def test_without_one_all_works() -> None:
     assert found.as_json()["broken"] is None
 
 
+def test_warnings_are_counted() -> None:
+    found = Examination()
+    found.warn("clock", "61 s ahead", "set it")
+    assert found.verdict() == "Everything that was checked works, with 1 warning."
+    found.warn("session", "it ends soon", "log in")
+    assert found.verdict() == "Everything that was checked works, with 2 warnings."
+
+
 def test_a_service_that_was_named_and_not_asked_is_not_said_to_work() -> None:
     found = Examination(wanted="wiki.default")
     found.ok("dns", "it is found")

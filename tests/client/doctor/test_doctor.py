@@ -103,7 +103,7 @@ def world(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     cluster.stop()
 
 
-def wiki(world: World, mode: int = user.ServiceSpecType__.HTTP) -> None:
+def wiki(world: World, mode: int = user.ServiceSpecType__.HTTP, *, is_public: bool = False) -> None:
     """There is a Service `wiki`."""
     made = core.Service()
     made.metadata.name = "wiki.default"
@@ -115,7 +115,7 @@ def wiki(world: World, mode: int = user.ServiceSpecType__.HTTP) -> None:
     def answered(method: str, request: Any) -> Any:
         reply = answer(method, request)
         if method == "GetService":
-            reply.spec.port, reply.spec.type = 80, mode
+            reply.spec.port, reply.spec.type, reply.spec.is_public = 80, mode, is_public
             reply.status.addresses.append("100.64.0.9")
         return reply
 
@@ -137,6 +137,36 @@ def test_a_host_that_is_not_connected(world: World) -> None:
     for name in ("connection", "routes", "udp", "packet size", "private dns", "service"):
         assert outcome(found, name) == "skipped"
     assert "own_way" not in world.asked
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_public", "expected"),
+    [
+        ("HTTP", True, "ok"),
+        ("WEB", True, "ok"),
+        ("HTTP", False, "skipped"),
+        ("TCP", True, "skipped"),
+    ],
+)
+def test_a_public_service_is_asked_without_a_tunnel(
+    world: World, mode: str, is_public: bool, expected: str
+) -> None:
+    wiki(world, getattr(user.ServiceSpecType__, mode), is_public=is_public)
+    found = world.examined("wiki")
+    assert (outcome(found, "service"), outcome(found, "udp")) == (expected, "skipped")
+    assert ("request" in world.asked) == (expected == "ok")
+    if expected == "ok":
+        assert found.verdict() == "Everything that was checked works."
+        world.broken["request"] = Broken("its upstream does not answer", "start it")
+        broken = world.examined("wiki").broken
+        assert broken is not None
+        assert broken.detail == "its upstream does not answer"
+
+
+def test_a_service_that_does_not_exist_is_told_without_a_tunnel(world: World) -> None:
+    broken = world.examined("wiki").broken
+    assert broken is not None
+    assert broken.detail == "there is no Service wiki.default"
 
 
 def test_a_host_that_is_connected(world: World) -> None:

@@ -50,6 +50,22 @@ def test_a_policy_that_refuses(status: int) -> None:
     assert found.remedy == "octeliumctl policy explain --log abc-1 tells which one"
 
 
+def test_a_public_service_may_ask_for_a_login(tmp_path: Path, authority: Authority) -> None:
+    made = context(tmp_path, authority, "wiki.lab.test")
+
+    def ask(answer: bytes) -> str:
+        with server(made, answer) as port:
+            place, trusted = ("127.0.0.1", port), target(port, authority)
+            return service.request("wiki", "wiki.lab.test", place, trusted, is_public=True)
+
+    assert ask(own(401)).startswith("https://wiki.lab.test answers in ")
+    assert ask(own(401)).endswith(", and asks for a login")
+    assert "200" in ask(OK)
+    for status in (403, 502):
+        with pytest.raises(Broken):
+            ask(own(status))
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_an_upstream_that_is_dead(status: int) -> None:
     found = broken(own(status))
