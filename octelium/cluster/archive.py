@@ -73,15 +73,17 @@ class Manifest:
                     "restore it with the release that made it",
                 )
             members = {
-                str(name): (int(size), str(digest))
-                for name, (size, digest) in value["members"].items()
+                str(name): (size, str(digest)) for name, (size, digest) in value["members"].items()
             }
+            numbers = [value["revision"], *(size for size, _ in members.values())]
             texts = [value[name] for name in ("domain", "made", "version")]
-            made = cls(texts[0], int(value["revision"]), texts[1], texts[2], members)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            made = cls(texts[0], numbers[0], texts[1], texts[2], members)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise _foreign() from error
         if not all(isinstance(text, str) for text in texts):
             raise _foreign()
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise _foreign("a number in its manifest is none")
         if not {STORE} <= set(members) <= set(MEMBERS):
             raise BackupError(f"this backup lists {', '.join(sorted(members))}", "take another one")
         return made
@@ -112,13 +114,16 @@ def extract(source: IO[bytes], folder: Path) -> Manifest:
         BackupError: it is none, or is not whole.
         OSError: `source` cannot be read, or the folder not be written.
     """
+    room = _length(source)
     try:
         with tarfile.open(fileobj=source, mode="r|") as archive:
             entries = iter(archive)
             manifest = _manifest(archive, entries)
+            _check_sizes(manifest, room)
             for entry in entries:
                 _extract(archive, entry, manifest, folder)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        # `tarfile` lets the last three through for headers that make no sense.
         raise _foreign(str(error)) from error
     for name in manifest.members:
         if not (folder / name).exists():
@@ -126,9 +131,24 @@ def extract(source: IO[bytes], folder: Path) -> Manifest:
     return manifest
 
 
+def _length(source: IO[bytes]) -> int | None:
+    """The bytes that are left in an archive; None where only its end tells."""
+    if not source.seekable():
+        return None
+    here = source.tell()
+    end = source.seek(0, os.SEEK_END)
+    source.seek(here)
+    return end - here
+
+
+def _check_sizes(manifest: Manifest, room: int | None) -> None:
+    if room is not None and sum(size for size, _ in manifest.members.values()) > room:
+        raise BackupError("this backup lists more than it holds: it was cut off", _ANOTHER)
+
+
 def _manifest(archive: tarfile.TarFile, entries: Iterator[tarfile.TarInfo]) -> Manifest:
     first = next(entries, None)
-    if first is None or first.name != MANIFEST or not first.isreg():
+    if first is None or first.name != MANIFEST or not _is_plain(first):
         raise _foreign()
     content = archive.extractfile(first)
     if content is None or first.size > _LARGEST_MANIFEST:
@@ -140,7 +160,7 @@ def _extract(
     archive: tarfile.TarFile, entry: tarfile.TarInfo, manifest: Manifest, folder: Path
 ) -> None:
     expected = manifest.members.get(entry.name)
-    content = archive.extractfile(entry) if entry.isreg() else None
+    content = archive.extractfile(entry) if _is_plain(entry) else None
     if expected is None or content is None or (folder / entry.name).exists():
         raise BackupError(
             f"this backup holds {entry.name!r}, which does not belong in it", _ANOTHER
@@ -157,6 +177,11 @@ def _extract(
             os.fsync(written.fileno())
     if state.hexdigest() != digest:
         raise BackupError(f"{entry.name} in this backup is damaged: its checksum differs", _ANOTHER)
+
+
+def _is_plain(entry: tarfile.TarInfo) -> bool:
+    """Whether each byte of a member is in the archive; a sparse one is as large as it claims."""
+    return entry.isreg() and not entry.issparse()
 
 
 _ANOTHER = "take another backup; nothing was changed"

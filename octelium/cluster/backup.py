@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import octelium
-from octelium.cluster import archive
+from octelium.cluster import archive, private_file
 from octelium.cluster.archive import AUTHORITY, KEY, LOGS, STORE, BackupError, Manifest
+from octelium.cluster.owner import acting_as
+from octelium.cluster.private_file import PrivateFileError
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.database import APPLICATION_ID, STEPS, open_database
 from octelium.store.errors import StoreUnusable
@@ -170,20 +172,12 @@ def _opened_target(target: Path | IO[bytes]) -> Iterator[IO[bytes]]:
         yield target
         target.flush()
         return
-    if target.exists():
-        raise BackupError(f"{target} exists already", "choose another name, or move it away")
-    draft = target.with_name(f".{target.name}.partial")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:
-        with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
+        with private_file.complete(target) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
+    except PrivateFileError as error:
+        remedy = f"{error.remedy}, or - to write to stdout"
+        raise BackupError(error.problem, remedy) from error
 
 
 @contextmanager
@@ -195,16 +189,8 @@ def as_owner(root: Path) -> Iterator[None]:
         return
     # Loaded now: the owner may not be able to read where root's code is.
     importlib.import_module("octelium.store.migrations")
-    groups, group = os.getgroups(), os.getegid()
-    os.setgroups([])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
+    with acting_as(owner.st_uid, owner.st_gid):
         yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from octelium.apiserver.core.view import TransactionView
-from octelium.cluster import builtin, seeding, tls_secrets
+from octelium.cluster import builtin, private_file, seeding, tls_secrets
 from octelium.cluster.builtin import FIRST_CREDENTIAL
 from octelium.cluster.certificates import cluster_names, issue, make_authority
+from octelium.cluster.private_file import PrivateFileError
 from octelium.identity.keys import rotate
 from octelium.schema.kinds import KINDS
 from octelium.schema.names import check_name
@@ -29,7 +30,7 @@ _FIRST_CREDENTIAL_DAYS = 180
 
 
 class BootstrapError(Exception):
-    """The store belongs to another Cluster, or is not a Cluster's; the text says which."""
+    """The store is not this Cluster's, or the first token cannot be saved; the text says which."""
 
 
 async def bootstrap(resources: Resources, domain: str, ca_file: Path) -> bool:
@@ -128,3 +129,19 @@ async def first_token(resources: Resources, authentication: Authentication) -> s
             credential = _create(tx, _first_credential())
         made = authentication.generate_token(tx, credential)
     return made.authentication_token.authentication_token
+
+
+async def save_first_token(resources: Resources, authentication: Authentication, path: Path) -> str:
+    """The same, also in a new file that only its owner can read.
+
+    Raises:
+        BootstrapError: something is there already, or no such file can be made. No token is made.
+        OSError: the file cannot be written.
+    """
+    try:
+        with private_file.new(path) as file:
+            token = await first_token(resources, authentication)
+            file.write(token.encode() + b"\n")
+    except PrivateFileError as error:
+        raise BootstrapError(f"OCTELIUM_AUTH_TOKEN_SAVE_PATH: {error}") from error
+    return token

@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -48,6 +49,7 @@ from octelium.cluster.bootstrap import (
     awaits_first_token,
     bootstrap,
     first_token,
+    save_first_token,
 )
 from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
@@ -340,13 +342,9 @@ class Control:
         """The token of the first start, also where the settings want it saved; or nothing."""
         if not awaits_first_token(resources):
             return ""
-        token = await first_token(resources, authentication)
-        path = os.environ.get("OCTELIUM_AUTH_TOKEN_SAVE_PATH")
-        if path:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(token + "\n")
-        return token
+        if path := os.environ.get("OCTELIUM_AUTH_TOKEN_SAVE_PATH"):
+            return await save_first_token(resources, authentication, Path(path))
+        return await first_token(resources, authentication)
 
     async def _install(self, resources: Resources, wanted: CertificateRequest) -> None:
         domain = self._settings.domain

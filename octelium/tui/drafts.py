@@ -6,13 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from octelium.client.errors import ClientError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PREFIX: Final = "draft-"
 
@@ -73,13 +72,16 @@ class Drafts:
         path = self._path(draft.kind, draft.name)
         if path is None:
             return
-        beside = path.with_suffix(f".{os.getpid()}")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(draft), file)
-            beside.replace(path)
+            handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(asdict(draft), file)
+                Path(beside).replace(path)
+            except BaseException:
+                Path(beside).unlink()
+                raise
         except (OSError, ValueError) as error:
             raise DraftError(
                 f"the text is kept until you quit only: {error}", "apply it, or copy it (c)"

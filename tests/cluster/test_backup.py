@@ -3,8 +3,11 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+import subprocess
+import tempfile
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,9 +32,11 @@ from tests.e2e.cluster import DOMAIN as SERVED
 from tests.e2e.cluster import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlite_utils import Database
+
+
+NOBODY = 65534
+SETPRIV = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 @pytest.fixture
@@ -135,6 +140,35 @@ def test_places_where_none_can_be(layout: Layout, tmp_path: Path) -> None:
     assert (tmp_path / "x").read_text() == "mine"
     with pytest.raises(BackupError, match="cannot be made"):
         back_up(layout, tmp_path / "no folder" / "x", {})
+
+
+async def test_where_others_may_write_nobody_else_gets_it(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not verified: run the tests as root")
+    layout = await cluster_at(tmp_path / "data")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o777)
+        target = folder / "octelium.backup"
+        # What a stranger lays where a draft could be foreseen, and may read.
+        draft = folder / f".{target.name}.partial"
+        draft.touch()
+        os.chown(draft, NOBODY, NOBODY)
+        draft.chmod(0o666)
+        read = [*SETPRIV, "cat", "--", str(target)]
+        assert back_up(layout, target, {}).has_key
+        assert (target.stat().st_uid, target.stat().st_mode & 0o777) == (0, 0o600)
+        assert draft.read_bytes() == b""
+        assert {path.name for path in folder.iterdir()} == {target.name, draft.name}
+        ended = subprocess.run(read, capture_output=True, text=True, check=False)
+        assert ended.stdout == ""
+        assert "denied" in ended.stderr
+        target.unlink()
+        target.symlink_to(draft)
+        with pytest.raises(BackupError, match="exists already") as error:
+            back_up(layout, target, {})
+        assert "stdout" in error.value.remedy
+        assert draft.read_bytes() == b""
 
 
 def test_a_store_of_an_earlier_release_is_examined_as_it_will_be(

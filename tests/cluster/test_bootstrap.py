@@ -11,6 +11,7 @@ from octelium.cluster.bootstrap import (
     awaits_first_token,
     bootstrap,
     first_token,
+    save_first_token,
 )
 from octelium.cluster.builtin import FIRST_CREDENTIAL
 from octelium.identity.authentication import Authentication
@@ -116,6 +117,47 @@ async def test_the_first_token_verifies(resources: Resources, tmp_path: Path) ->
     assert not awaits_first_token(resources)
     claims = keyring.verifier.verify(token, TokenType.CREDENTIAL)
     assert claims is not None
+
+
+async def test_the_first_token_is_saved_in_a_new_file_alone(
+    resources: Resources, tmp_path: Path
+) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+    keyring = Keyring()
+    keyring.follow(resources)
+    authentication = Authentication(resources, keyring)
+    saved = tmp_path / "token"
+    saved.touch(mode=0o666)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(tmp_path / "fifo")
+    for path in (saved, tmp_path / "link", tmp_path / "fifo"):
+        with pytest.raises(BootstrapError, match=r"TOKEN_SAVE_PATH: .* exists already: .* away"):
+            await save_first_token(resources, authentication, path)
+        assert awaits_first_token(resources)
+    assert saved.read_bytes() == b""
+    assert not (tmp_path / "elsewhere").exists()
+    with pytest.raises(BootstrapError, match="No such file"):
+        await save_first_token(resources, authentication, tmp_path / "none" / "token")
+    assert awaits_first_token(resources)
+    saved.unlink()
+    token = await save_first_token(resources, authentication, saved)
+    assert saved.read_text() == token + "\n"
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert not awaits_first_token(resources)
+
+
+async def test_a_token_that_cannot_be_made_leaves_no_file(
+    resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bootstrap(resources, DOMAIN, tmp_path / "ca.pem")
+
+    async def fails(*_: object) -> str:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("octelium.cluster.bootstrap.first_token", fails)
+    with pytest.raises(StoreError):
+        await save_first_token(resources, Authentication(resources, Keyring()), tmp_path / "token")
+    assert not (tmp_path / "token").exists()
 
 
 async def test_a_lost_way_in_is_made_anew(resources: Resources, tmp_path: Path) -> None:

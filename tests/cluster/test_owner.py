@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from octelium.cluster.owner import OwnerError, become, owner_of
+from octelium.cluster.owner import OwnerError, owner_of
 from octelium.tunnel.link import capabilities
 from tests.tunnel.link import worlds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NOBODY = pwd.getpwuid(worlds.NOBODY)
 BIND = 1 << capabilities.NET_BIND_SERVICE
@@ -98,13 +98,123 @@ def test_a_program_that_the_user_cannot_read_is_told(folder: Path) -> None:
     assert ended.returncode != 0
     assert "cannot read" in ended.stderr
     assert "SHIV_ROOT" in ended.stderr
+    assert {path.name for path in folder.iterdir()} == {"code"}
 
 
-def test_a_folder_of_somebody_else_is_refused(folder: Path) -> None:
-    (folder / "kept").touch()
-    with pytest.raises(OwnerError, match=f"chown -R {NOBODY.pw_name} {folder}"):
-        become(NOBODY, folder, {})
-    assert os.geteuid() == 0
+def test_an_empty_folder_of_roots_is_given(folder: Path) -> None:
+    data = folder / "data"
+    data.mkdir()
+    ended = started(worlds.everybodys_python(), data)
+    assert ended.returncode == 0, ended.stderr
+    assert data.stat().st_uid == (data / "made").stat().st_uid == NOBODY.pw_uid
+    assert folder.stat().st_uid == 0
+
+
+def test_root_makes_what_the_user_may_not(folder: Path) -> None:
+    ended = started(worlds.everybodys_python(), folder / "a" / "data")
+    assert ended.returncode == 0, ended.stderr
+    assert [(folder / name).stat().st_uid for name in ("a", "a/data")] == [0, NOBODY.pw_uid]
+    assert (folder / "a/data").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_user_makes_what_it_may(folder: Path) -> None:
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    ended = started(worlds.everybodys_python(), folder / "a" / "data")
+    assert ended.returncode == 0, ended.stderr
+    assert {path.stat().st_uid for path in folder.rglob("*")} == {NOBODY.pw_uid}
+
+
+def theirs(folder: Path) -> Path:
+    """A folder of nobody's."""
+    folder.mkdir()
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    return folder
+
+
+def a_link(folder: Path) -> Path:
+    path = theirs(folder / "home") / "data"
+    path.symlink_to(folder / "roots")
+    return path
+
+
+def a_link_of_roots(folder: Path) -> Path:
+    path = folder / "data"
+    path.symlink_to(folder / "roots")
+    return path
+
+
+def a_link_on_the_way(folder: Path) -> Path:
+    link = theirs(folder / "home") / "link"
+    link.symlink_to(folder)
+    return link / "roots"
+
+
+def a_way_of_somebody_else(folder: Path) -> Path:
+    path = theirs(folder / "home") / "roots"
+    (folder / "roots").rename(path)
+    return path
+
+
+def a_way_that_all_can_change(folder: Path) -> Path:
+    folder.chmod(0o777)
+    return folder / "roots"
+
+
+def a_way_that_a_group_can_change(folder: Path) -> Path:
+    os.chown(folder, 0, NOBODY.pw_gid)
+    folder.chmod(0o775)
+    return folder / "roots"
+
+
+def one_that_all_can_change(folder: Path) -> Path:
+    (folder / "roots").chmod(0o1777)
+    return folder / "roots"
+
+
+def one_of_another_user(folder: Path) -> Path:
+    os.chown(folder / "roots", 12345, 12345)
+    return folder / "roots"
+
+
+def one_that_is_not_empty(folder: Path) -> Path:
+    (folder / "roots" / "kept").touch()
+    return folder / "roots"
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "data").touch()
+    return folder / "data"
+
+
+@pytest.mark.parametrize(
+    ("lay", "said"),
+    [
+        (a_link, "others than root can change {folder}/home:"),
+        (a_link_of_roots, "{folder}/data: it is a file or a link"),
+        (a_link_on_the_way, "others than root can change {folder}/home:"),
+        (a_way_of_somebody_else, "others than root can change {folder}/home:"),
+        (a_way_that_all_can_change, "others than root can change {folder}:"),
+        (a_way_that_a_group_can_change, "others than root can change {folder}:"),
+        (one_that_all_can_change, "others than root can change {folder}/roots:"),
+        (one_of_another_user, "others than root can change {folder}/roots:"),
+        (one_that_is_not_empty, "chown -R {name} {folder}/roots"),
+        (a_file, "File exists: '{folder}/data'"),
+    ],
+)
+def test_no_other_folder_changes_hands(
+    lay: Callable[[Path], Path], said: str, folder: Path
+) -> None:
+    roots = folder / "roots"
+    roots.mkdir()
+    data_dir = lay(folder)
+    before = {path: path.lstat() for path in folder.rglob("*")}
+    ended = started(worlds.everybodys_python(), data_dir)
+    assert ended.returncode != 0
+    assert said.format(folder=folder, name=NOBODY.pw_name) in ended.stderr
+    after = {path: path.lstat() for path in folder.rglob("*")}
+    assert {path: (one.st_uid, one.st_mode) for path, one in after.items()} == {
+        path: (one.st_uid, one.st_mode) for path, one in before.items()
+    }
 
 
 def test_who_is_not_root_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
