@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from octelium.cluster.errand import Errand, UnanswerableError, run
 from octelium.cluster.lane import Lane
 from octelium.cluster.logged import inquiry_of
-from octelium.octovigil.explain.explanation import explain
 from octelium.octovigil.inquiry import Inquiry, InquiryError
 from octelium.octovigil.received import as_received
 from octelium.replica.supposed import supposed_changes
@@ -109,6 +108,9 @@ class Insight:
             resolver = self._rego.resolver(asyncio.get_running_loop(), asker)
 
         def work(_deadline: Deadline) -> ext.Explanation:
+            # Here, since a start is not to wait for what only explanations need.
+            from octelium.octovigil.explain.explanation import explain
+
             return explain(replica, inquiry, find_change=find_change, rego=resolver)
 
         try:
