@@ -9,6 +9,7 @@ import click
 from octelium.cli.credential import credential
 from octelium.cli.failure import EXPECTED, Failed, report
 from octelium.cli.formats import output_option
+from octelium.cli.inert import inert
 from octelium.cli.invocation import Invocation
 from octelium.cli.modes import warn_unserved
 from octelium.cli.resources import require_method, short_name, show_message
@@ -103,7 +104,7 @@ def write_files(
         try:
             write(document.kind, document.message, warned=tell, strict=strict)
         except EXPECTED as error:
-            report(error, invocation.terminal, f"{document.source}:{document.line}: {label}")
+            report(error, invocation.terminal, f"{inert(document.source)}:{document.line}: {label}")
             failed = True
         else:
             invocation.terminal.show(f"{label} {method.lower()}d")

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import json
 
-from octelium.schema.unseen import is_unseen
-
-_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+from octelium.schema.unseen import is_unseen, one_line
 
 
 def inert(text: str) -> str:
     r"""The text on one line, with control and format characters as escapes such as `\x1b`."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(character) for character in text)
+    return one_line(text)
 
 
 def inert_lines(text: str) -> str:
@@ -37,14 +33,3 @@ def inert_json(text: str) -> str:
         json.dumps(character)[1:-1] if is_unseen(character) and character != "\n" else character
         for character in text
     )
-
-
-def _escape(character: str) -> str:
-    if not is_unseen(character):
-        return character
-    if character in _NAMED:
-        return _NAMED[character]
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -11,6 +11,7 @@ from octelium.client.errors import ClientError
 from octelium.schema.documents import parse_documents
 from octelium.schema.errors import DocumentError, InvalidDocuments
 from octelium.schema.names import full_service_name
+from octelium.schema.unseen import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,10 @@ class UnreadableError(ClientError):
 
     reason = ""
 
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        # Names of files may hold line feeds.
+        super().__init__(one_line(problem), one_line(remedy))
+
 
 def _unreadable(problem: str, reason: str, remedy: str = "") -> UnreadableError:
     error = UnreadableError(problem, remedy)
@@ -40,9 +45,10 @@ def read_documents(
 ) -> list[Document]:
     """The resources of files, of directories (with all below them) and of `-`, in their order.
 
-    In directories, what begins with a dot and files with tests are passed over. A directory without
-    files of resources is refused unless it `may_be_empty`. Raises InvalidDocuments with every
-    problem of every file.
+    In directories, what begins with a dot and files with tests are passed over. Links that lead out
+    of them are refused: who writes files there may not have others read. A directory without files
+    of resources is refused unless it `may_be_empty`. Raises InvalidDocuments with every problem of
+    every file.
     """
     documents: list[Document] = []
     errors: list[DocumentError] = []
@@ -81,6 +87,17 @@ def read_text(path: str) -> tuple[str, str]:
     return path, _decoded(content, path)
 
 
+def leads_out(file: str | Path, folder: str | Path) -> bool:
+    """Whether a file lies outside a directory, with all links followed."""
+    return not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
+
+
+def outside(file: str | Path, folder: str | Path) -> DocumentError:
+    """That a file found in a directory is a link to somewhere else; nothing of it is shown."""
+    problem = f"is a link that leads out of {one_line(str(folder))}"
+    return DocumentError(str(file), 0, 0, "", problem, "put the file itself there")
+
+
 def is_test_file(path: Path) -> bool:
     """Whether a file holds tests of Policies, by its name."""
     return path.name.lower().endswith(TEST_SUFFIXES)
@@ -115,7 +132,11 @@ def _files(path: str, errors: list[DocumentError], *, may_be_empty: bool) -> lis
         for name in sorted(names):
             file = Path(folder, name)
             # A link that leads nowhere is no file, and is not passed over.
-            if _is_resource_name(file) and (file.is_file() or not file.exists()):
+            if not _is_resource_name(file):
+                continue
+            if leads_out(file, path):
+                errors.append(outside(file, path))
+            elif file.is_file() or not file.exists():
                 found.append(str(file))
     if not found and not may_be_empty and len(errors) == known:
         remedy = f"they end in {', '.join(_SUFFIXES)}"
@@ -147,5 +168,5 @@ def _duplicates(documents: Sequence[Document]) -> Iterator[DocumentError]:
                 document.line,
                 "metadata.name",
                 f"{key[0]} {key[1]} is declared twice",
-                f"the first time in {first.source}:{first.line}",
+                f"the first time in {one_line(first.source)}:{first.line}",
             )

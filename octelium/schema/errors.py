@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from textwrap import indent
 
+from octelium.schema.unseen import one_line
+
 Step = str | int
 
 _STEP = re.compile(r'\[(\d+)\]|\["(.*?)"\]|\.?([^.\[]+)', re.DOTALL)
@@ -81,12 +83,13 @@ class DocumentError:
     excerpt: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}" + (f":{self.column}" if self.column else "")
+        source = one_line(self.source)
+        place = f"{source}:{self.line}" + (f":{self.column}" if self.column else "")
         told = sentence(self.path, self.problem, self.remedy)
         if not self.document:
-            return f"{self.source}: {told}"
+            return f"{source}: {told}"
         text = f"{place} (document {self.document}): {told}"
-        return f"{text}\n{indent(self.excerpt, '  ')}" if self.excerpt else text
+        return f"{text}\n{indent(self.excerpt, '  | ')}" if self.excerpt else text
 
 
 class InvalidDocuments(Exception):  # noqa: N818  (as Invalid)
@@ -103,4 +106,4 @@ class InvalidDocuments(Exception):  # noqa: N818  (as Invalid)
 def sentence(path: str, problem: str, remedy: str) -> str:
     """One line out of the parts of a fault."""
     text = f"{path}: {problem}" if path else problem
-    return f"{text} ({remedy})" if remedy else text
+    return one_line(f"{text} ({remedy})" if remedy else text)

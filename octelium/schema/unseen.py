@@ -10,6 +10,7 @@ import unicodedata
 from typing import Final
 
 _CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_NAMED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def is_unseen(character: str) -> bool:
@@ -30,6 +31,20 @@ def visible(text: str) -> str:
         return text
     return "".join(
         _escape(character) if character not in "\n\t" and is_unseen(character) else character
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    r"""The text with all unseen characters as escapes, such as `\n` and `\x1b`.
+
+    No part of a name can then begin a line of its own, which terminals and the logs of CI systems
+    would take for somebody else's words.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        _NAMED.get(character) or _escape(character) if is_unseen(character) else character
         for character in text
     )
 

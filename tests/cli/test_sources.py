@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.cli.sources import read_documents, stored_name
+from octelium.cli.sources import UnreadableError, leads_out, read_documents, stored_name
 from octelium.schema.errors import InvalidDocuments
 
 if TYPE_CHECKING:
@@ -114,3 +114,74 @@ def test_files_with_tests_are_passed_over_in_directories(tmp_path: Path) -> None
     assert [stored_name(document) for document in read_documents([str(tmp_path)])] == ["a"]
     with pytest.raises(InvalidDocuments):
         read_documents([str(tmp_path / "a.test.yaml")])
+
+
+def test_links_that_lead_out_of_a_directory_are_refused_unread(tmp_path: Path) -> None:
+    folder, secret = tmp_path / "cluster", tmp_path / "secret.yaml"
+    (folder / "sub").mkdir(parents=True)
+    secret.write_text("token: hidden: words")
+    (folder / "a.yaml").write_text(user("aa"))
+    (folder / "b.yaml").symlink_to("../secret.yaml")
+    (folder / "sub" / "c.yaml").symlink_to(secret)
+    (folder / "d.yaml").symlink_to("../nowhere.yaml")
+    (folder / "sub" / "e.yaml").symlink_to("../b.yaml")
+    with pytest.raises(InvalidDocuments) as caught:
+        read_documents([str(folder)])
+    assert sorted(error.source for error in caught.value.errors) == [
+        str(folder / name) for name in ("b.yaml", "d.yaml", "sub/c.yaml", "sub/e.yaml")
+    ]
+    for error in caught.value.errors:
+        assert f"is a link that leads out of {folder}" in str(error)
+    assert "hidden" not in str(caught.value)
+
+
+def test_links_within_a_directory_and_named_ones_are_read(tmp_path: Path) -> None:
+    """As a mounted ConfigMap has them: each file is a link into a directory beside it."""
+    folder = tmp_path / "cluster"
+    (folder / "..data").mkdir(parents=True)
+    (folder / "..data" / "a.yaml").write_text(user("aa"))
+    (folder / "a.yaml").symlink_to("..data/a.yaml")
+    assert names(read_documents([str(folder)])) == ["aa"]
+    (tmp_path / "link").symlink_to("cluster")
+    assert names(read_documents([str(tmp_path / "link")])) == ["aa"]
+    assert names(read_documents([str(folder / "a.yaml")])) == ["aa"]
+    (tmp_path / "single.yaml").symlink_to(folder / "a.yaml")
+    assert names(read_documents([str(tmp_path / "single.yaml")])) == ["aa"]
+
+
+def test_a_directory_does_not_hold_one_whose_name_only_begins_like_its_own(tmp_path: Path) -> None:
+    for name in ("cluster", "cluster-secrets"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.yaml").touch()
+    assert leads_out(tmp_path / "cluster-secrets/a.yaml", tmp_path / "cluster")
+    assert leads_out(tmp_path / "cluster/../cluster-secrets/a.yaml", tmp_path / "cluster")
+    assert not leads_out(tmp_path / "cluster/a.yaml", tmp_path / "cluster")
+
+
+COMMAND = "::error file=x::said"
+"""What a CI system takes for an order if a line begins so."""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\u2028", "\x85"])
+def test_names_of_files_make_no_lines(tmp_path: Path, end: str) -> None:
+    broken = tmp_path / f"a{end}{COMMAND}.yaml"
+    broken.write_text("kind: [\n")
+    twice = tmp_path / f"b{end}{COMMAND}.yaml"
+    twice.write_text(user("aa") + "---\n" + user("aa"))
+    away = tmp_path / f"c{end}{COMMAND}.yaml"
+    away.symlink_to("/nowhere")
+    key = tmp_path / "d.yaml"
+    key.write_text(f'"{end.encode("unicode_escape").decode()}{COMMAND}": 1\nkind: User\n')
+    for paths in ([broken], [twice], [away], [key], [tmp_path]):
+        with pytest.raises(InvalidDocuments) as caught:
+            read_documents([str(path) for path in paths])
+        for line in str(caught.value).splitlines():
+            assert not line.lstrip().startswith("::")
+    assert str(UnreadableError(f"cannot read a{end}{COMMAND}")).splitlines()[1:] == []
+
+
+def test_an_excerpt_begins_no_line_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"a: 1\n{COMMAND}: @\n")
+    with pytest.raises(InvalidDocuments) as caught:
+        read_documents([str(tmp_path)])
+    assert f"\n  | {COMMAND}" in str(caught.value)

@@ -73,3 +73,16 @@ def test_faults_of_documents_name_their_place() -> None:
         "a.yaml:7 (document 2): spec.x: unknown field (did you mean y?)",
         "b.yaml:1 (document 1): not YAML",
     ]
+
+
+def test_no_part_of_a_fault_begins_a_line() -> None:
+    """What CI systems take for an order stands at the beginning of a line."""
+    order = "\n::error::x"
+    error = DocumentError(order, 1, 2, order, order, order, 3, "::error::x\n^")
+    assert str(error).splitlines() == [
+        r"\n::error::x:2:3 (document 1): \n::error::x: \n::error::x (\n::error::x)",
+        "  | ::error::x",
+        "  | ^",
+    ]
+    whole = DocumentError(order, 0, 0, "", "is no file")
+    assert str(whole) == r"\n::error::x: is no file"

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.schema.unseen import escaped_yaml, has_unseen, is_unseen, visible
+from octelium.schema.unseen import escaped_yaml, has_unseen, is_unseen, one_line, visible
 
 UNSEEN = "\x00\x1b\x7f\x85\x9b\xad\u061c\u200b\u200d\u2028\u202e\u2060\u2066\ud800\ufeff\U000e0041"
 
@@ -35,3 +35,12 @@ def test_visible_texts_show_everything(text: str) -> None:
     assert not any(is_unseen(character) for character in shown if character not in "\n\t")
     assert visible(shown) == shown
     assert visible("Größe\n大 🙂") == "Größe\n大 🙂"
+
+
+@given(text=st.text(st.sampled_from(UNSEEN + "ab\n\r\t ß")))
+def test_one_line_shows_everything(text: str) -> None:
+    shown = one_line(text)
+    assert len(shown.splitlines()) == bool(text)
+    assert not any(is_unseen(character) for character in shown)
+    assert one_line(shown) == shown
+    assert one_line("a\n\r\tb\x1b") == r"a\n\r\tb\x1b"

@@ -106,7 +106,7 @@ def _plain(result: CaseResult) -> dict[str, Any]:
     case, explanation = result.case, result.explanation
     form: dict[str, Any] = {
         "name": case.name,
-        "file": case.source,
+        "file": inert(case.source),
         "line": case.line,
         "ok": result.ok,
         "expected": case.expect,

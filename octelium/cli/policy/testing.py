@@ -18,6 +18,8 @@ from octelium.cli.sources import (
     UnreadableError,
     is_resource_file,
     is_test_file,
+    leads_out,
+    outside,
     read_documents,
     read_text,
 )
@@ -109,7 +111,7 @@ def test(
     from octelium.cli.policy.report import describe, plain_report, show_report
 
     try:
-        suites = [_read(file) for file in _test_files(paths)]
+        suites = [(_read(file), folder) for file, folder in _test_files(paths)]
         groups = [(own, _world(invocation, files)) for files, own in _by_files(suites, live=live)]
     except (InvalidDocuments, UnreadableError) as error:
         report(error, invocation.terminal)
@@ -139,17 +141,21 @@ def test(
     return exits.OK if all(result.ok for result in results) else exits.FAILED
 
 
-def _test_files(paths: Sequence[str]) -> Iterator[str]:
+def _test_files(paths: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Files of tests, each with the directory that it and its resources may not lead out of."""
     for path in paths:
         if not Path(path).is_dir():
-            yield path
+            yield path, Path(path).parent
             continue
         found = sorted(file for file in Path(path).rglob("*") if is_test_file(file))
         if not found:
             raise UnreadableError(
                 f"there are no tests in {path}", f"they end in {', '.join(TEST_SUFFIXES)}"
             )
-        yield from map(str, found)
+        for file in found:
+            if leads_out(file, path):
+                raise InvalidDocuments([outside(file, path)])
+            yield str(file), Path(path)
 
 
 def _read(file: str) -> Suite:
@@ -158,21 +164,36 @@ def _read(file: str) -> Suite:
 
 
 def _by_files(
-    suites: Sequence[Suite], *, live: bool
+    suites: Sequence[tuple[Suite, Path]], *, live: bool
 ) -> Iterator[tuple[tuple[str, ...] | None, list[Suite]]]:
     """Suites of the same files of resources together; None stands for the Cluster."""
     groups: dict[tuple[str, ...] | None, list[Suite]] = {}
-    for suite in suites:
-        files = None if live else _resource_files(suite)
+    for suite, folder in suites:
+        files = None if live else _resource_files(suite, folder)
         groups.setdefault(files, []).append(suite)
     yield from groups.items()
 
 
-def _resource_files(suite: Suite) -> tuple[str, ...]:
+def _resource_files(suite: Suite, folder: Path) -> tuple[str, ...]:
+    """The files of resources that a suite is about.
+
+    Those that it names may also lie elsewhere in the working directory. Raises UnreadableError,
+    InvalidDocuments.
+    """
     beside = Path(suite.source).parent
     if suite.files is not None:
-        return tuple(str(beside / name) for name in suite.files)
+        named = tuple(str(beside / name) for name in suite.files)
+        for file in named:
+            if leads_out(file, folder) and leads_out(file, Path.cwd()):
+                raise UnreadableError(
+                    f"{suite.source}: files: {file} is outside of {folder}",
+                    "name files in that directory, or in the one where this runs",
+                )
+        return named
     found = tuple(str(file) for file in sorted(beside.iterdir()) if is_resource_file(file))
+    foreign = [outside(file, folder) for file in found if leads_out(file, folder)]
+    if foreign:
+        raise InvalidDocuments(foreign)
     if not found:
         raise UnreadableError(
             f"there are no files of resources beside {suite.source}",

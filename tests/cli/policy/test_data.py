@@ -31,7 +31,11 @@ def test_json_and_yaml(tmp_path: Path) -> None:
         ("a: 1\n---\nb: 1", "f:3", "second document"),
         ("a: 1\na: 2", "f:2", "given twice"),
         ("a: [", "f:2", "not YAML"),
-        ('who: "a" in b', "f:1:6 (document 1)", 'who: \'"a" in b\')\n  who: "a" in b\n       ^'),
+        (
+            'who: "a" in b',
+            "f:1:6 (document 1)",
+            'who: \'"a" in b\')\n  | who: "a" in b\n  |      ^',
+        ),
     ],
 )
 def test_anything_else_is_refused_with_its_place(

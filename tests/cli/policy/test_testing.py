@@ -122,6 +122,39 @@ def test_resources_from_elsewhere(directory: Path, offline: Runner) -> None:
         assert offline.works("policy", "test", "cluster").startswith("2 cases: 2 passed")
 
 
+SECRET = "token: hidden: words"
+
+
+def test_nothing_outside_of_the_directory_is_read(
+    directory: Path, tmp_path: Path, offline: Runner
+) -> None:
+    """Whoever writes tests cannot have other files of the machine shown."""
+    secret = tmp_path / "secret.yaml"
+    secret.write_text(SECRET)
+    for link in ("b.test.yaml", "b.yaml"):
+        (directory / link).symlink_to("../secret.yaml")
+        result = offline.ctl("policy", "test", "cluster")
+        assert (result.code, result.out) == (exits.USAGE, "")
+        assert f"cluster/{link}: is a link that leads out of cluster" in result.err
+        assert "hidden" not in result.err
+        (directory / link).unlink()
+
+
+def test_files_of_tests_lie_in_the_directory_or_the_working_one(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: Runner
+) -> None:
+    (directory / "policies.yaml").rename(tmp_path / "shared.yaml")
+    (directory / "wiki.test.yaml").write_text(f"files: [../shared.yaml]\n{TESTS}")
+    assert offline.works("policy", "test", "cluster").startswith("2 cases: 2 passed")
+    monkeypatch.chdir(directory)
+    (tmp_path / "shared.yaml").write_text(SECRET)
+    for path in (".", "wiki.test.yaml"):
+        result = offline.ctl("policy", "test", path)
+        assert (result.code, result.out) == (exits.USAGE, "")
+        assert "files: ../shared.yaml is outside of ." in result.err
+        assert "hidden" not in result.err
+
+
 def test_without_files_there_is_what_every_cluster_begins_with(
     tmp_path: Path, offline: Runner
 ) -> None:
