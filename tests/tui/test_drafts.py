@@ -77,3 +77,14 @@ def test_a_text_that_cannot_be_written_is_kept_in_memory(tmp_path: Path) -> None
     assert drafts.find("User", "ann") == ANN
     with pytest.raises(DraftError):
         drafts.drop("User", "ann")
+
+
+def test_nothing_lies_beside_a_text_that_cannot_take_its_place(tmp_path: Path) -> None:
+    drafts = Drafts(tmp_path, "d")
+    drafts.keep(ANN)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DraftError, match="until you quit"):
+        drafts.keep(ANN)
+    assert [*tmp_path.iterdir()] == [path]
