@@ -50,6 +50,12 @@ def yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def policies(item: Any) -> str:
+    """The Policies that are attached to a resource, and how many of its own it has."""
+    own = len(item.spec.authorization.inline_policies)
+    return ",".join((*item.spec.authorization.policies, *([f"+{own} inline"] if own else ())))
+
+
 def _name(item: Any, _now: float) -> str:
     return str(item.metadata.name)
 

@@ -115,7 +115,11 @@ class Changes(Texts):
         def go_on(value: str | None) -> None:
             if value:
                 call = partial(self.data.set_value, kind, name, value, is_new=is_new)
-                self.ask(call, self.done, "writing", changes=True)
+                if is_new:
+                    made = partial(self.with_made, call, kind, name)
+                    self.ask(made, self.made, "writing", changes=True)
+                else:
+                    self.ask(call, self.done, "writing", changes=True)
 
         question = f"Value of {kind.name} {name} (it is not shown)"
         self.question(Ask(question, go_on, hidden=True))

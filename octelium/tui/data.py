@@ -15,7 +15,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.tui import reports
 from octelium.tui.changing import Changing
-from octelium.tui.feeds import Feed, until_stopped
+from octelium.tui.feeds import Feed, through_outages, until_stopped
 from octelium.tui.journal import access_row, attempt_row
 from octelium.tui.lines import Line, Tone, told
 
@@ -176,13 +176,19 @@ class ClusterData:
     def rows(self, view: View) -> Feed[Update]:
         """The rows of a view: the first page, all pages, then what changes."""
         produce = self._poll if self._person else self._watch
-        return Feed(lambda feed: produce(view, feed), name=f"rows of {view.id}").start()
+        made: Feed[Update] = Feed(
+            lambda feed: through_outages(lambda: produce(view, feed), feed),
+            name=f"rows of {view.id}",
+        )
+        return made.start()
 
     def log(self, view: View, narrowed: dict[str, str]) -> Feed[tuple[Row, Any]]:
         """The entries of a log, the last ones first; `narrowed`: fields of the request."""
         produce = self._accesses if view.id == "access" else self._attempts
         made: Feed[tuple[Row, Any]] = Feed(
-            lambda feed: produce(narrowed, feed), name=view.id, most=_AHEAD
+            lambda feed: through_outages(lambda: produce(narrowed, feed), feed),
+            name=view.id,
+            most=_AHEAD,
         )
         return made.start()
 
@@ -341,12 +347,13 @@ class ClusterData:
 
     def _accesses(
         self, narrowed: dict[str, str], feed: Feed[tuple[Row, Any]]
-    ) -> Iterator[tuple[Row, Any]]:
+    ) -> Iterator[tuple[Row, Any] | None]:
         service = until_stopped(self._client.api.ext, feed)
         request = ext.ListAccessLogRequest()
         keep = accesslog.everything if SYSTEM in narrowed else self._without_system()
         _narrow(request, {key: value for key, value in narrowed.items() if key != SYSTEM})
         entries = accesslog.last_entries(service, request, _BACKLOG, keep)
+        yield None
         if not entries:
             # Entries are written when a request ends: one may have begun before this.
             since: Any = getattr(request, "from")  # a keyword of Python
@@ -370,11 +377,12 @@ class ClusterData:
 
     def _attempts(
         self, narrowed: dict[str, str], feed: Feed[tuple[Row, Any]]
-    ) -> Iterator[tuple[Row, Any]]:
+    ) -> Iterator[tuple[Row, Any] | None]:
         service = until_stopped(self._client.api.ext, feed)
         request = ext.ListAuthenticationLogRequest()
         _narrow(request, narrowed)
         entries = authlog.last_attempts(service, request, _BACKLOG)
+        yield None
         yield from ((attempt_row(entry), entry) for entry in entries)
         last = entries[-1].id if entries else ""
         for entry in authlog.follow_attempts(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from octelium.client.errors import ApiError, ClientError
+from octelium.client.following import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,11 +30,16 @@ class Feed(Generic[_T]):
     """Items that a thread gathers until `stop`.
 
     `problem` is why it ended, if it did by itself; `notice` is what its reader last had to tell.
-    With `most`, older items make room for new ones, and `lost` counts them.
+    With `most`, older items make room for new ones, and `lost` counts them. What reads may give
+    None for an answer that has no item: `has_answered` tells that there was one.
     """
 
     def __init__(
-        self, produce: Callable[[Feed[_T]], Iterable[_T]], *, name: str, most: int | None = None
+        self,
+        produce: Callable[[Feed[_T]], Iterable[_T | None]],
+        *,
+        name: str,
+        most: int | None = None,
     ) -> None:
         self._items: deque[_T] = deque()
         self._most = most
@@ -43,6 +50,7 @@ class Feed(Generic[_T]):
         self.problem: ClientError | None = None
         self.notice = ""
         self.lost = 0
+        self.has_answered = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> Feed[_T]:
@@ -98,6 +106,9 @@ class Feed(Generic[_T]):
             for item in self._produce(self):
                 if self.is_stopped:
                     return
+                self.has_answered = True
+                if item is None:
+                    continue
                 with self._lock:
                     self._items.append(item)
                     if self._most is not None and len(self._items) > self._most:
@@ -145,6 +156,22 @@ class Cancellable:
         token, conversation = self._service.converse(method, iter([request]))
         self._feed.on_stop(conversation.cancel)
         return token, conversation
+
+
+def through_outages(
+    produce: Callable[[], Iterator[_T | None]], feed: Feed[Any]
+) -> Iterator[_T | None]:
+    """What is read, which begins anew whenever the Cluster was away; the feed tells of it.
+
+    Raises ApiError for refusals.
+    """
+
+    def connect() -> Iterable[_T | None]:
+        begun = produce()
+        first = next(begun, None)  # the Cluster has answered
+        return chain((first,), begun)
+
+    return follow(connect, sleep=feed.pause, warn=feed.warn)
 
 
 def until_stopped(service: Authorized, feed: Feed[Any]) -> Authorized:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from octelium.cli.columns import enum_name, yes
+from octelium.cli.columns import enum_name, policies, yes
 from octelium.schema.kinds import KINDS
 from octelium.schema.suggestion import did_you_mean
 from octelium.tui.lines import Tone
@@ -64,10 +64,6 @@ def _user(item: Any) -> str:
     return str(item.status.user_ref.name)
 
 
-def _policies(item: Any) -> str:
-    return ",".join(item.spec.authorization.policies)
-
-
 def _display(item: Any) -> str:
     return str(item.metadata.display_name)
 
@@ -81,7 +77,7 @@ _DISABLED: Final = Column(
 _EXPIRES: Final = Column(
     "EXPIRES", lambda item: float(item.spec.expires_at.seconds), Form.UNTIL, 2, 7, 7
 )
-_POLICIES: Final = Column("POLICIES", _policies, rank=5, least=8, most=40)
+_POLICIES: Final = Column("POLICIES", policies, rank=5, least=8, most=40)
 _DISPLAY: Final = Column("DISPLAY NAME", _display, rank=6, least=12, most=32)
 
 

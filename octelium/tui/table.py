@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -82,6 +83,14 @@ class Table(Scrolling, Widget, can_focus=True):
             self._select(min(self.cursor, count - 1))
         self.refresh()
 
+    def choose(self, uid: str) -> None:
+        """Select the row of a uid, if it is there."""
+        place = self.model.place(uid)
+        if place is not None:
+            self.follows = False
+            self._select(place)
+        self.refresh()
+
     def move(self, by: int) -> None:
         """Select the row that is `by` rows further down."""
         last = len(self.model) - 1
@@ -116,8 +125,9 @@ class Table(Scrolling, Widget, can_focus=True):
         plain = self.get_component_rich_style("tone--plain")
         if index >= len(self.model):
             dim = self.get_component_rich_style("tone--dim")
-            text = f"  {self.empty}" if y == 2 and not len(self.model) else ""
-            return self._strip(text, dim)
+            told = [] if len(self.model) else wrap(self.empty, max(10, self.size.width - 4))
+            text = told[y - 2] if 2 <= y < len(told) + 2 else ""
+            return self._strip(f"  {text}", dim)
         row = self.model.at(index)
         is_selected = index == self.cursor
         name = "cursor" if is_selected else look.CLASSES[row.tone]

@@ -47,6 +47,22 @@ class Texts(Reading):
         """Say what was done."""
         self.tell(text, Tone.GOOD)
 
+    def made(self, found: tuple[str, Any]) -> None:
+        """Say what was done, and select the new resource: what is pressed next is meant for it."""
+        text, item = found
+        area = self.area
+        if item is not None and isinstance(area, Browse):
+            area.show_new(area.view.row(item))
+        self.done(text)
+
+    def with_made(self, call: Callable[[], str], kind: Kind, name: str) -> tuple[str, Any]:
+        """Make a resource; what was done, and the resource if it can be read."""
+        text = call()
+        try:
+            return text, self.data.get(kind, name)
+        except EXPECTED:
+            return text, None  # it is made all the same; its row comes with the others
+
     def edit(self) -> None:
         """Let the selected resource be edited."""
         if (selected := self.selected()) is not None:
@@ -150,15 +166,21 @@ class Texts(Reading):
         """Do what is shown."""
         page = self.area
         if isinstance(page, Page) and page.plan is not None:
-            call = partial(self.data.carry_out, page.plan)
-            self.ask(call, partial(self._applied, page), "applying", changes=True)
+            plan = page.plan
+            call = partial(self.data.carry_out, plan)
+            applied = partial(self._applied, page)
+            if plan.original is None:
+                made = partial(self.with_made, call, plan.kind, plan.name)
+                self.ask(made, applied, "applying", changes=True)
+            else:
+                self.ask(lambda: (call(), None), applied, "applying", changes=True)
 
-    def _applied(self, page: Page, text: str) -> None:
+    def _applied(self, page: Page, found: tuple[str, Any]) -> None:
         if self.screen is page:
             self.pop_screen()
         if page.pending is not None:
             self._forget(*page.pending)
-        self.done(text)
+        self.made(found)
 
     def _forget(self, kind: Kind, original: Any) -> None:
         try:

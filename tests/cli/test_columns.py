@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from octelium.cli.columns import COLUMNS, enum_name, rows, without_empty, yes
+from octelium.cli.columns import COLUMNS, enum_name, policies, rows, without_empty, yes
 from octelium.schema.kinds import KINDS, new
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.cli.runner import resource
@@ -70,3 +70,12 @@ def test_values_of_enums_that_are_not_known_are_shown_as_numbers() -> None:
     service.spec.MergeFromString(bytes([core.ServiceSpec.MODE_FIELD_NUMBER << 3]) + b"\xe7\x07")
     assert enum_name(service.spec, "mode") == "999"
     assert (yes(True), yes(False)) == ("yes", "no")
+
+
+def test_policies_of_a_resource() -> None:
+    own = {"name": "grant-ann", "spec": {"rules": []}}
+    authorization = {"policies": ["staff"], "inlinePolicies": [own]}
+    assert policies(resource("Group", "ops", spec={"authorization": authorization})) == (
+        "staff,+1 inline"
+    )
+    assert policies(resource("Group", "ops")) == ""

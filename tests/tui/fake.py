@@ -120,6 +120,7 @@ class Fake:
     def _feed(self, first: list[Any]) -> Feed[Any]:
         def produce(feed: Feed[Any]) -> Iterator[Any]:
             self._wait()
+            yield None
             yield from first
             taken = len(self._added)
             while True:
@@ -224,9 +225,15 @@ class Fake:
     def preview(self, plan: Plan, columns: int) -> list[Line]:
         return told("+ ann  wiki.default  refused → allowed", Tone.GOOD)
 
+    def _add(self, kind: Kind, name: str) -> None:
+        """A new resource, of which no feed tells."""
+        self.items.setdefault(kind.name, []).append(item(kind.name, name))
+
     def carry_out(self, plan: Plan) -> str:
         self._wait()
         self.done.append(("apply", plan.kind.name, plan.name))
+        if plan.original is None:
+            self._add(plan.kind, plan.name)
         return f"{plan.kind.name} {plan.name} updated"
 
     def delete(self, kind: Kind, name: str) -> str:
@@ -244,6 +251,8 @@ class Fake:
     def set_value(self, kind: Kind, name: str, value: str, *, is_new: bool) -> str:
         self.done.append(("value", kind.name, name, "new" if is_new else "old"))
         self.values[name] = value
+        if is_new:
+            self._add(kind, name)
         return f"{kind.name} {name} has a new value"
 
     def token(self, name: str) -> list[Line]:

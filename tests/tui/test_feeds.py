@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from octelium.client.errors import ApiError, ClientError
-from octelium.tui.feeds import Feed, Stopped, until_stopped
+from octelium.tui.feeds import Feed, Stopped, through_outages, until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,3 +122,36 @@ def test_a_stream_begins_before_it_is_read() -> None:
     stream = until_stopped(cast("Authorized", service), feed).stream("W", cast("Any", None))
     assert service.begun == []
     assert list(stream) == [1]
+
+
+def test_an_answer_without_items_is_one() -> None:
+    feed: Feed[int] = Feed(lambda _: iter([None]), name="t")
+    before = feed.has_answered
+    feed.start()
+    assert feed.join(5)
+    assert (before, feed.has_answered) == (False, True)
+    assert feed.take() == []
+
+
+def test_reading_begins_anew_after_outages(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+    told: list[str] = []
+
+    def produce() -> Iterator[int | None]:
+        tries.append("try")
+        if len(tries) < 3:
+            raise ApiError("UNAVAILABLE", "nobody is there", "")
+        yield None
+        yield 7
+        raise ApiError("PERMISSION_DENIED", "no", "")
+
+    feed: Feed[int] = Feed(lambda own: through_outages(produce, own), name="t")
+    monkeypatch.setattr(feed, "pause", lambda _seconds: None)
+    monkeypatch.setattr(feed, "warn", told.append)
+    feed.start()
+    assert feed.join(5)
+    assert feed.take() == [7]
+    assert feed.has_answered
+    assert ["away" in text for text in told] == [True, False]
+    assert isinstance(feed.problem, ApiError)
+    assert feed.problem.code == "PERMISSION_DENIED"

@@ -43,3 +43,17 @@ def test_what_waits_or_is_rejected_stands_out() -> None:
 def test_an_unknown_word_gets_a_hint() -> None:
     assert "sess" in Views(ADMINISTRATION).hint("sesions")
     assert Views(ADMINISTRATION).find("nothing") is None
+
+
+def test_policies_of_its_own_are_counted() -> None:
+    view = next(view for view in ADMINISTRATION if view.id == "service")
+    place = [column.title for column in view.columns].index("POLICIES")
+    own = {"name": "grant-ann", "spec": {"rules": []}}
+    for authorization, shown in (
+        ({}, ""),
+        ({"policies": ["staff"]}, "staff"),
+        ({"inlinePolicies": [own]}, "+1 inline"),
+        ({"policies": ["staff", "ops"], "inlinePolicies": [own, own]}, "staff,ops,+2 inline"),
+    ):
+        service = item("Service", "wiki.default", spec={"authorization": authorization})
+        assert view.row(service).values[place] == shown

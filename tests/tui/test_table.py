@@ -70,3 +70,15 @@ async def test_an_empty_table_says_so() -> None:
         await sees(pilot, "There are no users.")
         await press(pilot, "down", "end", "d", "enter")
         await sees(pilot, "There are no users.")
+
+
+async def test_what_an_empty_table_says_is_folded() -> None:
+    words = " ".join(f"word-{number}" for number in range(20))
+    async with showing(many(0)) as (app, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "There are no users.")
+        area = app.area
+        assert isinstance(area, Browse)
+        area.table.empty = words
+        area.table.refresh()
+        await sees(pilot, "word-0 ", "word-19")

@@ -10,6 +10,7 @@ from tests.tui.pictures import goto, press, sees, showing, until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
     from textual.app import App
     from textual.pilot import Pilot
 
@@ -90,8 +91,38 @@ async def test_a_new_resource_begins_with_a_template() -> None:
         await press(pilot, "n")
         await sees(pilot, "User carol / new, not applied yet")
         await press(pilot, "y")
-        await until(pilot, lambda: bool(data.done))
+        await sees(pilot, "▌ carol")
         assert data.done == [("apply", "User", "carol")]
+
+
+async def test_what_was_just_made_is_selected_and_keys_mean_it() -> None:
+    data, editor = small(), Editor(("NAME", "zoe"))
+    async with showing(data, edit_text=editor) as (_, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "▌ ann")
+        await press(pilot, "slash", *"ann", "enter")
+        await sees(pilot, "Users 1 of 2  /ann")
+        await press(pilot, "n")
+        await sees(pilot, "User zoe / new, not applied yet")
+        await press(pilot, "y")
+        # What would hide it has ended.
+        await sees(pilot, "▌ zoe", "Users 3 ")
+        await press(pilot, "i")
+        await sees(pilot, "Make a link by which zoe signs in?")
+
+
+async def test_a_new_resource_that_cannot_be_read_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, editor = small(), Editor(("NAME", "carol"))
+    monkeypatch.setattr(data, "_add", lambda _kind, _name: None)  # gone at once
+    async with showing(data, edit_text=editor) as (_, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "▌ ann")
+        await press(pilot, "n")
+        await sees(pilot, "User carol / new, not applied yet")
+        await press(pilot, "y")
+        await sees(pilot, "User carol updated", "▌ ann")
 
 
 async def test_a_refused_change_is_told_and_the_plan_stays() -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from octelium.tui.rows import Row
 
 LOADING = "reading…"
+UNKNOWN = "\N{EN DASH}"
+"""A number that is not known."""
+AWAY = "The Cluster does not answer. It is asked until it does."
 TICK = 0.1
 """Seconds between two looks at what came."""
 
@@ -45,6 +48,8 @@ class Browse(Area):
         self._data = app.data
         self._feed: Feed[Update] | None = None
         self._complete = False
+        self._has_come = False
+        """Whether anything was read yet."""
         self._told = ""
 
     def place(self) -> Place:
@@ -62,7 +67,7 @@ class Browse(Area):
 
     def heading(self) -> str:
         """The view, how many rows, and the filter."""
-        count = str(len(self.model))
+        count = str(len(self.model)) if self._has_come else UNKNOWN
         if len(self.model) != self.model.total:
             count = f"{len(self.model)} of {self.model.total}"
         more = "" if self._complete or not self.model.total else "+"
@@ -98,6 +103,7 @@ class Browse(Area):
         removed: dict[str, None] = {}
         for update in updates:
             if update.whole:
+                self._has_come = True
                 rows, removed = {}, {}
                 self._complete = update.complete
                 self.model.replace(update.rows)
@@ -122,6 +128,18 @@ class Browse(Area):
         if feed.notice != self._told:
             self._told = feed.notice
             self.tell(feed.notice, Tone.WARN)
+            if not self._has_come:
+                self.table.empty = AWAY
+                self.table.refresh()
+
+    def show_new(self, row: Row) -> None:
+        """Select what was just made, before its row comes; a filter that would hide it ends."""
+        self.model.change([row], ())
+        if self.model.place(row.uid) is None:
+            self.filter("")
+        self.table.changed()
+        self.table.choose(row.uid)
+        self.update_bars()
 
     def _empty(self) -> str:
         """That there is nothing to show, and what to do."""

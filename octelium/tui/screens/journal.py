@@ -11,6 +11,7 @@ from octelium.tui.inert import cell
 from octelium.tui.journal import ACCESS, AUTHENTICATION, Journal
 from octelium.tui.lines import Tone
 from octelium.tui.screens.area import Area
+from octelium.tui.screens.browse import AWAY, UNKNOWN
 from octelium.tui.table import Table
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Log(Area):
     def heading(self) -> str:
         """The log, what it is narrowed to, how many entries."""
         of = "".join(f" of {key} {value}" for key, value in self.narrowed.items() if value)
-        count = str(len(self.model))
+        answered = self._feed is not None and self._feed.has_answered
+        count = str(len(self.model)) if answered else UNKNOWN
         if self.filter_text:
             count = f"{len(self.model)} of {self.model.total}  /{self.filter_text}"
         if SYSTEM not in self.narrowed and self.view.id == "access":
@@ -111,6 +113,8 @@ class Log(Area):
         if feed.notice != self._told:
             self._told = feed.notice
             self.tell(feed.notice, Tone.WARN)
+            self.table.empty = self._waiting() if feed.has_answered else AWAY
+            self.table.refresh()
         self.update_bars()
 
     def filter(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.tui.kinds import ACCESS
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _LABEL: Final = 14
 _VALUE: Final = 14
+_RETRY: Final = 5.0
+"""Seconds after which is asked again what the Cluster did not answer."""
 _HEALTH: Final = 60.0
 """Seconds between two diagnoses, as each sends traffic through the Cluster."""
 
@@ -38,6 +41,7 @@ class Overview(Area):
         self._counts: dict[str, int] = {}
         self._health: list[Line] = [Line("Looking…", Tone.DIM)]
         self._note = ""
+        self._is_late = False
 
     def on_mount(self) -> None:
         """Begin to count."""
@@ -55,8 +59,21 @@ class Overview(Area):
 
     def refresh_data(self) -> None:
         """Count resources, and diagnose."""
-        self.app.ask(self._data.counts, self._take_counts, "counting", keep=True)
-        self.app.ask(self._data.health, self._take_health, "looking at every part", keep=True)
+        ask = partial(self.app.ask, keep=True, failed=self._fail)
+        ask(self._data.counts, self._take_counts, "counting")
+        ask(self._data.health, self._take_health, "looking at every part")
+
+    def _fail(self, error: Exception) -> None:
+        """Say what went wrong, and ask again soon."""
+        self.app.tell_error(error)
+        if not self._is_late and self.is_mounted:
+            self._is_late = True
+            self.set_timer(_RETRY, self._again)
+
+    def _again(self) -> None:
+        self._is_late = False
+        self.tell("")
+        self.refresh_data()
 
     def _take_counts(self, counts: dict[str, int]) -> None:
         self._counts = counts

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import threading
+
 from octelium.client.errors import ApiError
 from octelium.tui.data import Update
 from octelium.tui.kinds import ADMINISTRATION
+from octelium.tui.screens.browse import UNKNOWN
 from tests.tui.fake import item, small
 from tests.tui.pictures import goto, sees, showing, until
 
@@ -30,6 +33,22 @@ async def test_notices_of_the_reader_and_its_end_are_told() -> None:
         await sees(pilot, "the Cluster is away")
         data.feeds[-1].problem = ApiError("PERMISSION_DENIED", "you may not", "")
         await sees(pilot, "PermissionDenied: you may not", "▌ ann")
+
+
+async def test_nothing_is_counted_while_the_cluster_is_away() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "Users 2")
+        data.gate = threading.Event()
+        await goto(pilot, "grp")
+        await sees(pilot, f"Groups {UNKNOWN}", "reading…")
+        data.feeds[-1].warn("the Cluster is away")
+        await sees(
+            pilot, f"Groups {UNKNOWN}", "The Cluster does not answer. It is asked until it does."
+        )
+        data.gate.set()
+        await sees(pilot, "Groups 1", "▌ ops")
 
 
 async def test_a_view_that_is_left_reads_no_more() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import threading
+
 from octelium.tui.journal import access_row
+from octelium.tui.screens.browse import UNKNOWN
 from tests.tui.fake import access, small
 from tests.tui.pictures import goto, press, sees, showing
 
@@ -24,6 +27,19 @@ async def test_a_log_follows_until_one_moves_up() -> None:
         assert "/forty" not in screen
         await press(pilot, "f")
         await sees(pilot, "following", "/forty")
+
+
+async def test_nothing_is_counted_while_the_cluster_is_away() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await sees(pilot, "Overview")
+        data.gate = threading.Event()
+        await goto(pilot, "access")
+        await sees(pilot, f"Access log {UNKNOWN}")
+        data.feeds[-1].warn("the Cluster is away")
+        await sees(pilot, f"Access log {UNKNOWN}", "The Cluster does not answer.")
+        data.gate.set()
+        await sees(pilot, "Access log 3", "GET /admin")
 
 
 async def test_a_log_is_filtered_and_what_was_lost_is_told() -> None:

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from octelium.client.errors import ApiError
 from octelium.tui.journal import access_row
+from octelium.tui.screens import overview
 from tests.tui.fake import NOW, access, small
 from tests.tui.pictures import sees, showing
+
+if TYPE_CHECKING:
+    import pytest
 
 
 async def test_requests_are_counted_as_they_come() -> None:
@@ -16,6 +22,18 @@ async def test_requests_are_counted_as_they_come() -> None:
         screen = await sees(pilot, "2.0/s")
         assert "Refused" in screen
         assert NOW
+
+
+async def test_what_the_cluster_did_not_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(overview, "_RETRY", 0.05)
+    data = small()
+    data.failing = ApiError("UNAVAILABLE", "nobody answers", "")
+    async with showing(data) as (_, pilot):
+        await sees(pilot, "Unavailable: nobody answers")
+        data.failing = None
+        await sees(pilot, "users 2", "workers: 2 answer")
 
 
 async def test_a_log_that_may_not_be_read_is_told() -> None:
