@@ -125,5 +125,5 @@ def _plain_rule(rule: RuleUse) -> dict[str, Any]:
     policy, index = rule.place
     form: dict[str, Any] = {"policy": policy, "index": index}
     form |= {"name": rule.name} if rule.name else {}
-    form |= {"where": rule.where} if rule.where else {}
+    form |= {"where": inert(rule.where)} if rule.where else {}
     return form | {"tried": rule.tried, "true": rule.true}
