@@ -85,8 +85,11 @@ class DeniedPages:
             ),
             *why,
             aside(
-                "The reason for each refusal is in the access log; an administrator reads it with ",
-                code(f"octeliumctl logs --id {entry}" if entry else "octeliumctl logs"),
+                "Why, and what would allow it, an administrator sees with "
+                if entry
+                else "The reason for each refusal is in the access log; an administrator reads it "
+                "with ",
+                code(f"octeliumctl policy explain --log {entry}" if entry else "octeliumctl logs"),
                 ".",
             ),
             status=403,

@@ -26,3 +26,9 @@ class Openable(Protocol):
         self, user: core.User, session: core.Session
     ) -> Mapping[str, Openness] | None:
         """Names of Services of which at least a part is open; None if that cannot be told now."""
+
+    def entrances(self, session: core.Session) -> Mapping[str, str]:
+        """A path that may be opened, by the name of the Service, where `/` may not.
+
+        Those that are known of Services that were found to be open in part.
+        """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -128,7 +129,8 @@ class Portal:
     async def services(self, request: Request, user: core.User, session: core.Session) -> Response:
         """Who is signed in, and what this person may open."""
         opened = await self._openable.services(user, session)
-        all_items = list(self._items(opened))
+        entrances = self._openable.entrances(session) if opened else {}
+        all_items = list(self._items(opened, entrances))
         wanted = only(request, "q").strip()[:_LONGEST]
         items = [each.markup for each in all_items if each.is_called(wanted)]
         told = []
@@ -163,7 +165,9 @@ class Portal:
             menu=menu(self._site, "/"),
         )
 
-    def _items(self, opened: Mapping[str, Openness] | None) -> Iterator[_Item]:
+    def _items(
+        self, opened: Mapping[str, Openness] | None, entrances: Mapping[str, str]
+    ) -> Iterator[_Item]:
         for service in self._resources.peek_all(core.Service):
             metadata = service.metadata
             if metadata.is_system or metadata.is_system_hidden or metadata.is_user_hidden:
@@ -171,9 +175,9 @@ class Portal:
             openness = Openness.OPEN if opened is None else opened.get(metadata.name)
             if openness is None:
                 continue
-            yield self._item(service, openness)
+            yield self._item(service, openness, entrances.get(metadata.name, "/"))
 
-    def _item(self, service: core.Service, openness: Openness) -> _Item:
+    def _item(self, service: core.Service, openness: Openness, entrance: str) -> _Item:
         metadata = service.metadata
         label = metadata.display_name or metadata.name.removesuffix(".default")
         mode = core.ServiceSpecMode__.ServiceSpecMode.Name(service.spec.mode)
@@ -182,6 +186,8 @@ class Portal:
         mark = badge("some pages only") if openness is Openness.DEPENDS else Markup("")
         if service.spec.is_public and service.spec.mode in _PAGES:
             url = self._site.url(public_fqdn(metadata.name, self._site.domain))
-            return _Item(text, (link(f"{url}/", label), about, mark))
+            if entrance != "/":
+                about += f"\nopens at {entrance}"
+            return _Item(text, (link(url + quote(entrance), label), about, mark))
         way = badge("octelium connect" if not service.spec.is_public else "by client")
         return _Item(text, (strong(label), about, both(mark, way) if mark else way))

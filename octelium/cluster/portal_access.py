@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from octelium.apiserver.rpc import ApiError
 from octelium.authserver.openable import Openness
 from octelium.cluster.lane import Deadline, Lane
+from octelium.octovigil.access.entrances import entrances
 from octelium.octovigil.access.listing import list_for_session
 from octelium.octovigil.inquiry import InquiryError
 from octelium.schema.errors import Invalid
@@ -43,6 +44,7 @@ class _Answer(NamedTuple):
     revision: int
     until: float
     services: Mapping[str, Openness]
+    entrances: Mapping[str, str]
 
 
 class PortalAccess:
@@ -77,28 +79,36 @@ class PortalAccess:
         if known is not None and known.revision == revision and known.until > now:
             return known.services
         try:
-            items = await self._ask(user.metadata.name, uid)
+            items, entrances = await self._ask(user.metadata.name, uid)
         except (Invalid, InquiryError, StoreError, ApiError) as error:
             _LOG.warning("what User %s may open cannot be told: %s", user.metadata.name, error)
             return None
         except Exception:  # noqa: BLE001  (logged; the Portal is of use without it)
             _LOG.exception("what User %s may open cannot be told", user.metadata.name)
             return None
-        answer = _Answer(revision, now + _FRESH, _opened(items, session.metadata.name))
+        answer = _Answer(revision, now + _FRESH, _opened(items, session.metadata.name), entrances)
         self._answers[uid] = answer
         self._answers.move_to_end(uid)
         if len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
         return answer.services
 
-    async def _ask(self, user: str, asker: str) -> Iterable[ext.Access]:
+    def entrances(self, session: core.Session) -> Mapping[str, str]:
+        """See the Protocol."""
+        known = self._answers.get(session.metadata.uid)
+        return {} if known is None else known.entrances
+
+    async def _ask(self, user: str, asker: str) -> tuple[Iterable[ext.Access], Mapping[str, str]]:
         if len(self._replica.service_by_name) > _MANY:
             told = await self._insight.list_access(user, "", asker=f"portal:{asker}")
-            return told.items
+            return told.items, {}
         replica = self._replica.fork()
 
-        def work(_deadline: Deadline) -> list[ext.Access]:
-            return list_for_session(replica, asker)
+        def work(deadline: Deadline) -> tuple[list[ext.Access], dict[str, str]]:
+            items = list_for_session(replica, asker)
+            in_time = deadline.left / 2
+            found = entrances(replica, asker, items, time.time(), lambda: deadline.left > in_time)
+            return items, found
 
         return await self._lane.run(work, asker)
 

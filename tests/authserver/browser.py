@@ -53,6 +53,7 @@ class Openable:
         self.asked: list[tuple[str, str]] = []
         self.closed: set[str] = set()
         self.partial: set[str] = set()
+        self.begins: dict[str, str] = {}
         self.broken = False
 
     async def services(self, user: core.User, session: core.Session) -> dict[str, Openness] | None:
@@ -64,6 +65,9 @@ class Openable:
             name: Openness.DEPENDS if name in self.partial else Openness.OPEN
             for name in names - self.closed
         }
+
+    def entrances(self, session: core.Session) -> dict[str, str]:
+        return self.begins
 
 
 class Host:

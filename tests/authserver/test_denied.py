@@ -44,7 +44,7 @@ async def test_the_way_to_the_reason(host: Host) -> None:
     assert response.status_code == 403
     assert f'href="https://example.com{WHY}">Why?</a>' in response.text
     assert 'class="button quiet"' in response.text
-    assert f"octeliumctl logs --id {ENTRY}" in response.text
+    assert f"octeliumctl policy explain --log {ENTRY}" in response.text
     check_headers(response)
     assert host.reasons.asked == []
 

@@ -57,6 +57,16 @@ async def test_what_is_open(scene: Scene) -> None:
     }
 
 
+async def test_where_one_may_begin(scene: Scene) -> None:
+    session = core.Session()
+    session.metadata.uid = uid_of("Session", "ann-1")
+    path = 'ctx.request.http.path.startsWith("/docs")'
+    scene.world.service("docs.default", authorization=_inline(allow(path)))
+    assert scene.access.entrances(session) == {}
+    await scene.services()
+    assert scene.access.entrances(session) == {"docs.default": "/docs"}
+
+
 async def test_what_the_session_itself_is_known_to_be_counts(scene: Scene) -> None:
     level = 'ctx.session.status.authentication.info.aal == "AAL2"'
     with scene.world.together():
