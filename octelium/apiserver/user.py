@@ -20,7 +20,7 @@ from octelium.apiserver.core.verbs import get, missing
 from octelium.apiserver.lasting.call import Method
 from octelium.apiserver.rpc import ApiError
 from octelium.schema.errors import Invalid
-from octelium.schema.names import is_label
+from octelium.schema.names import HOST_LABEL, is_label
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
@@ -116,7 +116,7 @@ class UserService:
 
     async def list_service(self, request: user.ListServiceOptions, call: Call) -> user.ServiceList:
         """Every Service that is not hidden, of one Namespace or of one mode if asked."""
-        self._session(call)
+        person = self._session(call).status.user_ref.name
         by = {}
         if request.namespace:
             by["status.namespaceRef"] = self._namespace(request.namespace).metadata.uid
@@ -128,14 +128,14 @@ class UserService:
         return user.ServiceList(
             api_version=_API,
             kind="ServiceList",
-            items=[_service(service) for service in page.items],
+            items=[_service(service, person) for service in page.items],
             list_response_meta=page.meta(),
         )
 
     async def get_service(self, request: meta.GetOptions, call: Call) -> user.Service:
         """One Service, by uid or by a name with or without its Namespace."""
-        self._session(call)
-        return _service(self._service(request))
+        person = self._session(call).status.user_ref.name
+        return _service(self._service(request), person)
 
     async def disconnect(
         self, _request: user.DisconnectRequest, call: Call
@@ -223,8 +223,12 @@ def _described(metadata: meta.Metadata) -> meta.Metadata:
     return _shown(metadata, "display_name", "description")
 
 
-def _service(service: core.Service) -> user.Service:
+def _service(service: core.Service, person: str) -> user.Service:
+    """As a User sees it, with the label that this User serves it, if so."""
     status = service.status
+    metadata, label = _described(service.metadata), f"{HOST_LABEL}{person}"
+    if label in service.metadata.spec_labels:
+        metadata.spec_labels[label] = service.metadata.spec_labels[label]
     addresses = [
         text
         for address in status.addresses
@@ -232,7 +236,7 @@ def _service(service: core.Service) -> user.Service:
         if text
     ]
     return user.Service(
-        metadata=_described(service.metadata),
+        metadata=metadata,
         spec=user.ServiceSpec(
             port=status.port,
             type=_ServiceType.ValueType(service.spec.mode),

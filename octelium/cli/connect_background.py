@@ -25,10 +25,16 @@ def begin(invocation: Invocation, options: dict[str, Any], place: Place | None) 
     answered = detach.start(
         place, _arguments(invocation, options, place), invocation.environ, sleep=invocation.sleep
     )
-    for name, text in offers(control.ask(place, "status") or {}):
+    told = control.ask(place, "status") or {}
+    for name, text in offers(told):
         invocation.terminal.note(f"{name}: {text}.")
+    for line in told.get("refused", ()):
+        invocation.terminal.warn(str(line))
+    # Of what was asked for the lines above tell; that another Service answers would not matter.
+    is_asked = options["publish"] or options["serve"] or options["serve_all"]
+    which = "" if is_asked else f": {answered} answers"
     invocation.terminal.note(
-        f"Connected to {invocation.client.domain} in the background: {answered} answers. "
+        f"Connected to {invocation.client.domain} in the background{which}. "
         "`octelium disconnect` ends it."
     )
     invocation.logout_wanted = False  # that is for the end of the connection

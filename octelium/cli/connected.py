@@ -29,4 +29,7 @@ def _published(each: dict[str, Any]) -> str:
 
 
 def _served(each: dict[str, Any]) -> str:
-    return f"{each.get('service')} from {each.get('upstream')}"
+    problem = each.get("problem")
+    return f"{each.get('service')} from {each.get('upstream')}" + (
+        f" ({problem})" if problem else ""
+    )

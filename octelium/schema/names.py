@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from octelium.schema.errors import Invalid
 
@@ -113,6 +113,10 @@ def hostnames(name: str, namespace: str) -> tuple[str, list[str]]:
     if name == DEFAULT_NAMESPACE:
         return namespace, [full]
     return full, []
+
+
+HOST_LABEL: Final = "host-user-"
+"""Prefix of the labels of a Service that name who serves it; their values are uids of Users."""
 
 
 def public_fqdn(service_name: str, domain: str) -> str:

@@ -263,6 +263,21 @@ async def test_a_service(world: World) -> None:
     assert listed.items[0] == expected
 
 
+async def test_whether_the_caller_serves_a_service(world: World) -> None:
+    """Others who serve it are nobody's business."""
+    own = (await world("GetStatus")).user.metadata.name
+    labels = {f"host-user-{own}": "uid-1", "host-user-somebody": "uid-2", "other": "x"}
+    async with world.cluster.resources.transaction() as tx:
+        service = tx.get(core.Service, name="wiki.default")
+        service.metadata.spec_labels.update(labels)
+        tx.update(service)
+    expected = {f"host-user-{own}": "uid-1"}
+    told = await world("GetService", meta.GetOptions(name="wiki"))
+    assert dict(told.metadata.spec_labels) == expected
+    listed = await world("ListService")
+    assert [dict(each.metadata.spec_labels) for each in listed.items] == [expected, {}, {}]
+
+
 async def test_modes_have_one_numbering() -> None:
     modes = core.ServiceSpecMode__.DESCRIPTOR.enum_types[0]
     types = user.ServiceSpecType__.DESCRIPTOR.enum_types[0]

@@ -44,7 +44,7 @@ def test_the_background_gets_everything_but_secrets(
         "octelium", "connect", *words.split(), "--scope", "api:user", stdin=f"{secret}\n"
     )
     assert (result.code, result.out) == (0, "")
-    assert "Service wiki.default answers" in result.err
+    assert "Connected to lab.test in the background. `octelium disc" in result.err
     text = " ".join(started[0])
     assert secret not in text
     assert text.startswith("connect --domain lab.test --homedir /")
@@ -60,17 +60,21 @@ def test_what_there_is_now_is_told(terminal: Runner, monkeypatch: pytest.MonkeyP
     connection = {
         "addresses": ["100.65.0.7/32"],
         "published": [{"service": "wiki.default", "address": "localhost", "port": 8080}],
+        "refused": ["wiki.default is published, but its Policies refuse you (403)"],
     }
     monkeypatch.setattr(control, "ask", lambda *_: connection)
     said = terminal("octelium", "connect", "-d", "-p", "wiki:8080").err
     assert "Address: 100.65.0.7/32.\nPublished: wiki.default at localhost:8080.\n" in said
+    assert "Warning: wiki.default is published, but its Policies refuse you (403)\n" in said
 
 
 def test_the_session_goes_on_until_the_background_ends(
     terminal: Runner, cluster: StandIn, started: list[list[str]]
 ) -> None:
     terminal.environ["OCTELIUM_LOGOUT"] = "true"
-    assert terminal("octelium", "connect", "-d").code == 0
+    result = terminal("octelium", "connect", "-d")
+    assert result.code == 0
+    assert "in the background: Service wiki.default answers." in result.err
     assert "--logout" in started[0]
     assert "Logout" not in cluster.methods()
 

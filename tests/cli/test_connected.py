@@ -16,6 +16,14 @@ def test_one_line_for_each_thing_that_there_is() -> None:
     ]
 
 
+def test_a_served_service_that_leads_nowhere() -> None:
+    served = {"service": "photos.default", "upstream": "127.0.0.1:2342", "problem": ""}
+    assert offers({"served": [served]}) == [("Served", "photos.default from 127.0.0.1:2342")]
+    served["problem"] = "nothing answers there now"
+    line = "photos.default from 127.0.0.1:2342 (nothing answers there now)"
+    assert offers({"served": [served]}) == [("Served", line)]
+
+
 def test_trouble_with_names_comes_first() -> None:
     names = {"names": "names are looked up", "problem": "port 53 is taken"}
     assert offers({"dns": names}) == [("Names", "port 53 is taken")]

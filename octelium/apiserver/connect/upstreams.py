@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from octelium.schema.names import HOST_LABEL
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.references import reference_to
 from octelium.schema.url_ports import url_port
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from octelium.store.reading import Reader
     from octelium.store.resources import Committed
-
-HOST_LABEL: Final = "host-user-"
-"""Prefix of the labels of a Service that name who serves it; their values are uids of Users."""
 
 _PORTS: Final = 10_000
 """How many ports, from the first one on, entries may have."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from octelium.client.errors import ApiError, ClientError
 from octelium.client.tunnel.errors import TunnelError
+from octelium.schema.names import HOST_LABEL
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
 
@@ -26,17 +27,21 @@ CONNECT: Final = 10.0
 _PAGE: Final = 200
 _MOST_PAGES: Final = 100
 _TYPES = user.ServiceSpecType__
+_PAGES: Final = frozenset({_TYPES.HTTP, _TYPES.WEB})
 _DATAGRAMS: Final = frozenset({_TYPES.UDP, _TYPES.DNS})
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A Service's addresses and port; `is_udp` if it is spoken to by datagrams."""
+    """A Service's addresses and port; `is_udp` if it is spoken to by datagrams, `is_http` if by
+    HTTP in the clear.
+    """
 
     name: str
     addresses: tuple[str, ...]
     port: int
     is_udp: bool
+    is_http: bool = False
 
 
 def destination(service: user.Service) -> Destination:
@@ -48,7 +53,8 @@ def destination(service: user.Service) -> Destination:
     if not 0 < service.spec.port < 65_536:
         raise TunnelError(f"Service {service.metadata.name} has no port")
     is_udp = service.spec.type in _DATAGRAMS
-    return Destination(service.metadata.name, addresses, service.spec.port, is_udp)
+    is_http = service.spec.type in _PAGES and not service.spec.is_tls
+    return Destination(service.metadata.name, addresses, service.spec.port, is_udp, is_http)
 
 
 class Services:
@@ -75,6 +81,15 @@ class Services:
     def count(self) -> int:
         """How many there are."""
         return sum(1 for _ in self._all())
+
+    def names(self) -> tuple[set[str], list[str]]:
+        """Those of all, and of those that this User serves, if the Cluster tells."""
+        known, mine = set(), list[str]()
+        for service in self._all():
+            known.add(service.metadata.name)
+            if any(label.startswith(HOST_LABEL) for label in service.metadata.spec_labels):
+                mine.append(service.metadata.name)
+        return known, mine
 
     def some(self) -> list[Destination]:
         """Those that speak TCP and have an address."""

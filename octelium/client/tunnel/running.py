@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from octelium.client.errors import ClientError
 from octelium.client.tunnel import control
+from octelium.client.tunnel.asked import published_problem, served_problem
 from octelium.client.tunnel.connection import Connection
 from octelium.client.tunnel.destinations import Dialler, Services
 from octelium.client.tunnel.device import Tunnel, engine_of
@@ -24,10 +25,11 @@ from octelium.client.tunnel.pulse import Pulse
 from octelium.client.tunnel.stream import ConnectStream
 from octelium.client.tunnel.tasks import begin
 from octelium.client.tunnel.watch import Watch, no_answer
+from octelium.schema.names import private_fqdn
 from octelium.schema.pb import user_v1_pb2 as user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from octelium.client.api import Authorized
     from octelium.client.tunnel.names import NameService
@@ -74,6 +76,8 @@ class Running:
         self._unnamed = unnamed
         self._answered = ""
         self._trouble = ""
+        self._refused: list[str] = []
+        """Why Services that were published were of no use when the connection began."""
         self._tunnel: Tunnel | None = None
         self._connection: Connection | None = None
         self._pulse: Pulse | None = None
@@ -108,6 +112,7 @@ class Running:
         told: dict[str, Any] = {"domain": self._domain, "pid": os.getpid(), "state": state}
         told["healthy"], told["problem"] = not (problem := self._problem()), problem
         told["answered"], told["trouble"] = self._answered, self._trouble
+        told["refused"] = self._refused
         told["published"] = [
             {"service": each.service, "address": each.address, "port": each.port}
             for each in self._wanted.publish
@@ -127,10 +132,16 @@ class Running:
             }
             for each in tunnel.health()
         ]
+        present = connection.served.present
+        problems = await asyncio.gather(*map(served_problem, present))
         told["served"] = [
-            {"service": each.name, "port": each.port, "upstream": _place((each.host, upstream))}
-            for each in connection.served.present
-            for upstream in (each.upstream_port,)
+            {
+                "service": each.name,
+                "port": each.port,
+                "upstream": _place((each.host, each.upstream_port)),
+                "problem": problem,
+            }
+            for each, problem in zip(present, problems, strict=True)
         ]
         names = connection.names if self._make_names is not None else ""
         told["dns"] = {
@@ -206,6 +217,7 @@ class Running:
                     await self._tell_the_end()
                     raise
             elif watching.done():
+                await self._tell_the_end()
                 watching.result()  # it ends by failing alone
             elif connection.since:
                 await self._say_farewell()
@@ -228,6 +240,7 @@ class Running:
         self, connection: Connection, tunnel: Tunnel, dialler: Dialler, services: Services
     ) -> None:
         await connection.joined.wait()
+        await self._check_served(connection, services)
         assert self._pulse is not None
         watch = Watch(
             tunnel,
@@ -245,6 +258,41 @@ class Running:
             await watching
         finally:
             watching.cancel()
+
+    async def _check_served(self, connection: Connection, services: Services) -> None:
+        """Warn where nothing listens that is served.
+
+        Raises:
+            TunnelError: the Cluster does not have this User serve what was asked for by name.
+        """
+        present = connection.served.present
+        missing = {*self._wanted.serve} - {each.name for each in present}
+        if missing:
+            try:
+                known, mine = await asyncio.to_thread(services.names)
+            except ClientError:  # a Session need not be allowed to ask
+                known, mine = missing, []
+            raise _not_served(missing, known, mine)
+        for each in present:
+            if problem := await served_problem(each):
+                where = _place((each.host, each.upstream_port))
+                self._warn(f"{each.name} is served from {where}, but {problem}")
+
+    async def _ask_published(self, dialler: Dialler, services: Services) -> None:
+        """See whether what was published answers this User, and say where it does not."""
+        refused = []
+        for name in dict.fromkeys(each.service for each in self._wanted.publish):
+            try:
+                found = await asyncio.to_thread(services.get, name)
+            except ClientError as error:
+                refused.append(f"{name}: {error}")
+                continue
+            host = private_fqdn(name, self._domain)
+            if problem := await published_problem(dialler, found, host):
+                refused.append(f"{name} is published, but {problem}")
+        for line in refused:
+            self._warn(line)
+        self._refused = refused
 
     async def _show(
         self, connection: Connection, tunnel: Tunnel, dialler: Dialler, services: Services
@@ -264,6 +312,7 @@ class Running:
                 self._warn(f"{error}; {error.remedy}")
             return False
         await connection.named.wait()
+        await self._ask_published(dialler, services)
         self._answered, self._trouble = answered, ""
         many = "" if count is None else f": {count} Service{'' if count == 1 else 's'}"
         has_names = self._make_names is not None and connection.names
@@ -288,6 +337,17 @@ class Running:
 def disconnect(api: Authorized) -> None:
     """Take down the connection of this Session, wherever it is. Raises ClientError."""
     api.call("Disconnect", user.DisconnectRequest(), deadline=_FAREWELL)
+
+
+def _not_served(missing: Collection[str], known: Collection[str], mine: list[str]) -> TunnelError:
+    absent = sorted({*missing} - {*known})
+    others = sorted({*missing} - {*absent})
+    words = [f"there is no Service {name}" for name in absent]
+    words += [f"{name} is not this User's to serve" for name in others]
+    remedy = "a Service is served by the User that its upstream names"
+    if mine:
+        remedy = f"this User's to serve: {', '.join(sorted(mine))}"
+    return TunnelError(f"--serve: {'; '.join(words)}", remedy)
 
 
 def _moment(seconds: float) -> str | None:

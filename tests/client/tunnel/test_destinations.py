@@ -93,6 +93,20 @@ def test_all_services() -> None:
     assert [each.name for each in known.some()] == ["a.default"]
 
 
+def test_which_names_there_are_and_which_are_served_here() -> None:
+    mine = service("photos.default")
+    mine.metadata.spec_labels["host-user-ann"] = "uid"
+    known, _ = services(service("a.default"), mine, service("b.default"))
+    assert known.names() == ({"a.default", "b.default", "photos.default"}, ["photos.default"])
+
+
+def test_what_speaks_http_in_the_clear() -> None:
+    assert destination(service("a", type=_TYPES.HTTP)).is_http
+    assert destination(service("a", type=_TYPES.WEB)).is_http
+    assert not destination(service("a", type=_TYPES.HTTP, is_tls=True)).is_http
+    assert not destination(service("a", type=_TYPES.TCP)).is_http
+
+
 @pytest.fixture
 async def tunnel() -> AsyncIterator[Tunnel]:
     made = Tunnel(FakeSide(), keepalive=30, make_engine=Engines())

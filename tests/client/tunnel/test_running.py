@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from octelium.client.errors import ApiError
 from octelium.client.settings import Flags
 from octelium.client.tunnel import running as module
 from octelium.client.tunnel.control import Place, ask
-from octelium.client.tunnel.destinations import Services
+from octelium.client.tunnel.destinations import Destination, Services
 from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.pulse import Pulse
 from octelium.client.tunnel.running import Running
@@ -22,7 +23,15 @@ from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.tunnel.engines.choose import choose
 from tests.client.standin import DOMAIN, NOW, RefusedError
-from tests.client.tunnel.pieces import GATEWAY_KEY, Engines, FakeEngine, FakeSide, free_port, state
+from tests.client.tunnel.pieces import (
+    GATEWAY_KEY,
+    Engines,
+    FakeEngine,
+    FakeSide,
+    free_port,
+    hosted_service,
+    state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -339,4 +348,97 @@ async def test_a_port_open_to_others_is_warned_of(
     assert "uses wiki.default as you" in session.warnings[0]
     session.stopped.set()
     async with asyncio.timeout(10):
+        await run
+
+
+def _options(*names: str, port: int) -> user.ConnectionStateServiceOptions:
+    upstream = user.HostedServiceUpstream(host="127.0.0.1", port=port)
+    hosted = [hosted_service(name, port=20_000 + at) for at, name in enumerate(names)]
+    for each in hosted:
+        each.upstream.CopyFrom(upstream)
+    return user.ConnectionStateServiceOptions(services=hosted)
+
+
+@pytest.mark.usefixtures("engines")
+async def test_what_this_user_does_not_serve_is_an_error(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    for name in ("wiki", "photos"):
+        _service(cluster, name)
+    answer = cluster._user
+
+    def with_label(method: str, request: Any) -> Any:
+        reply = answer(method, request)
+        if method == "ListService":
+            for service in reply.items:
+                if service.metadata.name == "photos.default":
+                    service.metadata.spec_labels["host-user-root"] = "uid"
+        return reply
+
+    cluster._user = with_label  # type: ignore[method-assign]  # as a real Cluster answers
+    asked_for = ("phots.default", "photos.default", "wiki.default")
+    session = Session(cluster, tmp_path, serve=asked_for)
+    clients.append(session.client)
+    options = _options("photos.default", port=free_port())
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns(), service_options=options)))
+    with pytest.raises(TunnelError) as raised:
+        async with asyncio.timeout(20):
+            await session.running.run(session.stopped)
+    assert str(raised.value) == (
+        "--serve: there is no Service phots.default; wiki.default is not this User's to serve"
+    )
+    assert raised.value.remedy == "this User's to serve: photos.default"
+    assert cluster.methods()[-1] == "Disconnect"
+    assert not session.place.socket.exists()
+
+
+@pytest.mark.usefixtures("engines")
+async def test_a_served_service_that_leads_nowhere_is_warned_of(
+    cluster: StandIn, tmp_path: Path, clients: list[Client]
+) -> None:
+    session = Session(cluster, tmp_path, serve=("photos.default",))
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    port = free_port()
+    options = _options("photos.default", port=port)
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns(), service_options=options)))
+    told = await session.status(answered="the gateway; there is no Service to ask")
+    problem = "nothing answers there now: Connection refused"
+    assert told["served"][0]["problem"] == problem
+    warned = f"photos.default is served from 127.0.0.1:{port}, but {problem}"
+    assert warned in session.warnings
+    with socket.create_server(("127.0.0.1", port)):
+        told = await session.status()
+        assert told["served"][0]["problem"] == ""
+    session.stopped.set()
+    async with asyncio.timeout(20):
+        await run
+
+
+@pytest.mark.usefixtures("engines")
+async def test_a_published_service_that_refuses_this_user_is_told(
+    cluster: StandIn, tmp_path: Path, clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def problem(_dialler: object, to: Destination, host: str) -> str:
+        asked.append(host)
+        return "its Policies refuse you (403)" if to.name == "secret.default" else ""
+
+    monkeypatch.setattr(module, "published_problem", problem)
+    wanted = []
+    for name in ("wiki", "secret"):
+        _service(cluster, name)
+        wanted.append(parse_publication(f"{name}:{free_port()}"))
+    session = Session(cluster, tmp_path, publish=tuple(wanted))
+    clients.append(session.client)
+    run = begin(session.running.run(session.stopped), name="run of a test")
+    cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns())))
+    told = await session.status(answered="the gateway; there is no Service to ask")
+    refused = "secret.default is published, but its Policies refuse you (403)"
+    assert told["refused"] == [refused]
+    assert refused in session.warnings
+    assert asked == ["wiki.local.lab.test", "secret.local.lab.test"]
+    session.stopped.set()
+    async with asyncio.timeout(20):
         await run
