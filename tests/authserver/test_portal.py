@@ -153,7 +153,7 @@ async def test_only_what_is_open_is_shown(host: Host) -> None:
     host.openable.begins["docs.default"] = '/a b/"c"'
     html = (await host.portal.get("/", headers=headers)).text
     assert 'href="https://docs.example.com/a%20b/%22c%22"' in html
-    assert "opens at /a b/&#34;c&#34;" in html
+    assert "opens at /a b/&quot;c&quot;" in html
     assert html.count("opens at") == 1
     assert host.openable.asked == [("alice", headers["x-octelium-session-uid"])]
 
