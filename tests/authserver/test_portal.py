@@ -150,12 +150,12 @@ async def test_only_what_is_open_is_shown(host: Host) -> None:
     assert "vault" not in html
     assert html.count("some pages only") == 1
     assert "opens at" not in html
+    assert host.openable.asked == [("alice", headers["x-octelium-session-uid"])]
     host.openable.begins["docs.default"] = '/a b/"c"'
     html = (await host.portal.get("/", headers=headers)).text
     assert 'href="https://docs.example.com/a%20b/%22c%22"' in html
     assert "opens at /a b/&quot;c&quot;" in html
     assert html.count("opens at") == 1
-    assert host.openable.asked == [("alice", headers["x-octelium-session-uid"])]
 
 
 async def test_what_cannot_be_found_out_is_said(host: Host) -> None:
