@@ -109,7 +109,9 @@ def _what(change: Change) -> str:
     if before.spec.is_disabled != after.spec.is_disabled:
         return "disabled {}" if after.spec.is_disabled else "enabled {} again"
     if change.kind == "Credential" and before.status.token_id != after.status.token_id:
-        return "given {} a new token, which ends earlier ones"
+        # Until its first token a Credential has no id of one.
+        ends = before.status.token_id
+        return "given {} a new token, which ends earlier ones" if ends else "given {} a token"
     return ""
 
 

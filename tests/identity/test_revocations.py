@@ -136,6 +136,15 @@ async def test_credentials(world: World) -> None:
 
     (told,) = await world.change(rotate, f"{CORE}GenerateCredentialToken")
     assert told.reason == world.by_root(f"given {name} a new token, which ends earlier ones")
+
+    def bare(tx: Transaction) -> object:
+        stored = tx.get(core.Credential, uid=credential.metadata.uid)
+        stored.status.ClearField("token_id")
+        return tx.update(stored)
+
+    await world.change(bare)
+    (told,) = await world.change(rotate, f"{CORE}GenerateCredentialToken")
+    assert told.reason == world.by_root(f"given {name} a token")
     assert told.credential is not None
     assert told.credential.uid == credential.metadata.uid
     (told,) = await world.change(deleting(credential))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from octelium.schema.pb import ext_v1_pb2 as ext
 
 VERDICTS: Final = ("allowed", "refused", "depends")
+_SYSTEM: Final = ("default.default", "portal.default")
+_SYSTEM_NAMESPACES: Final = ("octelium", "octelium-api")
 _COLOURS: Final = {"allowed": "green", "refused": "red", "depends": "yellow"}
 
 
@@ -49,8 +51,13 @@ def show_accesses(
     subject: str,
     verdicts: Sequence[str],
     output: str,
+    *,
+    briefly: bool = False,
 ) -> None:
-    """Write what `who` (`subject` is `user`) or `what` (`service`) found."""
+    """Write what `who` (`subject` is `user`) or `what` (`service`) found.
+
+    `briefly`: in a table, the Cluster's own Services stand in one line below the others.
+    """
     kept = [access for access in accesses if not verdicts or verdict_of(access) in verdicts]
     if output in ("json", "yaml"):
         form = [plain_access(access) for access in kept]
@@ -60,7 +67,20 @@ def show_accesses(
         for name in dict.fromkeys(getattr(access, subject) for access in kept):
             terminal.show(f"{subject}/{inert(name)}")
     elif kept:
-        _show_table(terminal, kept, subject)
+        system = [access for access in kept if briefly and is_system(access.service)]
+        own = [access for access in kept if not (briefly and is_system(access.service))]
+        if own:
+            _show_table(terminal, own, subject)
+        if system:
+            names = [f"{subject_of(one, subject)} {verdict_of(one)}" for one in system]
+            text = f"The Cluster's own Services (--system tells why): {', '.join(names)}"
+            for row in folded(text, terminal.columns(), 0, 2):
+                terminal.show(terminal.style(row, "dim"))
+
+
+def is_system(service: str) -> bool:
+    """Whether a Service is one of the Cluster's own, by its full name."""
+    return service in _SYSTEM or service.partition(".")[2] in _SYSTEM_NAMESPACES
 
 
 def plain_access(access: ext.Access) -> dict[str, Any]:

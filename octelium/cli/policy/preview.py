@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from octelium.cli.inert import inert
-from octelium.cli.policy.accesses import conditions, subject_of, verdict_of
+from octelium.cli.policy.accesses import conditions, is_system, subject_of, verdict_of
 from octelium.cli.policy.folding import folded
 from octelium.cli.table import line, widest
 
@@ -134,8 +134,9 @@ class _Page:
         for user in dict.fromkeys(row.user for row in rows if row.administers):
             self.add(f"! {user} may administer the Cluster then", 0, "red", "bold")
         groups: dict[_Reason, list[_Row]] = {}
-        # What concerns the Cluster itself must not drown in the rest.
-        for row in sorted(rows, key=lambda row: row.service != _API):
+        # Who gets all of the API must not drown in the rest, nor the rest in the long conditions of
+        # the Cluster's own Services.
+        for row in sorted(rows, key=_order):
             groups.setdefault(row.reason, []).append(row)
         gathered = [(reason, _gathered(group)) for reason, group in groups.items()]
         short = [cells for _, several in gathered for cells in several if _is_pair(cells)]
@@ -186,6 +187,11 @@ class _Row(NamedTuple):
     reason: _Reason
     administers: bool
     """Whether any request to the Cluster's API is allowed that was not before."""
+
+
+def _order(row: _Row) -> int:
+    """Where a pair stands: who gets all of the API first, the Cluster's own Services last."""
+    return 0 if row.administers else 2 if is_system(row.service) else 1
 
 
 def _row(change: ext.AccessChange) -> _Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,15 +28,20 @@ from octelium.cli.verb import verb
 from octelium.cli.warned import tell_all
 from octelium.cli.words import FILE
 from octelium.schema.errors import InvalidDocuments
+from octelium.schema.unseen import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from octelium.cli.invocation import Invocation
     from octelium.cli.policy.coverage import Coverage
     from octelium.cli.policy.runner import CaseResult
     from octelium.cli.policy.suite import Suite
     from octelium.cli.policy.world import World
+    from octelium.cli.terminal import Terminal
+
+_KIND = re.compile(r"""(?:^[\s-]*|[{,]\s*)["']?kind["']?\s*:""", re.MULTILINE)
+"""A key `kind`, in any style of YAML and in JSON."""
 
 
 @verb(
@@ -112,7 +118,8 @@ def test(
 
     try:
         suites = [(_read(file), folder) for file, folder in _test_files(paths)]
-        groups = [(own, _world(invocation, files)) for files, own in _by_files(suites, live=live)]
+        by_files = _by_files(suites, _Strangers(invocation.terminal), live=live)
+        groups = [(own, _world(invocation, files)) for files, own in by_files]
     except (InvalidDocuments, UnreadableError) as error:
         report(error, invocation.terminal)
         raise Failed(exits.USAGE) from error
@@ -163,18 +170,46 @@ def _read(file: str) -> Suite:
     return read_suite(text, source)
 
 
+class _Strangers:
+    """Files beside tests that look like those of resources and hold none."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._told: set[str] = set()
+
+    def without(self, files: Iterable[str]) -> tuple[str, ...]:
+        """The other files; a warning tells of each stranger."""
+        found = []
+        for file in files:
+            if not _is_stranger(file):
+                found.append(file)
+            elif file not in self._told:
+                self._told.add(file)
+                self._terminal.warn(f"{one_line(file)} holds no resource: passed over")
+        return tuple(found)
+
+
+def _is_stranger(file: str) -> bool:
+    """Whether a file says nowhere what kind its contents have, though it has some."""
+    try:
+        _, text = read_text(file)
+    except UnreadableError:
+        return False  # it may be one: who reads it says so
+    return bool(text.strip()) and _KIND.search(text) is None
+
+
 def _by_files(
-    suites: Sequence[tuple[Suite, Path]], *, live: bool
+    suites: Sequence[tuple[Suite, Path]], strangers: _Strangers, *, live: bool
 ) -> Iterator[tuple[tuple[str, ...] | None, list[Suite]]]:
     """Suites of the same files of resources together; None stands for the Cluster."""
     groups: dict[tuple[str, ...] | None, list[Suite]] = {}
     for suite, folder in suites:
-        files = None if live else _resource_files(suite, folder)
+        files = None if live else _resource_files(suite, folder, strangers)
         groups.setdefault(files, []).append(suite)
     yield from groups.items()
 
 
-def _resource_files(suite: Suite, folder: Path) -> tuple[str, ...]:
+def _resource_files(suite: Suite, folder: Path, strangers: _Strangers) -> tuple[str, ...]:
     """The files of resources that a suite is about.
 
     Those that it names may also lie elsewhere in the working directory. Raises UnreadableError,
@@ -194,6 +229,7 @@ def _resource_files(suite: Suite, folder: Path) -> tuple[str, ...]:
     foreign = [outside(file, folder) for file in found if leads_out(file, folder)]
     if foreign:
         raise InvalidDocuments(foreign)
+    found = strangers.without(found)
     if not found:
         raise UnreadableError(
             f"there are no files of resources beside {suite.source}",

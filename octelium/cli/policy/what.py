@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     """
 )
 @click.argument("user", type=resource_name("user"))
+@click.option("--system", is_flag=True, help="Show the Cluster's own Services like the others.")
 @listing_options
-def what(invocation: Invocation, user: str, verdicts: tuple[str, ...], output: str) -> None:
+def what(
+    invocation: Invocation, user: str, system: bool, verdicts: tuple[str, ...], output: str
+) -> None:
     """Show which Services a User may open, by which rule.
 
     allowed: with every request; refused: with none; depends: with requests of which all is true
@@ -32,6 +35,8 @@ def what(invocation: Invocation, user: str, verdicts: tuple[str, ...], output: s
     from octelium.client.insight import list_access
 
     response = list_access(invocation.client.api.ext, user=user)
-    show_accesses(invocation.terminal, response.items, "service", verdicts, output)
+    show_accesses(
+        invocation.terminal, response.items, "service", verdicts, output, briefly=not system
+    )
     for note in response.notes:
         invocation.terminal.note(note)

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from octelium.replica.replica import Replica, SessionEntry, UserEntry
 
 NOTES: Final = (
-    "A verdict is about Sessions that are usable: active, neither locked nor expired.",
-    "What is not known is assumed to make no condition fail: a request that does is refused.",
-    "PolicyTriggers count as at present. What a Device would bring along is not known.",
+    "This is about Sessions that work: approved, not locked, not over. Devices are left out.",
 )
 """What whoever reads verdicts must know."""
 

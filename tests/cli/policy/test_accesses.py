@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from octelium.cli.policy.accesses import (
     VERDICTS,
+    is_system,
     plain_access,
     show_accesses,
     subject_of,
     verdict_of,
 )
 from octelium.cli.terminal import Terminal
+from octelium.cluster.seeding import shipped_objects
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
@@ -84,6 +86,31 @@ def test_a_user_with_several_sessions_is_named_once(capsys: pytest.CaptureFixtur
     again = ext.Access(user="ann", session="ann-1", service="wiki.default")
     show_accesses(Terminal({}), [ACCESSES[0], again], "user", (), "name")
     assert capsys.readouterr().out == "user/ann\n"
+
+
+def test_services_of_the_cluster_stand_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    system = [
+        ext.Access(user="ann", service=name, verdict=A.DEPENDS, why="long", depends_on=["ctx.a"])
+        for name in ("auth.octelium-api", "portal.default")
+    ]
+    listed = [system[0], ACCESSES[0], system[1]]
+    show_accesses(Terminal({}), listed, "service", (), "table", briefly=True)
+    own, told = "wiki.default  allowed  Policy ops, rule 0", "auth.octelium-api depends, "
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        own,
+        f"The Cluster's own Services (--system tells why): {told}portal.default depends",
+    ]
+    show_accesses(Terminal({}), listed, "service", (), "name", briefly=True)
+    assert capsys.readouterr().out.split() == [
+        "service/auth.octelium-api", "service/wiki.default", "service/portal.default"
+    ]  # fmt: skip
+
+
+def test_the_services_of_the_cluster_are_known() -> None:
+    shipped: Any = [one for one in shipped_objects() if type(one).__name__ == "Service"]
+    assert any(one.metadata.is_system for one in shipped)
+    for one in shipped:
+        assert is_system(one.metadata.name) is one.metadata.is_system, one.metadata.name
 
 
 class Screen(Terminal):

@@ -208,6 +208,29 @@ def test_what_is_likely_wrong_is_warned_of(directory: Path, offline: Runner) -> 
     assert "did you mean" in result.err
 
 
+def test_neighbours_that_are_no_resources_are_passed_over(directory: Path, offline: Runner) -> None:
+    (directory / "grace.json").write_text('{"name": "grace", "roles": ["kindly", "x"]}')
+    (directory / "comment.yaml").write_text("# of a kind\n")
+    result = offline.ctl("policy", "test", "cluster/wiki.test.yaml")
+    assert (result.code, result.out) == (0, "2 cases: 2 passed, 0 failed\n")
+    assert result.err.count("cluster/grace.json holds no resource: passed over") == 1
+    (directory / "grace.json").write_text('{"kind": "Usre", "metadata": {"name": "grace"}}')
+    result = offline.ctl("policy", "test", "cluster/wiki.test.yaml")
+    assert (result.code, result.out) == (exits.USAGE, "")
+    assert "grace.json" in result.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["kind: User", "---\n- kind: User", '{"kind":"User"}', "{a: 1, kind: User}", "'kind' : x"],
+)
+def test_what_has_a_kind_is_read(text: str, directory: Path, offline: Runner) -> None:
+    (directory / "other.yaml").write_text(text)
+    result = offline.ctl("policy", "test", "cluster")
+    assert result.code == exits.USAGE
+    assert "passed over" not in result.err
+
+
 def test_nothing_to_test(tmp_path: Path, offline: Runner) -> None:
     (tmp_path / "empty").mkdir()
     for path in ("empty", "nowhere.test.yaml"):
