@@ -16,6 +16,7 @@ from octelium.cli.words import resource_name
 
 if TYPE_CHECKING:
     from octelium.cli.invocation import Invocation
+    from octelium.client.resources import Resources
 
 _PREFIX = "grant-"
 _HTTP = ("HTTP", "WEB")
@@ -64,7 +65,7 @@ def grant(
     if length is not None:
         until = datetime.fromtimestamp(invocation.now(), UTC) + timedelta(seconds=length)
     resources = invocation.client.resources
-    uid = resources.get(KINDS["User"], user).metadata.uid
+    uid = _uid(resources, user, service)
     made = _policy(user, _matches(user, uid, path, until, read_only=read_only))
 
     def adjust(message: Any) -> None:
@@ -100,6 +101,29 @@ def revoke(invocation: Invocation, user: str, service: str) -> None:
     tell = teller(invocation.terminal)
     invocation.client.resources.change(KINDS["Service"], service, adjust, warned=tell)
     invocation.terminal.show(f"the grant of {user} on {service} is gone")
+
+
+def _uid(resources: Resources, user: str, service: str) -> str:
+    """The uid of the User. Raises ApiError, which tells if the names were taken for each other."""
+    from octelium.client.errors import ApiError
+    from octelium.schema.kinds import KINDS
+
+    try:
+        return str(resources.get(KINDS["User"], user).metadata.uid)
+    except ApiError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        try:
+            resources.get(KINDS["Service"], user)
+            resources.get(KINDS["User"], service)
+        except ApiError:
+            raise error from None  # the names are no others' either, or that is not told
+        raise ApiError(
+            error.code,
+            f"{user} is a Service, and {service} a User",
+            error.method,
+            f"the User comes first: octeliumctl grant {service} {user}",
+        ) from error
 
 
 def _check(service: Any, path: str | None, *, read_only: bool) -> None:

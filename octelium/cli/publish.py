@@ -57,6 +57,7 @@ def publish(
     create service`.
     """
     from octelium.cli.urls import service_url
+    from octelium.client.errors import ApiError
     from octelium.schema.kinds import KINDS, new
     from octelium.schema.pb import core_v1_pb2 as core
 
@@ -69,7 +70,14 @@ def publish(
     message.spec.config.upstream.user = served_by or ""
     if policies:
         message.spec.authorization.policies.extend(policies)
-    made = invocation.client.resources.create(kind, message, warned=teller(invocation.terminal))
+    tell = teller(invocation.terminal)
+    try:
+        made = invocation.client.resources.create(kind, message, warned=tell)
+    except ApiError as error:
+        if error.code == "ALREADY_EXISTS" and not error.remedy:
+            url = message.spec.config.upstream.url
+            error.remedy = f"to lead it to {url}, set its upstream: octeliumctl edit service {name}"
+        raise
     full = made.metadata.name
     invocation.terminal.note(f"{short_name(kind, full)} created")
     invocation.terminal.show(service_url(invocation, full, "WEB", is_public=True))

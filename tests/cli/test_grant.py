@@ -232,3 +232,17 @@ def test_the_next_user_of_that_name_has_no_grant(office: Runner) -> None:
     (new,) = policies(office)
     assert matches(old)[0] == matches(new)[0]
     assert matches(old)[1] != matches(new)[1]
+
+
+def test_names_that_are_taken_for_each_other(office: Runner) -> None:
+    result = office.ctl("grant", "app", "bob")
+    assert (result.code, result.out) == (1, "")
+    told = " ".join(result.err.split())
+    assert "app is a Service, and bob a User" in told
+    assert "the User comes first: octeliumctl grant bob app" in told
+    assert policies(office) == []
+    for names in (("app", "nobody"), ("nobody", "bob"), ("nobody", "app")):
+        result = office.ctl("grant", *names)
+        assert result.code == 1
+        assert f"User {names[0]} does not exist" in result.err
+        assert "the User comes first" not in result.err

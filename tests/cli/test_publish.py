@@ -46,6 +46,9 @@ def test_what_is_there_already_stays(terminal: Runner) -> None:
     again = terminal.ctl("publish", "4000", "--name", "app")
     assert (again.code, again.out) == (1, "")
     assert "AlreadyExists" in again.err
+    told = " ".join(again.err.split())
+    assert "to lead it to http://127.0.0.1:4000, set its upstream" in told
+    assert "octeliumctl edit service app" in told
 
 
 def test_with_the_projects_own_api(real: Runner) -> None:
