@@ -155,6 +155,8 @@ def managed_configuration(
         result.problem = not_offered(f"a managed Service of type {kind or 'unknown'}")
         return result
     connections: Connections = environment.pool.at(origin)
+    if grpc:
+        connections = environment.unfinished.at(connections)
     if grpc and environment.apart:
         apart = {target: environment.pool.at(own) for target, own in environment.apart.items()}
         connections = ByTarget(apart, connections)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from octelium.schema.names import public_fqdn, split_service_name
 from octelium.vigil.errors import Unserviceable, not_offered
 from octelium.vigil.origins import Origins
+from octelium.vigil.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from octelium.http.pool import Origin, UpstreamPool
@@ -50,6 +51,7 @@ class Environment:
         self.port = port
         self.origins = Origins(self.secret)
         self.served = served
+        self.unfinished = Unfinished(pool.ticker)
         self._compile_expression = compile_expression
 
     @property

@@ -14,6 +14,7 @@ from octelium.vigil.configuration import (
     compile_configuration,
     managed_configuration,
 )
+from octelium.vigil.unfinished import Bounded
 from tests.vigil.world import DOMAIN, MODES, World, certificate_secret, secret, service, world
 
 if TYPE_CHECKING:
@@ -422,7 +423,7 @@ async def test_some_methods_of_the_api_have_an_origin_of_their_own(here: World) 
     own = service(mode=MODES.GRPC)
     own.status.managed_service.type = "apiserver"
     (endpoint,) = managed_configuration(own, here.environment, grpc=True).endpoints
-    assert isinstance(endpoint.connections, OriginPool)
+    assert isinstance(endpoint.connections, Bounded)
     here.environment.apart = {b"/a.S/Last": Origin("last", 1, h2=True)}
     (endpoint,) = managed_configuration(own, here.environment, grpc=True).endpoints
     assert isinstance(endpoint.connections, ByTarget)
