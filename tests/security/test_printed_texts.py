@@ -175,7 +175,7 @@ def test_what_is_wrong(random: Random, capsys: pytest.CaptureFixture[str]) -> No
     for line in difference(operation):
         PLAIN.show(inert(line))
     told = to_json(filled(user.GetStatusResponse(), random))
-    PLAIN.show(status._text(told, {}))
+    PLAIN.show(status._text(told, {}, was_killed=random.random() < 0.5))
     require_inert(capsys)
 
 
