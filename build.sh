@@ -159,7 +159,8 @@ case "${1:-}" in
     test_packages
     zipapp
     say "pytest"
-    exec "$VENV/bin/python" -m pytest -n "${OCTELIUM_TEST_WORKERS:-auto}" --dist worksteal "$@"
+    # Whole walks wait more than they compute: one process more than there are cores.
+    exec "$VENV/bin/python" -m pytest -n "${OCTELIUM_TEST_WORKERS:-$(($(nproc) + 1))}" --dist worksteal "$@"
     ;;
   lint) lint ;;
   bench)
