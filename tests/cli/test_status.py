@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,9 +83,9 @@ def test_a_connection_in_words(
 def test_a_connection_that_was_killed(terminal: Runner, cluster: StandIn, tmp_path: Path) -> None:
     """The Cluster keeps its connection for a while: it is not another host's."""
     place = control.Place(tmp_path / "home", "lab.test")
-    place.directory.mkdir(mode=0o700, exist_ok=True)
-    with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind(str(place.socket))
+    with place.hold():
+        pass
+    control._bound(place).close()
     killed = "Connection: none: `octelium connect` was killed here"
     assert (
         f"{killed}; begin it again, or: octelium disconnect\n" in terminal("octelium", "status").out
