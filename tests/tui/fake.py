@@ -89,6 +89,7 @@ class Fake:
     domain: str = "octelium.localhost"
     failing: ClientError | None = None
     done: list[tuple[str, ...]] = field(default_factory=list)
+    begun: list[tuple[str, ...]] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     gate: threading.Event | None = None
     feeds: list[Feed[Any]] = field(default_factory=list)
@@ -237,6 +238,7 @@ class Fake:
         return f"{plan.kind.name} {plan.name} updated"
 
     def delete(self, kind: Kind, name: str) -> str:
+        self.begun.append(("delete", kind.name, name))
         self._wait()
         self.done.append(("delete", kind.name, name))
         found = self.find(kind.name, name)

@@ -218,6 +218,7 @@ async def test_a_change_that_is_under_way_is_not_made_twice() -> None:
         data.gate = threading.Event()
         await press(pilot, "ctrl+d", "y", "ctrl+d", "y", "q")
         await sees(pilot, "Not yet: revoking")
+        await until(pilot, lambda: bool(data.begun))  # one that has not is not done at all
         await press(pilot, "escape")
         await sees(pilot, "It may be done all the same")
         data.gate.set()
