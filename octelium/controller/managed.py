@@ -1,0 +1,91 @@
+"""What the controller is asked for: the containers that Services have as their upstreams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from octelium.schema.names import full_service_name
+from octelium.schema.pb import core_v1_pb2 as core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Protocol = Literal["TCP", "UDP"]
+Key = tuple[str, str]
+"""A Service's uid and the name of its config."""
+
+_MODE = core.ServiceSpecMode__
+_UDP = frozenset({_MODE.UDP, _MODE.DNS})
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A Secret of the Cluster, opened."""
+
+    uid: str
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """One container that a Service asks for.
+
+    `service` is the full name, such as `web.default`; `config` is the name of the dynamic config
+    and empty for `spec.config`. `secrets` holds, by name, those that the container refers to; one
+    that does not exist is absent.
+    """
+
+    service_uid: str
+    service: str
+    config: str
+    protocol: Protocol
+    container: core.ServiceSpecConfigUpstreamContainer
+    secrets: Mapping[str, Opened]
+
+    @property
+    def key(self) -> Key:
+        """What names it within the Cluster."""
+        return self.service_uid, self.config
+
+
+def managed_of(service: core.Service, secrets: Mapping[str, Opened]) -> tuple[Managed, ...]:
+    """The containers of a Service, that of its own config first.
+
+    A container gets those of `secrets` that it names, and no others.
+    """
+    protocol: Protocol = "UDP" if service.spec.mode in _UDP else "TCP"
+    return tuple(
+        Managed(
+            service_uid=service.metadata.uid,
+            service=full_service_name(service.metadata.name),
+            config=config,
+            protocol=protocol,
+            container=container,
+            secrets={
+                name: secrets[name] for name in container_secrets(container) if name in secrets
+            },
+        )
+        for config, container in containers_of(service.spec)
+    )
+
+
+def containers_of(
+    spec: core.ServiceSpec,
+) -> Iterator[tuple[str, core.ServiceSpecConfigUpstreamContainer]]:
+    """Each container of a Service with the name of its config, which is empty for `spec.config`."""
+    if spec.config.upstream.HasField("container"):
+        yield "", spec.config.upstream.container
+    for config in spec.dynamic_config.configs:
+        if config.upstream.HasField("container"):
+            yield config.name, config.upstream.container
+
+
+def container_secrets(container: core.ServiceSpecConfigUpstreamContainer) -> tuple[str, ...]:
+    """The names of the Secrets of the Cluster that a container refers to, each once."""
+    names = [env.from_secret for env in container.env if env.WhichOneof("type") == "from_secret"]
+    password = container.credentials.username_password.password
+    if password.WhichOneof("type") == "from_secret":
+        names.append(password.from_secret)
+    return tuple(dict.fromkeys(names))
