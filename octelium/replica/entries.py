@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -18,6 +19,7 @@ from google.protobuf.message import Message
 from octelium.replica.addresses import Packed, hosts
 from octelium.schema.durations import milliseconds
 from octelium.schema.jsonform import to_json
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.parts import PARTS
 
@@ -365,6 +367,39 @@ class SecretEntry(Entry[core.Secret]):
         self.is_certificate = is_certificate(message)
         self.value = _value(message.data)
         self.chain = _value(message.spec.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEntry:
+    """Where a container of a Service is reached, as the controller last told.
+
+    `address` is an IP address and `port` the one at it; `""` and 0 while there is none. Nothing may
+    be sent there unless it is `ready`; `reason` is one word on why it is not.
+    """
+
+    address: str
+    port: int
+    ready: bool
+    reason: str
+
+
+class ContainerStateEntry(Entry[container.ContainerState]):
+    """How the containers of one Service are, by the names of their configs; `""` for its own."""
+
+    __slots__ = ("containers",)
+    kind = "ContainerState"
+    message_class = container.ContainerState
+
+    def _index(self, message: container.ContainerState) -> None:
+        self.containers = {
+            one.config: ContainerEntry(one.address, int(one.port), one.ready, one.reason)
+            for one in message.status.containers
+        }
+
+    @property
+    def service_uid(self) -> str:
+        """The uid of the Service."""
+        return self.name
 
 
 class VerificationKeyEntry:

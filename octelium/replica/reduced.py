@@ -1,6 +1,8 @@
-"""What the gateway sees of a resource: the members that it needs, and nothing else.
+"""What a role sees of a resource: the members that it needs, and nothing else.
 
-It talks to everybody on the Internet, so that what it does not know it cannot lose.
+The gateway talks to everybody on the Internet, and the controller to another system with all that
+it knows: what they do not know they cannot lose. The data plane is spared what changes often and
+decides nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 
 Reduce = Callable[[Any], bytes | None]
@@ -48,7 +51,46 @@ def _session(session: core.Session) -> bytes | None:
     return kept.SerializeToString(deterministic=True)
 
 
+def _cluster(config: core.ClusterConfig) -> bytes:
+    """Which Cluster it is."""
+    kept = core.ClusterConfig()
+    kept.metadata.uid = config.metadata.uid
+    return kept.SerializeToString(deterministic=True)
+
+
+def _containers(service: core.Service) -> bytes | None:
+    """The containers of a Service, and its mode; None for a Service without any."""
+    kept = core.Service()
+    if service.spec.config.upstream.HasField("container"):
+        kept.spec.config.upstream.container.CopyFrom(service.spec.config.upstream.container)
+    for config in service.spec.dynamic_config.configs:
+        if config.upstream.HasField("container"):
+            one = kept.spec.dynamic_config.configs.add(name=config.name)
+            one.upstream.container.CopyFrom(config.upstream.container)
+    if not kept.HasField("spec"):
+        return None
+    kept.metadata.uid, kept.metadata.name = service.metadata.uid, service.metadata.name
+    kept.spec.mode = service.spec.mode
+    return kept.SerializeToString(deterministic=True)
+
+
+def _container_state(state: container.ContainerState) -> bytes:
+    """Where containers are reached; no numbers, and nothing of what is told to people."""
+    kept = container.ContainerState()
+    for one in state.status.containers:
+        kept.status.containers.add(
+            config=one.config,
+            address=one.address,
+            port=one.port,
+            ready=one.ready,
+            reason=one.reason,
+        )
+    return kept.SerializeToString(deterministic=True)
+
+
 REDUCED: Mapping[str, Mapping[str, Reduce]] = {
+    "data-plane": {"ContainerState": _container_state},
     "gateway": {"ClusterConfig": _config, "Session": _session},
+    "controller": {"ClusterConfig": _cluster, "Service": _containers},
 }
 """Role → kind → what is left of it. Other kinds are seen whole."""

@@ -10,6 +10,8 @@ from google.protobuf.message import DecodeError
 from octelium.replica.addresses import AddressIndex, Packed
 from octelium.replica.entries import (
     ClusterConfigEntry,
+    ContainerEntry,
+    ContainerStateEntry,
     DeviceEntry,
     Entry,
     GroupEntry,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClusterConfigEntry",
+    "ContainerEntry",
+    "ContainerStateEntry",
     "DeviceEntry",
     "Entry",
     "GroupEntry",
@@ -70,8 +74,9 @@ class Replica:
     `loaded` tells an empty Cluster from a replica that nothing has reached yet. `generations`
     holds for each kind a number that grows whenever a resource of it comes or goes: what a failed
     look-up, or a walk over all of them, depends on. `listeners` are called after each commit with
-    what it changed; they must not block. Everything happens in the thread of the event loop:
-    between two awaits a reader sees one revision.
+    what it changed; they must not block. `containers` tells of a Service's containers by its uid
+    and the name of the config that asks for them. Everything happens in the thread of the event
+    loop: between two awaits a reader sees one revision.
     """
 
     def __init__(self) -> None:
@@ -92,6 +97,7 @@ class Replica:
         self.groups_by_name: dict[str, GroupEntry] = {}
         self.policies_by_name: dict[str, PolicyEntry] = {}
         self.secrets_by_name: dict[str, SecretEntry] = {}
+        self.containers: dict[tuple[str, str], ContainerEntry] = {}
         self.cluster_config: ClusterConfigEntry | None = None
         self.triggers: tuple[Trigger, ...] = ()
         self.verification_keys: dict[bytes, PublicKey] = {}
@@ -99,6 +105,7 @@ class Replica:
         self.generations: dict[str, int] = dict.fromkeys(_CLASSES, 0)
         self._cluster_configs: dict[str, ClusterConfigEntry] = {}
         self._policy_triggers: dict[str, PolicyTriggerEntry] = {}
+        self._container_states: dict[str, ContainerStateEntry] = {}
         self._keys: dict[str, VerificationKeyEntry] = {}
         self._past: dict[str, bytes] = {}
         self._session_addresses: AddressIndex[SessionEntry] = AddressIndex()
@@ -117,6 +124,7 @@ class Replica:
             "PolicyTrigger": (self._policy_triggers, None),
             "Secret": (self.secrets, self.secrets_by_name),
             "ClusterConfig": (self._cluster_configs, None),
+            "ContainerState": (self._container_states, None),
             "VerificationKey": (self._keys, None),
         }
 
@@ -170,6 +178,7 @@ class Replica:
                 named.update(names)
         other.cluster_config, other.triggers = self.cluster_config, self.triggers
         other.verification_keys.update(self.verification_keys)
+        other.containers.update(self.containers)
         other.generations.update(self.generations)
         other._past.update(self._past)
         self._session_addresses.copy_to(other._session_addresses)
@@ -274,6 +283,8 @@ class Replica:
             self._serve(former, entry)  # type: ignore[arg-type]  # likewise
         elif kind == "Service":
             self._service_addresses.put(former, entry, revision)  # type: ignore[arg-type]  # its kind
+        elif kind == "ContainerState":
+            self._put_containers(former, entry)  # type: ignore[arg-type]  # likewise
         elif kind == "VerificationKey":
             self.verification_keys.clear()
             self.verification_keys.update(
@@ -294,6 +305,16 @@ class Replica:
             for uid, _ in entry.serves:
                 self._serving.setdefault(uid, {})[entry.uid] = entry
 
+    def _put_containers(
+        self, former: ContainerStateEntry | None, entry: ContainerStateEntry | None
+    ) -> None:
+        if former is not None:
+            for config in former.containers:
+                self.containers.pop((former.service_uid, config), None)
+        if entry is not None:
+            for config, container in entry.containers.items():
+                self.containers[entry.service_uid, config] = container
+
     def _notify(self, changed: Changed) -> None:
         if not changed:
             return
@@ -313,6 +334,6 @@ _CLASSES: dict[str, type[Any]] = {
     for entry in (
         *(NamespaceEntry, RegionEntry, ServiceEntry, UserEntry, GroupEntry, SessionEntry),
         *(DeviceEntry, PolicyEntry, PolicyTriggerEntry, SecretEntry, ClusterConfigEntry),
-        VerificationKeyEntry,
+        *(ContainerStateEntry, VerificationKeyEntry),
     )
 }

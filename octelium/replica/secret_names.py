@@ -1,4 +1,4 @@
-"""Which Secrets a Service names, so that the data plane gets these and no others."""
+"""Which Secrets a Service names, so that those who need them get these and no others."""
 
 from __future__ import annotations
 
@@ -16,21 +16,40 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(r"""["'`]([a-z0-9][a-z0-9.-]{0,138}[a-z0-9])["'`]""")
 _RULE = core.ServiceSpecDynamicConfigRule.DESCRIPTOR.full_name
+_CONTAINER = core.ServiceSpecConfigUpstreamContainer.DESCRIPTOR.full_name
 
 
 def secret_names(service: core.Service) -> frozenset[str]:
     """The names in every `fromSecret` of a Service, those in its `attrs` included.
 
     A rule that computes a configuration may name Secrets too: there, every text literal that
-    could be a name counts as one.
+    could be a name counts as one. What its containers name is left out.
     """
     return frozenset(_in_message(service.spec))
+
+
+def container_secret_names(service: core.Service) -> frozenset[str]:
+    """The names in every `fromSecret` of a Service's containers."""
+    upstreams = (
+        service.spec.config.upstream,
+        *(config.upstream for config in service.spec.dynamic_config.configs),
+    )
+    return frozenset(
+        name
+        for upstream in upstreams
+        if upstream.HasField("container")
+        for name in _in_fields(upstream.container)
+    )
 
 
 def _in_message(message: Message) -> Iterator[str]:
     if isinstance(message, Struct):
         yield from _in_struct(message)
-        return
+    elif message.DESCRIPTOR.full_name != _CONTAINER:
+        yield from _in_fields(message)
+
+
+def _in_fields(message: Message) -> Iterator[str]:
     computes = message.DESCRIPTOR.full_name == _RULE
     for field, value in message.ListFields():
         if field.message_type is not None:

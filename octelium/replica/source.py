@@ -2,7 +2,8 @@
 
 The data plane gets the kinds that requests need, the public halves of the signing keys, and of the
 Secrets only those that its Services name and the certificates; their data is opened on the way. The
-gateway gets what connects Sessions, and of the Secrets only its own keys.
+gateway gets what connects Sessions, and of the Secrets only its own keys. The controller gets the
+containers of Services, and of the Secrets only those that containers name.
 """
 
 from __future__ import annotations
@@ -21,28 +22,36 @@ from octelium.replica.entries import is_certificate, is_system
 from octelium.replica.errors import FeedError
 from octelium.replica.gateway_key import LABEL as GATEWAY_KEY_LABEL
 from octelium.replica.reduced import REDUCED
-from octelium.replica.secret_names import secret_names
+from octelium.replica.secret_names import container_secret_names, secret_names
 from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.store.errors import StoreError
 from octelium.store.parts import PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from octelium.replica.reduced import Reduce
+    from octelium.schema.pb import core_v1_pb2 as core
     from octelium.store.resources import Committed, Item, Resources
 
 ROLES: Mapping[str, frozenset[str]] = {
     "data-plane": frozenset(
         {
-            *("ClusterConfig", "Device", "Group", "Namespace", "Policy", "PolicyTrigger"),
-            *("Region", "Service", "Session", "User"),
+            *("ClusterConfig", "ContainerState", "Device", "Group", "Namespace", "Policy"),
+            *("PolicyTrigger", "Region", "Service", "Session", "User"),
         }
     ),
     "gateway": frozenset({"ClusterConfig", "Gateway", "Session"}),
+    "controller": frozenset({"ClusterConfig", "Service"}),
 }
 """The kinds that each role sees, whole or as `reduced` tells. Secrets and keys are chosen one by
 one."""
+
+_NAMES: Mapping[str, Callable[[core.Service], frozenset[str]]] = {
+    "data-plane": secret_names,
+    "controller": container_secret_names,
+}
+"""Role → which Secrets a Service names for it. Other roles see none by name."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,12 +74,14 @@ class Source:
         self._resources = resources
         self._kinds = ROLES[role]
         self._reduced = REDUCED.get(role, {})
-        self._is_gateway = role == "gateway"
+        self._role = role
+        self._names = _NAMES.get(role)
         self._by_service: dict[str, frozenset[str]] = {}
         self._named: Counter[str] = Counter()
         self._shown: set[str] = set()
-        for item in () if self._is_gateway else resources.items("Service"):
-            self._name(item.uid, secret_names(item.message))
+        if self._names is not None:
+            for item in resources.items("Service"):
+                self._name(item.uid, self._names(item.message))
         self._shown.update(item.uid for item in resources.items("Secret") if self._visible(item))
 
     def snapshot(self, instance: bytes) -> Iterator[feed.Commit]:
@@ -111,10 +122,10 @@ class Source:
                 message.changes.extend(_reduced_change(reduce, change.before, change.after))
             elif change.kind in self._kinds:
                 message.changes.extend(self._change(change.uid, change.before, change.after))
-            if change.kind == "Service" and not self._is_gateway:
+            if change.kind == "Service" and self._names is not None:
                 after = change.after
                 names |= self._name(
-                    change.uid, secret_names(after.message) if after else frozenset()
+                    change.uid, self._names(after.message) if after else frozenset()
                 )
             elif change.kind == "Secret":
                 touched[change.uid] = change.after
@@ -165,7 +176,7 @@ class Source:
             yield feed.Change(kind="VerificationKey", uid=before.uid, deleted=True)
 
     def _is_key(self, item: Item) -> bool:
-        return not self._is_gateway and _SIGNING_LABEL in item.values
+        return self._role == "data-plane" and _SIGNING_LABEL in item.values
 
     def _key(self, item: Item) -> feed.Change:
         change = feed.Change(kind="VerificationKey", uid=item.uid, name=item.name)
@@ -191,10 +202,10 @@ class Source:
         return change
 
     def _visible(self, item: Item) -> bool:
-        if self._is_gateway:
+        if self._role == "gateway":
             return GATEWAY_KEY_LABEL in item.message.metadata.system_labels
         if is_system(item.message):
-            return is_certificate(item.message)
+            return self._role == "data-plane" and is_certificate(item.message)
         return item.name in self._named
 
     def _name(self, service: str, names: frozenset[str]) -> frozenset[str]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from octelium.schema.errors import Invalid
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import invitation_v1_pb2 as invitation
 from octelium.schema.suggestion import did_you_mean
@@ -159,6 +160,18 @@ _ALL = (
         None,
         apply_order=16,
         api="invitation/v1",
+        creatable=False,
+        declarable=False,
+        internal=True,
+    ),
+    Kind(
+        "ContainerState",
+        "containerstates",
+        (),
+        container.ContainerState,
+        None,
+        apply_order=17,
+        api="container/v1",
         creatable=False,
         declarable=False,
         internal=True,

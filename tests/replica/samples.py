@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.schema.pb import meta_v1_pb2 as meta
@@ -34,6 +35,22 @@ def service(name: str, *secrets: str) -> core.Service:
     for index, secret_name in enumerate(secrets):
         config = message.spec.dynamic_config.configs.add(name=f"config-{index}")
         config.http.auth.bearer.from_secret = secret_name
+    return message
+
+
+def contained(name: str, *secrets: str) -> core.Service:
+    """A Service with a container, whose environment names Secrets."""
+    message = core.Service(metadata=named(name))
+    message.spec.config.upstream.container.image = "example/image"
+    for secret_name in secrets:
+        message.spec.config.upstream.container.env.add(name="X", from_secret=secret_name)
+    return message
+
+
+def container_state(service_uid: str, *containers: container.Container) -> container.ContainerState:
+    """How the containers of a Service are."""
+    message = container.ContainerState(metadata=named(service_uid))
+    message.status.containers.extend(containers)
     return message
 
 

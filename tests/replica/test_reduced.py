@@ -7,8 +7,18 @@ import pytest
 from octelium.replica.gateway_key import LABEL, GatewayKeys
 from octelium.replica.reduced import REDUCED
 from octelium.replica.source import Source
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
-from tests.replica.samples import named, put, secret, session, signing_secret
+from tests.replica.samples import (
+    contained,
+    container_state,
+    named,
+    put,
+    secret,
+    service,
+    session,
+    signing_secret,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,11 +86,13 @@ def test_of_every_other_session_nothing_is_left(change: Callable[[core.Session],
     assert reduced(made) is None
 
 
-class Gateway:
-    """Every change that reaches the role `gateway`."""
+class Reader:
+    """Every change that reaches a role."""
 
-    def __init__(self, resources: Resources) -> None:
-        self.source = Source(resources, "gateway")
+    role: str
+
+    def __init__(self, resources: Resources, role: str = "") -> None:
+        self.source = Source(resources, role or self.role)
         self.wire = b""
         self.seen: list[tuple[str, str, bool]] = []
         for piece in self.source.snapshot(b"instance"):
@@ -94,6 +106,12 @@ class Gateway:
     def new(self) -> list[tuple[str, str, bool]]:
         seen, self.seen = self.seen, []
         return seen
+
+
+class Gateway(Reader):
+    """Every change that reaches the role `gateway`."""
+
+    role = "gateway"
 
 
 def key_secret(name: str) -> core.Secret:
@@ -162,3 +180,105 @@ async def test_the_gateway_hears_of_what_concerns_it_and_of_nothing_else(
         ("Secret", False),
         ("Secret", True),
     ]
+
+
+class Controller(Reader):
+    """Every change that reaches the role `controller`."""
+
+    role = "controller"
+
+
+async def test_the_controller_sees_containers_and_the_secrets_that_they_name(
+    resources: Resources,
+) -> None:
+    signing, _ = signing_secret()
+    config = core.ClusterConfig(metadata=named("default"))
+    config.status.domain = "confidential.example"
+    certificate = secret("crt-ns-default", "confidential")
+    certificate.metadata.is_system = certificate.metadata.is_system_hidden = True
+    certificate.metadata.system_labels["octelium-cert"] = "true"
+    web = contained("web.default", "env", "absent", "crt-ns-default", signing.metadata.name)
+    web.spec.config.http.auth.bearer.from_secret = "password"
+    web.metadata.description = "confidential"
+    await put(
+        resources,
+        *(config, web, service("wiki.default", "password"), connected("on"), signing, certificate),
+        *(secret("env", "shown"), secret("password", "confidential"), key_secret("sys:gateway-a")),
+    )
+    later = Controller(resources)
+    assert sorted(later.new()) == [
+        ("ClusterConfig", "default", False),
+        ("Secret", "env", False),
+        ("Service", "web.default", False),
+    ]
+    assert b"shown" in later.wire
+    for word in (b"confidential", b"PRIVATE", signing.data.value_bytes):
+        assert word not in later.wire
+
+
+async def test_the_controller_hears_of_what_concerns_it_and_of_nothing_else(
+    resources: Resources,
+) -> None:
+    controller = Controller(resources)
+    assert controller.new() == []
+    uid, _ = await put(resources, contained("web.default", "env"), service("wiki.default", "key"))
+    assert controller.new() == [("Service", "web.default", False)]
+    await put(resources, secret("env"), secret("key"), core.User(metadata=named("someone")))
+    assert controller.new() == [("Secret", "env", False)]
+    async with resources.transaction() as tx:
+        web = tx.get(core.Service, uid=uid)
+        web.spec.is_public = True
+        tx.update(web)
+    assert controller.new() == []
+    async with resources.transaction() as tx:
+        web = tx.get(core.Service, uid=uid)
+        web.spec.config.upstream.container.image = "example/other"
+        tx.update(web)
+    assert controller.new() == [("Service", "web.default", False)]
+    async with resources.transaction() as tx:
+        web = tx.get(core.Service, uid=uid)
+        web.spec.config.upstream.url = "http://example.com"
+        tx.update(web)
+    assert [(kind, deleted) for kind, _, deleted in controller.new()] == [
+        ("Service", True),
+        ("Secret", True),
+    ]
+    async with resources.transaction() as tx:
+        tx.delete("Service", uid)
+    assert controller.new() == []
+
+
+def test_of_a_service_the_containers_are_left() -> None:
+    made = contained("web.default")
+    made.metadata.uid = "uid"
+    made.spec.mode = core.ServiceSpecMode__.UDP
+    made.spec.dynamic_config.configs.add(name="url").upstream.url = "http://example.com"
+    green = made.spec.dynamic_config.configs.add(name="green")
+    green.upstream.container.image = "example/green"
+    left = REDUCED["controller"]["Service"](made)
+    assert left is not None
+    kept = core.Service.FromString(left)
+    assert (kept.metadata.uid, kept.metadata.name) == ("uid", "web.default")
+    assert kept.spec.mode == core.ServiceSpecMode__.UDP
+    assert kept.spec.config.upstream.container.image == "example/image"
+    assert [one.name for one in kept.spec.dynamic_config.configs] == ["green"]
+    assert REDUCED["controller"]["Service"](service("wiki.default")) is None
+
+
+async def test_what_is_told_to_people_does_not_reach_the_data_plane(resources: Resources) -> None:
+    reader = Reader(resources, "data-plane")
+    one = container.Container(address="10.43.0.7", port=80, ready=True, image="confidential")
+    (uid,) = await put(resources, container_state("service", one))
+    assert reader.new() == [("ContainerState", "service", False)]
+    async with resources.transaction() as tx:
+        state = tx.get(container.ContainerState, uid=uid)
+        state.status.containers[0].events.add(message="confidential")
+        tx.update(state)
+    assert reader.new() == []
+    assert b"confidential" not in reader.wire
+    async with resources.transaction() as tx:
+        state = tx.get(container.ContainerState, uid=uid)
+        state.status.containers[0].ready = False
+        tx.update(state)
+        tx.delete("ContainerState", uid)
+    assert reader.new() == [("ContainerState", "service", True)]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.replica.errors import FeedError
-from octelium.replica.replica import Replica
+from octelium.replica.replica import ContainerEntry, Replica
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.store.parts import PARTS
@@ -18,6 +19,7 @@ from octelium.store.vault import Vault
 from tests.replica.samples import (
     change,
     commit,
+    container_state,
     deletion,
     named,
     secret,
@@ -419,3 +421,26 @@ def test_families_by_which_a_session_is_reached() -> None:
         replica.apply(snapshot(1, one) if revision == 1 else commit(revision, one))
         assert [len(one) for one in replica.sessions["a"].reachable] == lengths
         assert replica.session_at("100.65.0.7") is replica.session_at("fdee:1::7")
+
+
+def test_containers_are_found_by_service_and_config() -> None:
+    up = container.Container(address="10.43.0.7", port=80, ready=True)
+    pulling = container.Container(config="green", reason="ImagePullBackOff", restarts=3)
+    replica = loaded(change(container_state("one", up, pulling), "state"))
+    ready = ContainerEntry("10.43.0.7", 80, ready=True, reason="")
+    assert replica.containers == {
+        ("one", ""): ready,
+        ("one", "green"): ContainerEntry("", 0, ready=False, reason="ImagePullBackOff"),
+    }
+    changed: list[frozenset[tuple[str, str]]] = []
+    replica.listeners.append(changed.append)
+    fork = replica.fork()
+    replica.apply(commit(2, change(container_state("one", pulling), "state")))
+    assert set(replica.containers) == {("one", "green")}
+    replica.apply(commit(3, deletion("ContainerState", "state")))
+    assert replica.containers == {}
+    assert changed == [frozenset({("ContainerState", "state")})] * 2
+    assert fork.containers["one", ""] is not None
+    copy = Replica()
+    copy.revise(fork.contents())
+    assert copy.containers == fork.containers

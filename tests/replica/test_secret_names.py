@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf.struct_pb2 import Struct
 
-from octelium.replica.secret_names import secret_names
+from octelium.replica.secret_names import container_secret_names, secret_names
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -25,14 +25,15 @@ def test_every_from_secret_of_the_schema_is_found() -> None:
             "configs": [
                 {"name": "k8s", "kubernetes": {"kubeconfig": {"fromSecret": "kubeconfig"}}},
                 {"name": "pg", "postgres": {"auth": {"password": {"fromSecret": "postgres"}}}},
+                {"name": "green", "upstream": {"container": {"env": [{"fromSecret": "green"}]}}},
             ]
         },
     }
-    names = secret_names(from_json(core.Service, {"spec": spec}))
-    assert names == {
-        *("legacy-cert", "env-secret", "registry", "client-cert", "basic", "kubeconfig"),
-        "postgres",
+    service = from_json(core.Service, {"spec": spec})
+    assert secret_names(service) == {
+        *("legacy-cert", "client-cert", "basic", "kubeconfig", "postgres"),
     }
+    assert container_secret_names(service) == {"env-secret", "registry", "green"}
 
 
 def test_a_service_without_secrets_names_none() -> None:
@@ -40,6 +41,7 @@ def test_a_service_without_secrets_names_none() -> None:
     service.spec.config.upstream.url = "https://fromSecret.example.com"
     service.metadata.labels["from-secret"] = "key"
     assert secret_names(service) == frozenset()
+    assert container_secret_names(service) == frozenset()
 
 
 @pytest.mark.parametrize(

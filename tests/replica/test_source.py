@@ -67,7 +67,16 @@ async def test_the_data_plane_sees_no_other_kinds(resources: Resources) -> None:
     await put(resources, *messages)
     later = Reader(resources)
     kinds = {
-        *("clusterconfig", "device", "group", "namespace", "policy", "region", "service"),
+        *(
+            "clusterconfig",
+            "containerstate",
+            "device",
+            "group",
+            "namespace",
+            "policy",
+            "region",
+            "service",
+        ),
         *("session", "user"),
     }
     for one in (reader, later):

@@ -14,6 +14,7 @@ from octelium.schema.validation import (  # noqa: F401
     cluster_config,
     conditions,
     config,
+    container,
     credential,
     durations,
     http_config,

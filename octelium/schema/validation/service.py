@@ -147,12 +147,3 @@ def _check_dynamic(dynamic: core.ServiceSpecDynamicConfig, path: str) -> None:
         if rule_.WhichOneof("type") == "config_name" and rule_.config_name not in known:
             place = f"{path}.rules[{index}].configName"
             raise Invalid(place, f"there is no config {rule_.config_name!r}")
-
-
-@rule(core.ServiceSpecConfigUpstreamContainerEnv)
-def check_variable(
-    env: core.ServiceSpecConfigUpstreamContainerEnv, path: str, _validator: Validator
-) -> None:
-    """The name of an environment variable has no equals sign."""
-    if "=" in env.name:
-        raise Invalid(f"{path}.name", f"{env.name!r} is not the name of a variable")

@@ -25,7 +25,6 @@ _EMAIL = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
-_CAPABILITY = re.compile(r"ALL|[A-Z][A-Z0-9_]{0,29}")
 _REQUEST_PATH = re.compile(r"/[\x21-\x22\x24-\x3e\x40-\x7e]*")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}|[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){31}")
 
@@ -88,13 +87,6 @@ def seconds(value: str, path: str) -> None:
     """A number of seconds written as a text."""
     if not re.fullmatch(r"-?[0-9]+", value):
         raise Invalid(path, f"{value!r} is not a number of seconds")
-
-
-@text_rule("capability")
-def capability(value: str, path: str) -> None:
-    """A Linux capability without its CAP_ prefix."""
-    if _CAPABILITY.fullmatch(value) is None:
-        raise Invalid(path, f"{value!r} is not a capability", "write a name such as NET_ADMIN")
 
 
 @text_rule("sha256")
@@ -238,13 +230,6 @@ def request_path(value: str, path: str) -> None:
     """The path of a request: begins with a slash, has neither query nor fragment."""
     if _REQUEST_PATH.fullmatch(value) is None:
         raise Invalid(path, f"{value!r} is not the path of a request", "begin it with /")
-
-
-@text_rule("absolute path")
-def absolute_path(value: str, path: str) -> None:
-    """A path in a file system."""
-    if not value.startswith("/") or _CONTROL.search(value):
-        raise Invalid(path, f"{value!r} is not an absolute path")
 
 
 @text_rule("endpoint path")

@@ -1,4 +1,4 @@
-"""Upstreams of Services: addresses, load-balanced endpoints, managed containers."""
+"""Upstreams of Services: addresses and load-balanced endpoints."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.url_ports import url_port
 from octelium.schema.validation.rules import Validator, rule
 from octelium.schema.validation.texts import split_url
-
-_MAX_RESOURCES = 100
 
 
 def upstream_port(upstream: core.ServiceSpecConfigUpstream) -> int | None:
@@ -50,30 +48,3 @@ def check_endpoints(
                 f"has the port {url_port(parts)}, the first {url_port(first)}",
                 "give spec.port, or all endpoints the same port",
             )
-
-
-@rule(core.ServiceSpecConfigUpstreamContainer)
-def check_container(
-    container: core.ServiceSpecConfigUpstreamContainer, path: str, _validator: Validator
-) -> None:
-    """Names within a container are unique, and what is mounted is declared."""
-    resources = container.resource_limit.ext
-    if len(resources) > _MAX_RESOURCES:
-        raise Invalid(
-            f"{path}.resourceLimit.ext",
-            f"has {len(resources)} entries",
-            f"at most {_MAX_RESOURCES} are allowed",
-        )
-    _check_unique([env.name for env in container.env], f"{path}.env")
-    _check_unique([volume.name for volume in container.volumes], f"{path}.volumes")
-    declared = {volume.name for volume in container.volumes}
-    for index, mount in enumerate(container.volume_mounts):
-        if mount.name not in declared:
-            place = f"{path}.volumeMounts[{index}].name"
-            raise Invalid(place, f"there is no volume {mount.name!r}", "declare it in volumes")
-
-
-def _check_unique(found: list[str], path: str) -> None:
-    for index, name in enumerate(found):
-        if name in found[:index]:
-            raise Invalid(f"{path}[{index}].name", f"{name!r} is given twice")
