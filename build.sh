@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The menu: ./build.sh demo|test|lint|bench|zipapp|schema   (each does its own set-up and says what it did)
+# The menu: ./build.sh demo|test|lint|bench|zipapp|image|schema   (each does its own set-up and says what it did)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -17,6 +17,7 @@ usage: ./build.sh VERB [ARGUMENTS]
                      [--json]; soak: all tests at full length
   zipapp             dist/octelium.pyz and the links octelium, octeliumctl, octops
   release            dist/release: zipapps for every Python and machine, install.sh, checksums
+  image              dist/octelium-VERSION-linux-ARCH.oci.tar, the container image octelium:VERSION
   schema             derive the official schema's descriptors and our own packages again
   lock               resolve the dependencies again (locks/*.txt)
 TEXT
@@ -91,7 +92,7 @@ test_packages() {
   # identity providers that the tests sign in at, and a browser to do it with
   local wanted=(curl nginx-light chromium simplesamlphp micro-httpd
     iproute2 iputils-ping nftables bind9-dnsutils util-linux wireguard-go wireguard-tools tmux
-    shellcheck busybox zsh fish debootstrap systemd-container
+    shellcheck busybox zsh fish debootstrap systemd-container runc
     php8.2-cgi php8.2-cli php8.2-xml php8.2-mbstring php8.2-curl php8.2-sqlite3)
   # Node.js may come from elsewhere, with an npm that Debian's package would contradict.
   command -v node >/dev/null || wanted+=(nodejs)
@@ -176,6 +177,7 @@ case "${1:-}" in
     ;;
   zipapp) shift; zipapp "$@" ;;
   release) shift; venv; exec "$VENV/bin/python" scripts/build_release.py "$@" ;;
+  image) shift; venv; exec "$VENV/bin/python" scripts/build_image.py "$@" ;;
   schema) schema ;;
   lock) lock ;;
   *) usage; [ "${1:-}" = "--help" ] || exit 2 ;;
