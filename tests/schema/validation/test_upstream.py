@@ -60,30 +60,3 @@ def test_endpoints_stand_in_for_each_other(world: World) -> None:
 def test_users_of_upstreams_exist(world: World) -> None:
     text = service("{mode: TCP, config: {upstream: {url: 'http://h', user: gone}}}")
     assert world.refusal(text).problem == "there is no User 'gone'"
-
-
-@pytest.mark.parametrize(
-    ("container", "path"),
-    [
-        ("env: [{name: A, value: x}, {name: A, value: y}]", "env[1].name"),
-        ("env: [{name: A=B, value: x}]", "env[0].name"),
-        ("env: [{name: A}]", "env[0]"),
-        ("env: [{value: x}]", "env[0].name"),
-        ("env: [{name: A, kubernetesSecretRef: {name: x}}]", "env[0].kubernetesSecretRef.key"),
-        ("volumes: [{name: aa}]", "volumes[0]"),
-        ("volumes: [{name: aa, emptyDir: {}}, {name: aa, emptyDir: {}}]", "volumes[1].name"),
-        ("volumeMounts: [{name: aa, mountPath: /x}]", "volumeMounts[0].name"),
-        ("credentials: {usernamePassword: {username: u}}",
-         "credentials.usernamePassword.password"),
-        ("resourceLimit: {ext: {" + ", ".join(f"k{n}: x" for n in range(101)) + "}}",
-         "resourceLimit.ext"),
-        (f"args: {['a'] * 65}", "args"),
-        (f"command: [{'a' * 1025}]", "command[0]"),
-        ("livenessProbe: {}", "livenessProbe"),
-    ],
-)  # fmt: skip
-def test_bad_containers(world: World, container: str, path: str) -> None:
-    text = service(
-        f"{{mode: TCP, config: {{upstream: {{container: {{image: i, port: 1, {container}}}}}}}}}"
-    )
-    assert world.refusal(text).path == f"spec.config.upstream.container.{path}"
