@@ -26,7 +26,7 @@ import build_zipapp
 import image_layout
 import image_system
 from build_zipapp import BUILD, DIST, EPOCH, ROOT, Target, version
-from image_layout import Entry, Layer
+from image_layout import LEVEL, Entry, Layer
 from image_system import ARCHITECTURES, PYTHON, MissingError
 
 USER = 10001
@@ -60,7 +60,7 @@ main()
 """-S, since nothing that a site adds is wanted; -P and -s, since neither is what lies elsewhere."""
 
 
-def system_layer(scratch: Path, machine: str, epoch: int, *, offline: bool) -> Layer:
+def system_layer(scratch: Path, machine: str, epoch: int, *, offline: bool, level: int) -> Layer:
     """The system, its accounts, and the folders that containers mount over."""
     root = scratch / "system"
     root.mkdir()
@@ -72,10 +72,10 @@ def system_layer(scratch: Path, machine: str, epoch: int, *, offline: bool) -> L
     compile_all(root, [root / "usr/lib" / PYTHON])
     own = {DATA: Entry(0o700, USER), "run/octelium": Entry(0o700, USER), "tmp": Entry(0o1777)}
     packages = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
-    return image_layout.layer(root, f"Debian: {packages}", epoch, own)
+    return image_layout.layer(root, f"Debian: {packages}", epoch, own, level)
 
 
-def code_layer(scratch: Path, zipapp: Path, epoch: int) -> Layer:
+def code_layer(scratch: Path, zipapp: Path, epoch: int, *, level: int) -> Layer:
     """The contents of the zipapp, compiled, and the programs that start them."""
     root = scratch / "code"
     code = root / CODE
@@ -102,7 +102,7 @@ def code_layer(scratch: Path, zipapp: Path, epoch: int) -> Layer:
     (programs / NAMES[0]).chmod(0o755)
     for name in NAMES[1:]:
         (programs / name).symlink_to(NAMES[0])
-    return image_layout.layer(root, f"Octelium {version()}", epoch)
+    return image_layout.layer(root, f"Octelium {version()}", epoch, level=level)
 
 
 def compile_all(root: Path, paths: list[Path]) -> None:
@@ -151,10 +151,12 @@ def build(
     output: Path | None = None,
     zipapp: Path | None = None,
     offline: bool = False,
+    level: int = LEVEL,
 ) -> tuple[Path, list[Layer]]:
     """Build the image for a machine; its file and layers. Raises MissingError.
 
-    `output`: another place for the file; `zipapp`: take its contents, and build none.
+    `output`: another place for the file; `zipapp`: take its contents, and build none;
+    `level`: of gzip.
     """
     if machine not in ARCHITECTURES:
         raise MissingError(f"no image for {machine}; there are {', '.join(ARCHITECTURES)}")
@@ -164,9 +166,9 @@ def build(
     BUILD.mkdir(exist_ok=True)
     output.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="image-") as scratch:
-        system = system_layer(Path(scratch), machine, epoch, offline=offline)
+        system = system_layer(Path(scratch), machine, epoch, offline=offline, level=level)
         source = zipapp or build_zipapp.build(Target(minor, machine))
-        code = code_layer(Path(scratch), source, epoch)
+        code = code_layer(Path(scratch), source, epoch, level=level)
     layers = [system, code]
     image_layout.write(
         output,
