@@ -18,7 +18,7 @@ from octelium.http.waiting import WaitingStream
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
 
     from octelium.http.exchange import (
         ResponseReceiver,
@@ -139,7 +139,17 @@ class UpstreamPool:
         """Look after `pool` again, if it was given up as unused: it is about to connect."""
         if pool not in self._live:
             self._live.add(pool)
-            self._origins.setdefault(pool.origin, pool)
+            if not pool.retired:
+                self._origins.setdefault(pool.origin, pool)
+
+    def retire(self, owner: str, places: Container[tuple[str, int]]) -> None:
+        """Give up the connections of `owner` to hosts and ports: they last as long as exchanges."""
+        for pool in tuple(self._live):
+            origin = pool.origin
+            if origin.owner == owner and (origin.host, origin.port) in places:
+                if self._origins.get(origin) is pool:
+                    del self._origins[origin]
+                pool.retire()
 
     def open(
         self,
@@ -183,6 +193,9 @@ class OriginPool:
         self.connections: set[UpstreamConnection] = set()
         self.idle: list[H1Client] = []
         """HTTP/1.1 connections without an exchange, the last used at the end."""
+        self.retired = False
+        """Whether connections end with their exchanges."""
+        self._most_idle = pool.limits.idle_per_origin
         self._pool = pool
         self._ticker = pool.ticker
         self._shared: list[H2Connection] = []
@@ -246,6 +259,13 @@ class OriginPool:
         for connection in tuple(self.connections):
             connection.close()
 
+    def retire(self) -> None:
+        """Keep no connection any longer than its exchanges last."""
+        self.retired = True
+        self._most_idle = 0
+        for connection in (*self.idle, *(one for one in self._shared if one.idle())):
+            connection.close()
+
     def busy(self) -> bool:
         """Whether there are connections, or will be."""
         return bool(self.connections or self._connecting)
@@ -255,13 +275,13 @@ class OriginPool:
         limit = now - self._pool.limits.idle_timeout
         while self.idle and (self.idle[0].idle_since < limit or not self.idle[0].available()):
             self.idle.pop(0).close()
-        if now - self.last_used > self._pool.limits.idle_timeout:
+        if self.retired or now - self.last_used > self._pool.limits.idle_timeout:
             for connection in list(self._shared):
                 if connection.idle():
                     connection.close()
 
     def _release(self, connection: H1Client) -> None:
-        if len(self.idle) < self._pool.limits.idle_per_origin:
+        if len(self.idle) < self._most_idle:
             connection.idle_since = self.last_used = self._ticker.now
             self.idle.append(connection)
         else:

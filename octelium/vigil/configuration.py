@@ -220,12 +220,9 @@ def _compile(
     if http.response.HasField("direct"):
         result.direct = _direct(http.response.direct)
         return
-    upstreams = environment.origins.upstreams(
-        config, mode=int(spec.mode), owner=service.metadata.uid
-    )
     result.endpoints = [
         Endpoint(_connections(upstream, service, environment), upstream.authority)
-        for upstream in upstreams
+        for upstream in environment.origins.upstreams(service, config)
     ]
 
 

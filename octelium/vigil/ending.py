@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from octelium.policy.decision import Outcome
 from octelium.vigil.cookie_guard import PLANTED, endings
 from octelium.vigil.course import Course
-from octelium.vigil.refusals import MARK, identified, plain, upstream_failure
+from octelium.vigil.errors import NotReady
+from octelium.vigil.refusals import MARK, identified, not_ready, plain, upstream_failure
 from octelium.visibility.batch import entry_id
 from octelium.visibility.record import AccessRecord
 
@@ -131,8 +132,18 @@ class Ending(Course):
         self._answer(plan.mode.refuse(decision, head, self._target, site, extra, self._entry()))
 
     def _unserviceable(self, problem: Unserviceable) -> None:
-        _LOG.error("Service %s cannot be served: %s", self._plan.entry.name, problem)
         self._error = str(problem)
+        if isinstance(problem, NotReady):  # an ordinary state, which the access log tells of
+            decision, name = self._decision, self._plan.entry.name
+            is_known = decision is not None and decision.session is not None
+            head, extra, entry = self._stream.head, self._extra(), self._entry()
+            self._answer(
+                not_ready(
+                    problem, name, head, front=self._front, known=is_known, extra=extra, entry=entry
+                )
+            )
+            return
+        _LOG.error("Service %s cannot be served: %s", self._plan.entry.name, problem)
         self._fail(problem.status, self._extra())
 
     def _fail(self, status: int, extra: Sequence[Field]) -> None:

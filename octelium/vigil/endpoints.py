@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from octelium.vigil.errors import Unserviceable
-from octelium.vigil.origins import client_certificate_secret, endpoints
+from octelium.vigil.origins import client_certificate_secret
 from octelium.vigil.upstream_url import parse_upstream_url
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ class Endpoint:
         return f"{place} at User {self.user}" if self.user else place
 
 
-def stream_endpoints(config: core.ServiceSpecConfig | None, origins: Origins) -> list[Endpoint]:
+def stream_endpoints(
+    service: core.Service, config: core.ServiceSpecConfig | None, origins: Origins
+) -> list[Endpoint]:
     """The endpoints of a Service of mode TCP.
 
     Streams are encrypted where the URL's scheme says so, and where a client certificate or other
@@ -45,13 +47,14 @@ def stream_endpoints(config: core.ServiceSpecConfig | None, origins: Origins) ->
 
     Raises:
         Unserviceable: there is none, or not one that this version can reach.
+        NotReady: it is a container to which nothing can be sent now.
     """
     if config is None:
         raise Unserviceable("the Service has no configuration", 502)
     certificate = client_certificate_secret(config)
     always = bool(certificate) or config.HasField("tls")
     made = []
-    for url, user in endpoints(config.upstream):
+    for url, user in origins.endpoints(service, config):
         scheme, host, port = parse_upstream_url(url)
         context = None
         if always or scheme in _TLS:
@@ -60,13 +63,15 @@ def stream_endpoints(config: core.ServiceSpecConfig | None, origins: Origins) ->
     return made
 
 
-def datagram_endpoints(config: core.ServiceSpecConfig | None) -> list[Endpoint]:
+def datagram_endpoints(
+    service: core.Service, config: core.ServiceSpecConfig | None, origins: Origins
+) -> list[Endpoint]:
     """The endpoints of a Service of mode UDP. Raises Unserviceable as `stream_endpoints`."""
     if config is None:
         raise Unserviceable("the Service has no configuration", 502)
     return [
         Endpoint(host, port, user)
-        for url, user in endpoints(config.upstream)
+        for url, user in origins.endpoints(service, config)
         for _, host, port in (parse_upstream_url(url),)
     ]
 

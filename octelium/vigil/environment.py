@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.schema.names import public_fqdn, split_service_name
+from octelium.vigil.containers import Containers
 from octelium.vigil.errors import Unserviceable, not_offered
 from octelium.vigil.origins import Origins
 from octelium.vigil.unfinished import Unfinished
@@ -31,6 +32,7 @@ class Environment:
     raise. `managed` are the origins of the Cluster's own components by type. `port` is the
     public port of the front door. `served` are the upstreams in the private network, None without
     one. `apart` are origins of the Cluster's own gRPC methods that have one to themselves.
+    `has_controller` tells whether something deploys the containers of Services.
     """
 
     def __init__(
@@ -43,13 +45,15 @@ class Environment:
         port: int = 443,
         served: Served | None = None,
         apart: Mapping[bytes, Origin] | None = None,
+        has_controller: bool = False,
     ) -> None:
         self.replica = replica
         self.pool = pool
         self.managed = managed
         self.apart = apart or {}
         self.port = port
-        self.origins = Origins(self.secret)
+        self.containers = Containers(replica, is_managed=has_controller)
+        self.origins = Origins(self.secret, self.containers)
         self.served = served
         self.unfinished = Unfinished(pool.ticker)
         self._compile_expression = compile_expression

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class Unserviceable(Exception):  # noqa: N818 - a state of the configuration, named as one
     """A configuration that must not be served, neither as it is nor without its offending part.
@@ -18,3 +20,23 @@ class Unserviceable(Exception):  # noqa: N818 - a state of the configuration, na
 def not_offered(feature: str) -> Unserviceable:
     """A configured feature that this version lacks; serving without it may open what it guards."""
     return Unserviceable(f"{feature} is not offered by this version")
+
+
+class Absence(StrEnum):
+    """Why a container is not there; the value says it to operators."""
+
+    UNMANAGED = "this Cluster has no controller that would start the container"
+    STARTING = "the container is starting"
+    FAILING = "the container does not run"
+
+
+class NotReady(Unserviceable):
+    """A container to which nothing can be sent now; requests may be made again later.
+
+    `reason` is a word of Kubernetes such as `CrashLoopBackOff`, and may be empty.
+    """
+
+    def __init__(self, absence: Absence, reason: str = "") -> None:
+        super().__init__(f"{absence}: {reason}" if reason else absence, 503)
+        self.absence = absence
+        self.reason = reason

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from octelium.policy.decision import Decision, Outcome
 from octelium.vigil.dialling import associate
 from octelium.vigil.endpoints import datagram_endpoints, pick
-from octelium.vigil.errors import Unserviceable
+from octelium.vigil.errors import NotReady, Unserviceable
 from octelium.vigil.passage import Passage
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Flow(Passage):
         self._mode = mode
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._container: Place | None = None
+        """Where the upstream is, if it is a container."""
 
     def stands(self) -> bool:
         """Whether both ends still are whose they were."""
@@ -63,6 +65,10 @@ class Flow(Passage):
             and session.uid == self.arrival.session_uid
             and (service.uid, service.port, service.mode) == (before.uid, port, before.mode)
         )
+
+    def needs(self) -> tuple[str, Place] | None:
+        """The Service and the place of the container that is its upstream, if one is."""
+        return None if self._container is None else (self.service_uid, self._container)
 
     # The beginning.
 
@@ -106,7 +112,11 @@ class Flow(Passage):
         """Make both sockets and pass on what has waited."""
         assert self._decision is not None
         try:
-            endpoint = pick(datagram_endpoints(self._decision.config))
+            config, environment = self._decision.config, self._vigil.environment
+            found = datagram_endpoints(self._service.message, config, environment.origins)
+            endpoint = pick(found)
+            if config is not None and config.upstream.HasField("container"):
+                self._container = endpoint.host, endpoint.port
             if endpoint.user:
                 self._upstream, host = await self._served().associate(
                     self.service_uid, endpoint.user
@@ -115,6 +125,9 @@ class Flow(Passage):
             else:
                 self._upstream = await associate(endpoint.host, endpoint.port, limit=_RESOLVE)
             self._client = await self._mode.sockets.flow(*self.key)
+        except NotReady as problem:
+            self.end(str(problem))
+            return
         except Unserviceable as problem:
             _LOG.error("Service %s cannot be served: %s", self._service.name, problem)
             self.end(str(problem))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from octelium.http.pool import Origin
 from octelium.http.tls import load_certificate
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.url_ports import HTTP_PORTS
-from octelium.vigil.errors import Unserviceable, not_offered
+from octelium.vigil.errors import Unserviceable
 from octelium.vigil.upstream_url import parse_upstream_url
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ _PLAIN: Final = frozenset({"http", "ws", "h2c", "grpc"})
 _TLS: Final = frozenset({"https", "wss"})
 _ALPN: Final = {False: ("http/1.1",), True: ("h2", "http/1.1")}
 """By whether HTTP/2 is wanted."""
+
+
+class ContainerPlaces(Protocol):
+    """Where the containers of Services are; `octelium.vigil.containers` tells."""
+
+    def url(self, service: core.Service, config: core.ServiceSpecConfig) -> str:
+        """The URL of a configuration's container. Raises Unserviceable, mostly NotReady."""
 
 
 class Upstream:
@@ -39,24 +46,48 @@ class Upstream:
 class Origins:
     """Makes upstreams; TLS settings that are equal share one context.
 
-    `secret(name)` gives a Secret or raises `Unserviceable`.
+    `secret(name)` gives a Secret or raises `Unserviceable`. `containers` tells where those of
+    Services are.
     """
 
-    def __init__(self, secret: Callable[[str], core.Secret]) -> None:
+    def __init__(self, secret: Callable[[str], core.Secret], containers: ContainerPlaces) -> None:
         self._secret = secret
+        self._containers = containers
         self._contexts: dict[str, ssl.SSLContext] = {}
 
-    def upstreams(self, config: core.ServiceSpecConfig, *, mode: int, owner: str) -> list[Upstream]:
+    def upstreams(self, service: core.Service, config: core.ServiceSpecConfig) -> list[Upstream]:
         """All endpoints of a configuration; one of them is to be picked for each request.
 
         Raises:
             Unserviceable: there is none, or not one that this version can reach.
         """
-        grpc = mode == core.ServiceSpecMode__.GRPC
+        owner = service.metadata.uid
+        h2 = service.spec.mode == core.ServiceSpecMode__.GRPC or config.http.is_upstream_http2
         return [
-            self._upstream(url, user, config, h2=grpc or config.http.is_upstream_http2, owner=owner)
-            for url, user in endpoints(config.upstream)
+            self._upstream(url, user, config, h2=h2, owner=owner)
+            for url, user in self.endpoints(service, config)
         ]
+
+    def endpoints(
+        self, service: core.Service, config: core.ServiceSpecConfig
+    ) -> Iterator[tuple[str, str]]:
+        """The URL of each endpoint, and the User whose clients serve it, empty if none do.
+
+        Raises:
+            Unserviceable: there is none, or not one that this version can reach.
+            NotReady: it is a container to which nothing can be sent now.
+        """
+        upstream = config.upstream
+        kind = upstream.WhichOneof("type")
+        if kind == "container":
+            yield self._containers.url(service, config), ""
+        elif kind == "url":
+            yield upstream.url, upstream.user
+        elif kind == "loadbalance" and upstream.loadbalance.endpoints:
+            for endpoint in upstream.loadbalance.endpoints:
+                yield endpoint.url, endpoint.user or upstream.user
+        else:
+            raise Unserviceable("the configuration has no upstream", 502)
 
     def _upstream(
         self, url: str, user: str, config: core.ServiceSpecConfig, *, h2: bool, owner: str
@@ -145,24 +176,6 @@ def client_certificate_secret(config: core.ServiceSpecConfig) -> str:
     """The deprecated place wins over the newer one, as in Octelium."""
     legacy = config.client_certificate.from_secret
     return legacy or config.tls.client_certificate.from_secret
-
-
-def endpoints(upstream: core.ServiceSpecConfigUpstream) -> Iterator[tuple[str, str]]:
-    """The URL of each endpoint, and the User whose clients serve it, empty if none do.
-
-    Raises:
-        Unserviceable: there is none, or not one that this version can reach.
-    """
-    kind = upstream.WhichOneof("type")
-    if kind == "container":
-        raise not_offered("an upstream in a managed container")
-    if kind == "url":
-        yield upstream.url, upstream.user
-    elif kind == "loadbalance" and upstream.loadbalance.endpoints:
-        for endpoint in upstream.loadbalance.endpoints:
-            yield endpoint.url, endpoint.user or upstream.user
-    else:
-        raise Unserviceable("the configuration has no upstream", 502)
 
 
 def _client_context(

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from octelium.http.message import Field, FieldBlock
 from octelium.policy.decision import Decision, Outcome, ReasonType
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.vigil.errors import Absence
 from octelium.vigil.rules import HSTS, SERVER
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from octelium.http.message import RequestHead
     from octelium.http.target import Target
+    from octelium.vigil.errors import NotReady
 
 MARK: Final = (b"x-octelium-unauthorized", b"true")
 """Tells Octelium's own refusals from an upstream's."""
@@ -56,11 +58,25 @@ _FAILURES: Final = {
     503: "{name} is busy. Try again in a moment.",
     504: "{name} does not answer. If it is yours: is its server running?",
 }
+AGAIN: Final = 5
+"""Seconds after which whoever meets a container that is not ready may ask again."""
+_NOT_READY: Final = {
+    Absence.UNMANAGED: (
+        "{name} cannot run here",
+        "{name} runs in a container, and this Cluster has no controller that would start it.",
+    ),
+    Absence.STARTING: ("{name} is starting", "{name} is starting. Try again in a moment."),
+    Absence.FAILING: ("{name} does not run", "The container of {name} does not run{why}."),
+}
+"""Title and text."""
+_OWNERS: Final = " If it is yours: octeliumctl describe service {name} tells more."
+_LOOKS_AGAIN: Final = f"This page looks again every {AGAIN} seconds."
+_REFRESH: Final = f'<meta http-equiv="refresh" content="{AGAIN}">'
 _FAILURE_PAGE: Final = Template(
     '<!doctype html><html lang="en"><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
-    f"<title>$title</title><style>{_STYLE}</style>"
+    f"$refresh<title>$title</title><style>{_STYLE}</style>"
     "<main><h1>$title</h1><p>$text</p>$entry</main></html>\n"
 )
 _TEXT_FIELDS: Final = ((b"content-type", b"text/plain; charset=utf-8"),)
@@ -144,11 +160,68 @@ def upstream_failure(
     text = _FAILURES.get(status, "{name} cannot be served.").format(
         name=service.removesuffix(".default")
     )
+    return _failure(status, text, head, front=front, extra=extra, entry=entry)
+
+
+def not_ready(
+    problem: NotReady,
+    service: str,
+    head: RequestHead,
+    *,
+    front: bool,
+    known: bool,
+    extra: Sequence[Field] = (),
+    entry: bytes = b"",
+) -> Answer:
+    """The answer while the container of the Service `service` is not there, and when to ask again.
+
+    As `upstream_failure`. A page that is about to change looks again by itself. Callers that are
+    not `known` do not learn why a container fails.
+    """
+    absence, name = problem.absence, service.removesuffix(".default")
+    title, text = _NOT_READY[absence]
+    why = f": {problem.reason}" if problem.reason and known else ""
+    text = text.format(name=name, why=why)
+    if known and absence is not Absence.STARTING:
+        text += _OWNERS.format(name=name)
+    refresh = absence is Absence.STARTING and head.method == b"GET"
+    if refresh and _shows_pages(head):
+        text = _LOOKS_AGAIN
+    extra = (*extra, (b"retry-after", b"%d" % AGAIN))
+    return _failure(
+        503,
+        text,
+        head,
+        title=title.format(name=name),
+        refresh=refresh,
+        front=front,
+        extra=extra,
+        entry=entry,
+    )
+
+
+def _failure(
+    status: int,
+    text: str,
+    head: RequestHead,
+    *,
+    front: bool,
+    extra: Sequence[Field],
+    entry: bytes,
+    title: str = "",
+    refresh: bool = False,
+) -> Answer:
+    """A page for browsers, a line of text for others; without a title it is the status's phrase."""
     phrase = HTTPStatus(status).phrase
     page = _shows_pages(head)
     if page:
         shown = f"<p>Request <code>{escape(entry.decode())}</code></p>" if entry else ""
-        about = _FAILURE_PAGE.substitute(title=escape(phrase), text=escape(text), entry=shown)
+        about = _FAILURE_PAGE.substitute(
+            refresh=_REFRESH if refresh else "",
+            title=escape(title or phrase),
+            text=escape(text),
+            entry=shown,
+        )
         body = about.encode()
     else:
         body = f"{phrase}: {text}".encode()

@@ -11,7 +11,7 @@ from octelium.policy.decision import Decision, Outcome
 from octelium.vigil.coupling import Coupling
 from octelium.vigil.dialling import dial, prepare
 from octelium.vigil.endpoints import Endpoint, pick, stream_endpoints
-from octelium.vigil.errors import Unserviceable
+from octelium.vigil.errors import NotReady, Unserviceable
 from octelium.vigil.passage import Passage
 from octelium.vigil.splicing import Splice, reset
 
@@ -76,6 +76,8 @@ class Stream(Passage):
     async def _run(self) -> None:
         try:
             await self._serve()
+        except NotReady as problem:
+            self._fail(str(problem))
         except Unserviceable as problem:
             _LOG.error("Service %s cannot be served: %s", self._service.name, problem)
             self._fail(str(problem))
@@ -102,7 +104,8 @@ class Stream(Passage):
         if admitted is not None and decision.session is not None:
             admitted()
         self._begin(decision)
-        endpoint = pick(stream_endpoints(decision.config, self._mode.origins))
+        origins = self._mode.origins
+        endpoint = pick(stream_endpoints(service.message, decision.config, origins))
         self._upstream = await self._connect(endpoint)
         if not self._over:
             await self._join(endpoint)

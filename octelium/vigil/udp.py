@@ -180,6 +180,12 @@ class Udp:
             for flow in list(self._concerned.get(concern, ())):
                 if not flow.stands():
                     flow.end("the connection to the private network ended")
+        if any(kind == "ContainerState" for kind, _ in changed):
+            ready = self.vigil.environment.containers.ready()
+            for flow in list(self.flows.values()):
+                needed = flow.needs()
+                if needed is not None and needed not in ready:
+                    flow.end("the container is not ready any more")
 
 
 def _concerns(flow: Flow) -> tuple[tuple[str, str], ...]:

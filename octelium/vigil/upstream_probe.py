@@ -20,12 +20,13 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.vigil.configuration import compile_configuration
 from octelium.vigil.dialling import dial
 from octelium.vigil.endpoints import datagram_endpoints, stream_endpoints
-from octelium.vigil.errors import Unserviceable
+from octelium.vigil.errors import Absence, NotReady, Unserviceable
 from octelium.vigil.modes import MODES
 from octelium.vigil.served_pool import ServedPool
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
     from octelium.http.message import Fields, ResponseHead
     from octelium.replica.replica import ServiceEntry
@@ -70,6 +71,8 @@ class UpstreamProber:
         """What the upstreams of a Service answer; one entry at least. Never raises."""
         try:
             return await self._ask(service)
+        except NotReady as problem:
+            return [_absent(service.name, problem)]
         except Unserviceable as problem:
             name = service.name
             remedy = f"correct the Service: octeliumctl edit service {name}"
@@ -77,15 +80,17 @@ class UpstreamProber:
 
     async def _ask(self, service: ServiceEntry) -> list[Probed]:
         name, mode, config = service.name, service.mode, service.message.spec.config
+        is_container = config.upstream.HasField("container")
         if service.managed_type:
             return [Probed(name, "", "skipped", "the Cluster itself answers")]
         if service.is_disabled:
             return [Probed(name, "", "skipped", "the Service is disabled")]
         if mode == _MODES.TCP:
-            found = stream_endpoints(config, self._environment.origins)
-            return [await self._stream(service, each) for each in found]
+            found = stream_endpoints(service.message, config, self._environment.origins)
+            return [await self._stream(service, each, is_container) for each in found]
         if mode == _MODES.UDP:
-            return [self._datagrams(service, each) for each in datagram_endpoints(config)]
+            endpoints = datagram_endpoints(service.message, config, self._environment.origins)
+            return [self._datagrams(service, each) for each in endpoints]
         if mode not in SERVED_MODES:
             return [Probed(name, "", "warn", not_served(mode), _NOT_SERVED)]
         if mode not in MODES:
@@ -97,20 +102,31 @@ class UpstreamProber:
         if compiled.direct is not None:
             return [Probed(name, "", "skipped", "the Cluster answers, as configured")]
         is_grpc = mode == _MODES.GRPC
-        return [await self._http(name, compiled, each, is_grpc) for each in compiled.endpoints]
+        remedies = _OF_CONTAINERS if is_container else _REMEDIES
+        return [
+            await self._http(name, compiled, each, remedies, is_grpc=is_grpc)
+            for each in compiled.endpoints
+        ]
 
     async def _http(
-        self, name: str, compiled: Configuration, endpoint: HttpEndpoint, is_grpc: bool
+        self,
+        name: str,
+        compiled: Configuration,
+        endpoint: HttpEndpoint,
+        remedies: Mapping[Failure, str],
+        *,
+        is_grpc: bool,
     ) -> Probed:
         authority = compiled.host or endpoint.authority
         shown = endpoint.authority.decode("ascii", "replace")
         pool = endpoint.connections
-        remedies = _REMEDIES
         if isinstance(pool, ServedPool):
             shown = f"{shown} at User {pool.user}"
             serves = pool.served.hosts(pool.service_uid, pool.user, "tcp")
-            remedies = dict.fromkeys(_REMEDIES, _LOOK if serves else _SERVE)
-            remedies |= dict.fromkeys((Failure.RESET, Failure.CLOSED), _START_THERE)
+            remedies = {
+                **dict.fromkeys(_REMEDIES, _LOOK if serves else _SERVE),
+                **dict.fromkeys((Failure.RESET, Failure.CLOSED), _START_THERE),
+            }
         began = time.monotonic()
         try:
             async with self._places, asyncio.timeout(self._patience):
@@ -127,7 +143,9 @@ class UpstreamProber:
             return Probed(name, shown, "warn", told, _LOGS)
         return Probed(name, shown, "ok", told)
 
-    async def _stream(self, service: ServiceEntry, endpoint: Endpoint) -> Probed:
+    async def _stream(
+        self, service: ServiceEntry, endpoint: Endpoint, is_container: bool
+    ) -> Probed:
         name, shown = service.name, str(endpoint)
         began = time.monotonic()
         try:
@@ -138,7 +156,8 @@ class UpstreamProber:
         except _ClosedError as error:
             return Probed(name, shown, "fail", str(error), _START_THERE)
         except OSError as error:  # of which those of TLS are a kind
-            remedy = _START if endpoint.tls is None else f"{_START}; or {_TRUST}"
+            start = _LISTEN if is_container else _START
+            remedy = start if endpoint.tls is None else f"{start}; or {_TRUST}"
             if endpoint.user:
                 served = self._environment.require_served()
                 serves = served.hosts(service.uid, endpoint.user, "tcp")
@@ -188,7 +207,29 @@ class UpstreamProber:
         return f"no answer within {self._patience:g} s"
 
 
+_AGAIN: Final = "look again in a moment; octeliumctl describe service {name} shows how far it is"
+_WHY: Final = "octeliumctl describe service {name} tells why"
+_NO_CONTROLLER: Final = (
+    "run the Cluster on Kubernetes with its controller, or give the Service a url in place of the "
+    "container"
+)
+_ABSENT: Final[Mapping[Absence, tuple[Outcome, str]]] = {
+    Absence.STARTING: ("warn", _AGAIN),
+    Absence.FAILING: ("fail", _WHY),
+    Absence.UNMANAGED: ("fail", _NO_CONTROLLER),
+}
+
+
+def _absent(name: str, problem: NotReady) -> Probed:
+    outcome, remedy = _ABSENT[problem.absence]
+    return Probed(name, "container", outcome, str(problem), remedy.format(name=name))
+
+
 _START: Final = "start it, or correct the URL of the Service's upstream"
+_LISTEN: Final = (
+    "let it listen at the port of its upstream.container, on all addresses, and give it a "
+    "readinessProbe"
+)
 _TRUST: Final = "trust its certificate by spec.config.tls.trustedCAs"
 _SILENT: Final = (
     "see whether it runs and has work to do, and whether a firewall between the Cluster's machine "
@@ -204,6 +245,11 @@ _REMEDIES: Final = {
     Failure.UNREACHABLE: _START,
     Failure.CONNECT_TIMEOUT: _SILENT,
     Failure.TLS: f"{_TRUST}, or correct the scheme of its URL",
+}
+_OF_CONTAINERS: Final = {
+    **_REMEDIES,
+    Failure.UNREACHABLE: _LISTEN,
+    Failure.TLS: f"{_TRUST}, or leave spec.config.tls out if it speaks no TLS",
 }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FOREIGN = frozenset({"Secret", "ClusterConfig", "Namespace"})
 """Kinds whose change may alter any plan."""
+_STATE = "ContainerState"
 
 
 class Running(Protocol):
@@ -98,11 +99,15 @@ class Vigil:
 
     def _changed(self, changed: frozenset[tuple[str, str]]) -> None:
         services = {uid for kind, uid in changed if kind == "Service"}
-        if any(kind in _FOREIGN for kind, _ in changed):
+        kinds = {kind for kind, _ in changed}
+        moved = self.environment.containers.moved() if _STATE in kinds else {}
+        if not _FOREIGN.isdisjoint(kinds):
             self._plans.clear()
         else:
-            for uid in services:
+            for uid in services | moved.keys():
                 self._plans.pop(uid, None)
+        for uid, left in moved.items():
+            self.environment.pool.retire(uid, left)
         for relay in tuple(self.running):
             if relay.service_uid in services:
                 entry = self.replica.services.get(relay.service_uid)

@@ -14,6 +14,7 @@ from octelium.http.section import SectionCache
 from octelium.http.ticker import Ticker
 from tests.http import certs
 from tests.http.h1.wire import EMPTY, Response
+from tests.http.h2.proxy import proxying
 from tests.http.origins import Origins
 from tests.http.test_tls import client_context, server_context
 
@@ -488,3 +489,67 @@ async def test_somebody_else_cannot_make_a_connection(
     assert failed.error is not None
     assert failed.error.failure is Failure.UNREACHABLE
     assert failed.error.untouched
+
+
+async def test_a_place_that_is_given_up(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool, port = make_pool(), origins.port
+    mine, other = Origin("127.0.0.1", port, owner="me"), Origin("127.0.0.1", port, owner="you")
+    kept = pool.at(mine)
+    for origin in (mine, other):
+        await fetch(pool, origin).wait()
+    pool.retire("me", {("127.0.0.1", port + 1), ("127.0.0.2", port)})
+    assert pool.counts() == (2, 2)
+    origins.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12"]
+    running = fetch(pool, mine)
+    pool.retire("me", {("127.0.0.1", port)})
+    assert pool.counts() == (2, 1)
+    await until(lambda: len(origins.requests) == 3)
+    origins.writers[0].write(b"34")
+    assert (await running.wait()).body == b"1234"
+    await until(lambda: pool.counts() == (1, 1))
+    assert pool.at(mine) is not kept
+    # Whoever still has it may use it, for one exchange each.
+    response = Waiting()
+    kept.open(get(), response, b"", True)
+    assert (await response.wait()).body == b"ok"
+    await until(lambda: pool.counts() == (1, 1))
+    pool.tick(pool.ticker.now + 10_000)
+    response = Waiting()
+    kept.open(get(), response, b"", True)
+    assert (await response.wait()).body == b"ok"
+    assert pool.at(mine) is not kept
+
+
+async def test_http_2_connections_to_a_place_that_is_given_up(
+    origins: Origins, make_pool: Callable[..., UpstreamPool]
+) -> None:
+    await origins.start()
+    pool = make_pool()
+    async with proxying(Origin("127.0.0.1", origins.port)) as server:
+        origin, places = (
+            Origin("127.0.0.1", server.port, h2=True, owner="me"),
+            {("127.0.0.1", server.port)},
+        )
+        assert (await fetch(pool, origin).wait()).body == b"ok"
+        assert pool.counts() == (1, 0)
+        pool.retire("me", places)
+        await until(lambda: pool.counts() == (0, 0))
+        origins.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12"]
+        running = fetch(pool, origin)
+        await until(lambda: len(origins.requests) == 2)
+        pool.retire("me", places)
+        pool.tick(pool.ticker.now)
+        assert pool.counts() == (1, 0)
+        origins.writers[0].write(b"34")
+        assert (await running.wait()).body == b"1234"
+        pool.tick(pool.ticker.now)
+        await until(lambda: pool.counts() == (0, 0))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.001)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from octelium.vigil.errors import Unserviceable, not_offered
+from octelium.vigil.errors import Absence, NotReady, Unserviceable, not_offered
 
 
 def test_a_problem_and_its_status() -> None:
@@ -9,3 +9,10 @@ def test_a_problem_and_its_status() -> None:
     problem = not_offered("a feature")
     assert problem.status == 500
     assert str(problem) == "a feature is not offered by this version"
+
+
+def test_a_container_that_is_not_there() -> None:
+    problem = NotReady(Absence.FAILING, "CrashLoopBackOff")
+    assert (problem.status, problem.absence) == (503, Absence.FAILING)
+    assert str(problem) == "the container does not run: CrashLoopBackOff"
+    assert str(NotReady(Absence.STARTING)) == "the container is starting"

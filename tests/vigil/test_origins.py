@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from octelium.schema.pb import core_v1_pb2 as core
-from octelium.vigil.errors import Unserviceable
+from octelium.vigil.errors import Absence, NotReady, Unserviceable
 from octelium.vigil.origins import Origins, Upstream
 from tests.http import certs
-from tests.vigil.world import MODES, secret
+from tests.vigil.world import MODES, secret, service
 
 CLIENT = certs.issue("client", issuer=certs.ca(), client=True)
 SECRETS = {
@@ -19,6 +19,11 @@ SECRETS = {
 }
 
 
+class Nowhere:
+    def url(self, service: core.Service, config: core.ServiceSpecConfig) -> str:
+        raise NotReady(Absence.STARTING)
+
+
 def find(name: str) -> core.Secret:
     if name not in SECRETS:
         raise Unserviceable(f"Secret {name} does not exist", 502)
@@ -26,7 +31,7 @@ def find(name: str) -> core.Secret:
 
 
 def upstreams(config: core.ServiceSpecConfig, mode: int = MODES.HTTP) -> list[Upstream]:
-    return Origins(find).upstreams(config, mode=mode, owner="s")
+    return Origins(find, Nowhere()).upstreams(service(mode=mode), config)
 
 
 def config(url: str = "", **tls: Any) -> core.ServiceSpecConfig:
@@ -107,10 +112,10 @@ def test_upstreams_that_clients_serve() -> None:
     ]
 
 
-def test_upstreams_that_this_version_cannot_reach() -> None:
+def test_upstreams_that_cannot_be_reached() -> None:
     container = core.ServiceSpecConfig()
     container.upstream.container.image = "nginx"
-    with pytest.raises(Unserviceable, match="not offered by this version"):
+    with pytest.raises(NotReady):
         upstreams(container)
     with pytest.raises(Unserviceable, match="no upstream"):
         upstreams(core.ServiceSpecConfig())
@@ -141,13 +146,11 @@ def test_trusted_authorities_replace_the_system_s_unless_they_are_added() -> Non
 
 
 def test_equal_settings_share_a_context() -> None:
-    origins = Origins(find)
-    one, two = (
-        origins.upstreams(config("https://a"), mode=MODES.HTTP, owner="s")[0].origin
-        for _ in range(2)
-    )
+    origins, owner = Origins(find, Nowhere()), service()
+    one, two = (origins.upstreams(owner, config("https://a"))[0].origin for _ in range(2))
     assert one.tls is two.tls
     assert one == two
+    assert one.owner == owner.metadata.uid
 
 
 def test_client_certificates() -> None:

@@ -14,11 +14,13 @@ from octelium.http.target import normalise
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
 from octelium.replica.entries import ServiceEntry, SessionEntry, UserEntry
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.vigil.errors import Absence, NotReady
 from octelium.vigil.refusals import (
     REQUEST_ID,
     Answer,
     Site,
     grpc_refusal,
+    not_ready,
     plain,
     refusal,
     upstream_failure,
@@ -277,3 +279,48 @@ def test_other_clients_get_a_line_of_text() -> None:
     assert b"busy" in fail(503, "*/*").body
     assert b"as large as this" in fail(413, "*/*").body
     assert fail(502, "text/html", method="HEAD").body == answer.body
+
+
+def wait_for(
+    absence: Absence, accept: str = "*/*", *, known: bool = True, method: str = "GET"
+) -> Answer:
+    section = parse_section(f"Host: wiki.c.example\r\nAccept: {accept}\r\n".encode())
+    head = parse_request(f"{method} / HTTP/1.1".encode(), section, b"https")
+    reason = "ImagePullBackOff" if absence is Absence.FAILING else ""
+    problem = NotReady(absence, reason)
+    return not_ready(problem, "wiki.default", head, front=True, known=known, entry=ENTRY)
+
+
+@pytest.mark.parametrize("absence", list(Absence))
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+def test_a_container_that_is_not_there(absence: Absence, known: bool, accept: str) -> None:
+    answer = wait_for(absence, accept, known=known)
+    assert answer.status == 503
+    assert field(answer, b"retry-after") == b"5"
+    assert field(answer, b"cache-control") == (b"no-store" if accept == "text/html" else None)
+    assert field(answer, b"content-length") == str(len(answer.body)).encode()
+    said = {
+        Absence.UNMANAGED: b"no controller that would start it",
+        Absence.STARTING: b"wiki is starting",
+        Absence.FAILING: b"container of wiki does not run",
+    }
+    assert said[absence] in answer.body
+    # Who is not signed in learns neither why nor what to type.
+    assert (b"ImagePullBackOff" in answer.body) == (known and absence is Absence.FAILING)
+    assert (b"octeliumctl" in answer.body) == (known and absence is not Absence.STARTING)
+
+
+def test_a_page_that_will_change_looks_again_by_itself() -> None:
+    again = b'<meta http-equiv="refresh" content="5">'
+    starting = wait_for(Absence.STARTING, "text/html")
+    assert again in starting.body
+    assert b"<h1>wiki is starting</h1>" in starting.body
+    assert b"looks again every 5 seconds" in starting.body
+    # A form would be sent again as something else.
+    posted = wait_for(Absence.STARTING, "text/html", method="POST")
+    assert again not in posted.body
+    assert b"Try again in a moment." in posted.body
+    for absence in (Absence.FAILING, Absence.UNMANAGED):
+        assert again not in wait_for(absence, "text/html").body
+    assert again not in wait_for(Absence.STARTING).body

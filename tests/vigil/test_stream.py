@@ -18,9 +18,9 @@ from octelium.vigil.dialling import KEEPALIVE
 from octelium.vigil.splicing import Splice
 from octelium.vigil.stream import Stream
 from tests.http import certs
-from tests.ingress.private_world import ANN, BOB, MODES, WIKI, PrivateWorld, private_world
+from tests.ingress.private_world import ANN, BOB, MODES, WIKI, PrivateWorld, private, private_world
 from tests.peers.timing import best_awaited
-from tests.vigil.world import DOMAIN, certificate_secret
+from tests.vigil.world import DOMAIN, certificate_secret, contained, containers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -305,3 +305,26 @@ async def test_an_upstream_whose_certificate_is_not_trusted() -> None:
         await here.until(lambda: "cannot be reached" in here.infos()[-1][3])
         assert not here.vigil.running
     await upstream.close()
+
+
+async def test_a_container(echo: Echo) -> None:
+    async with private_world() as here:
+        made = private(contained(mode=MODES.TCP), here.port)
+        made.spec.is_public = False
+        await here.put(made)
+        await ends(await here.connect())
+        here.feed.put(containers(own="CrashLoopBackOff"))
+        await ends(await here.connect())
+        here.feed.put(containers(own=("127.0.0.1", echo.port)))
+        client = await here.connect()
+        await client.send(b"hello")
+        assert await client.exactly(5) == b"HELLO"
+        # What is open goes on: the Pod may let it come to its end.
+        here.feed.put(containers(own="Starting"))
+        await client.send(b"more")
+        assert await client.exactly(4) == b"MORE"
+        problems = [problem for kind, *_, problem in here.infos() if kind == "END"]
+        assert problems == [
+            "the container is starting",
+            "the container does not run: CrashLoopBackOff",
+        ]

@@ -23,8 +23,10 @@ from tests.ingress.private_world import (
     WIKI,
     PrivateWorld,
     connected,
+    private,
     private_world,
 )
+from tests.vigil.world import contained, containers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -363,3 +365,39 @@ async def test_sessions_that_serve() -> None:
             caller.socket.close()
         one.transport.close()
         two.transport.close()
+
+
+async def test_a_container(echo: Echo) -> None:
+    async with private_world() as here:
+        made = private(contained(mode=MODES.UDP), here.port)
+        made.spec.is_public = False
+        await here.put(made)
+        with Caller(here) as ann:
+            ann.send(b"x")
+            await here.until(lambda: len(here.infos()) == 2)
+            here.feed.put(containers(own=("127.0.0.1", echo.port)))
+            assert await ann.says(b"hello") == b"HELLO"
+            # A flow has no end of its own, so it ends with what it goes to, and begins anew.
+            other = await echo_at()
+            here.feed.put(containers(name="other.default", own=("127.0.0.1", 9)))
+            assert await ann.says(b"again") == b"AGAIN"
+            assert len(echo.got) == 2
+            here.feed.put(containers(own=("127.0.0.1", other.port)))
+            assert here.infos()[-1][3] == "the container is not ready any more"
+            assert await ann.says(b"there") == b"THERE"
+            assert len(other.got) == 1
+            here.feed.put(containers(own="Starting"))
+            assert not here.udp.flows
+            ann.send(b"x")
+            await here.until(lambda: here.infos()[-1][3] == "the container is starting")
+            other.transport.close()
+
+
+async def test_flows_elsewhere_outlive_changes_of_containers(
+    here: PrivateWorld, echo: Echo
+) -> None:
+    with Caller(here) as ann:
+        assert await ann.says(b"hello") == b"HELLO"
+        here.feed.put(containers(own="Starting"))
+        assert len(here.udp.flows) == 1
+        assert await ann.says(b"hello") == b"HELLO"

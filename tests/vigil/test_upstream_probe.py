@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octelium.http.tls import load_certificate
+from octelium.vigil.containers import Containers
+from octelium.vigil.origins import Origins as VigilOrigins
 from octelium.vigil.upstream_probe import UpstreamProber
 from tests.http import certs
 from tests.http.origins import Origins
 from tests.ingress.private_world import L4, WIKI, connected, private_world
-from tests.vigil.world import MODES, secret, service, world
+from tests.vigil.world import MODES, contained, containers, secret, service, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from google.protobuf.message import Message
 
     from octelium.schema.pb import core_v1_pb2 as core
     from octelium.vigil.upstream_probe import Probed
@@ -30,9 +34,9 @@ def tls_server() -> ssl.SSLContext:
     return context
 
 
-async def probed(made: core.Service, patience: float = 2.0) -> Probed:
+async def probed(made: core.Service, *others: Message, patience: float = 2.0) -> Probed:
     async with world() as it:
-        it.feed.put(made)
+        it.feed.put(made, *others)
         entry = it.replica.services[made.metadata.uid]
         (found,) = await UpstreamProber(it.vigil.environment, patience=patience).ask(entry)
         assert found.service == made.metadata.name
@@ -246,3 +250,33 @@ async def test_many_at_once_have_their_turns() -> None:
         entries = [there.replica.services[each.metadata.uid] for each in made]
         found = await asyncio.gather(*map(prober.ask, entries))
         assert {each.outcome for (each,) in found} == {"ok"}
+
+
+async def test_a_container() -> None:
+    for mode in (MODES.HTTP, MODES.TCP, MODES.UDP):
+        found = await probed(contained(mode=mode))
+        assert (found.outcome, found.upstream) == ("warn", "container")
+        assert found.detail == "the container is starting"
+        assert "octeliumctl describe service wiki.default" in found.remedy
+    found = await probed(contained(), containers(own="CrashLoopBackOff"))
+    assert (found.outcome, found.detail) == ("fail", "the container does not run: CrashLoopBackOff")
+    async with origin() as it:
+        for mode in (MODES.HTTP, MODES.TCP):
+            state = containers(own=("127.0.0.1", it.port))
+            assert (await probed(contained(mode=mode), state)).outcome == "ok"
+    for mode in (MODES.HTTP, MODES.TCP):
+        found = await probed(contained(mode=mode), containers(own=("127.0.0.1", 1)))
+        assert found.outcome == "fail"
+        assert "upstream.container" in found.remedy
+
+
+async def test_a_container_without_a_controller() -> None:
+    async with world() as it:
+        it.feed.put(contained())
+        it.environment.containers = Containers(it.replica, is_managed=False)
+        it.environment.origins = VigilOrigins(it.environment.secret, it.environment.containers)
+        prober = UpstreamProber(it.environment)
+        (found,) = await prober.ask(it.entry())
+        assert (found.outcome, found.upstream) == ("fail", "container")
+        assert "no controller" in found.detail
+        assert "Kubernetes" in found.remedy

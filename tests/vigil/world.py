@@ -21,6 +21,7 @@ from octelium.ingress.settings import Settings
 from octelium.policy.decision import Decision, Outcome, Reason, ReasonType
 from octelium.policy.value import compile_value
 from octelium.replica.replica import Replica, ServiceEntry
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.vigil.environment import Environment
@@ -53,6 +54,31 @@ def service(name: str = "wiki.default", url: str = "", **spec: Any) -> core.Serv
         made.spec.config.upstream.url = url
     for key, value in spec.items():
         setattr(made.spec, key, value)
+    return made
+
+
+def contained(name: str = "wiki.default", **spec: Any) -> core.Service:
+    """A Service before a container."""
+    made = service(name, **spec)
+    made.spec.config.upstream.container.image = "example.com/wiki:1"
+    made.spec.config.upstream.container.port = 80
+    return made
+
+
+def containers(
+    *, name: str = "wiki.default", **places: tuple[str, int] | str
+) -> container.ContainerState:
+    """How a Service's containers are: where they are ready, or why not. `own` is the default's."""
+    made = container.ContainerState()
+    made.metadata.name = f"uid-{name}"
+    made.metadata.uid = f"uid-state-{name}"
+    for config, place in places.items():
+        one = made.status.containers.add(config="" if config == "own" else config)
+        if isinstance(place, str):
+            one.address, one.port, one.reason = "127.0.0.1", 1, place
+        else:
+            one.address, one.port = place
+            one.ready = True
     return made
 
 
@@ -339,6 +365,7 @@ class World:
             managed=self.managed,
             compile_expression=lambda text: compile_value(text).json,
             port=settings.public_port,
+            has_controller=True,
         )
         self.vigil = Vigil(self.replica, self.decider, self.environment, self.sink)
         self.ingress = IngressServer(

@@ -20,7 +20,7 @@ from octelium.vigil.dns.wire import (
     labels_of,
     text_name,
 )
-from octelium.vigil.errors import Unserviceable
+from octelium.vigil.errors import NotReady, Unserviceable
 from octelium.visibility.dns import type_name
 from octelium.visibility.record import AccessRecord
 
@@ -151,7 +151,8 @@ class Asked:
         try:
             zone = self._dns.zone(self._service, decision, query.name)
         except Unserviceable as problem:
-            _LOG.error("Service %s cannot be served: %s", self._service.name, problem)
+            if not isinstance(problem, NotReady):
+                _LOG.error("Service %s cannot be served: %s", self._service.name, problem)
             self._error = str(problem)
             self._answer(UNREACHABLE)
             return

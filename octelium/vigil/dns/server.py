@@ -22,7 +22,7 @@ from octelium.vigil.dns.stream import DnsStream
 from octelium.vigil.dns.wire import BadQueryError, IgnoredError, labels_of, parse_query
 from octelium.vigil.dns.zones import networks_of
 from octelium.vigil.errors import Unserviceable, not_offered
-from octelium.vigil.origins import client_certificate_secret, endpoints
+from octelium.vigil.origins import client_certificate_secret
 
 if TYPE_CHECKING:
     import socket
@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 CLUSTER: Final = "dns"
 """The managed type of the Service that answers the Cluster's own names."""
-_FOREIGN: Final = frozenset({"Service", "Secret", "ClusterConfig"})
+_FOREIGN: Final = frozenset({"Service", "Secret", "ClusterConfig", "ContainerState"})
 _MOST_ZONES: Final = 256
 
 
@@ -226,7 +226,7 @@ class Dns:
             raise Unserviceable("the Service has no configuration", 502)
         certificate = client_certificate_secret(config)
         peers = []
-        for url, user in endpoints(config.upstream):
+        for url, user in self.vigil.environment.origins.endpoints(service.message, config):
             try:
                 server = parse_dns_server(url)
             except ValueError as error:

@@ -31,7 +31,7 @@ from tests.vigil.dns.world import (
     upstream,
     world,
 )
-from tests.vigil.world import MODES, certificate_secret, service
+from tests.vigil.world import MODES, certificate_secret, contained, containers, service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -403,4 +403,42 @@ async def test_a_resolver_behind_a_connected_client() -> None:
         await here.until(lambda: answers)
         assert dns.message.from_wire(answers[0]).rcode() == dns.rcode.SERVFAIL
         transport.close()
+        served.close()
+
+
+async def test_a_resolver_in_a_container(caplog: pytest.LogCaptureFixture) -> None:
+    async with private_world() as here:
+        made = private(contained("home.default", mode=MODES.DNS), here.port)
+        made.spec.is_public = False
+        served = Dns(here.vigil)
+        here.flows[MODES.DNS] = served
+        here.streams[MODES.DNS] = served
+        await here.put(made)
+        entry = here.replica.service_by_name["home.default"]
+        arrival = Tunnel(here.sessions[ANN].metadata.uid, ANN)
+        number = 0
+
+        async def ask() -> str:
+            nonlocal number
+            number += 1
+            answers: list[bytes] = []
+            query = dns.message.make_query(f"nas{number}.home.arpa", "A")
+            served.datagram(entry, arrival, PLACE, (ANN, 9), query.to_wire(), answers.append)
+            await here.until(lambda: answers)
+            return dns.rcode.to_text(dns.message.from_wire(answers[0]).rcode())
+
+        def state(port: int, *, ready: bool) -> None:
+            made = containers(name="home.default", own=("127.0.0.1", port))
+            made.status.containers[0].ready = ready
+            here.feed.put(made)
+
+        async with upstream() as home:
+            assert await ask() == "SERVFAIL"
+            state(home.port, ready=True)
+            assert await ask() == "NXDOMAIN"  # says the container
+            state(home.port, ready=False)
+            assert await ask() == "SERVFAIL"
+        problems = [record.error for record in here.sink.records]
+        assert problems == ["the container is starting", "", "the container is starting"]
+        assert not caplog.records
         served.close()
