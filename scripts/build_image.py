@@ -189,10 +189,17 @@ def main() -> None:
     parser.add_argument(
         "--offline", action="store_true", help="take the packages that were fetched before"
     )
+    parser.add_argument(
+        "--level", type=int, choices=range(10), default=LEVEL, help="how much layers are packed"
+    )
     wanted = parser.parse_args()
     try:
         output, layers = build(
-            wanted.machine, output=wanted.output, zipapp=wanted.zipapp, offline=wanted.offline
+            wanted.machine,
+            output=wanted.output,
+            zipapp=wanted.zipapp,
+            offline=wanted.offline,
+            level=wanted.level,
         )
     except MissingError as error:
         raise SystemExit(f"build_image: {error}") from None
