@@ -26,7 +26,8 @@ _CORE = f'!({_NAME} in ["{_MAIN}.auth.v1.MainService", "{_MAIN}.user.v1.MainServ
 _EXT = f'{_NAME} == "octelium.ext.v1.MainService"'
 _SELF_DECIDED = (
     f"{_EXT} && ctx.request.grpc.method in "
-    '["Apply", "Explain", "ListAccess", "PreviewAccess", "CheckConnection", "Watch"]'
+    '["Apply", "Explain", "ListAccess", "PreviewAccess", "CheckConnection", "Watch", '
+    '"ListContainers"]'
 )
 _READS = (
     'ctx.request.grpc.method.startsWith("Get") || ctx.request.grpc.method.startsWith("List") || '
