@@ -13,7 +13,7 @@ import gzip
 import hashlib
 import io
 import json
-import os
+import secrets
 import shutil
 import subprocess
 import tarfile
@@ -50,7 +50,7 @@ _MASKED = (
     "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
     "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
 )  # fmt: skip
-_SETS = ("bounding", "effective", "permitted", "inheritable")
+_SETS = ("bounding", "effective", "permitted")
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -165,6 +165,7 @@ class Spec:
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: Sequence[Mount] = ()
     user: int = 10001
+    group: int = 10001
     groups: Sequence[int] = ()
     read_only: bool = True
     directory: str = "/"
@@ -248,7 +249,7 @@ def configuration(spec: Spec, root: Path, network: str) -> dict[str, Any]:
         "ociVersion": "1.0.2",
         "process": {
             "terminal": False,
-            "user": {"uid": spec.user, "gid": spec.user, "additionalGids": list(spec.groups)},
+            "user": {"uid": spec.user, "gid": spec.group, "additionalGids": list(spec.groups)},
             "args": list(spec.args),
             "env": [f"{name}={value}" for name, value in spec.environment.items()],
             "cwd": spec.directory,
@@ -300,6 +301,7 @@ def container(name: str, spec: Spec, root: Path, folder: Path, network: str) -> 
     """A container with a root that others may share, in a network namespace, until the end."""
     bundle = folder / name
     bundle.mkdir()
+    unique = f"{name}-{secrets.token_hex(4)}"  # names its cgroups too
     state = folder / "runc"
     (bundle / "config.json").write_text(json.dumps(configuration(spec, root, network)))
     log = bundle / "log"
@@ -307,15 +309,15 @@ def container(name: str, spec: Spec, root: Path, folder: Path, network: str) -> 
     with log.open("wb") as output:
         # A session of its own: an interrupt at the terminal is not for it.
         process = subprocess.Popen(
-            [*runc, "run", "--bundle", str(bundle), name],
+            [*runc, "run", "--bundle", str(bundle), unique],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-    made = Container(name, process, log, state)
+    made = Container(unique, process, log, state)
     try:
         yield made
     finally:
         subprocess.run(
-            [*runc, "delete", "--force", name], capture_output=True, timeout=_SECONDS, check=False
+            [*runc, "delete", "--force", unique], capture_output=True, timeout=_SECONDS, check=False
         )
         process.wait(_SECONDS)
 
@@ -327,10 +329,3 @@ def resident(processes: Sequence[int]) -> int:
         text = Path(f"/proc/{number}/smaps_rollup").read_text()
         total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
     return total * 1024
-
-
-def owned(folder: Path, user: int = 10001) -> Path:
-    """A new folder of a container's user, as a volume is."""
-    folder.mkdir()
-    os.chown(folder, user, user)
-    return folder
