@@ -1,6 +1,6 @@
 """How long property tests run, and in which order several processes run the tests.
 
-Property tests run a twentieth by default, whole with OCTELIUM_SOAK=1. A failing example is printed
+Property tests run a fortieth by default, whole with OCTELIUM_SOAK=1. A failing example is printed
 in a form that repeats it.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +23,14 @@ SOAK = os.environ.get("OCTELIUM_SOAK") == "1"
 
 # Machines are shared and slow at times; a time limit within a test would only be noise.
 _COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("short", _COMMON, max_examples=100)
+settings.register_profile("short", _COMMON, max_examples=50)
 settings.register_profile("soak", _COMMON, max_examples=2000)
 settings.load_profile("soak" if SOAK else "short")
+
+# Hundreds of programs are started, and most of the time of a start goes into compiling modules.
+# They are compiled once, for test processes and programs alike, whatever this machine prefers.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _BEGAN = time.time()
 _TESTS = Path(__file__).parent

@@ -14,7 +14,7 @@ import pytest
 from octelium.tunnel.wireguard import Device, Limits, PeerConfig, Timing
 from octelium.tunnel.wireguard.cookies import sign
 from octelium.tunnel.wireguard.identity import Identity
-from octelium.tunnel.wireguard.messages import COOKIE
+from octelium.tunnel.wireguard.messages import COOKIE, INITIATION
 from octelium.tunnel.wireguard.noise import Initiator
 from octelium.tunnel.wireguard.peer import Peer
 from octelium.tunnel.wireguard.primitives import tai64n
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 THEIRS = Identity(key("theirs"))
 ADDRESSES = ("100.65.0.1/32", "fd00::65:1/128")
 PSK = key("preshared")
+PATIENCE = 60.0
+"""Seconds, on a machine that others use, too."""
 
 
 class End:
@@ -45,6 +47,8 @@ class End:
         self.echoes: list[bytes] = []
         self.got: list[bytes] = []
         """Datagrams."""
+        self.begun = 0
+        """Handshakes that this end has begun, more than once where no answer came in time."""
         self.before_sending: Callable[[], None] = lambda: None
 
     @property
@@ -66,9 +70,10 @@ class End:
         for endpoint, datagrams in self.device.drain():
             for datagram in datagrams:
                 self.before_sending()
+                self.begun += datagram[0] == INITIATION
                 self.socket.sendto(datagram, endpoint[:2])
 
-    def until(self, what: Callable[[], bool], seconds: float = 10.0) -> None:
+    def until(self, what: Callable[[], bool], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < end, f"nothing happened: {self.device.counters}"
@@ -76,11 +81,11 @@ class End:
 
     def pinged(self, count: int = 5) -> None:
         """`ping` on the other side has its answers; for as long as none come it goes on."""
-        words = [program("ping", "iputils-ping"), "-c", str(count), "-i", "0.01", "-w", "8"]
+        words = [program("ping", "iputils-ping"), "-c", str(count), "-i", "0.01", "-w", "30"]
         with self.peer.namespace.process(
             *words, "-s", "1200", "100.64.0.1", stdout=subprocess.PIPE
         ) as ping:
-            self.until(lambda: ping.poll() is not None, 20)
+            self.until(lambda: ping.poll() is not None)
             assert ping.stdout is not None
             output = ping.stdout.read()
         received = re.search(r"(\d+) received", output)
@@ -174,11 +179,12 @@ def test_we_begin(end: End, psk: bytes | None) -> None:
 )
 def test_sessions_are_renewed_under_way(end: End) -> None:
     meet(end, begin=True)
-    latest = time.monotonic() + 30
+    latest = time.monotonic() + PATIENCE
     while end.device.counters.handshakes < 5:
         assert time.monotonic() < latest
         end.ping(b"ping")
-    assert end.device.counters.unknown_index == 0
+    # The answer to a handshake that was begun again is to none that is known.
+    assert end.device.counters.unknown_index <= end.begun - end.device.counters.handshakes
 
 
 @pytest.mark.skipif(not SOAK, reason="its sessions last 2 minutes: OCTELIUM_SOAK=1")

@@ -11,6 +11,7 @@ from octelium.policy.cel.program import compile_program, new_frame
 from octelium.policy.cel.values import normalized
 from octelium.policy.observation import MAX_PLAIN, ambiguous, key_of, observe
 from octelium.policy.request import DictRequest, NoRequest, Path
+from tests.conftest import SOAK
 
 LEAVES = [1, True, 1.0, "1", None, "", 0, False, [], {}, [1], ["1"], [True], [[]], {"a": 1}, -0.0]
 
@@ -138,7 +139,7 @@ def outcome(text: str, request: object) -> object:
         return type(error)
 
 
-@settings(max_examples=300)
+@settings(max_examples=2000 if SOAK else 100)
 @given(TEXTS, CONTEXTS, CONTEXTS)
 def test_an_observation_is_as_good_as_the_request(
     text: str, context: dict[str, Any], other: dict[str, Any]

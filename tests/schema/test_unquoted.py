@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from octelium.schema import yaml_reader
 from octelium.schema.unquoted import Rewrite, quote, rewrite, span_of
+from tests.conftest import SOAK
 
 LOADER: Any = yaml.CSafeLoader
 EXPRESSIONS = [
@@ -189,7 +190,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=600)
+@settings(max_examples=2000 if SOAK else 150)
 @given(st.lists(PARTS, min_size=1, max_size=9).map("".join), st.sampled_from(sorted(PLACES)))
 def test_what_is_proposed_gives_back_what_was_written(text: str, place: str) -> None:
     text = text.strip()
@@ -212,7 +213,7 @@ def test_what_is_proposed_gives_back_what_was_written(text: str, place: str) -> 
         assert rewritten.value == text or text[0] in "[{" or flow
 
 
-@settings(max_examples=300)
+@settings(max_examples=2000 if SOAK else 100)
 @given(st.text(max_size=40), st.integers(0, 4), st.integers(0, 40))
 def test_any_text_at_any_place(text: str, line: int, column: int) -> None:
     found = rewrite(text, line, column, LOADER)

@@ -19,6 +19,7 @@ from octelium.http.h2.frames import ErrorCode, frame
 from octelium.http.h2.server import ServerConnection
 from octelium.http.h2.settings import CLIENT_LIMITS
 from octelium.http.message import FieldBlock, UpstreamRequest
+from tests.conftest import SOAK
 from tests.http.h2.wire import (
     GET,
     PEER,
@@ -373,13 +374,13 @@ class TestFuzz:
     )
 
     @given(st.lists(FRAME, max_size=25))
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=2000 if SOAK else 80)
     def test_any_frames_at_a_server(self, pieces: list[bytes]) -> None:
         client = RawClient(handler=echo)
         self.check(client, pieces)
 
     @given(st.lists(FRAME, max_size=25))
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=2000 if SOAK else 80)
     def test_any_frames_at_a_client(self, pieces: list[bytes]) -> None:
         server = RawServer(replace(CLIENT_LIMITS, stream_window=70_000))
         responses = [server.open(), server.open(b"POST", b"x" * 70_000), server.open(b"HEAD")]

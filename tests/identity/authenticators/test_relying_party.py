@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from octelium.identity.authenticators.errors import CloneError, WrongResponseError
 from octelium.identity.authenticators.relying_party import RelyingParty, requires_verification
 from octelium.schema.pb import core_v1_pb2 as core
+from tests.conftest import SOAK
 from tests.identity.authenticators.soft_key import AT, BE, BS, UP, UV, SoftKey, b64, unb64
 
 PARTY = RelyingParty("example.com", "https://example.com:8443")
@@ -290,7 +291,7 @@ KEY = soft_key()
 CREDENTIAL = register(KEY)
 
 
-@settings(max_examples=300)
+@settings(max_examples=2000 if SOAK else 600 if SOAK else 60)
 @given(RESPONSES)
 def test_anything_else_is_refused(response: str) -> None:
     with pytest.raises(WrongResponseError):
@@ -301,7 +302,7 @@ def test_anything_else_is_refused(response: str) -> None:
         PARTY.passkey_claim(response)
 
 
-@settings(max_examples=200)
+@settings(max_examples=2000 if SOAK else 60)
 @given(st.data())
 def test_altered_responses_are_refused(data: st.DataObject) -> None:
     key = soft_key(-8)

@@ -14,6 +14,7 @@ from octelium.policy.cel.errors import CompileError, MissingDataError, UnknownDa
 from octelium.policy.cel.functions import FUNCTIONS
 from octelium.policy.cel.program import compile_program, new_frame
 from octelium.policy.cel.values import NOW, UInt, normalized
+from tests.conftest import SOAK
 from tests.policy.cel import oracle, typed
 from tests.policy.cel.evaluation import failure, value
 
@@ -215,7 +216,7 @@ def agrees(text: str, context: dict[str, Any] = oracle.NORMAL) -> None:
 
 
 FUZZ = settings(
-    max_examples=500,
+    max_examples=2000 if SOAK else 100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -10,6 +10,7 @@ from octelium.policy.cel.environment import check
 from octelium.policy.cel.errors import CompileError, EvaluationError
 from octelium.policy.cel.program import compile_program, new_frame
 from octelium.policy.cel.reads import analyze, minimal
+from tests.conftest import SOAK
 from tests.policy.cel import oracle
 
 
@@ -86,7 +87,7 @@ def outcome(text: str, context: dict[str, Any]) -> object:
         return type(error)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2000 if SOAK else 100, deadline=None)
 @given(st.one_of(oracle.expressions(), oracle.conditions()))
 def test_what_is_not_read_does_not_matter(text: str) -> None:
     try:
