@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from octelium.apiserver.apply.applier import Applier
+    from octelium.apiserver.containers import ContainerService
     from octelium.apiserver.doctor import DoctorService
     from octelium.apiserver.insight.access import AccessLister
     from octelium.apiserver.insight.explaining import Explainer
@@ -64,7 +65,7 @@ class AuthenticationLogReader(Protocol):
 
 
 class ExtService:
-    """Transactional apply, the logs, what decisions are made of, invitations, doctor, watches."""
+    """Transactional apply, the logs, what decisions are made of, and what else there is to see."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class ExtService:
         invitations: InvitationLogins,
         doctor: DoctorService,
         watches: WatchService,
+        containers: ContainerService,
     ) -> None:
         self._applier = applier
         self._log = log
@@ -85,6 +87,7 @@ class ExtService:
         self._invitations = invitations
         self._doctor = doctor
         self._watches = watches
+        self._containers = containers
 
     async def apply(self, request: ext.ApplyRequest, call: Call) -> ext.ApplyResponse:
         """Apply all resources of the request, or none."""
@@ -170,6 +173,12 @@ class ExtService:
     def watch(self, request: ext.WatchRequest, call: Call) -> AsyncGenerator[bytes]:
         """Resources as they change, encoded already."""
         return self._watches.watch(request, call)
+
+    async def list_containers(
+        self, request: ext.ListContainersRequest, call: Call
+    ) -> ext.ListContainersResponse:
+        """How the containers of Services are."""
+        return await self._containers.list_containers(request, call)
 
 
 def _inviter(call: Call) -> Inviter:

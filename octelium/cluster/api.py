@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.apiserver.apply.applier import Applier
+from octelium.apiserver.containers import ContainerService
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.doctor import DoctorService
@@ -63,6 +64,8 @@ class Foundation:
     rego: Evaluator
     diagnosis: Diagnosis
     log_path: Path
+    has_controller: bool = False
+    """Whether the Cluster deploys containers."""
 
 
 class Api:
@@ -78,11 +81,17 @@ class Api:
         octovigil = Octovigil(replica, Verifier({}), rego=of.rego)
         authorize = OperationAuthorizer(replica, octovigil)
         verbs = Verbs(Checker())
-        core_service = CoreService(resources, verbs, of.authentication.generate_token, authorize)
+        core_service = CoreService(
+            resources,
+            verbs,
+            of.authentication.generate_token,
+            authorize,
+            has_controller=of.has_controller,
+        )
         insight = Insight(replica, of.log_path, of.rego)
         self._stack.callback(insight.close)
         self.explainer = Explainer(resources, insight, of.log, authorize)
-        applier = Applier(resources, verbs, authorize, unedited)
+        applier = Applier(resources, verbs, authorize, unedited, has_controller=of.has_controller)
         ext_service = ExtService(
             applier,
             of.log,
@@ -92,6 +101,7 @@ class Api:
             of.invitations,
             DoctorService(resources, of.diagnosis, authorize),
             WatchService(resources, authorize),
+            ContainerService(resources, authorize, has_controller=of.has_controller),
         )
         users = UserService(resources, of.connections)
         services: list[tuple[Any, object, int]] = [

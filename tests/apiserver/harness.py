@@ -13,6 +13,7 @@ import grpc.aio
 import pytest
 
 from octelium.apiserver.apply.applier import Applier
+from octelium.apiserver.containers import ContainerService
 from octelium.apiserver.core import service as core_service
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
@@ -232,7 +233,11 @@ class Harness:
         verbs = Verbs(Checker())
         self.built_in: set[str] = set()
         self.applier = Applier(
-            resources, verbs, self._authorize, lambda _: frozenset(self.built_in)
+            resources,
+            verbs,
+            self._authorize,
+            lambda _: frozenset(self.built_in),
+            has_controller=True,
         )
         self.thinker = Thinker()
         self.explainer = Explainer(resources, self.thinker, self.log, self._authorize, clock)
@@ -255,12 +260,15 @@ class Harness:
             invitations,
             doctor,
             watches,
+            ContainerService(resources, self._authorize, has_controller=True),
         )
         self.server = ApiServer(
             [
                 Binding(
                     core_service.DESCRIPTOR,
-                    CoreService(resources, verbs, self._generate, self._authorize).methods(),
+                    CoreService(
+                        resources, verbs, self._generate, self._authorize, has_controller=True
+                    ).methods(),
                 ),
                 Binding(EXT, ext_service, MAX_REQUEST_BYTES),
             ],

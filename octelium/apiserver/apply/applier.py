@@ -43,11 +43,18 @@ class Authorize(Protocol):
 
 
 class Applier:
-    """Applies requests."""
+    """Applies requests. `has_controller` tells whether the Cluster deploys containers."""
 
     def __init__(
-        self, resources: Resources, verbs: Verbs, authorize: Authorize, built_in: BuiltIn
+        self,
+        resources: Resources,
+        verbs: Verbs,
+        authorize: Authorize,
+        built_in: BuiltIn,
+        *,
+        has_controller: bool,
     ) -> None:
+        self._has_controller = has_controller
         self._resources = resources
         self._verbs = verbs
         self._authorize = authorize
@@ -90,7 +97,11 @@ class Applier:
                     continue
                 await self._write(tx, plan, caller, call)
                 warnings = await find_warnings(
-                    tx, plan.steps, named=_READ_POLICY in allowed, visible=visible
+                    tx,
+                    plan.steps,
+                    named=_READ_POLICY in allowed,
+                    visible=visible,
+                    has_controller=self._has_controller,
                 )
                 if request.strict:
                     warnings.refuse(call)

@@ -1,4 +1,4 @@
-"""What an apply warns of: expressions that are likely wrong where they will stand."""
+"""What an apply warns of: what is likely wrong where it will stand, or does nothing there."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.apiserver.apply.refusals import Refusals
-from octelium.apiserver.core.warnings import StoredAttachments, warning
-from octelium.policy.lint import review
+from octelium.apiserver.core.warnings import StoredAttachments, findings_of, warning
 from octelium.schema.errors import Invalid
 from octelium.schema.pb import ext_v1_pb2 as ext
 
@@ -48,19 +47,20 @@ class Warnings:
 
 
 async def find_warnings(
-    reader: Reader, steps: Sequence[Step], *, named: bool, visible: bool
+    reader: Reader, steps: Sequence[Step], *, named: bool, visible: bool, has_controller: bool
 ) -> Warnings:
     """Look through the resources of an apply as they stand at its end.
 
     With `named`, Services are looked at together with the Policies that they name. With `visible`,
-    Policies are looked at where they are attached.
+    Policies are looked at where they are attached. `has_controller`: see `findings_of`.
     """
     reviewed = {step.name for step in steps if step.rules.name == "Policy"}
     attachments = StoredAttachments(reader, reviewed=reviewed, named=named, visible=visible)
     found: list[tuple[Step, Finding]] = []
     for count, step in enumerate(steps, 1):
         message: Any = step.new or step.old
-        found += ((step, finding) for finding in review(message, attachments))
+        findings = findings_of(message, attachments, has_controller=has_controller)
+        found += ((step, finding) for finding in findings)
         if count % _BREATH == 0:
             await asyncio.sleep(0)
     return Warnings(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from octelium.apiserver.core.caller import Caller
@@ -44,7 +45,7 @@ class TokenGenerator(Protocol):
 
 
 class CoreService:
-    """The resources of the Cluster."""
+    """The resources of the Cluster. `has_controller` tells whether it deploys containers."""
 
     def __init__(
         self,
@@ -52,7 +53,10 @@ class CoreService:
         verbs: Verbs,
         generate_token: TokenGenerator,
         authorize: Authorize,
+        *,
+        has_controller: bool,
     ) -> None:
+        self._warn = partial(warn, has_controller=has_controller)
         self._authorize = authorize
         self._resources = resources
         self._verbs = verbs
@@ -94,7 +98,7 @@ class CoreService:
             async with self._resources.transaction(caller.actor) as tx:
                 caller.check(tx)
                 message = self._verbs.create(tx, rules, request)
-                warn(call, rules, message, tx, visible=visible)
+                self._warn(call, rules, message, tx, visible=visible)
             return rules.shown(message)
 
         return create
@@ -108,7 +112,7 @@ class CoreService:
                 message = self._verbs.update(
                     tx, rules, request, caller, if_version=call.metadata.get(IF_VERSION, "")
                 )
-                warn(call, rules, message, tx, visible=visible)
+                self._warn(call, rules, message, tx, visible=visible)
             return rules.shown(message)
 
         return update

@@ -1,4 +1,4 @@
-"""What is warned of when resources are written: expressions that are likely wrong.
+"""What is warned of when resources are written: what is likely wrong, or does nothing here.
 
 A reply of `octelium.ext.v1` has a field for them. Those of core.v1 carry them in their trailing
 metadata, which official clients do not look at.
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from octelium.apiserver.core.deployment import deployment_findings
 from octelium.apiserver.rpc import ApiError
-from octelium.policy.lint import Attachments, Finding, attachment_of, review
+from octelium.policy.lint import Attachments, attachment_of, review
 from octelium.schema.errors import sentence
 from octelium.schema.names import parent_policy_name
 from octelium.schema.pb import core_v1_pb2 as core
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from octelium.apiserver.apply.applier import Authorize
     from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.rpc import Call
+    from octelium.policy.lint import Finding
     from octelium.policy.shape.contexts import Attachment
     from octelium.store.reading import Reader
 
@@ -121,16 +123,32 @@ def with_ancestors(names: Iterable[str]) -> Iterator[str]:
             following = parent_policy_name(following)
 
 
-def warn(call: Call, rules: Rules, message: Any, reader: Reader, *, visible: bool) -> None:
+def findings_of(message: Any, attachments: Attachments, *, has_controller: bool) -> list[Finding]:
+    """What is likely wrong with a resource in a Cluster that deploys containers, or does not."""
+    return [
+        *review(message, attachments),
+        *deployment_findings(message, has_controller=has_controller),
+    ]
+
+
+def warn(
+    call: Call,
+    rules: Rules,
+    message: Any,
+    reader: Reader,
+    *,
+    visible: bool,
+    has_controller: bool,
+) -> None:
     """Warn the caller of what is likely wrong with a resource that has been written.
 
-    `visible` is what `may_see_attachments` says of the caller.
+    `visible` is what `may_see_attachments` says of the caller; see `findings_of`.
 
     Raises:
         ApiError: there is something, and the caller wants to be refused then.
     """
     attachments: Attachments = StoredAttachments(reader, visible=visible)
-    findings = review(message, attachments)
+    findings = findings_of(message, attachments, has_controller=has_controller)
     if not findings:
         return
     name = message.metadata.name

@@ -15,6 +15,7 @@ from octelium.apiserver.apply.warnings import (
 from octelium.apiserver.core.rules import all_rules
 from octelium.apiserver.core.warnings import ERRORS_TRAILER
 from octelium.policy.lint import Finding
+from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.apiserver.harness import codes, resource, trailer
 
@@ -135,6 +136,20 @@ async def test_prunes_are_not_looked_at(api: Harness) -> None:
     assert [item.action for item in response.operations] == [ext.Action__.DELETED]
 
 
+async def test_what_does_nothing_here(api: Harness) -> None:
+    made = resource("Service", "wiki.default")
+    made.spec.mode = core.ServiceSpecMode__.HTTP
+    made.spec.config.upstream.url = "http://wiki.internal"
+    made.spec.deployment.replicas = 2
+    response = await api.apply(made)
+    (warning,) = response.warnings
+    assert (warning.name, warning.path) == ("wiki.default", "spec.deployment.replicas")
+    assert "upstream.container.replicas" in warning.remedy
+    error = await api.apply_refused(made, strict=True)
+    code, text = codes(error)
+    assert (code, "spec.deployment.replicas" in text) == ("INVALID_ARGUMENT", True)
+
+
 async def test_other_calls_get_their_turn(api: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     paused: list[float] = []
 
@@ -143,7 +158,9 @@ async def test_other_calls_get_their_turn(api: Harness, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("octelium.apiserver.apply.warnings.asyncio.sleep", pause)
     step = Step(RULES["Policy"], "staff", 0, TYPO, new=TYPO)
-    found = await find_warnings(api.resources, [step] * 120, named=False, visible=False)
+    found = await find_warnings(
+        api.resources, [step] * 120, named=False, visible=False, has_controller=True
+    )
     assert len(list(found.sent())) == 120
     assert paused == [0, 0]
 
