@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from octelium.cluster.settings import ENGINE, TUNNEL, Settings, SettingsError, load
+from octelium.cluster.settings import CONTROLLER, ENGINE, TUNNEL, Settings, SettingsError, load
 
 
 class Announcer:
@@ -202,6 +202,16 @@ Every flag may stand in the environment (OCTELIUM_LISTEN, …) or in the configu
     "--user",
     metavar="NAME",
     help="Who it runs as when root starts it. Default: the owner of the data directory.",
+)
+@click.option(
+    "--controller",
+    type=click.Choice(CONTROLLER),
+    help="Whether `octelium controller` deploys containers of Services. Default off.",
+)
+@click.option(
+    "--controller-socket",
+    type=click.Path(dir_okay=False),
+    help="Where it connects. Default: run/controller/feed.sock in the data directory.",
 )
 @click.option(
     "--config", type=click.Path(exists=True, dir_okay=False), help="YAML file of settings."

@@ -53,6 +53,7 @@ from octelium.cluster.bootstrap import (
 )
 from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
+from octelium.cluster.containers import Containers, forget_all
 from octelium.cluster.diagnosis import Diagnosis
 from octelium.cluster.front_door import FrontDoorProbe
 from octelium.cluster.geolocation import Geolocation
@@ -65,6 +66,7 @@ from octelium.cluster.reasons import Reasons
 from octelium.cluster.settings import Settings, from_wire
 from octelium.cluster.signals import stop_signals
 from octelium.cluster.web import WebServer
+from octelium.controller.wire import TOPIC as CONTROLLER_TOPIC
 from octelium.gateway.report import TOPIC as GATEWAY_TOPIC
 from octelium.gateway.report import Report
 from octelium.http.tasks import spawn
@@ -79,7 +81,7 @@ from octelium.identity.keys import Keyring
 from octelium.identity.revocations import Revocations
 from octelium.octovigil.rego.evaluator import Evaluator
 from octelium.replica.committed import CommittedRevision
-from octelium.replica.feed import FeedServer
+from octelium.replica.feed import CONTROLLER, FeedServer
 from octelium.schema.errors import Invalid
 from octelium.store.errors import StoreError
 from octelium.store.resources import Resources
@@ -97,6 +99,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
+_CONTROLLERS = 8
+"""Connections to the controller's socket at a time."""
 
 
 class Control:
@@ -213,7 +217,8 @@ class Control:
             layout=layout,
         )
         health = Health(checks)
-        metrics = partial(self._metrics, registry, resources, stores)
+        containers = Containers(resources) if settings.controller == "on" else None
+        metrics = partial(self._metrics, registry, resources, stores, containers)
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)
         logs = AccessLogReader(log_store), AuthenticationLogReader(attempts)
@@ -286,6 +291,10 @@ class Control:
             self._stack.push_async_callback(pages.stop)
         feed.start()
         self._stack.callback(feed.close)
+        if containers is not None:
+            self._listen_to_controller(resources, containers)
+        else:
+            await forget_all(resources)
         if has_gateway:
             ended = private_plan.follow(resources, self._sockets("link")[0], settings.engine)
             self._stack.push_async_callback(ended)
@@ -337,6 +346,21 @@ class Control:
         feed.on("log", log)
         feed.on("counters", counters)
         return feed
+
+    def _listen_to_controller(self, resources: Resources, containers: Containers) -> None:
+        """Serve the process that deploys containers, at a socket where nobody can be anything else.
+
+        No reader of the Cluster waits for it: its revision is nobody's but its own.
+        """
+        (listener,) = self._sockets("controller")
+        committed = CommittedRevision.create()
+        self._stack.callback(committed.close)
+        apart = FeedServer(resources, listener, committed, roles=(CONTROLLER,), most=_CONTROLLERS)
+        apart.on(CONTROLLER_TOPIC, containers.receive)
+        containers.start()
+        self._stack.push_async_callback(containers.stop)
+        apart.start()
+        self._stack.callback(apart.close)
 
     async def _first_token(self, resources: Resources, authentication: Authentication) -> str:
         """The token of the first start, also where the settings want it saved; or nothing."""
@@ -392,6 +416,7 @@ class Control:
         registry: Registry,
         resources: Resources,
         stores: tuple[LogStore, AttemptStore, AuthenticationLog],
+        containers: Containers | None,
     ) -> str:
         log_store, attempts, authentications = stores
         own: dict[str, float] = {
@@ -400,6 +425,8 @@ class Control:
             "octelium_authentication_log_write_failures_total": attempts.failures,
             "octelium_authentication_log_unlisted_total": authentications.unlisted,
         }
+        if containers is not None:
+            own |= containers.series()
         registry.update("control", own)
         return registry.render()
 

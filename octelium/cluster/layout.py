@@ -78,6 +78,11 @@ class Layout:
         return self.run / "admin.sock"
 
     @property
+    def controller(self) -> Path:
+        """Control to the process that deploys containers, unless it has another place."""
+        return self.run / "controller" / "feed.sock"
+
+    @property
     def engine(self) -> Path:
         """What a tunnel engine of another make needs for itself."""
         return self.run / "engine"

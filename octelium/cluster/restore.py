@@ -4,7 +4,8 @@ Everything is taken out of the archive and examined beside the data directory's 
 then it takes their place, and what was there before is kept under another name.
 
 The store goes on at a revision that the Cluster cannot have had. So whoever watched it before is
-told to list anew, and takes no later change for one that it has seen.
+told to list anew, and takes no later change for one that it has seen. What was so only where the
+backup was made, as where containers are reached, is left out: it is told anew.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from octelium.cluster.backup import as_owner, examine, scratch, sync_folder
 from octelium.cluster.layout import DataDirectoryError
 from octelium.store.database import open_database
 from octelium.store.errors import StoreUnusable
+from octelium.store.interface import Write
 from octelium.store.tables import Tables
 from octelium.store.vault import KEY_FILE, VARIABLE
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     from octelium.cluster.layout import Layout
 
+_ELSEWHERE: Final = "ContainerState"
+"""The kind of what is told of another system than the Cluster."""
 _EACH_SECOND: Final = 1_000_000
 """Revisions, more than any store can make. Numbers of this size are exact in a JSON reader that
 has doubles only (RFC 8259, section 6)."""
@@ -100,7 +104,9 @@ def _restore(
         if (found.domain, found.revision) != (manifest.domain, manifest.revision):
             raise BackupError("store and manifest of this backup differ", "take another backup")
         heads = [found.revision, _head(layout.store / STORE)]
-        _begin_anew(folder / STORE, max(int(clock() * _EACH_SECOND), *(head + 1 for head in heads)))
+        now = clock()
+        revision = max(int(now * _EACH_SECOND), *(head + 1 for head in heads))
+        _begin_anew(folder / STORE, revision, now)
         store = folder / "store"
         store.mkdir(mode=0o700)
         (folder / STORE).rename(store / STORE)
@@ -130,10 +136,16 @@ def _head(store: Path) -> int:
     return 0
 
 
-def _begin_anew(store: Path, revision: int) -> None:
+def _begin_anew(store: Path, revision: int, at: float) -> None:
     tables = Tables(open_database(store))
     try:
-        tables.begin_anew(revision)
+        head = tables.head()
+        if gone := [
+            Write(each.kind, each.uid, each.name, each.schema, each.data, deleted=True)
+            for each in tables.records(_ELSEWHERE, None)
+        ]:
+            head = tables.commit(gone, base=head, at=at).revision
+        tables.begin_anew(max(revision, head + 1))
     finally:
         tables.close()
 

@@ -18,6 +18,7 @@ WIREGUARD_PORT = 53820
 TUNNEL = ("auto", "on", "off")
 ENGINE = ("auto", "own", "wireguard-go")
 DEFAULT_TUNNEL = "auto"
+CONTROLLER = ("on", "off")
 _ORIGIN = re.compile(r"https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -100,6 +101,10 @@ class Settings:
     """The Cluster's networks; empty for the default. They are chosen at the first start."""
     user: str = ""
     """Who it runs as if root starts it; empty for the owner of the data directory."""
+    controller: str = "off"
+    """Whether `octelium controller` deploys the containers of Services: `on` or `off`."""
+    controller_socket: str = ""
+    """Where that process connects; empty for a place in the data directory."""
 
     @property
     def told_addresses(self) -> tuple[str, ...]:
@@ -141,6 +146,8 @@ ENVIRONMENT = {
     "network_v4": "OCTELIUM_NETWORK_V4",
     "network_v6": "OCTELIUM_NETWORK_V6",
     "user": "OCTELIUM_USER",
+    "controller": "OCTELIUM_CONTROLLER",
+    "controller_socket": "OCTELIUM_CONTROLLER_SOCKET",
 }
 """Setting → environment variable."""
 
@@ -258,6 +265,11 @@ def _host(addresses: tuple[Address, ...]) -> str:
     return ""
 
 
+def _absolute(path: str) -> str:
+    """The same for processes that run elsewhere; nothing stays nothing."""
+    return str(Path(path).absolute()) if path else ""
+
+
 def _read_file(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
@@ -279,10 +291,19 @@ def _read_file(path: str | None) -> dict[str, Any]:
 
 
 def default_data_dir() -> Path:
-    """`/var/lib/octelium` for root, the user's data directory for others."""
+    """`/var/lib/octelium` for root, the user's data directory for others.
+
+    Raises:
+        SettingsError: this user has no home.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/octelium")
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    try:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    except RuntimeError as error:
+        raise SettingsError(
+            f"--data-dir: it is needed, as nobody is at home here: {error}"
+        ) from error
     return Path(base) / "octelium"
 
 
@@ -321,7 +342,7 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
     cores = len(os.sched_getaffinity(0))
     return Settings(
         domain=check_domain(str(domain), sources.names["domain"]),
-        data_dir=Path(str(sources.get("data_dir", default_data_dir()))).absolute(),
+        data_dir=Path(str(sources.get("data_dir") or default_data_dir())).absolute(),
         listen=addresses,
         admin_listen=Address.parse(admin, sources.names["admin_listen"]),
         workers=int(sources.number("workers", cores, 1, 256)),
@@ -340,6 +361,8 @@ def load(flags: dict[str, Any], environment: dict[str, str], config: str | None)
         network_v4=sources.network("network_v4", IPv4Network),
         network_v6=sources.network("network_v6", IPv6Network),
         user=str(sources.get("user", "")),
+        controller=sources.choice("controller", CONTROLLER, "off"),
+        controller_socket=_absolute(str(sources.get("controller_socket", ""))),
     )
 
 

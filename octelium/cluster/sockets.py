@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -108,8 +109,28 @@ def _refusal(label: str, error: OSError) -> ListenError:
     return ListenError(f"{label}: {remedy}")
 
 
-def listen_unix(path: Path) -> socket.socket:
-    """Listen on a Unix socket that only this user may open.
+def listen_apart(path: Path) -> socket.socket:
+    """As `listen_unix`, outside the data directory: a socket that nobody listens on gives way.
+
+    Raises:
+        ListenError: somebody listens there, or the path cannot be bound.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            if path.is_socket():  # so it is for other files, too
+                with contextlib.suppress(OSError):  # binding tells
+                    path.unlink()
+        except OSError:
+            pass  # binding tells what is wrong, if anything is
+        else:
+            raise ListenError(f"{path}: another process listens there; choose another path")
+    return listen_unix(path, "see that its folder exists, belongs to this user, and is short")
+
+
+def listen_unix(path: Path, remedy: str = "a shorter --data-dir may help") -> socket.socket:
+    """Listen on a Unix socket that only this user may open. `remedy` is part of error texts.
 
     Raises:
         ListenError: the path cannot be bound, for instance because it is too long.
@@ -121,7 +142,7 @@ def listen_unix(path: Path) -> socket.socket:
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
-        raise ListenError(f"{path}: {error}; a shorter --data-dir may help") from error
+        raise ListenError(f"{path}: {error}; {remedy}") from error
     finally:
         os.umask(before)
     bound.setblocking(False)

@@ -23,7 +23,7 @@ import octelium
 from octelium.cluster.child import EXIT_UNUSABLE, VARIABLE, Assignment
 from octelium.cluster.layout import Layout
 from octelium.cluster.settings import Settings, to_wire
-from octelium.cluster.sockets import listen_tcp, listen_unix
+from octelium.cluster.sockets import listen_apart, listen_tcp, listen_unix
 from octelium.cluster.tunnel import Ground, TunnelError, prepare
 from octelium.replica.committed import CommittedRevision
 
@@ -164,6 +164,10 @@ class Supervisor:
         unix = {
             name: listen_unix(getattr(layout, name)) for name in ("feed", "auth", "portal", "admin")
         }
+        if self.settings.controller == "on":
+            layout.controller.parent.mkdir(mode=0o700, exist_ok=True)
+            place = self.settings.controller_socket or layout.controller
+            unix["controller"] = listen_apart(Path(place))
         self._sockets += unix.values()
         committed = CommittedRevision.create()
         shared = {"committed": [committed.fileno()]}

@@ -23,7 +23,7 @@ from octelium.schema.pb import feed_v1_pb2 as feed
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from octelium.replica.committed import CommittedRevision
     from octelium.store.resources import Committed, Resources
@@ -34,6 +34,12 @@ _LOG = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 64 * 1024 * 1024
 """Bytes that may wait for one peer before it is dropped."""
+CONTROLLER = "controller"
+"""The role of a process that is not one of the Cluster's own, and has a socket of its own."""
+WITHIN = ROLES.keys() - {CONTROLLER}
+"""The roles of the Cluster's own processes."""
+MOST = 1024
+"""Followers at a time."""
 
 _KEPT_COMMITS = 1024
 _KEPT_BYTES = 8 * 1024 * 1024
@@ -45,7 +51,8 @@ class FeedServer:
     """The writer's end, on a listening Unix socket that it is given.
 
     A follower that is slow or dead never holds up the writer: what it does not take waits in
-    memory up to `queue_limit` bytes, then it is dropped and has to come back.
+    memory up to `queue_limit` bytes, then it is dropped and has to come back. Whoever can open the
+    socket may have any of `roles`, and no other; at most `most` may be connected at a time.
     """
 
     def __init__(
@@ -54,14 +61,17 @@ class FeedServer:
         listener: socket.socket,
         committed: CommittedRevision,
         *,
+        roles: Iterable[str] = WITHIN,
         queue_limit: int = QUEUE_LIMIT,
+        most: int = MOST,
     ) -> None:
         self._resources = resources
         self._listener = listener
         self._committed = committed
         self._queue_limit = queue_limit
+        self._most = most
         self._instance = os.urandom(16)
-        self._channels = {role: _Channel(resources, role) for role in ROLES}
+        self._channels = {role: _Channel(resources, role) for role in roles}
         self._handlers: dict[str, Callable[[str, bytes], None]] = {}
         self._taken: OrderedDict[bytes, int] = OrderedDict()
         self._unsubscribe: Callable[[], None] | None = None
@@ -151,6 +161,10 @@ class FeedServer:
             loop.remove_reader(self._listener)
             self._resuming = loop.call_later(_ACCEPT_AGAIN, self._listen)
             return
+        if len(self._connections) >= self._most:
+            _LOG.error("a follower beyond %d is turned away", self._most)
+            stream.close()
+            return
         served = _Served()
         served.connection = Connection(
             stream, partial(self._received, served), partial(self._gone, served), self._queue_limit
@@ -172,7 +186,7 @@ class FeedServer:
     def _hello(self, served: _Served, hello: feed.Hello) -> None:
         channel = self._channels.get(hello.role)
         if channel is None:
-            raise FeedError(f"unknown role {hello.role!r}")
+            raise FeedError(f"role {hello.role!r} is not served here")
         served.role, served.worker, served.reader = hello.role, hello.worker, hello.reader
         if channel.broken:
             channel.restart()

@@ -47,6 +47,10 @@ METRICS = (
     Metric("octelium_tunnel_received_bytes_total", "Bytes from peers of the tunnel."),
     Metric("octelium_tunnel_sent_bytes_total", "Bytes to peers of the tunnel."),
     Metric("octelium_tunnel_events_total", "What the tunnel did and dropped, by event."),
+    Metric("octelium_containers_wanted", "Containers that Services ask for.", "gauge"),
+    Metric("octelium_containers_ready", "Those of them that requests may be sent to.", "gauge"),
+    Metric("octelium_controller_connected", "Whether the controller was heard of.", "gauge"),
+    Metric("octelium_controller_reports_refused_total", "Reports of it that were not believed."),
     Metric("octelium_replica_revision", "Store revision that a process decides on.", "gauge"),
     Metric("octelium_store_revision", "Committed revision of the store.", "gauge"),
 )

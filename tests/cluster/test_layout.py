@@ -27,6 +27,7 @@ def test_folders_are_private_and_old_sockets_are_removed(tmp_path: Path) -> None
     layout = Layout(tmp_path / "data")
     os.close(layout.prepare())
     (layout.run / "api.sock").touch()
+    assert layout.controller.parent.parent == layout.run
     os.close(layout.prepare())
     assert not (layout.run / "api.sock").exists()
     assert layout.run.stat().st_mode & 0o077 == 0

@@ -14,6 +14,7 @@ from octelium.cluster.archive import BackupError
 from octelium.cluster.backup import back_up
 from octelium.cluster.layout import Layout
 from octelium.cluster.restore import restore
+from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.store.errors import Compacted
@@ -70,6 +71,25 @@ async def test_in_place_of_another_which_is_kept(layout: Layout) -> None:
     assert files(done.former / "store") == before
     async with opened(layout) as resources:
         assert resources.find(core.User, name="later") is None
+
+
+async def test_where_containers_were_reached_is_not_restored(
+    layout: Layout, tmp_path: Path
+) -> None:
+    """At those addresses may be something else by now, or in another place."""
+    async with opened(layout) as resources, resources.transaction() as tx:
+        state = container.ContainerState(metadata=meta.Metadata(name="uid-of-a-service"))
+        state.status.containers.add(address="10.43.0.7", port=80, ready=True)
+        tx.create(state)
+    other = Layout(tmp_path / "other")
+    restore(other, saved(layout), {}, clock=lambda: 0.0)
+    async with opened(other) as resources:
+        assert [*resources.items("ContainerState")] == []
+        assert resources.find(core.Secret, name="key") is not None
+        with pytest.raises(Compacted):
+            await resources.commits(resources.revision - 1)
+    async with opened(layout) as resources:
+        assert len([*resources.items("ContainerState")]) == 1
 
 
 async def add(resources: Resources, *names: str) -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from octelium.cluster.settings import (
     load,
     to_wire,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -> None:
@@ -139,6 +137,7 @@ def test_settings_travel_to_a_child(tmp_path: Path) -> None:
         ({"domain": "a.example"}, {"OCTELIUM_ENGINE": "steam"}, "OCTELIUM_ENGINE"),
         ({"domain": "a.example", "wireguard_listen": "53820"}, {}, "--wireguard-listen"),
         ({"domain": "a.example", "public_address": ("a.example",)}, {}, "--public-address"),
+        ({"domain": "a.example", "controller": "auto"}, {}, "--controller"),
         ({"domain": "a.example", "network_v4": "10.0.0.1/8"}, {}, "--network-v4"),
         ({"domain": "a.example", "network_v4": "fdee::/64"}, {}, "--network-v4"),
         ({"domain": "a.example", "network_v6": "10.0.0.0/8"}, {}, "--network-v6"),
@@ -179,3 +178,37 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
 def test_domains_are_dns_names(text: str) -> None:
     with pytest.raises(SettingsError):
         check_domain(text, "--domain")
+
+
+def test_the_controller_is_off_unless_wanted(tmp_path: Path) -> None:
+    settings = load({"domain": "a.example"}, {}, None)
+    assert (settings.controller, settings.controller_socket) == ("off", "")
+    environment = {
+        "OCTELIUM_CONTROLLER": "on",
+        "OCTELIUM_CONTROLLER_SOCKET": "/run/octelium/feed.sock",
+    }
+    settings = load({"domain": "a.example"}, environment, None)
+    assert (settings.controller, settings.controller_socket) == ("on", "/run/octelium/feed.sock")
+    assert from_wire(json.loads(json.dumps(to_wire(settings)))) == settings
+    file = tmp_path / "up.yaml"
+    file.write_text("controller: on\ncontroller_socket: feed.sock\n")
+    settings = load({"domain": "a.example"}, {}, str(file))
+    assert settings.controller == "on"
+    assert settings.controller_socket == str(Path("feed.sock").absolute())
+
+
+def test_a_machine_without_users_and_homes_has_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: nobody has the number, and no variable says where home is."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("os.geteuid", lambda: 10001)
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    settings = load({"domain": "a.example", "data_dir": tmp_path}, {}, None)
+    assert settings.data_dir == tmp_path
+    with pytest.raises(SettingsError, match=r"--data-dir: .*home"):
+        load({"domain": "a.example"}, {}, None)

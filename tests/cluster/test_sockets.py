@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.cluster.settings import Address
-from octelium.cluster.sockets import ListenError, listen_tcp, listen_udp, listen_unix
+from octelium.cluster.sockets import (
+    ListenError,
+    listen_apart,
+    listen_tcp,
+    listen_udp,
+    listen_unix,
+)
 from octelium.tunnel.engines.udp import BUFFER
 
 if TYPE_CHECKING:
@@ -69,3 +75,27 @@ def test_unix_sockets_are_private(tmp_path: Path) -> None:
     bound.close()
     with pytest.raises(ListenError, match="shorter --data-dir"):
         listen_unix(tmp_path / ("x" * 120))
+
+
+def test_a_socket_outside_the_data_directory_is_taken_over_once_nobody_listens(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "s.sock"
+    first = listen_apart(place)
+    with pytest.raises(ListenError, match="another process listens there"):
+        listen_apart(place)
+    first.close()
+    second = listen_apart(place)
+    assert place.stat().st_mode & 0o177 == 0
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(place))
+    second.close()
+
+
+def test_only_a_socket_gives_way(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    for place in (file, tmp_path / "nowhere" / "s.sock", tmp_path / ("x" * 120)):
+        with pytest.raises(ListenError, match="folder exists"):
+            listen_apart(place)
+    assert file.read_text() == "kept"

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from octelium.replica import feed as feed_module
-from octelium.replica.feed import FeedServer
+from octelium.replica.committed import CommittedRevision
+from octelium.replica.feed import CONTROLLER, FeedServer
 from octelium.replica.follower import Follower
 from octelium.replica.frames import FrameReader, FrameType, frame
 from octelium.replica.replica import Replica
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import feed_v1_pb2 as feed
-from tests.replica.samples import listening, named, put, secret, service
+from tests.replica.samples import listening, named, put, secret, service, socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from octelium.replica.committed import CommittedRevision
     from octelium.store.resources import Resources
 
 READER = """
@@ -466,3 +466,42 @@ async def test_commits_arrive_while_a_snapshot_is_under_way(
     assert len(replica.namespaces) == 300
     assert replica.groups_by_name["counter"].message.metadata.description == "19"
     follower.close()
+
+
+async def test_the_controller_s_role_has_a_socket_of_its_own(
+    resources: Resources, server: FeedServer, connect: Callable[[], Raw]
+) -> None:
+    raw = connect()
+    raw.hello("controller")
+    await raw.read(lambda: False)
+    assert raw.ended
+    assert raw.commits() == []
+    with socket_path() as path, ExitStack() as stack:
+        committed = CommittedRevision.create()
+        stack.callback(committed.close)
+        apart = FeedServer(resources, listening(path), committed, roles=(CONTROLLER,), most=1)
+        taken: list[bytes] = []
+        apart.on("controller", lambda _, payload: taken.append(payload))
+        apart.start()
+        stack.callback(apart.close)
+        for role in ("data-plane", "gateway", "", "Controller"):
+            other = Raw(path)
+            stack.callback(other.stream.close)
+            other.hello(role)
+            await other.read(lambda: False)
+            assert other.ended
+            assert other.commits() == []
+        controller = Raw(path)
+        stack.callback(controller.stream.close)
+        controller.hello("controller")
+        await controller.read(lambda: len(controller.commits()) == 1)
+        beyond = Raw(path)
+        stack.callback(beyond.stream.close)
+        await beyond.read(lambda: False)
+        assert beyond.ended
+        controller.send(FrameType.BATCH, feed.Batch(number=1, topic="controller", payload=b"x"))
+        await controller.read(lambda: controller.acknowledged() == 1)
+        assert taken == [b"x"]
+        controller.send(FrameType.BATCH, feed.Batch(number=2, topic="log", payload=b"x"))
+        await controller.read(lambda: False)
+        assert controller.ended

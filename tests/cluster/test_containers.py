@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octelium.cluster.containers import SILENT, Containers, forget_all
+from octelium.controller.status import ContainerEvent, ContainerStatus
+from octelium.controller.wire import Report
+from octelium.schema.pb import container_v1_pb2 as stored
+from octelium.schema.pb import core_v1_pb2 as core
+from octelium.store.errors import Unavailable
+from octelium.store.resources import Resources
+from octelium.store.sqlite import SqliteStore
+from octelium.store.vault import Vault
+from tests.replica.samples import contained, put, service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+async def resources(tmp_path: Path) -> AsyncIterator[Resources]:
+    resources = Resources(await SqliteStore.open(tmp_path / "data"), Vault([b"k" * 32]))
+    await resources.load()
+    yield resources
+    await resources.close()
+
+
+class Now:
+    """A clock that stands still."""
+
+    time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+async def containers(resources: Resources, now: Now) -> AsyncIterator[Containers]:
+    made = Containers(resources, every=0.0, clock=now)
+    made.start()
+    yield made
+    await made.stop()
+
+
+def report(*statuses: ContainerStatus, trouble: str = "") -> bytes:
+    return Report(trouble, leading=True, containers=statuses).encode()
+
+
+def up(uid: str, config: str = "", address: str = "10.43.0.7") -> ContainerStatus:
+    event = ContainerEvent("Pod web-1", "Normal", "Started", "Started container", 1, 1700000000)
+    return ContainerStatus(
+        *(uid, config, address, 80),
+        ready=True,
+        desired=1,
+        replicas=1,
+        image="example/image",
+        events=(event,),
+    )
+
+
+async def until(resources: Resources, condition: Callable[[], bool]) -> None:
+    """Wait for a commit after which something is so."""
+    changed = asyncio.Event()
+    unsubscribe = resources.subscribe(lambda _: changed.set())
+    try:
+        async with asyncio.timeout(60):
+            while not condition():
+                await changed.wait()
+                changed.clear()
+    finally:
+        unsubscribe()
+
+
+def state(resources: Resources, uid: str) -> stored.ContainerState | None:
+    return resources.find(stored.ContainerState, name=uid)
+
+
+async def settled(resources: Resources, containers: Containers) -> int:
+    """The revision once everything that was told so far is stored, or has been passed over."""
+    (uid,) = await put(resources, contained("settling.default"))
+    containers.receive("", report(up(uid)))
+    await until(resources, lambda: state(resources, uid) is not None)
+    async with resources.transaction() as tx:
+        tx.delete("Service", uid)
+    await until(resources, lambda: state(resources, uid) is None)
+    return resources.revision
+
+
+async def test_what_is_told_becomes_the_state_of_the_service(
+    resources: Resources, containers: Containers
+) -> None:
+    web = contained("web.default")
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    (uid,) = await put(resources, web)
+    failing = ContainerStatus(uid, "green", reason="ImagePullBackOff", message="no such image")
+    containers.receive("controller", report(failing, up(uid)))
+    await until(resources, lambda: state(resources, uid) is not None)
+    kept = state(resources, uid)
+    assert kept is not None
+    assert kept.api_version == "container/v1"
+    assert (kept.status.service_ref.uid, kept.status.service_ref.name) == (uid, "web.default")
+    first, second = kept.status.containers
+    assert (first.config, first.address, first.port, first.ready) == ("", "10.43.0.7", 80, True)
+    assert (first.events[0].object, first.events[0].last_at.seconds) == ("Pod web-1", 1700000000)
+    assert (second.config, second.ready, second.reason) == ("green", False, "ImagePullBackOff")
+    containers.receive("controller", report(up(uid, "green", "fd00::9")))
+    await until(resources, lambda: len(ready(resources, uid)) == 2)
+    assert ready(resources, uid) == {"": "10.43.0.7", "green": "fd00::9"}
+
+
+def ready(resources: Resources, uid: str) -> dict[str, str]:
+    kept = state(resources, uid)
+    if kept is None:
+        return {}
+    return {one.config: one.address for one in kept.status.containers if one.ready}
+
+
+async def test_nothing_is_written_when_nothing_has_changed(
+    resources: Resources, containers: Containers
+) -> None:
+    (uid,) = await put(resources, contained("web.default"))
+    containers.receive("", report(up(uid)))
+    await until(resources, lambda: state(resources, uid) is not None)
+    kept = state(resources, uid)
+    containers.receive("", report(up(uid)))
+    containers.receive("", report())
+    await settled(resources, containers)
+    assert state(resources, uid) == kept
+
+
+async def test_what_is_told_at_once_is_one_commit(
+    resources: Resources, containers: Containers
+) -> None:
+    uids = await put(resources, *(contained(f"web-{number}.default") for number in range(80)))
+    before = resources.revision
+    for start in (0, 40):
+        containers.receive("", report(*(up(uid) for uid in uids[start : start + 40])))
+    await until(resources, lambda: all(state(resources, uid) for uid in uids))
+    assert resources.revision == before + 1
+
+
+async def test_the_state_goes_with_its_service_and_with_its_container(
+    resources: Resources, containers: Containers
+) -> None:
+    web = contained("web.default")
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    uid, other = await put(resources, web, contained("api.default"))
+    containers.receive("", report(up(uid), up(uid, "green"), up(other)))
+    await until(resources, lambda: state(resources, uid) is not None)
+    async with resources.transaction() as tx:
+        changed = tx.get(core.Service, uid=uid)
+        changed.spec.config.upstream.url = "http://example.com"
+        tx.update(changed)
+    await until(resources, lambda: set(ready(resources, uid)) == {"green"})
+    async with resources.transaction() as tx:
+        tx.delete("Service", uid)
+        changed = tx.get(core.Service, uid=other)
+        changed.spec.config.upstream.url = "http://example.com"
+        tx.update(changed)
+    await until(resources, lambda: not [*resources.items("ContainerState")])
+
+
+async def test_what_no_service_has_is_not_believed(
+    resources: Resources, containers: Containers
+) -> None:
+    uid, plain = await put(resources, contained("web.default"), service("plain.default"))
+    containers.receive("", report(up("nobody"), up(plain), up(uid, "green"), up(uid)))
+    await until(resources, lambda: state(resources, uid) is not None)
+    assert [item.name for item in resources.items("ContainerState")] == [uid]
+    assert set(ready(resources, uid)) == {""}
+
+
+async def test_a_report_that_may_not_be_believed_changes_nothing(
+    resources: Resources, containers: Containers, caplog: pytest.LogCaptureFixture
+) -> None:
+    (uid,) = await put(resources, contained("web.default"))
+    before = containers.trouble()
+    for bad in (
+        report(up(uid, address="127.0.0.1")),
+        report(up(uid)).replace(b'"port": 80', b'"port": 99999'),
+        b"nonsense",
+        b" " * (9 << 20),
+    ):
+        containers.receive("", bad)
+    assert containers.trouble() == before
+    await settled(resources, containers)
+    assert state(resources, uid) is None
+    assert containers.series()["octelium_controller_reports_refused_total"] == 4
+    assert "127.0.0.1 is none that a Service of Kubernetes can have" in caplog.text
+
+
+async def test_what_is_left_of_services_that_went_meanwhile_goes_at_the_start(
+    resources: Resources, now: Now
+) -> None:
+    orphan = stored.ContainerState()
+    orphan.metadata.name = "nobody"
+    await put(resources, orphan)
+    containers = Containers(resources, every=0.0, clock=now)
+    containers.start()
+    await until(resources, lambda: not [*resources.items("ContainerState")])
+    await containers.stop()
+
+
+async def test_a_cluster_without_controller_forgets_all_of_it(resources: Resources) -> None:
+    one, other = stored.ContainerState(), stored.ContainerState()
+    one.metadata.name, other.metadata.name = "one", "other"
+    await put(resources, one, other)
+    await forget_all(resources)
+    assert not [*resources.items("ContainerState")]
+    before = resources.revision
+    await forget_all(resources)
+    assert resources.revision == before
+
+
+async def test_what_cannot_be_stored_now_is_stored_later(
+    resources: Resources, containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (uid,) = await put(resources, contained("web.default"))
+    await settled(resources, containers)
+    usual, failed = resources.transaction, asyncio.Event()
+
+    def failing(*_: object) -> object:
+        failed.set()
+        raise Unavailable("the disk is full")
+
+    monkeypatch.setattr(resources, "transaction", failing)
+    containers.receive("", report(up(uid)))
+    async with asyncio.timeout(60):
+        await failed.wait()
+    monkeypatch.setattr(resources, "transaction", usual)
+    await until(resources, lambda: state(resources, uid) is not None)
+
+
+async def test_more_than_a_record_holds_is_cut(
+    resources: Resources, containers: Containers, caplog: pytest.LogCaptureFixture
+) -> None:
+    many, wide = contained("web.default"), "\U0001f600"
+    for number in range(900):
+        config = many.spec.dynamic_config.configs.add(name=f"config-{number:03}")
+        config.upstream.container.image = "x"
+    (uid,) = await put(resources, many)
+    told = [
+        ContainerStatus(
+            *(uid, f"config-{number:03}", "10.43.0.7", 80),
+            ready=True,
+            image=wide * 512,
+            message=wide * 1024,
+        )
+        for number in range(900)
+    ]
+    for start in range(0, 300, 60):
+        containers.receive("", report(*told[start : start + 60]))
+    await until(resources, lambda: len(ready(resources, uid)) == 300)
+    kept = state(resources, uid)
+    assert kept is not None
+    assert not any(one.message for one in kept.status.containers)
+    for start in range(300, 900, 60):
+        containers.receive("", report(*told[start : start + 60]))
+    await until(resources, lambda: len(ready(resources, uid)) > 300)
+    assert len(ready(resources, uid)) == 450
+    assert "900 containers of a Service are too many" in caplog.text
+
+
+async def test_it_tells_how_the_controller_is(
+    resources: Resources, containers: Containers, now: Now, caplog: pytest.LogCaptureFixture
+) -> None:
+    web = contained("web.default")
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    uid, _ = await put(resources, web, service("plain.default"))
+    assert containers.trouble() == "the controller is not connected, or silent"
+    containers.receive("", report(up(uid), trouble="pods: the API server cannot be reached"))
+    assert containers.trouble() == "pods: the API server cannot be reached"
+    assert "pods: the API server cannot be reached" in caplog.text
+    await until(resources, lambda: state(resources, uid) is not None)
+    containers.receive("", report())
+    assert containers.trouble() == ""
+    series = containers.series()
+    assert series == {
+        "octelium_containers_wanted": 2,
+        "octelium_containers_ready": 1,
+        "octelium_controller_connected": 1,
+        "octelium_controller_reports_refused_total": 0,
+    }
+    now.time += SILENT
+    assert containers.trouble() == "the controller is not connected, or silent"
+    assert containers.series()["octelium_controller_connected"] == 0
