@@ -17,6 +17,8 @@ SECRETS = {
 
 CONTAINERS: dict[str, dict[str, Any]] = {
     "least": {},
+    "image and port": {"image": "h.test:5000/a/b@sha256:" + 64 * "a", "port": 65535},
+    "moving image": {"image": "nginx"},
     "command": {"command": ["/bin/x", ""], "args": ["--a=$(A)", "two\nlines"]},
     "replicas": {"replicas": 3},
     "env value": {"env": [{"name": "A", "value": "x"}, {"name": "B_b-.c", "value": ""}]},
@@ -66,18 +68,20 @@ CONTAINERS: dict[str, dict[str, Any]] = {
     },
     "http probes": {
         "livenessProbe": {"httpGet": {"path": "/live", "port": 81}, "failureThreshold": 7,
-                          "successThreshold": 1},
-        "readinessProbe": {"httpGet": {"port": 80}, "initialDelaySeconds": 5, "timeoutSeconds": 4,
-                           "periodSeconds": 20, "successThreshold": 2, "failureThreshold": 9},
+                          "successThreshold": 1, "timeoutSeconds": 3, "periodSeconds": 15},
+        "readinessProbe": {"httpGet": {"path": "/", "port": 80}, "initialDelaySeconds": 5,
+                           "timeoutSeconds": 4, "periodSeconds": 20, "successThreshold": 2,
+                           "failureThreshold": 9},
     },
     "grpc probes": {
-        "livenessProbe": {"grpc": {"port": 1}},
+        "livenessProbe": {"grpc": {"port": 1}, "failureThreshold": 1000},
         "readinessProbe": {"grpc": {"port": 2}},
     },
     "tcp probes": {
         "livenessProbe": {"tcpSocket": {"port": 65535}, "initialDelaySeconds": 86400},
         "readinessProbe": {"tcpSocket": {"port": 2}},
     },
+    "probe without a path": {"livenessProbe": {"httpGet": {"port": 1}}},
 }  # fmt: skip
 
 EVERYTHING: dict[str, Any] = {

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from octelium.controller.managed import Opened
 from octelium.controller.objects import Desired, Manifest, Settings, desired
+from octelium.schema.pb import core_v1_pb2 as core
 from tests.controller.objects.samples import (
     CLUSTER,
     CONTAINERS,
@@ -16,6 +17,12 @@ from tests.controller.objects.samples import (
     UID,
     managed,
 )
+from tests.controller.objects.versions import VERSIONS, fault_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.descriptor import Descriptor
 
 
 def made(container: dict[str, Any], settings: Settings | None = None, **options: Any) -> Desired:
@@ -142,3 +149,45 @@ def test_with_a_problem_nothing_is_made(
 def test_a_cluster_whose_id_is_no_label_is_refused() -> None:
     with pytest.raises(ValueError, match=r"octelium\.com/cluster"):
         desired(managed({}), "a b", Settings())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", [*CONTAINERS, "everything"])
+def test_the_objects_of_every_field_are_valid_on_every_version(name: str, version: str) -> None:
+    for mode in ("WEB", "UDP"):
+        for manifest in made(CONTAINERS.get(name, EVERYTHING), mode=mode).objects:
+            assert fault_on(manifest, version) == "", manifest["kind"]
+
+
+def test_a_version_refuses_what_it_does_not_know() -> None:
+    manifest = of_kind(made({}), "Deployment")
+    manifest["spec"]["template"]["spec"]["privilege"] = True
+    for version in VERSIONS:
+        assert "privilege" in fault_on(manifest, version)
+
+
+def test_no_field_of_a_container_is_left_out() -> None:
+    """A field that the schema gains must gain a sample."""
+    given = {path for sample in (*CONTAINERS.values(), EVERYTHING) for path in _given(sample)}
+    known = set(_known(core.ServiceSpecConfigUpstreamContainer.DESCRIPTOR))
+    assert known == known & given
+
+
+def _given(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, list):
+        for entry in value:
+            yield from _given(entry, path)
+    elif isinstance(value, dict) and path != "resourceLimit.ext":
+        for name, child in value.items():
+            yield from _given(child, f"{path}.{name}" if path else name)
+    else:
+        yield path
+
+
+def _known(descriptor: Descriptor, path: str = "") -> Iterator[str]:
+    for field in descriptor.fields:
+        place = f"{path}.{field.json_name}" if path else field.json_name
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            yield place
+        else:
+            yield from _known(field.message_type, place)
