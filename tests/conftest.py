@@ -6,6 +6,7 @@ in a form that repeats it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -74,6 +75,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += pile + short[:most]
         del short[:most]
     items += short
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage leave alone what lasts as long as the process: all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
