@@ -36,6 +36,8 @@ def describe(invocation: Invocation, words: tuple[str, ...]) -> None:
 
     For people; scripts use `get -o json`.
     """
+    from octelium.cli.containers import container_lines
+    from octelium.client.containers import containers_of
     from octelium.client.relations import Neighbourhood
 
     kind, names = parse_targets(words)
@@ -47,23 +49,35 @@ def describe(invocation: Invocation, words: tuple[str, ...]) -> None:
     for index, name in enumerate(names):
         item = client.resources.get(kind, name)
         around = Neighbourhood(client.resources, client.domain)
-        relations = around.of(kind, item)
+        relations, now = around.of(kind, item), invocation.now()
+        told: list[str] = []
+        if kind.name == "Service":
+            reply = containers_of(client.api.ext, item, around.hidden)
+            told = [] if reply is None else [line.text for line in container_lines(reply, now)]
         if index:
             invocation.terminal.show("")
-        invocation.terminal.show("\n".join(description(kind, item, relations, invocation.now())))
+        invocation.terminal.show("\n".join(description(kind, item, relations, now, told)))
         if around.hidden:
             hidden = ", ".join(dict.fromkeys(around.hidden))
             invocation.terminal.note(f"Left out, since you may not list them: {hidden}.")
 
 
 def description(
-    kind: Kind, item: Any, relations: Sequence[tuple[str, list[str]]], now: float
+    kind: Kind,
+    item: Any,
+    relations: Sequence[tuple[str, list[str]]],
+    now: float,
+    containers: Sequence[str] = (),
 ) -> list[str]:
-    """The lines of a resource for reading; `relations` is what belongs to it, by label."""
+    """The lines of a resource for reading.
+
+    `relations` is what belongs to it, by label, `containers` the section on those of a Service.
+    """
     return [
         *_head(kind, item, now),
         *_section("Spec", item.spec),
         *_section("Status", item.status),
+        *containers,
         *_related(relations),
     ]
 

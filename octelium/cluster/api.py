@@ -64,7 +64,7 @@ class Foundation:
     rego: Evaluator
     diagnosis: Diagnosis
     log_path: Path
-    has_controller: bool = False
+    has_controller: bool
     """Whether the Cluster deploys containers."""
 
 

@@ -228,7 +228,15 @@ class Control:
         probe = FrontDoorProbe(resources, authentication, self._settings, health).send
         connections = ConnectService(resources, has_gateway=has_gateway)
         foundation = Foundation(
-            resources, authentication, invitations, connections, *logs, rego, diagnosis, layout.logs
+            resources,
+            authentication,
+            invitations,
+            connections,
+            *logs,
+            rego,
+            diagnosis,
+            layout.logs,
+            has_controller=containers is not None,
         )
         api = Api(foundation, publish)
         self._stack.callback(api.close)

@@ -87,6 +87,7 @@ class Worker:
             compile_expression=lambda text: compile_value(text).text,
             port=self._settings.public_port,
             served=None if self.private is None else self.private.served,
+            has_controller=self._settings.controller == "on",
         )
         self.vigil = Vigil(self.replica, self.octovigil, environment, self.sink)
         link = None if self.private is None else self.private.sockets

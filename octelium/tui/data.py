@@ -197,7 +197,9 @@ class ClusterData:
         if self._person or view.kind is None:
             return self.yaml(view, name)
         client = self._client
-        return reports.describe(client.resources, self.domain, view.kind, name, self._now())
+        return reports.describe(
+            client.resources, client.api.ext, self.domain, view.kind, name, self._now()
+        )
 
     def yaml(self, view: View, name: str) -> list[Line]:
         """A resource as YAML."""

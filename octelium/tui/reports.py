@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.cli.ages import clock_time
+from octelium.cli.containers import container_lines
 from octelium.cli.describe import description
 from octelium.cli.policy.accesses import conditions, subject_of, verdict_of
 from octelium.client import insight
+from octelium.client.containers import containers_of
 from octelium.client.relations import Neighbourhood, users_of
 from octelium.policy import narration
 from octelium.schema.documents import dump_yaml
@@ -16,8 +18,9 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.tui.lines import Line, Tone, section, told
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from octelium.cli.containers import Mood, Told
     from octelium.client.api import Authorized
     from octelium.client.resources import Resources
     from octelium.schema.kinds import Kind
@@ -30,17 +33,31 @@ _TONES: Final = {
     narration.Tone.DIM: Tone.DIM,
 }
 _VERDICTS: Final = {"allowed": Tone.GOOD, "refused": Tone.BAD, "depends": Tone.WARN}
+_MOODS: Final[Mapping[Mood, Tone]] = {
+    "plain": Tone.PLAIN,
+    "good": Tone.GOOD,
+    "wait": Tone.WARN,
+    "bad": Tone.BAD,
+}
 _OUTCOMES: Final = {"ok": Tone.GOOD, "warn": Tone.WARN, "fail": Tone.BAD, "skipped": Tone.DIM}
 
 
-def describe(resources: Resources, domain: str, kind: Kind, name: str, now: float) -> list[Line]:
-    """A resource with what belongs to it. Raises ApiError."""
+def describe(
+    resources: Resources, service: Authorized, domain: str, kind: Kind, name: str, now: float
+) -> list[Line]:
+    """A resource with what belongs to it; `service` is `octelium.ext.v1`. Raises ApiError."""
     item = resources.get(kind, name)
     around = Neighbourhood(resources, domain)
+    found: list[Told] = []
+    if kind.name == "Service":
+        reply = containers_of(service, item, around.hidden)
+        found = [] if reply is None else container_lines(reply, now)
+    moods: dict[str, Mood] = dict(found)
+    containers = [line.text for line in found]
     lines = []
-    for text in description(kind, item, around.of(kind, item), now):
+    for text in description(kind, item, around.of(kind, item), now, containers):
         is_title = text.endswith(":") and not text.startswith(" ")
-        lines += told(text, Tone.HEADING if is_title else Tone.PLAIN)
+        lines += told(text, Tone.HEADING if is_title else _MOODS[moods.get(text, "plain")])
     if around.hidden:
         hidden = ", ".join(dict.fromkeys(around.hidden))
         lines += section("Left out, since you may not list them", [hidden], Tone.DIM)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.cli.runner import Runner, resource
 from tests.client.standin import RefusedError
 
@@ -106,3 +107,24 @@ def test_the_singleton_and_names_that_are_missing(cluster: StandIn, terminal: Ru
     assert terminal.ctl("describe", "user").code == 2
     result = terminal.ctl("describe", "user", "none")
     assert (result.code, result.out) == (1, "")
+
+
+def test_the_containers_of_a_service(cluster: StandIn, wiki: Runner) -> None:
+    upstream = {"container": {"image": "nginx", "port": 80}}
+    cluster.add(
+        resource("Service", "boxed", spec={"mode": "HTTP", "config": {"upstream": upstream}})
+    )
+    reply = ext.ListContainersResponse(has_controller=True)
+    reply.items.add().containers.add(ready=True, desired=1, ready_replicas=1, image="nginx")
+    cluster.insight["ListContainers"] = reply
+    out = wiki.works("describe", "service", "boxed")
+    assert "\n\nContainers:\n  default: ready, 1 of 1 replica\n    Image:     nginx\n" in out
+    assert "Containers:" not in wiki.works("describe", "service", "wiki")
+    # Another implementation tells nothing of them.
+    del cluster.insight["ListContainers"]
+    cluster.failures["ListContainers"] = [RefusedError("UNIMPLEMENTED", "unknown method")]
+    result = wiki.ctl("describe", "service", "boxed")
+    assert (result.code, result.err) == (0, "")
+    assert "Containers:" not in result.out
+    cluster.failures["ListContainers"] = [RefusedError("PERMISSION_DENIED", "no")]
+    assert "may not list them: containers" in wiki.ctl("describe", "service", "boxed").err

@@ -6,7 +6,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import user_v1_pb2 as user
 from octelium.tui import reports
-from octelium.tui.lines import Tone
+from octelium.tui.lines import Line, Tone
 from tests.tui.fake import attempt, item
 
 
@@ -94,13 +94,41 @@ def test_what_uses_a_policy() -> None:
 
 
 def test_a_description_has_its_sections() -> None:
-    from octelium.schema.kinds import KINDS
 
     around = Resources(Group=[item("Group", "ops", spec={"authorization": {"policies": ["p"]}})])
-    lines = reports.describe(cast("Any", around), "example.com", KINDS["Group"], "ops", 0.0)
+    service = Service(ext.ListContainersResponse())
+    lines = described(around, service, "Group", "ops")
     assert ("Spec:", Tone.HEADING) in lines
     assert isinstance(around.items["Group"][0], core.Group)
     assert "kind: Group" in [line.text for line in reports.yaml(around.items["Group"][0])]
+
+
+def described(around: Resources, service: Service, kind: str, name: str) -> list[Line]:
+    from octelium.schema.kinds import KINDS
+
+    found = cast("Any", around), cast("Any", service)
+    return reports.describe(*found, "example.com", KINDS[kind], name, 0.0)
+
+
+def test_the_description_of_a_service_has_its_containers() -> None:
+    upstream = {"container": {"image": "nginx", "port": 80}}
+    spec = {"mode": "HTTP", "config": {"upstream": upstream}}
+    around = Resources(Service=[item("Service", "wiki.default", spec=spec)])
+    reply = ext.ListContainersResponse(has_controller=True)
+    add = reply.items.add().containers.add
+    add(ready=True, desired=1, ready_replicas=1)
+    bad = add(config="second", desired=2, reason="ErrImagePull", message="no\x1b such image")
+    bad.events.add(type="Warning", reason="Failed", message="m")
+    add(config="third", desired=1, reason="Starting")
+    lines = described(around, Service(reply), "Service", "wiki.default")
+    assert ("Containers:", Tone.HEADING) in lines
+    assert ("  default: ready, 1 of 1 replica", Tone.GOOD) in lines
+    assert ("  second: not running, 0 of 2 replicas", Tone.BAD) in lines
+    assert ("    Reason:    no\\x1b such image", Tone.BAD) in lines
+    assert ("      -  Warning  Failed  m", Tone.WARN) in lines
+    assert ("  third: starting, 0 of 1 replica", Tone.WARN) in lines
+    order = [line.text for line in lines]
+    assert order.index("Spec:") < order.index("Containers:") < order.index("Related:")
 
 
 def test_a_token_is_shown_whole() -> None:
