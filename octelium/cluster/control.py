@@ -34,13 +34,7 @@ from octelium.authserver.providers.registry import WebProviders
 from octelium.authserver.site import Site
 from octelium.authserver.workloads import Workloads
 from octelium.cluster import host, private_plan, tls_secrets
-from octelium.cluster.admin import (
-    CertificateRequest,
-    Health,
-    InvitationRequest,
-    health_app,
-    local_app,
-)
+from octelium.cluster.admin import CertificateRequest, InvitationRequest, local_app
 from octelium.cluster.api import Api, Foundation
 from octelium.cluster.authentication_log import AuthenticationLog
 from octelium.cluster.bootstrap import (
@@ -57,6 +51,7 @@ from octelium.cluster.containers import Containers, forget_all
 from octelium.cluster.diagnosis import Diagnosis
 from octelium.cluster.front_door import FrontDoorProbe
 from octelium.cluster.geolocation import Geolocation
+from octelium.cluster.health import Health, health_app
 from octelium.cluster.heard import GatewayState, WorkerStates
 from octelium.cluster.layout import Layout
 from octelium.cluster.memory import give_back

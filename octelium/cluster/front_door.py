@@ -25,7 +25,7 @@ from octelium.schema.validation.computed import complete
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from octelium.cluster.admin import Health
+    from octelium.cluster.health import Health
     from octelium.cluster.settings import Settings
     from octelium.identity.authentication import Authentication
     from octelium.store.resources import Resources

@@ -80,6 +80,7 @@ class Follower:
         self._connection: Connection | None = None
         self._retry = _RETRY_FIRST
         self._timer: asyncio.TimerHandle | None = None
+        self._reason = ""
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._batches: deque[tuple[int, bytes]] = deque()
         self._batch_limit = batch_limit
@@ -192,12 +193,14 @@ class Follower:
             self._later(reason)
 
     def _later(self, reason: str) -> None:
-        _LOG.info("%s is without the control process: %s", self._worker or self._path, reason)
+        if reason != self._reason:  # it may be away for long
+            _LOG.info("%s is without the control process: %s", self._worker or self._path, reason)
+            self._reason = reason
         self._timer = asyncio.get_running_loop().call_later(self._retry, self._connect)
         self._retry = min(self._retry * 2, _RETRY_LAST)
 
     def _received(self, frame_type: FrameType, payload: bytes) -> None:
-        self._retry = _RETRY_FIRST
+        self._retry, self._reason = _RETRY_FIRST, ""
         if frame_type is FrameType.COMMIT:
             self._apply(parsed(feed.Commit, payload))
         elif frame_type is FrameType.ACK:

@@ -50,6 +50,7 @@ METRICS = (
     Metric("octelium_containers_wanted", "Containers that Services ask for.", "gauge"),
     Metric("octelium_containers_ready", "Those of them that requests may be sent to.", "gauge"),
     Metric("octelium_controller_connected", "Whether the controller was heard of.", "gauge"),
+    Metric("octelium_controller_leading", "Whether this controller is the one to write.", "gauge"),
     Metric("octelium_controller_reports_refused_total", "Reports of it that were not believed."),
     Metric("octelium_replica_revision", "Store revision that a process decides on.", "gauge"),
     Metric("octelium_store_revision", "Committed revision of the store.", "gauge"),

@@ -5,13 +5,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from octelium.cluster.admin import (
-    CertificateRequest,
-    Health,
-    InvitationRequest,
-    health_app,
-    local_app,
-)
+from octelium.cluster.admin import CertificateRequest, InvitationRequest, local_app
 from octelium.cluster.certificates import CertificateError, Pair
 from octelium.cluster.front_door import FrontDoorError
 from octelium.identity.invitations import NoUserError
@@ -24,19 +18,6 @@ if TYPE_CHECKING:
 def client(app: Starlette) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://admin")
-
-
-async def test_readiness_names_the_trouble() -> None:
-    trouble = {"store": "", "log": "disk full"}
-    health = Health({name: lambda name=name: trouble[name] for name in trouble})
-    async with client(health_app(health, lambda: "metric 1\n")) as http:
-        assert (await http.get("/healthz")).status_code == 200
-        answer = await http.get("/readyz")
-        assert answer.status_code == 503
-        assert answer.json() == {"ready": False, "checks": {"store": "ok", "log": "disk full"}}
-        trouble["log"] = ""
-        assert (await http.get("/readyz")).json()["ready"] is True
-        assert (await http.get("/metrics")).text == "metric 1\n"
 
 
 async def recover() -> dict[str, str]:
