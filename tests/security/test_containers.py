@@ -397,3 +397,30 @@ def test_a_secret_holds_what_its_container_names_and_nothing_else() -> None:
         "db-password": b"hunter2"
     }
     assert "registry" not in json.dumps(env["data"])
+
+
+@pytest.mark.parametrize(
+    ("pod", "broken"),
+    [
+        ({"hostNetwork": True, "hostPID": True, "hostIPC": True},
+         ["hostNetwork", "hostPID", "hostIPC"]),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, ["hostPath v"]),
+        ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}},
+         ["sysctl kernel.msgmax"]),
+        ({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}, ["seccompProfile"]),
+        ({"securityContext": {"windowsOptions": {"hostProcess": True}}}, ["hostProcess"]),
+        ({"securityContext": {"seLinuxOptions": {"user": "u"}}}, ["seLinuxOptions"]),
+        ({"containers": [{"securityContext": {"privileged": True}}]}, ["privileged"]),
+        ({"initContainers": [{"securityContext": {"capabilities": {"add": ["NET_RAW"]}}}]},
+         ["capability NET_RAW"]),
+        ({"containers": [{"securityContext": {"procMount": "Unmasked"}}]}, ["procMount"]),
+        ({"containers": [{"securityContext": {"appArmorProfile": {"type": "Unconfined"}}}]},
+         ["appArmorProfile"]),
+        ({"containers": [{"ports": [{"hostPort": 80}]}]}, ["hostPort"]),
+        ({"containers": [{"livenessProbe": {"httpGet": {"host": "10.0.0.1"}}}]},
+         ["host of a probe"]),
+        ({"containers": [{"securityContext": {"privileged": False}}]}, []),
+    ],
+)  # fmt: skip
+def test_what_breaks_the_baseline_is_seen(pod: dict[str, Any], broken: list[str]) -> None:
+    assert violations(pod, {}) == broken

@@ -22,7 +22,10 @@ class Settings:
     namespace: str = "octelium-upstreams"
     cluster_namespace: str = "octelium"
     cluster_labels: Mapping[str, str] = field(
-        default_factory=lambda: {"app.kubernetes.io/name": "octelium"}
+        default_factory=lambda: {
+            "app.kubernetes.io/name": "octelium",
+            "app.kubernetes.io/component": "cluster",
+        }
     )
     name_servers: tuple[str, ...] = ("8.8.8.8", "1.1.1.1")
     """Addresses, at most three: more are ignored by resolvers (resolv.conf(5))."""
