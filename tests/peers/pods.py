@@ -45,12 +45,14 @@ def spec_of(
     volumes: Mapping[str, Path] | None = None,
     secrets: Mapping[str, Mapping[str, bytes]] | None = None,
     fields: Mapping[str, str] | None = None,
+    node: Mapping[str, str] | None = None,
 ) -> Spec:
     """What container `name` of a Pod's `spec` runs as.
 
     `volumes`: folders that stand for volumes by name; an emptyDir without one is in memory.
-    `secrets`: contents by name and key. `fields`: values of the downward API, by path. Raises
-    ValueError for what a kubelet would refuse, NotImplementedError for what is not known here.
+    `secrets`: contents by name and key. `fields`: values of the downward API, by path. `node`:
+    variables that the kubelet gives every container. Raises ValueError for what a kubelet would
+    refuse, NotImplementedError for what is not known here.
     """
     (container,) = (each for each in pod["containers"] if each["name"] == name)
     if beyond := set(container) - _KNOWN:
@@ -69,6 +71,7 @@ def spec_of(
         raise ValueError(f"container {name} would run as root")
     environment = dict(entry.split("=", 1) for entry in own.get("Env", ()))
     environment["HOSTNAME"] = pod.get("hostname", "pod")
+    environment.update(node or {})
     environment.update(_environment(container, secrets or {}, fields or {}))
     start = container.get("command") or own.get("Entrypoint") or []
     default = () if container.get("command") else own.get("Cmd") or ()
