@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from octelium.controller.objects.outcome import Problem
 from octelium.schema.containers import refused_capabilities
 from octelium.schema.errors import Invalid
-from octelium.schema.validation import container as _rules  # noqa: F401  (registers its rules)
-from octelium.schema.validation import texts as _texts  # noqa: F401  (as above)
 from octelium.schema.validation.rules import Validator, check
 
 if TYPE_CHECKING:
