@@ -47,6 +47,8 @@ Options, each with its environment variable:
                           Default 60.
   --dry-run               Look, fetch and verify, tell what would be done, change nothing
                           [OCTELIUM_DRY_RUN=1].
+  --k3s                   Install the Cluster on k3s instead, by bootstrap.sh of the release, which
+                          has options of its own: --k3s --help [OCTELIUM_K3S=1].
   -h, --help              Show this and exit.
 
 Settings of the Cluster are kept in /etc/octelium/octelium.yaml, which later runs do not change.
@@ -543,7 +545,8 @@ refuse() {
   exit 1
 }
 
-find_release() {
+# Where the release is, and what it says of its files.
+find_place() {
   if [ -z "$from" ]; then
     here=$(dirname -- "$0")
     from=$BASE
@@ -558,6 +561,10 @@ find_release() {
   fetch SHA256SUMS
   check_server_clock
   check_signature
+}
+
+find_release() {
+  find_place
   tag=py$(printf '%s' "$minor" | tr -d .)
   asked=$release
   pattern="octelium-${release:-[0-9A-Za-z.+]+}-$tag-linux-$machine\.pyz"
@@ -1014,10 +1021,45 @@ plan() {
   say 'Nothing was changed.'
 }
 
+# The Cluster on k3s: bootstrap.sh of the release gets all options but --k3s. It looks at the machine,
+# and fetches and verifies the rest.
+hand_over() {
+  from=${OCTELIUM_DOWNLOAD:-} public_key=${OCTELIUM_PUBLIC_KEY:-$SIGNED_BY} skip_check=''
+  left=$# before=''
+  while [ "$left" -gt 0 ]; do
+    word=$1 left=$((left - 1))
+    shift
+    case $before in --public-key) public_key=$word ;; esac
+    case $word in --public-key=*) public_key=${word#*=} ;; esac
+    case $before:$word in
+      --from:*) from=$word ;;
+      *:--from=*) from=${word#*=} ;;
+      *:--from | *:--k3s) ;;
+      *) set -- "$@" "$word" ;;
+    esac
+    before=$word
+  done
+  temporary=$(mktemp -d /var/tmp/octelium.XXXXXX)
+  trap 'rm -rf "$temporary"' EXIT
+  find_place
+  fetch bootstrap.sh
+  check_sum bootstrap.sh
+  sh "$temporary/bootstrap.sh" --from "$from" "$@"
+}
+
 main() {
   LC_ALL=C
   export LC_ALL
   if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
+  on_k3s=${OCTELIUM_K3S:-}
+  for word; do
+    [ "$word" != --k3s ] || on_k3s=1
+  done
+  if [ "$on_k3s" = 1 ]; then
+    exec </dev/null
+    hand_over "$@"
+    return
+  fi
   choices "$@"
   exec </dev/null
   temporary='' switching=''

@@ -13,7 +13,8 @@ readonly BARE=/opt/octelium/current VENDOR=https://get.k3s.io RANCHER=/var/lib/r
 readonly K3S_CONFIG=/etc/rancher/k3s/config.yaml.d/50-octelium.yaml K3S_BIN=/usr/local/bin/k3s
 readonly NAMESPACE=octelium POD=octelium-0 CLAIM=data-octelium-0 IMAGE=docker.io/library/octelium
 readonly NEEDED_MEMORY=300 NEEDED_K3S_MEMORY=900 NEEDED_CODE=400 NEEDED_K3S=1500 NEEDED_DATA=200 # MiB
-readonly KEPT_BACKUPS=3 STEPS=6
+readonly KEPT_BACKUPS=3 STEPS=6 PROC=/proc OS_RELEASE=/etc/os-release BOOTED=/run/systemd/system
+readonly LOCK=/run/octelium-install.lock TEMPORARY=/var/tmp CONTROLLERS=/sys/fs/cgroup/cgroup.controllers
 
 usage() {
   cat <<'TEXT'
@@ -37,8 +38,8 @@ Options, each with its environment variable:
                           minisign is there.
   --domain DOMAIN         The Cluster's domain [OCTELIUM_DOMAIN]. Default: this machine's name, if
                           DNS knows it and the names below it; else ADDRESS.sslip.io.
-  --addresses IP[,IP]     This machine's own addresses where clients arrive [OCTELIUM_ADDRESSES].
-                          Default: those of its default routes.
+  --addresses IPS         This machine's own addresses where clients arrive, with commas between
+                          them [OCTELIUM_ADDRESSES]. Default: those of its default routes.
   --public-port PORT      The port that clients use [OCTELIUM_PUBLIC_PORT]. Default 443.
   --public-address IP     This machine's address as clients see it [OCTELIUM_PUBLIC_ADDRESS].
   --admin NAME            The administrator, a person [OCTELIUM_ADMIN]. Default admin.
@@ -226,9 +227,9 @@ look_at_system() {
       ;;
   esac
   system=unknown
-  if [ -r /etc/os-release ]; then
-    # shellcheck disable=SC1091  # of the machine
-    system=$(. /etc/os-release && printf '%s %s' "${ID:-unknown}" "${VERSION_ID:-}")
+  if [ -r $OS_RELEASE ]; then
+    # shellcheck disable=SC1090,SC1091  # of the machine
+    system=$(. $OS_RELEASE && printf '%s %s' "${ID:-unknown}" "${VERSION_ID:-}")
   fi
   case $system in
     'debian 12' | 'debian 13' | 'ubuntu 24.04') ;;
@@ -237,7 +238,7 @@ look_at_system() {
         'Debian 12, Debian 13 and Ubuntu 24.04 are supported; --skip-check os tries all the same'
       ;;
   esac
-  [ -d /run/systemd/system ] || problem systemd 'this machine was not booted with systemd' \
+  [ -d $BOOTED ] || problem systemd 'this machine was not booted with systemd' \
     'take a machine or a virtual machine, not a container'
   for tool in awk curl df find getent grep ip mktemp sed sha256sum sort stat systemctl tar; do
     has "$tool" || problem tools "there is no $tool" "install the package that has it (apt-get install $tool)"
@@ -286,15 +287,14 @@ look_at_k3s() {
 }
 
 look_at_memory() {
-  available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+  available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' $PROC/meminfo)
   needed=$NEEDED_MEMORY
   [ -z "$install_k3s" ] || needed=$NEEDED_K3S_MEMORY
   if [ -z "$current" ] && [ "${available:-0}" -lt "$needed" ]; then
     problem memory "${available:-0} MiB of memory are available, $needed MiB are needed" \
       'end something, add swap, or take a larger machine'
   fi
-  controllers=/sys/fs/cgroup/cgroup.controllers
-  if [ -r $controllers ] && ! grep -qw memory $controllers; then
+  if [ -r $CONTROLLERS ] && ! grep -qw memory $CONTROLLERS; then
     problem memory 'the kernel counts no memory of groups of processes, which k3s needs' \
       'boot with cgroup_memory=1 cgroup_enable=memory'
   fi
@@ -313,7 +313,7 @@ mount_options() {
   awk -v path="$(existing "$1")/" '{
     point = $2 == "/" ? "/" : $2 "/"
     if (index(path, point) == 1 && length(point) >= longest) { longest = length(point); found = $4 }
-  } END { print "," found "," }' /proc/self/mounts
+  } END { print "," found "," }' $PROC/self/mounts
 }
 
 # PATH MIB WHAT: whether so much can be written there
@@ -336,7 +336,7 @@ look_at_disk() {
   needed=$NEEDED_DATA
   [ -z "$install_k3s" ] || needed=$((needed + NEEDED_K3S))
   look_at_folder "$RANCHER" $needed 'k3s, the image, data'
-  for folder in "$(dirname "$K3S_BIN")" "$(dirname "$CONFIG")" /var/tmp; do look_at_folder "$folder" 1 'a few files'; done
+  for folder in "$(dirname "$K3S_BIN")" "$(dirname "$CONFIG")" $TEMPORARY; do look_at_folder "$folder" 1 'a few files'; done
   case $(mount_options "$RANCHER") in
     *,noexec,*) problem disk "$RANCHER is on a file system mounted noexec" 'remount it with exec' ;;
   esac
@@ -403,7 +403,7 @@ own6_is_kept() {
   [ -n "$own6" ] && [ -n "$install_k3s" ] || return 0
   device=$(ip -6 -o route get 2001:db8::1 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)
   ip -6 route show default dev "$device" 2>/dev/null | grep -q 'proto ra' || return 0
-  [ "$(cat "/proc/sys/net/ipv6/conf/$device/accept_ra" 2>/dev/null)" = 1 ] || return 0
+  [ "$(cat "$PROC/sys/net/ipv6/conf/$device/accept_ra" 2>/dev/null)" = 1 ] || return 0
   detail "IPv4 alone: $device has its IPv6 route from a router, and loses it when k3s forwards packets."
   detail "Before, for both: echo net.ipv6.conf.$device.accept_ra=2 >/etc/sysctl.d/60-k3s.conf && sysctl --system"
   return 1
@@ -430,7 +430,7 @@ look_at_port() {
     problem port "there is no port $1" 'choose one from 1 to 65535'
     return
   fi
-  holder=$(cat "/proc/net/$2" "/proc/net/${2}6" 2>/dev/null | awk -v port="$(printf '%04X' "$1")" \
+  holder=$(cat "$PROC/net/$2" "$PROC/net/${2}6" 2>/dev/null | awk -v port="$(printf '%04X' "$1")" \
     -v state="$3" '$4 == state { split($2, at, ":"); if (at[2] == port) { print $10; exit } }')
   [ -n "$holder" ] || return 0
   who=$(find /proc/[0-9]*/fd -lname "socket:\[$holder\]" 2>/dev/null | sed -n 's|/proc/\([0-9]*\)/.*|\1|p' | head -n 1)
@@ -491,7 +491,7 @@ look_at_tunnel() {
     problem tunnel '/dev/net/tun may not be opened by users' 'chmod 0666 /dev/net/tun, as udev does'
   fi
   for name in user/max_user_namespaces kernel/unprivileged_userns_clone; do
-    if [ -r "/proc/sys/$name" ] && [ "$(cat "/proc/sys/$name")" = 0 ]; then
+    if [ -r "$PROC/sys/$name" ] && [ "$(cat "$PROC/sys/$name")" = 0 ]; then
       problem tunnel "/proc/sys/$name is 0" "allow user namespaces, or leave out --tunnel on"
     fi
   done
@@ -846,7 +846,11 @@ write_site() {
     say 'apiVersion: apps/v1'
     say 'kind: StatefulSet'
     say "metadata: {name: octelium, namespace: $NAMESPACE}"
-    say "spec: {template: {metadata: {annotations: {octelium.com/release: \"$stamp\"}}}}"
+    say 'spec:'
+    say '  template:'
+    say "    metadata: {annotations: {octelium.com/release: \"$stamp\"}}"
+    # Declared containers have no business with the machine itself.
+    say "    spec: {containers: [{name: controller, env: [{name: OCTELIUM_UPSTREAMS_REFUSE, value: \"$node_addresses\"}]}]}"
   } >"$site/statefulset.yaml"
 }
 
@@ -1112,7 +1116,7 @@ main() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   if [ "$(id -u)" = 0 ]; then
-    exec 9>/run/octelium-install.lock
+    exec 9>$LOCK
     flock -n 9 || die 'another installation is under way'
     if [ -e "$CODE/upgrading" ] && [ -z "$dry_run" ]; then recover; fi
   fi
@@ -1121,7 +1125,7 @@ main() {
   look
   [ $problems -eq 0 ] || die "$problems of the preconditions fail, see above; nothing was changed"
   step 2 'Fetch and verify the release'
-  temporary=$(mktemp -d /var/tmp/octelium.XXXXXX)
+  temporary=$(mktemp -d $TEMPORARY/octelium.XXXXXX)
   find_release
   if [ -n "$dry_run" ]; then
     plan
@@ -1142,8 +1146,8 @@ main() {
 
 recover() {
   say 'An earlier upgrade was cut off: taking version and data back first'
-  find /var/tmp -maxdepth 1 -user root -type d -name 'octelium.??????' -exec rm -rf {} +
-  temporary=$(mktemp -d /var/tmp/octelium.XXXXXX)
+  find $TEMPORARY -maxdepth 1 -user root -type d -name 'octelium.??????' -exec rm -rf {} +
+  temporary=$(mktemp -d $TEMPORARY/octelium.XXXXXX)
   settle
   node_addresses=$(sed -n 's/.*externalIPs, value: \[\(.*\)\]}$/\1/p' "$CODE/$(sed -n 's/^former=//p' "$CODE/upgrading")/site/service.yaml" | tr -d '",')
   take_back

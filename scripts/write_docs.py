@@ -133,7 +133,15 @@ def _settings() -> str:
 
 
 def _installer() -> str:
-    text = (ROOT / "install.sh").read_text(encoding="utf-8")
+    return _script_options("install.sh")
+
+
+def _bootstrap() -> str:
+    return _script_options("k3s/bootstrap.sh")
+
+
+def _script_options(script: str) -> str:
+    text = (ROOT / script).read_text(encoding="utf-8")
     options = text[text.index("\nOptions, each") : text.index("\nSettings of the Cluster are kept")]
     rows: list[list[str]] = []
     for line in options.splitlines()[2:]:
@@ -242,6 +250,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "exit-codes": _exit_codes,
     "settings": _settings,
     "installer": _installer,
+    "bootstrap": _bootstrap,
     "keys": _keys,
     "context": _context,
     "functions": _functions,

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 FIRST_HOUR = "docs/first-hour.md"
 ORDER = (
-    "docs/README.md", "docs/install.md", "docs/terminal.md", "docs/troubleshooting.md",
-    "docs/services.md", "docs/native-apps.md", "docs/policies.md", "docs/connect.md",
-    "docs/backup.md", "docs/reference.md", "docs/identity.md", "docs/gitops.md",
+    "docs/README.md", "docs/install.md", "docs/k3s.md", "docs/terminal.md",
+    "docs/troubleshooting.md", "docs/services.md", "docs/native-apps.md", "docs/policies.md",
+    "docs/connect.md", "docs/backup.md", "docs/reference.md", "docs/identity.md", "docs/gitops.md",
     "README.md",
 )  # fmt: skip
 """Where documents build on nothing else; those that change who may sign in come late."""
