@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from octelium.controller.objects import Desired, Settings, desired
@@ -94,51 +94,50 @@ VOLUME = st.builds(
     ),
 )  # fmt: skip
 LISTS = st.lists(TEXT, max_size=2)
-CONTAINER = st.fixed_dictionaries(
-    {},
-    optional={
-        "image": TEXT,
-        "port": NUMBER,
-        "command": LISTS,
-        "args": LISTS,
-        "env": st.lists(ENV, max_size=2),
-        "replicas": NUMBER,
-        "credentials": st.fixed_dictionaries(
-            {
-                "usernamePassword": st.fixed_dictionaries(
-                    {
-                        "username": TEXT,
-                        "password": st.fixed_dictionaries({"fromSecret": TEXT}),
-                        "server": TEXT,
-                    }
-                )
-            }
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "image": TEXT,
+    "port": NUMBER,
+    "command": LISTS,
+    "args": LISTS,
+    "env": st.lists(ENV, max_size=2),
+    "replicas": NUMBER,
+    "credentials": st.fixed_dictionaries(
+        {
+            "usernamePassword": st.fixed_dictionaries(
+                {
+                    "username": TEXT,
+                    "password": st.fixed_dictionaries({"fromSecret": TEXT}),
+                    "server": TEXT,
+                }
+            )
+        }
+    ),
+    "resourceLimit": st.fixed_dictionaries(
+        {
+            "cpu": st.fixed_dictionaries({"millicores": NUMBER}),
+            "memory": st.fixed_dictionaries({"megabytes": NUMBER}),
+            "ext": st.dictionaries(TEXT, TEXT, max_size=2),
+        }
+    ),
+    "securityContext": st.fixed_dictionaries(
+        {
+            "readOnlyRootFilesystem": st.booleans(),
+            "runAsUser": NUMBER,
+            "capabilities": st.fixed_dictionaries({"add": LISTS, "drop": LISTS}),
+        }
+    ),
+    "volumes": st.lists(VOLUME, max_size=2),
+    "volumeMounts": st.lists(
+        st.fixed_dictionaries(
+            {"name": TEXT, "mountPath": TEXT, "subPath": TEXT, "readOnly": st.booleans()}
         ),
-        "resourceLimit": st.fixed_dictionaries(
-            {
-                "cpu": st.fixed_dictionaries({"millicores": NUMBER}),
-                "memory": st.fixed_dictionaries({"megabytes": NUMBER}),
-                "ext": st.dictionaries(TEXT, TEXT, max_size=2),
-            }
-        ),
-        "securityContext": st.fixed_dictionaries(
-            {
-                "readOnlyRootFilesystem": st.booleans(),
-                "runAsUser": NUMBER,
-                "capabilities": st.fixed_dictionaries({"add": LISTS, "drop": LISTS}),
-            }
-        ),
-        "volumes": st.lists(VOLUME, max_size=2),
-        "volumeMounts": st.lists(
-            st.fixed_dictionaries(
-                {"name": TEXT, "mountPath": TEXT, "subPath": TEXT, "readOnly": st.booleans()}
-            ),
-            max_size=2,
-        ),
-        "livenessProbe": PROBE,
-        "readinessProbe": PROBE,
-    },
-)
+        max_size=2,
+    ),
+    "livenessProbe": PROBE,
+    "readinessProbe": PROBE,
+}
+"""Fields with texts and numbers of any kind."""
+HOSTILE = sorted(FIELDS)
 
 PORT = st.integers(1, 65535)
 WORDS = st.lists(st.text(alphabet="aZ0 $()\n\u00e9\U0001f600", max_size=9), max_size=3)
@@ -339,17 +338,18 @@ def secret_references(value: Any) -> Iterator[str]:
             yield from secret_references(child)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(CONTAINER, st.sampled_from(["WEB", "UDP"]))
-@example(EVERYTHING, "WEB")
-def test_whatever_a_container_says(container: dict[str, Any], mode: str) -> None:
-    found = made(container, mode=mode)
+@given(VALID, st.lists(st.sampled_from(HOSTILE), max_size=2, unique=True), st.data())
+@example(EVERYTHING, [], None)
+def test_whatever_a_container_says(
+    sound: dict[str, Any], fields: list[str], data: st.DataObject
+) -> None:
+    container = sound | {field: data.draw(FIELDS[field]) for field in fields}
+    found = made(container)
     assert bool(found.objects) != bool(found.problems)
     if found.objects:
         check(found)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(VALID, st.sampled_from(VERSIONS))
 @example(EVERYTHING, VERSIONS[0])
 def test_whatever_is_stored_becomes_objects_that_kubernetes_takes(
