@@ -62,14 +62,14 @@ AGAIN: Final = 5
 """Seconds after which whoever meets a container that is not ready may ask again."""
 _NOT_READY: Final = {
     Absence.UNMANAGED: (
-        "{name} cannot run here",
+        "{name} is not available",
         "{name} runs in a container, and this Cluster has no controller that would start it.",
     ),
     Absence.STARTING: ("{name} is starting", "{name} is starting. Try again in a moment."),
-    Absence.FAILING: ("{name} does not run", "The container of {name} does not run{why}."),
+    Absence.FAILING: ("{name} is not available", "The container of {name} does not run{why}."),
 }
 """Title and text."""
-_OWNERS: Final = " If it is yours: octeliumctl describe service {name} tells more."
+_OWNERS: Final = " If it is yours: `octeliumctl describe service {name}` tells more."
 _LOOKS_AGAIN: Final = f"This page looks again every {AGAIN} seconds."
 _REFRESH: Final = f'<meta http-equiv="refresh" content="{AGAIN}">'
 _FAILURE_PAGE: Final = Template(
@@ -93,6 +93,7 @@ _PAGE_FIELDS: Final = (
 )
 
 _browser = re.compile(rb"\AMozilla/5\.0 \(").search
+_quoted = re.compile("`([^`]+)`").sub
 _robot = re.compile(rb"(?i)bot|crawl|spider|slurp").search
 
 
@@ -219,7 +220,7 @@ def _failure(
         about = _FAILURE_PAGE.substitute(
             refresh=_REFRESH if refresh else "",
             title=escape(title or phrase),
-            text=escape(text),
+            text=_quoted("<code>\\1</code>", escape(text)),
             entry=shown,
         )
         body = about.encode()
