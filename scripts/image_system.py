@@ -148,9 +148,9 @@ class Apt:
             run("apt-get", *self._options, "update", "-qq", "--error-on=any")
         except MissingError as error:
             raise MissingError(
-                f"{error}\nDebian's archive cannot be reached. The image needs its packages"
-                f" {', '.join(WANTED)} and what they depend on; --offline takes those that were"
-                " fetched before"
+                f"{error}\nThe image needs the packages {', '.join(WANTED)} and what they depend on"
+                " from Debian's archive, which apt cannot reach or does not trust; --offline takes"
+                " those that were fetched before"
             ) from error
 
     def closure(self, names: Iterable[str]) -> list[str]:

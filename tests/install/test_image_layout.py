@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
 import stat
-import sys
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SOAK
+from tests.install.scripts import script
 from tests.peers.containers import ImageError, read_image
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 EPOCH = 1_700_000_000
 PLATFORM = {"os": "linux", "architecture": "amd64"}
 _NAMES = st.text("abcXY.-_", min_size=1, max_size=8).filter(
@@ -33,18 +30,6 @@ _TREES: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.dictionaries(_NAMES, inner, max_size=4),
     max_leaves=12,
 )
-
-
-def script(name: str) -> ModuleType:
-    """A module of scripts/, which is no package."""
-    module = sys.modules.get(name)
-    if module is None:
-        spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
 
 
 layout: Any = script("image_layout")
