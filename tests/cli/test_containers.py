@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from octelium.cli.containers import container_lines, state_of
 from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -88,3 +90,23 @@ def test_moods() -> None:
     assert moods == {
         "": "plain", "Containers": "plain", "default": "bad", "Reason": "bad", "Image": "plain",
     }  # fmt: skip
+
+
+def test_the_states_that_the_document_shows() -> None:
+    document = (Path(__file__).parents[2] / "docs/containers.md").read_text()
+    image = "nginxinc/nginx-unprivileged"
+    starting = container.Container(desired=2, replicas=2, updated=2, image=f"{image}:1.29")
+    ready = container.Container(
+        address="10.43.21.7", port=8080, ready=True, desired=2, replicas=2, ready_replicas=2,
+        updated=2, image=f"{image}:1.29",
+    )  # fmt: skip
+    failing = container.Container(
+        desired=2, replicas=2, updated=2, image=f"{image}:1.92",
+        message=f'ImagePullBackOff: Back-off pulling image "{image}:1.92"',
+        reason="ImagePullBackOff",
+    )  # fmt: skip
+    assigned = "Successfully assigned octelium-upstreams/upstream-svc-hello"
+    failing.events.append(event(988, "Warning", "Failed", "Failed to pull image: not found", 4))
+    failing.events.append(event(970, "Normal", "Scheduled", assigned))
+    for one in (starting, ready, failing):
+        assert "\n".join(f"    {line}" for line in shown(one)[1:]) in document

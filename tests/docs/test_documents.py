@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 FIRST_HOUR = "docs/first-hour.md"
 ORDER = (
     "docs/README.md", "docs/install.md", "docs/k3s.md", "docs/terminal.md",
-    "docs/troubleshooting.md", "docs/services.md", "docs/native-apps.md", "docs/policies.md",
+    "docs/troubleshooting.md", "docs/services.md", "docs/containers.md", "docs/native-apps.md",
+    "docs/policies.md",
     "docs/connect.md", "docs/backup.md", "docs/reference.md", "docs/identity.md", "docs/gitops.md",
     "README.md",
 )  # fmt: skip

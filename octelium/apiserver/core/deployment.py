@@ -45,7 +45,7 @@ def _container(
     if refused:
         yield Finding(
             f"{path}.securityContext.capabilities.add",
-            f"Kubernetes refuses the Pod: the standard `baseline` does not allow "
+            "it is not deployed so: the Pod Security Standard `baseline` does not allow "
             f"{', '.join(refused)}",
             f"it allows {', '.join(sorted(BASELINE_CAPABILITIES))}",
         )
