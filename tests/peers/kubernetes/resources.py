@@ -98,6 +98,7 @@ RESOURCES: tuple[Resource, ...] = (
         subresources=("status",),
         returns_deleted=True,
     ),
+    Resource("", "v1", "limitranges", "LimitRange", short=("limits",)),
     Resource(
         "",
         "v1",
