@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
 
+from tests import second_try
+
 if TYPE_CHECKING:
     import pytest
 
@@ -44,6 +46,11 @@ _LONG = ("cluster", "docs", "e2e", "install", "security", "tui", "tunnel")
 """Rooms whose modules begin with servers, screens or namespaces."""
 _SHARED = ("ways", "routed", "cluster", "running", "lab")
 """Servers that several modules of a room have in common."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Some tests have a second try."""
+    config.pluginmanager.register(second_try)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -46,7 +46,7 @@ class Sleeper:
         await self.woken.wait()
 
     async def all_asleep(self) -> None:
-        await asyncio.wait_for(self.waiting.wait(), 10)
+        await asyncio.wait_for(self.waiting.wait(), 60)
         self.waiting.clear()
 
 
@@ -170,7 +170,7 @@ async def test_a_job_that_fails_is_logged_and_tried_again(
     sleeper.woken.set()
     with caplog.at_level(logging.ERROR):
         made.start()
-        await asyncio.wait_for(tried_again.wait(), 10)
+        await asyncio.wait_for(tried_again.wait(), 60)
         await made.stop()
     assert "broken" in caplog.text
     assert str(error) in caplog.text

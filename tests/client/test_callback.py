@@ -59,7 +59,7 @@ def test_the_browser_waits_and_goes_on(
     callback: Callback, pool: ThreadPoolExecutor, address: str
 ) -> None:
     visiting = pool.submit(visit, callback.port, path_of(callback), address=address)
-    answer = callback.wait(10)
+    answer = callback.wait(60)
     assert answer is not None
     assert answer.token == "T"
     assert "T" not in repr(answer).partition("token")[2]
@@ -72,7 +72,7 @@ def test_the_browser_waits_and_goes_on(
 
 def test_the_browser_learns_of_a_failure(callback: Callback, pool: ThreadPoolExecutor) -> None:
     visiting = pool.submit(visit, callback.port, path_of(callback))
-    answer = callback.wait(10)
+    answer = callback.wait(60)
     assert answer is not None
     answer.failed()
     seen = visiting.result(10)
@@ -81,7 +81,7 @@ def test_the_browser_learns_of_a_failure(callback: Callback, pool: ThreadPoolExe
 
 def test_only_the_first_answer_counts(callback: Callback, pool: ThreadPoolExecutor) -> None:
     pool.submit(visit, callback.port, path_of(callback, "first"))
-    answer = callback.wait(10)
+    answer = callback.wait(60)
     assert answer is not None
     answer.succeeded("https://lab.test")
     assert visit(callback.port, path_of(callback, "second")).status == 400
@@ -119,7 +119,7 @@ def test_a_connection_that_says_nothing_keeps_nobody_waiting(
 ) -> None:
     with socket.create_connection(("127.0.0.1", callback.port), 5):
         visiting = pool.submit(visit, callback.port, path_of(callback))
-        answer = callback.wait(5)
+        answer = callback.wait(60)
         assert answer is not None
         answer.succeeded("https://lab.test")
         assert visiting.result(5).status == 302

@@ -41,7 +41,7 @@ def test_another_process_that_holds_the_lock_is_waited_for(tmp_path: Path) -> No
         waiting.start()
         assert not taken.wait(0.05)
         holder.stdin.close()
-        assert taken.wait(5)
+        assert taken.wait(60)
         waiting.join()
 
 

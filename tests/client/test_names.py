@@ -121,7 +121,7 @@ def test_who_does_not_answer_is_not_waited_for(somebody: Somebody) -> None:
         somebody.environ["OCTELIUM_API_ENDPOINT"] = f"127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
         assert somebody.names.services() == []
-        assert SECONDS - 0.01 <= time.monotonic() - began < SECONDS + 5
+        assert SECONDS - 0.01 <= time.monotonic() - began < SECONDS + 20
 
 
 @pytest.mark.usefixtures("patient")

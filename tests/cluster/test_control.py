@@ -24,7 +24,7 @@ def test_health_and_metrics_are_on_the_admin_address_only(running: SourceCluster
         assert 'octelium_store_revision{process="control"}' in text
         assert 'octelium_replica_revision{process="worker-0"}' in text
 
-    wait_for(counted, 10)
+    wait_for(counted, 60)
     with running.http() as http:
         for path in ("/readyz", "/metrics", "/healthz", "/certificate"):
             assert http.get(running.url("", path), follow_redirects=False).status_code == 303
@@ -82,7 +82,7 @@ def test_a_new_namespace_has_a_certificate(running: SourceCluster) -> None:
         with running.http() as http:
             return http.get(running.url("wiki.prod")).status_code == 404
 
-    wait_for(trusted, 10)
+    wait_for(trusted, 60)
 
 
 def test_the_first_token_is_saved_for_its_owner_alone(running: SourceCluster) -> None:

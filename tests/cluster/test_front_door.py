@@ -36,7 +36,7 @@ def test_requests_take_the_whole_way_and_leave_nothing(running: SourceCluster) -
     def logged() -> None:
         assert "octelium" in running.ctl("logs", "--service", "demo-nginx")
 
-    wait_for(logged, 10)
+    wait_for(logged, 60)
 
 
 def test_a_service_that_does_not_answer(running: SourceCluster) -> None:

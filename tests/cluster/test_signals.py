@@ -13,6 +13,6 @@ async def test_a_signal_sets_the_event_and_handlers_go_with_the_block(number: in
     async with stop_signals() as stopped:
         assert not stopped.is_set()
         signal.raise_signal(number)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await stopped.wait()
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)

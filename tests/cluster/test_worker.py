@@ -27,7 +27,7 @@ def test_a_request_is_served_and_its_record_reaches_the_log(running: SourceClust
         assert entry.entry.info.http.response.code == 401
         assert reply.details[0].client_address == "127.0.0.1"
 
-    wait_for(logged, 10)
+    wait_for(logged, 60)
 
 
 def test_what_cannot_be_logged_is_refused_where_that_is_asked_for(
@@ -47,7 +47,7 @@ def test_what_cannot_be_logged_is_refused_where_that_is_asked_for(
             def refused() -> bool:
                 return http.get(cluster.url("demo-nginx")).status_code == 503
 
-            wait_for(refused, 10)
+            wait_for(refused, 60)
             health = httpx.get(f"http://127.0.0.1:{cluster.admin}/readyz")
             assert health.status_code == 503
             assert "no such table" in health.json()["checks"]["log"]

@@ -38,7 +38,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(attempt: Callable[[], Any], seconds: float = 60, every: float = 0.02) -> Any:
+def wait_for(attempt: Callable[[], Any], seconds: float = 120, every: float = 0.02) -> Any:
     """Call until it neither raises nor returns what is false or empty; its result.
 
     None is a result: calls may tell by raising alone. Raises what the last attempt raised, or
@@ -221,7 +221,7 @@ class Cluster:
     def http(self, **options: Any) -> httpx.Client:
         """A client whose every `https://NAME.octelium.localhost` reaches this Cluster."""
         hooks = {"request": [_to_loopback]}
-        return httpx.Client(verify=self.tls(), timeout=20, event_hooks=hooks, **options)
+        return httpx.Client(verify=self.tls(), timeout=60, event_hooks=hooks, **options)
 
     def url(self, service: str, path: str = "/") -> str:
         """The URL of a Service (empty for the domain itself)."""
@@ -232,7 +232,7 @@ class Cluster:
         """A raw TLS connection with this server name."""
         context = self.tls()
         context.set_alpn_protocols(list(alpn))
-        raw = socket.create_connection(("127.0.0.1", self.port), 20)
+        raw = socket.create_connection(("127.0.0.1", self.port), 60)
         return context.wrap_socket(raw, server_hostname=name)
 
     def channel(self) -> grpc.Channel:
@@ -277,7 +277,7 @@ class Api:
             response_deserializer=reply.FromString,
         )
         pairs = [(name.replace("_", "-"), value) for name, value in metadata.items()]
-        return stub(request, metadata=tuple(pairs), timeout=30)
+        return stub(request, metadata=tuple(pairs), timeout=90)
 
     def authenticate(self, token: str) -> auth.SessionToken:
         """Sign in with an authentication token."""

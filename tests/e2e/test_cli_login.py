@@ -144,7 +144,7 @@ def told(process: subprocess.Popen[str], pattern: re.Pattern[str]) -> str:
     for line in process.stderr:
         if (found := pattern.search(line)) is not None:
             return found[0]
-    raise AssertionError(process.wait(10))
+    raise AssertionError(process.wait(60))
 
 
 def sign_in_at(world: World, page: Page, url: str) -> None:
@@ -250,7 +250,7 @@ def test_a_person_at_a_terminal_without_a_browser_gets_a_code(world: World) -> N
         while "user_code=" not in shown:
             shown += os.read(ours, 1024).decode()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
     finally:
         process.kill()
         process.wait()

@@ -122,7 +122,7 @@ def test_names_go_where_they_belong(
             assert host.world.client.run(*dig).stdout.strip() == web
         if ending == "kill":
             it.process.kill()
-            it.process.wait(10)
+            it.process.wait(60)
         else:
             assert it.end() == 0
         # What it was told has gone with the device.

@@ -27,6 +27,7 @@ def _connection(world: World) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.real_time("how soon it is told is measured")
 @pytest.mark.parametrize("side", ["tun", "gvisor"] if SOAK else ["gvisor"])
 def test_a_way_that_is_cut_is_told_soon(world: World, side: str) -> None:
     nft = program("nft", "nftables")

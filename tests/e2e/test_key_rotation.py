@@ -40,7 +40,7 @@ SOME = 20_000
 """Bytes of 100 ms: handshakes that follow within 20 ms are refused."""
 STILL = 2.0
 """Seconds without a datagram, after which no more come."""
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 class Side:

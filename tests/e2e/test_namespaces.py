@@ -131,7 +131,7 @@ def test_a_process_is_what_it_was_started_as(made: Network, tmp_path: Path) -> N
         assert Path(f"/proc/{process.pid}/cmdline").read_bytes() == b"cat\0"
         assert Path(f"/proc/{process.pid}/cwd").resolve() == Path.cwd()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == -signal.SIGTERM
+        assert process.wait(60) == -signal.SIGTERM
     file = tmp_path / "file"
     one.run("sh", "-c", f"id -u >{file}")
     assert file.read_text() == "0\n"
@@ -159,7 +159,7 @@ def test_nothing_stays_behind_when_the_tests_are_killed(tmp_path: Path) -> None:
     assert interfaces() == links
     owner.kill()
     owner.communicate()
-    wait_for(lambda: not any(Path(f"/proc/{number}").exists() for number in numbers), 10)
+    wait_for(lambda: not any(Path(f"/proc/{number}").exists() for number in numbers), 60)
     assert interfaces() == links
 
 

@@ -250,6 +250,7 @@ if SOAK:
         return time.monotonic() - started - 0.05
 
 
+@pytest.mark.real_time("how soon it goes on is measured")
 @pytest.mark.parametrize("name", ["gateway", "link", "control", "worker-0"])
 def test_tunnels_outlive_every_process(world: World, name: str) -> None:
     url = f"http://{world.address('web')}/"
@@ -284,6 +285,7 @@ def say(talk: subprocess.Popen[str], word: str) -> str:
     return talk.stdout.readline().strip()
 
 
+@pytest.mark.real_time("how soon it is told is measured")
 def test_a_deleted_session_has_no_tunnel(world: World) -> None:
     url = f"http://{world.address('web')}/"
     cluster = world.cluster
@@ -309,6 +311,7 @@ def test_a_deleted_session_has_no_tunnel(world: World) -> None:
         world.happens("unknown_index", before)
 
 
+@pytest.mark.real_time("how soon it goes on is measured")
 def test_tunnels_outlive_a_restart_of_everything(world: World) -> None:
     url = f"http://{world.address('web')}/"
     assert get(world.alice, url) == "200"

@@ -217,7 +217,7 @@ def test_what_a_change_would_do(vault: Cluster, http: httpx.Client, ann: Api) ->
         assert any(one.path == "/elsewhere" for one in told.logged)
         return told
 
-    told = wait_for(is_logged, 10)
+    told = wait_for(is_logged, 60)
     (change,) = [one for one in told.changes if one.after.user == "vault-ann"]
     assert change.before.verdict == ext.AccessVerdict__.DEPENDS
     assert change.after.verdict == ext.AccessVerdict__.ALLOWED

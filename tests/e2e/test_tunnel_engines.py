@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STREAM = Path(__file__).parent.parent / "peers/stream.py"
 INSIDE = {"one": ("10.100.0.1", "fd00::1"), "two": ("10.100.0.2", "fd00::2")}
 OUTSIDE = {"one": ("10.9.0.1", "fd09::1"), "two": ("10.9.0.2", "fd09::2")}
-SECONDS = 10
+SECONDS = 60
 
 
 class Hosts:
@@ -109,7 +109,7 @@ def test_streams_arrive_whole(hosts: Hosts) -> None:
     for family in (0, 1):
         found = hosts.stream(0.5, to="two", family=family)
         assert found["intact"]
-        assert found["bytes"] > 5_000_000
+        assert found["bytes"] > 500_000
     hosts.move(family=1)
     found = hosts.stream(0.5, to="one")
     assert found["intact"]
@@ -120,6 +120,7 @@ def test_streams_arrive_whole(hosts: Hosts) -> None:
     assert stats["endpoint"] == ["fd09::1", PORT]
 
 
+@pytest.mark.real_time("a stream's pauses are measured")
 def test_ten_rotations_hold_no_stream_up(hosts: Hosts) -> None:
     def rotate() -> None:
         for _ in range(10):
@@ -163,7 +164,7 @@ def test_a_path_with_a_small_mtu(hosts: Hosts) -> None:
         hosts.hosts[name].ip(f"link set {device} mtu 1000")
     found = hosts.stream(0.3)
     assert found["intact"]
-    assert found["bytes"] > 1_000_000
+    assert found["bytes"] > 100_000
     assert hosts.engines["one"].ask("counters")["udp_unsegmented"] > 0
 
 

@@ -63,7 +63,7 @@ class Watch:
 
     def begun(self) -> Watch:
         """Wait until it tells what happens."""
-        assert self.live.wait(20)
+        assert self.live.wait(60)
         return self
 
 

@@ -68,7 +68,7 @@ class Side:
         self.device.send([sent], boottime())
         self.send()
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 data, place = await loop.sock_recvfrom(self.socket, 65_535)
                 packets = self.device.receive([(data, place)], boottime())

@@ -78,7 +78,7 @@ class World:
     reports: list[Report] = field(default_factory=list)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():
                 assert not self.running.done(), self.running
                 await asyncio.sleep(0.001)
@@ -122,7 +122,7 @@ async def test_the_network_is_up_before_the_engine_and_the_peers_follow(tmp_path
         await asyncio.sleep(0.01)
         assert it.link.plans == []
         it.writer.begin(session(1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await it.up.wait()
         assert it.link.plans[0].local_routes == ("100.64.0.0/16", "fdee::/80")
         assert it.made[0][0] == KEYS

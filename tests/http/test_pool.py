@@ -44,7 +44,7 @@ class Waiting(Response):
         self.done.set()
 
     async def wait(self) -> Waiting:
-        await asyncio.wait_for(self.done.wait(), 10)
+        await asyncio.wait_for(self.done.wait(), 60)
         return self
 
 
@@ -373,7 +373,7 @@ async def test_an_upgrade_where_http_2_is_usual(
     response = Waiting()
     request = UpstreamRequest(b"GET", b"/", b"a", EMPTY, upgrade=b"x")
     make_pool().open(origin, request, response, end=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while response.body != b"raw":
             await asyncio.sleep(0.001)
     assert response.head is not None
@@ -422,7 +422,7 @@ async def test_an_origin_that_is_used_again_is_looked_after_again(
     assert pool.at(origin) is kept
     assert pool.counts() == (1, 1)
     pool.tick(pool.ticker.now + 100)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while kept.connections:
             await asyncio.sleep(0.001)
 
@@ -442,7 +442,7 @@ async def test_an_origin_that_was_made_twice_is_looked_after_twice(
     await fetch(pool, origin).wait()
     assert pool.counts() == (2, 2)
     pool.tick(pool.ticker.now + 100)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while pool.counts() != (0, 0):
             await asyncio.sleep(0.001)
     assert not kept.idle

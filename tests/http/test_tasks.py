@@ -19,7 +19,7 @@ async def test_a_task_is_kept_alive_until_it_ends() -> None:
 
     spawn(work(), name="work")
     gc.collect()
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 60)
 
 
 async def test_a_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -151,7 +151,7 @@ async def test_closing_lets_running_requests_end(here: World) -> None:
         await here.connect()
     here.origins.writers[-1].write(b"lo")
     assert await running.rest() == b"helo"
-    await asyncio.wait_for(closing, 5)
+    await asyncio.wait_for(closing, 60)
 
 
 async def test_closing_does_not_wait_for_ever(here: World) -> None:

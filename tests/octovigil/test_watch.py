@@ -46,7 +46,7 @@ class Stream:
         self.ended.set()
 
     async def end(self) -> Decision:
-        await asyncio.wait_for(self.ended.wait(), 5)
+        await asyncio.wait_for(self.ended.wait(), 60)
         (refusal,) = self.refusals
         return refusal
 

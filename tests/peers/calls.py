@@ -64,7 +64,7 @@ class Requests:
                 self.answers.append(Answer(**json.loads(line)))
                 self._changed.notify_all()
 
-    def seconds_from(self, moment: float, patience: float = 30.0) -> float:
+    def seconds_from(self, moment: float, patience: float = 60.0) -> float:
         """How long after `moment` the first request was answered that began since then.
 
         Raises:
@@ -118,7 +118,7 @@ class Stream:
         self._process.stdin.flush()
         return self._line()
 
-    def goes_on(self, patience: float = 10.0) -> float:
+    def goes_on(self, patience: float = 60.0) -> float:
         """Wait until something comes; the longest pause since the last look, up to then.
 
         Raises:
@@ -132,7 +132,7 @@ class Stream:
             time.sleep(_TICK)
         return max(longest, float(told["longest"]))
 
-    def ended_after(self, moment: float, patience: float = 10.0) -> float:
+    def ended_after(self, moment: float, patience: float = 60.0) -> float:
         """How long after `moment` it ended; before, if negative. Raises AssertionError."""
         deadline = time.monotonic() + patience
         while (told := self.told())["ended"] is None:

@@ -27,7 +27,7 @@ from h2.events import (
 )
 
 AGENT = "octelium-cli/0.24.0 grpc-go/1.82.0"
-_SECONDS = 20
+_SECONDS = 60
 _STATE, _DISCONNECT = 10, 6
 
 

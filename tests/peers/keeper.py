@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-_SECONDS = 10
+_SECONDS = 60
 _OPTIONAL = {"nsswitch.conf"}
 
 

@@ -14,7 +14,7 @@ import time
 
 _PIECE = 1 << 16
 _DATA = random.Random(1).randbytes(_PIECE)  # no two parts of it are alike
-_PATIENCE = 20
+_PATIENCE = 60
 
 
 def send(host: str, port: int, seconds: float) -> None:

@@ -66,7 +66,7 @@ async def walk(
     `cookies` are those of the browser, which keeps them.
     """
     asked: set[str] = set()
-    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=60) as client:
         if cookies is not None:
             client.cookies.jar = cookies.jar
         request = client.build_request("GET", url)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INTERFACE = "wg0"
 PORT = 51_820
-_SECONDS = 10
+_SECONDS = 60
 _BIND = """
 import socket, sys
 channel = socket.socket(fileno=int(sys.argv[1]))

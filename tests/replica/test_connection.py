@@ -39,7 +39,7 @@ class End:
         self.connection.send(frame(FrameType.BATCH, payload))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 self._event.clear()
                 await self._event.wait()

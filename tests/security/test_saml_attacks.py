@@ -79,7 +79,7 @@ class Login:
         begun = time.perf_counter()
         with self.lab.refused(self.visitor, why):
             gives_nothing(self.visitor.come_back(self.form(text), posted=True))
-        assert time.perf_counter() - begun < 10
+        assert time.perf_counter() - begun < 60
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ async def showing(
             feed.stop()
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 30) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 90) -> None:
     """Let the application work until something holds."""
     deadline, wait = time.monotonic() + seconds, 0.01
     while time.monotonic() < deadline:

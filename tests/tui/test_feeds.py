@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def test_items_are_taken_once() -> None:
     feed: Feed[int] = Feed(lambda _: iter([1, 2]), name="t").start()
-    assert feed.join(5)
+    assert feed.join(60)
     assert feed.take() == [1, 2]
     assert feed.take() == []
 
 
 def test_older_items_make_room_and_are_counted() -> None:
     feed: Feed[int] = Feed(lambda _: iter(range(10)), name="t", most=3).start()
-    assert feed.join(5)
+    assert feed.join(60)
     assert feed.take() == [7, 8, 9]
     assert feed.lost == 7
 
@@ -34,13 +34,13 @@ def test_a_refusal_is_remembered() -> None:
         raise ApiError("PERMISSION_DENIED", "no", "")
 
     feed = Feed(produce, name="t").start()
-    assert feed.join(5)
+    assert feed.join(60)
     assert isinstance(feed.problem, ApiError)
 
 
 def test_a_bug_is_told_and_not_lost() -> None:
     feed: Feed[Any] = Feed(lambda _: iter([1 / 0]), name="t").start()
-    assert feed.join(5)
+    assert feed.join(60)
     assert isinstance(feed.problem, ClientError)
     assert "ZeroDivisionError" in str(feed.problem)
 
@@ -56,9 +56,9 @@ def test_stopping_ends_a_pause_and_cancels_what_is_open() -> None:
         yield 1
 
     feed = Feed(produce, name="t").start()
-    assert began.wait(5)
+    assert began.wait(60)
     feed.stop()
-    assert feed.join(5)
+    assert feed.join(60)
     assert cancelled.is_set()
     assert feed.problem is None
     assert feed.take() == []
@@ -128,7 +128,7 @@ def test_an_answer_without_items_is_one() -> None:
     feed: Feed[int] = Feed(lambda _: iter([None]), name="t")
     before = feed.has_answered
     feed.start()
-    assert feed.join(5)
+    assert feed.join(60)
     assert (before, feed.has_answered) == (False, True)
     assert feed.take() == []
 
@@ -149,7 +149,7 @@ def test_reading_begins_anew_after_outages(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(feed, "pause", lambda _seconds: None)
     monkeypatch.setattr(feed, "warn", told.append)
     feed.start()
-    assert feed.join(5)
+    assert feed.join(60)
     assert feed.take() == [7]
     assert feed.has_answered
     assert ["away" in text for text in told] == [True, False]

@@ -110,7 +110,7 @@ async def test_back_pressure_in_both_directions(here: World) -> None:
     await client.read_head()
     received = 0
     while received < size:
-        received += len(await asyncio.wait_for(client.reader.read(1 << 20), 10))
+        received += len(await asyncio.wait_for(client.reader.read(1 << 20), 60))
     assert received == size
     server.close()
 

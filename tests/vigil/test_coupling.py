@@ -43,7 +43,7 @@ class Coupled:
         server, client = contexts()
         theirs, ours = pair()
         theirs.setblocking(True)
-        theirs.settimeout(10)
+        theirs.settimeout(60)
         ready = loop.create_future()
 
         def established(_layer: TLSLayer) -> End:
@@ -62,7 +62,7 @@ class Coupled:
         await ready
         upstream, near = pair()
         upstream.setblocking(True)
-        upstream.settimeout(10)
+        upstream.settimeout(60)
         await loop.create_connection(lambda: self.coupling.upstream, sock=near)
         self.coupling.start()
         return secure, upstream

@@ -55,7 +55,7 @@ class Joined:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
@@ -64,7 +64,7 @@ async def read(one: socket.socket, size: int = -1) -> bytes:
     loop = asyncio.get_running_loop()
     data = b""
     while size < 0 or len(data) < size:
-        piece = await asyncio.wait_for(loop.sock_recv(one, 1 << 20), 10)
+        piece = await asyncio.wait_for(loop.sock_recv(one, 1 << 20), 60)
         if not piece:
             break
         data += piece
@@ -183,7 +183,7 @@ async def test_a_side_that_breaks_under_load(pipes: Pipes) -> None:
 async def fill(joined: Joined) -> None:
     """Have the upstream send until nothing moves any more, or the stream ends."""
     blocked = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while blocked < 10 and not joined.ends:
             try:
                 joined.upstream.send(b"x" * 65536)

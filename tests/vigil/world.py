@@ -291,7 +291,7 @@ class Client:
         self.writer = writer
 
     async def read_head(self) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 60)
 
     async def reply(self, *, head_only: bool = False) -> Reply:
         head = await self.read_head()
@@ -299,9 +299,9 @@ class Client:
         if head_only or reply.status in {204, 304} or reply.status < 200:
             return reply
         if (length := reply.first(b"content-length")) is not None:
-            reply.body = await asyncio.wait_for(self.reader.readexactly(int(length)), 10)
+            reply.body = await asyncio.wait_for(self.reader.readexactly(int(length)), 60)
         elif reply.first(b"transfer-encoding") is not None:
-            while size := int(await asyncio.wait_for(self.reader.readline(), 10), 16):
+            while size := int(await asyncio.wait_for(self.reader.readline(), 60), 16):
                 reply.body += (await self.reader.readexactly(size + 2))[:-2]
             await self.reader.readuntil(b"\r\n")
         else:
@@ -309,7 +309,7 @@ class Client:
         return reply
 
     async def exactly(self, size: int) -> bytes:
-        return await asyncio.wait_for(self.reader.readexactly(size), 10)
+        return await asyncio.wait_for(self.reader.readexactly(size), 60)
 
     async def breaks(self) -> None:
         """The connection ends before the response does."""
@@ -317,7 +317,7 @@ class Client:
             await self.exactly(1 << 20)
 
     async def rest(self) -> bytes:
-        return await asyncio.wait_for(self.reader.read(-1), 10)
+        return await asyncio.wait_for(self.reader.read(-1), 60)
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
@@ -421,7 +421,7 @@ class World:
         return Reply(b"X 0\r\n" + head.partition(b"\r\n")[2], b"").fields
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.002)
 

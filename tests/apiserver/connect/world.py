@@ -45,7 +45,7 @@ V4, V6, BOTH = (
     user.ConnectRequestInitializeL3Mode__.BOTH,
 )
 Initialize = user.ConnectRequestInitialize
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a test that waits has failed."""
 
 

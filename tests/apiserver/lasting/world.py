@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PATH = "/test.Service/Last"
 LIMIT = 1000
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def told(text: str) -> user.ConnectResponse:

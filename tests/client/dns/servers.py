@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Change = Callable[[dns.message.Message, bool], list[bytes]]
 
-SECONDS = 5
+SECONDS = 60
 
 
 @dataclass

@@ -168,7 +168,7 @@ async def test_junk_is_answered_shortly_or_not_at_all() -> None:
             reader, writer = await asyncio.open_connection(*made.place)
             writer.write(junk)
             writer.write_eof()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 assert await reader.read() == b""
             writer.close()
         assert address(await look_up(made.place, "a.test", stream=True))

@@ -255,7 +255,7 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 
 async def ask(port: int, question: bytes, host: str = "127.0.0.1") -> bytes:
     """Say something, end that half, and take all of the answer."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection(host, port)
         try:
             writer.write(question)
@@ -267,7 +267,7 @@ async def ask(port: int, question: bytes, host: str = "127.0.0.1") -> bytes:
 
 async def is_hung_up_on(port: int) -> bool:
     """Whether a connection is ended before anything is said."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             return await reader.read() == b""

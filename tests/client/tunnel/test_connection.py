@@ -106,14 +106,14 @@ class Harness:
         self.pauses.append(seconds)
 
     async def stream(self) -> ScriptedStream:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.streams.get()
 
     async def joined(self, **more: Any) -> ScriptedStream:
         """A stream that has had its state."""
         stream = await self.stream()
         stream.events.put_nowait(said(100, state=state(**more)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.connection.joined.wait()
             while not self.connection.since:
                 await asyncio.sleep(0)
@@ -122,14 +122,14 @@ class Harness:
     async def tell(self, stream: ScriptedStream, *events: user.ConnectResponse) -> None:
         for event in events:
             stream.events.put_nowait(event)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not stream.events.empty():
                 await asyncio.sleep(0)
             for _ in range(5):
                 await asyncio.sleep(0)
 
     async def outcome(self) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.running
 
 
@@ -148,7 +148,7 @@ async def test_from_the_first_message_to_the_clusters_last(harness: Harness) -> 
     assert stream.said[0].initialize.l3_mode == _MODES.BOTH
     stream.events.put_nowait(said(1, add_gateway={"gateway": gateway("too early")}))
     stream.events.put_nowait(said(100, state=state()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await harness.connection.joined.wait()
     assert [*harness.engines.last.peers] == [GATEWAY_KEY]
     assert harness.names.started == [("100.64.0.2", "fdee:1:2:3::2")]
@@ -289,7 +289,7 @@ async def test_a_device_that_vanishes_is_made_again(harness: Harness) -> None:
 async def test_signs_of_life(harness: Harness) -> None:
     stream = await harness.joined()
     harness.ticks.put_nowait(None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not harness.fresh:
             await asyncio.sleep(0.001)
     assert stream.said[1].keep_alive.set_at.seconds == 1000

@@ -115,7 +115,7 @@ def test_an_answer_that_is_none(tmp_path: Path) -> None:
         try:
             assert ask(place, "status") == {}
         finally:
-            process.wait(10)
+            process.wait(60)
 
 
 _BABBLE = """

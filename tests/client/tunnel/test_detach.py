@@ -84,7 +84,7 @@ def test_trouble_ends_it_early(place: Place) -> None:
 def test_without_an_answer_nothing_stays(place: Place) -> None:
     with pytest.raises(TunnelError, match="within 1 s:\n  it says so"):
         detach.start(place, ["silent"], dict(os.environ), ready=1)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while ask(place, "status") is not None:
         assert time.monotonic() < deadline
 

@@ -158,7 +158,7 @@ async def test_two_real_engines_shake_hands(side: FakeSide) -> None:
     one = gateway(key=far.public, port=far.place[1])
     tunnel = Tunnel(side, keepalive=30, make_engine=engine_of(choose("own"), Path("/nowhere")))
     await tunnel.put(connected(state(x25519_key=private, gateways=[one])))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not tunnel.is_alive():
             await asyncio.sleep(0.005)
     assert tunnel.health()[0].received > 0

@@ -32,7 +32,7 @@ def client(cluster: StandIn, tmp_path: Path) -> Iterator[Client]:
 
 
 async def _next(stream: ConnectStream) -> user.ConnectResponse | None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await stream.next()
 
 

@@ -51,7 +51,7 @@ class Watched:
         return self.answers
 
     async def until(self, now: float) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.now < now:
                 await asyncio.sleep(0)
 
@@ -76,7 +76,7 @@ async def test_a_first_handshake_is_begun_anew_soon(watched: Watched) -> None:
     await watched.until(0.2)
     assert watched.engines.last.log.count("peers 0") == 1
     watched.engines.last.handshakes[GATEWAY_KEY] = 0.2
-    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    await asyncio.wait_for(watched.watch.answered.wait(), 60)
     assert watched.engines.last.log.count("peers 0") == 1
     assert (watched.notes, watched.warnings) == ([], [])
 
@@ -95,7 +95,7 @@ async def test_silence_is_told_with_the_place_and_the_next_place_is_tried(
     await watched.until(2 * PATIENCE + 1)
     assert len(watched.warnings) == 1
     watched.engines.last.handshakes[GATEWAY_KEY] = watched.now
-    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    await asyncio.wait_for(watched.watch.answered.wait(), 60)
     assert watched.notes == ["The gateway answers."]
 
 
@@ -140,7 +140,7 @@ async def test_what_is_sent_in_vain_is_told_within_20_s(watched: Watched, sent: 
     assert (watched.warnings, watched.asked) == ([], [])
     engine.traffic = (92, 1000 + sent)
     begun = watched.now
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not watched.warnings:
             await asyncio.sleep(0)
     assert watched.now <= begun + 20
@@ -193,13 +193,13 @@ async def test_a_cluster_that_is_away_is_no_firewall(watched: Watched) -> None:
 
 async def test_a_new_key_is_looked_after_at_once(watched: Watched) -> None:
     watched.engines.last.handshakes[GATEWAY_KEY] = 0.1
-    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    await asyncio.wait_for(watched.watch.answered.wait(), 60)
     watched.engines.last.handshakes[GATEWAY_KEY] = -2 * FRESH
     before = watched.now
     await watched.tunnel.put(connected(state(x25519_key=bytes(32))))
     log = watched.engines.last.log
     log.clear()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while log.count("peers 0") < 2:
             await asyncio.sleep(0)
     assert watched.now <= before + 5.5
@@ -212,13 +212,13 @@ async def test_a_new_key_of_a_gateway_that_is_not_answered_is_tried_anew_soon(
     """Such as when both sides have begun at once, and each waits for the other."""
     engine, other = watched.engines.last, bytes(reversed(GATEWAY_KEY))
     engine.handshakes[GATEWAY_KEY] = 0.1
-    await asyncio.wait_for(watched.watch.answered.wait(), 5)
+    await asyncio.wait_for(watched.watch.answered.wait(), 60)
     engine.log.clear()
     before = watched.now
     (now,) = connected(state(gateways=[gateway(key=other)])).gateways
     watched.tunnel.put_gateway(now)  # the engine knows of no handshake with it
     engine.handshakes[other] = -2 * FRESH
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while "peers 0" not in engine.log:
             await asyncio.sleep(0)
     assert watched.now <= before + 5.5  # the clock passes over the pause that was under way

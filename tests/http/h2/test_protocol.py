@@ -182,7 +182,7 @@ class TestGrpc:
             call = down(channel, "Hang")(b"")
             assert await call.read() == b"started"
             call.cancel()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await echo.cancelled.wait()
             assert await unary(channel, "Unary")(b"alive") == b"alive"
             assert len(running.connections) == 1
@@ -193,7 +193,7 @@ class TestGrpc:
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 _ = [m async for m in call]
             assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await echo.cancelled.wait()
 
     async def test_a_drained_connection_is_followed_by_another(self, tmp_path: Path) -> None:

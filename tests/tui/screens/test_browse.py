@@ -60,4 +60,4 @@ async def test_a_view_that_is_left_reads_no_more() -> None:
         await goto(pilot, "grp")
         await sees(pilot, "Groups 1")
         await until(pilot, lambda: feed.is_stopped)
-        assert feed.join(5)
+        assert feed.join(60)

@@ -17,7 +17,7 @@ from octelium.tunnel.packets.heads import UDP, build_ip, build_udp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-SECONDS = 10.0
+SECONDS = 60.0
 """Beyond that a test has failed."""
 
 

@@ -19,7 +19,7 @@ from octelium.tunnel.engines.handover import (
 from octelium.tunnel.engines.interface import PeerStats
 
 OLD, NEW, NEXT = b"o" * 32, b"n" * 32, b"x" * 32
-PATIENCE = 20
+PATIENCE = 60
 
 
 def stats(received: int, handshake: float = 1.0) -> PeerStats:

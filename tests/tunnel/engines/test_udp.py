@@ -202,7 +202,7 @@ def test_answers_leave_from_where_they_were_asked(family: socket.AddressFamily, 
         any_address.bind(("127.0.0.2" if family == V4 else "::1", 0))
         port = UdpPort(any_address, counters, answers_from=True)
         caller.connect(any_address.getsockname())
-        caller.settimeout(5)
+        caller.settimeout(60)
         caller.send(b"hello")
         ((_, place),) = port.receive()
         assert place in port._sources
@@ -224,7 +224,7 @@ def test_who_was_heard_before_a_restart_is_sent_to_from_the_same_address(
             everywhere.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         everywhere.bind((bound, 0))
         target = own, everywhere.getsockname()[1]
-        caller.settimeout(10)
+        caller.settimeout(60)
         before = UdpPort(everywhere, Counter(), answers_from=True)
         caller.sendto(b"hello", target)
         ((_, place),) = before.receive()

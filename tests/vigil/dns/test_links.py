@@ -70,7 +70,7 @@ async def test_a_flood_of_forged_datagrams_ends_the_question() -> None:
     async with upstream() as server:
         server.respond = lambda query, _tcp: [forged(query, "id")] * 60
         with pytest.raises(LinkError, match="other questions"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await Links().datagram(peer(server, "udp"), question())
 
 
@@ -80,7 +80,7 @@ async def test_a_closed_port_is_noticed() -> None:
         stream = peer(server, "tcp")
     for ask in (Links().datagram(closed, question()), Links().stream(stream, question())):
         with pytest.raises(LinkError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await ask
 
 

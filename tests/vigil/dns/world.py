@@ -224,13 +224,13 @@ class DnsWorld:
     async def raw_tcp(self, data: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(len(data).to_bytes(2, "big") + data)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             answer = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
         writer.close()
         return answer
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.001)
 
