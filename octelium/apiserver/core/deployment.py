@@ -39,7 +39,7 @@ def _container(
         yield Finding(
             path,
             "this Cluster has no controller that would start it, so requests get 503",
-            "run the Cluster on Kubernetes (docs/containers.md), or give upstream.url",
+            "run the Cluster on Kubernetes, as docs/k3s.md says, or give upstream.url",
         )
     refused = refused_capabilities(list(container.security_context.capabilities.add))
     if refused:
