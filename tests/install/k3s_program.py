@@ -19,6 +19,8 @@ _TOKEN = re.compile(
     r"""|\[\?\(@\.(?P<key>(?:\\\.|[\w/-])+(?:\.(?:\\\.|[\w/-])+)*)=="(?P<value>[^"]*)"\)\]"""
 )
 _PART = re.compile(r"\{([^{}]*)\}|([^{}]+)")
+_PLAYED = ("nodes", "pod", "persistentvolumes", "persistentvolumeclaims", "storageclass")
+"""What no API server is asked about: there is no machine behind it."""
 _SPOILED = "of version {}, which none reads"
 
 
@@ -173,7 +175,7 @@ class Machine:
         return "the Cluster's last message\n"
 
     def _get(self, words: list[str]) -> str:
-        if self.state["server"] and words[0] not in ("nodes", "pod", "persistentvolumes"):
+        if self.state["server"] and words[0] not in _PLAYED:
             return self._kubectl("get", *words)
         kind = {"pod": "pods"}.get(words[0], words[0])
         items = self._pods() if kind == "pods" else self.state["objects"].get(kind, [])

@@ -1,0 +1,289 @@
+"""The manifests of k3s/: valid, admitted, with the least rights, built by a kustomization."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import kubernetes_validate  # type: ignore[import-untyped]  # has no types
+import pytest
+import yaml
+
+from tests.conftest import SOAK
+from tests.install.api_servers import ApiServer, emulated, kubectl, place, real
+from tests.install.k3s_machine import ADDRESS, ADDRESS6, K3sMachine, k3s_release
+from tests.install.releases import ROOT
+from tests.peers.kubernetes.real import binaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Object = dict[str, Any]
+
+K3S = ROOT / "k3s"
+VERSIONS = ("1.29", "1.30", "1.31", "1.32", "1.33", "1.34")
+WRITTEN = ("create", "delete", "get", "list", "patch", "watch")
+READ = ("get", "list", "watch")
+RIGHTS = {
+    ("apps", "deployments"): WRITTEN,
+    ("", "services"): WRITTEN,
+    ("", "secrets"): WRITTEN,
+    ("networking.k8s.io", "networkpolicies"): WRITTEN,
+    ("", "pods"): READ,
+    ("", "events"): READ,
+    ("coordination.k8s.io", "leases"): ("create", "get", "update"),
+}
+"""All that the controller may do, in `octelium-upstreams`."""
+FORBIDDEN = (
+    ("create", "", "pods", "octelium-upstreams"),
+    ("create", "", "pods/exec", "octelium-upstreams"),
+    ("delete", "", "pods", "octelium-upstreams"),
+    ("create", "", "serviceaccounts/token", "octelium-upstreams"),
+    ("get", "", "configmaps", "octelium-upstreams"),
+    ("create", "", "persistentvolumeclaims", "octelium-upstreams"),
+    ("delete", "coordination.k8s.io", "leases", "octelium-upstreams"),
+    ("create", "rbac.authorization.k8s.io", "rolebindings", "octelium-upstreams"),
+    ("escalate", "rbac.authorization.k8s.io", "roles", "octelium-upstreams"),
+    ("get", "", "secrets", "octelium"),
+    ("list", "", "secrets", ""),
+    ("get", "", "pods", "octelium"),
+    ("patch", "apps", "statefulsets", "octelium"),
+    ("get", "", "secrets", "kube-system"),
+    ("list", "", "nodes", ""),
+    ("list", "", "namespaces", ""),
+)
+EVERYBODYS = "selfsubject"
+"""What each account may ask about itself begins so."""
+
+
+def manifests() -> list[Object]:
+    """Everything that the kustomization names."""
+    named = yaml.safe_load((K3S / "kustomization.yaml").read_text())["resources"]
+    return [each for name in named for each in yaml.safe_load_all((K3S / name).read_text())]
+
+
+def of_kind(kind: str) -> list[Object]:
+    return [each for each in manifests() if each["kind"] == kind]
+
+
+def pod_spec() -> Object:
+    (workload,) = of_kind("StatefulSet")
+    spec: Object = workload["spec"]["template"]["spec"]
+    return spec
+
+
+def containers() -> dict[str, Object]:
+    return {each["name"]: each for each in pod_spec()["containers"]}
+
+
+long = pytest.mark.skipif(not SOAK, reason="a further case: OCTELIUM_SOAK=1")
+needs_kubectl = pytest.mark.skipif(
+    not SOAK and not kubectl(), reason="no kubectl 1.31 or newer here (KUBECTL names one)"
+)
+
+
+def run_kubectl(*words: str | Path) -> str:
+    done = subprocess.run([kubectl(), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "emulated",
+        pytest.param(
+            "real",
+            marks=pytest.mark.skipif(
+                binaries() is None, reason="KUBE_APISERVER and ETCD name no API server"
+            ),
+        ),
+    ],
+)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
+    """An API server with all manifests applied."""
+    made = emulated() if request.param == "emulated" else real(tmp_path_factory.mktemp("api"))
+    with made as given:
+        for each in manifests():
+            done = given.apply(each)
+            assert done.is_success, done.text
+        yield given
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_they_are_valid(version: str) -> None:
+    for each in manifests():
+        kubernetes_validate.validate(each, version, strict=True)
+
+
+def test_nothing_holds_for_the_whole_of_kubernetes() -> None:
+    kinds = {each["kind"] for each in manifests()}
+    assert not {kind for kind in kinds if kind.startswith("Cluster")}
+    places = {
+        each["metadata"].get("namespace") for each in manifests() if each["kind"] != "Namespace"
+    }
+    assert places == {"octelium", "octelium-upstreams"}
+    for each in of_kind("NetworkPolicy"):
+        if each["metadata"]["name"] == "default-deny":
+            assert each["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    denied = [each["metadata"]["namespace"] for each in of_kind("NetworkPolicy")]
+    assert sorted(set(denied)) == ["octelium", "octelium-upstreams"]
+
+
+def test_one_container_has_a_token() -> None:
+    """Nothing else has one, and it shares no more than the folder of a socket."""
+    spec = pod_spec()
+    assert spec["automountServiceAccountToken"] is False
+    assert all(each["automountServiceAccountToken"] is False for each in of_kind("ServiceAccount"))
+    (token,) = (each for each in spec["volumes"] if "projected" in each)
+    mounted = {
+        each["name"]: each["mountPath"] for each in containers()["controller"]["volumeMounts"]
+    }
+    assert mounted[token["name"]] == "/var/run/secrets/kubernetes.io/serviceaccount"
+    other = {each["name"]: each["mountPath"] for each in containers()["cluster"]["volumeMounts"]}
+    assert set(mounted) & set(other) == {"feed"}
+    assert mounted["feed"] == other["feed"] == "/run/octelium"
+    assert "hostPath" not in str(spec["volumes"])
+
+
+def test_only_the_front_door_is_open() -> None:
+    """Health, metrics and the controller are for the kubelet, which comes from the node."""
+    (policy,) = (
+        each for each in of_kind("NetworkPolicy") if each["metadata"]["name"] == "octelium"
+    )
+    assert policy["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8443}]}]
+    labels = of_kind("StatefulSet")[0]["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"] == labels
+    (service,) = of_kind("Service")
+    assert service["spec"]["selector"] == labels
+    assert [each["targetPort"] for each in service["spec"]["ports"]] == ["https"]
+
+
+def test_the_pod_is_admitted(server: ApiServer) -> None:
+    """Under `restricted`; and each thing that this forbids is refused."""
+    template = of_kind("StatefulSet")[0]["spec"]["template"]
+    volumes = [*template["spec"]["volumes"], {"name": "data", "emptyDir": {}}]
+    pod: Object = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**template["metadata"], "name": "octelium-0", "namespace": "octelium"},
+        "spec": {**template["spec"], "volumes": volumes},
+    }
+    path = f"{place(pod)}?dryRun=All"
+    done = server.ask("POST", path, pod)
+    assert done.status_code == 201, done.text
+    changes: list[Object] = [
+        {"securityContext": {"fsGroup": 10001}},
+        {"hostNetwork": True},
+        {"volumes": [*volumes, {"name": "root", "hostPath": {"path": "/"}}]},
+    ]
+    for change in changes:
+        refused = server.ask("POST", path, {**pod, "spec": {**pod["spec"], **change}})
+        assert refused.status_code == 403, change
+        assert 'violates PodSecurity "restricted' in refused.json()["message"]
+
+
+def test_rights(server: ApiServer) -> None:
+    """The Pod's account may do what the controller does, and nothing else."""
+    token = server.token_of(server, "octelium", "octelium")
+    for namespace, rights in (("octelium-upstreams", RIGHTS), ("octelium", {}), ("default", {})):
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        found = server.ask("POST", path, body, token=token).json()["status"]["resourceRules"]
+        given = {
+            (group, resource): tuple(sorted(rule["verbs"]))
+            for rule in found
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            if not resource.startswith(EVERYBODYS)
+        }
+        assert given == rights, namespace
+
+
+@pytest.mark.parametrize(("verb", "group", "resource", "namespace"), FORBIDDEN)
+def test_what_is_forbidden(
+    server: ApiServer, verb: str, group: str, resource: str, namespace: str
+) -> None:
+    token = server.token_of(server, "octelium", "octelium")
+    name, _, part = resource.partition("/")
+    asked = {"verb": verb, "group": group, "resource": name, "subresource": part}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {**asked, "namespace": namespace}},
+    }
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    review = server.ask("POST", path, body, token=token).json()
+    assert review["status"]["allowed"] is False
+
+
+@needs_kubectl
+def test_the_kustomization(server: ApiServer) -> None:
+    """kubectl builds it of these files, and applies it again without a change."""
+    built = list(yaml.safe_load_all(run_kubectl("kustomize", K3S)))
+    assert {(each["kind"], each["metadata"]["name"]) for each in built} == {
+        (each["kind"], each["metadata"]["name"]) for each in manifests()
+    }
+    versions: list[list[str]] = []
+    words = ("apply", "--server-side", "--force-conflicts", "--field-manager=octelium-bootstrap")
+    for _ in range(2):
+        said = run_kubectl("--kubeconfig", server.kubeconfig, *words, "-k", K3S)
+        assert said.count("serverside-applied") == len(built)
+        asked = [server.ask("GET", f"{place(each)}/{each['metadata']['name']}") for each in built]
+        versions.append([done.json()["metadata"]["resourceVersion"] for done in asked])
+    assert versions[0] == versions[1]
+
+
+@needs_kubectl
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        pytest.param(("--public-port", "8443"), marks=long),
+        pytest.param(("--tunnel", "on"), marks=long),
+    ],
+)
+def test_what_bootstrap_applies(
+    server: ApiServer, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """By a real kubectl, which also says what of Kubernetes it looks at."""
+    machine = K3sMachine(tmp_path / "machine")
+    k3s_release(machine.folder / "good", "1.0.0")
+    program = machine.write(
+        "kubectl", f'#!/bin/sh\nexec {kubectl()} --kubeconfig {server.kubeconfig} "$@"\n'
+    )
+    program.chmod(0o755)
+    machine.change(server=str(program))
+    machine.add(
+        "nodes",
+        {
+            **machine.state["objects"]["nodes"][0],
+            "spec": {"podCIDRs": ["10.42.0.0/24", "fd42::/64"]},
+        },
+    )
+    machine.write("ipv6", "")
+    machine.have_k3s()
+    machine.serve()
+    done = machine.bootstrap("good", *options, "--skip-check", "tunnel")
+    assert done.returncode == 0, done.stdout
+    made = server.ask("GET", "/api/v1/namespaces/octelium/services/octelium").json()["spec"]
+    assert made["type"] == "ClusterIP"
+    assert made["externalIPs"] == [ADDRESS, ADDRESS6]
+    assert made["externalTrafficPolicy"] == "Local"
+    port = 8443 if "8443" in options else 443
+    ports = {(each["protocol"], each["port"]) for each in made["ports"]}
+    assert ports == {("TCP", port)} | ({("UDP", 53820)} if "--tunnel" in options else set())
+    workload = server.ask("GET", "/apis/apps/v1/namespaces/octelium/statefulsets/octelium").json()
+    images = {each["image"] for each in workload["spec"]["template"]["spec"]["containers"]}
+    assert images == {"docker.io/library/octelium:1.0.0"}
+    built = run_kubectl("kustomize", machine.folder / "code/current/site")
+    for version in VERSIONS:
+        for each in yaml.safe_load_all(built):
+            kubernetes_validate.validate(each, version, strict=True)
