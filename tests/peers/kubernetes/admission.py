@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.peers.kubernetes.store import Store
 
 Object = dict[str, Any]
+PROTECTION = "kubernetes.io/pvc-protection"
+"""The finalizer of a claim that Pods may use."""
 _RANGE = ipaddress.ip_network("10.96.0.0/16")
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
          "generation", "namespace", "resourceVersion")  # fmt: skip
@@ -83,6 +85,8 @@ def prepare_create(resource: Resource, given: Object) -> Object:
         made["status"] = {"phase": "Active"}
     elif kind in ("Deployment", "PersistentVolumeClaim", "ResourceQuota"):
         made["status"] = {"phase": "Pending"} if kind == "PersistentVolumeClaim" else {}
+        if kind == "PersistentVolumeClaim":
+            made["metadata"].setdefault("finalizers", [PROTECTION])
     elif kind == "ReplicaSet":
         made["status"] = {"replicas": 0}
     elif kind == "StatefulSet":
@@ -92,6 +96,15 @@ def prepare_create(resource: Resource, given: Object) -> Object:
     elif kind == "Pod":
         made["status"] = {"phase": "Pending", "qosClass": _quality(made["spec"])}
         made["spec"].setdefault("serviceAccountName", "default")
+        made["spec"].setdefault("priority", 0)
+        made["spec"].setdefault("preemptionPolicy", "PreemptLowerPriority")
+        known = [(one.get("key"), one.get("effect")) for one in made["spec"].get("tolerations", ())]
+        for name in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+            if (name, "NoExecute") not in known:
+                toleration = {"key": name, "operator": "Exists", "effect": "NoExecute"}
+                made["spec"].setdefault("tolerations", []).append(
+                    toleration | {"tolerationSeconds": 300}
+                )
         made["spec"].setdefault("serviceAccount", made["spec"]["serviceAccountName"])
     return made
 

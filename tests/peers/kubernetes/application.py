@@ -8,11 +8,10 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from tests.peers.kubernetes import discovery, listing, protobuf, tables
+from tests.peers.kubernetes import discovery, listing, protobuf, tables, yamls
 from tests.peers.kubernetes.access import Attempt, refused
 from tests.peers.kubernetes.failure import Failure, bad_request
 from tests.peers.kubernetes.faults import Asked, Fault
@@ -59,8 +58,6 @@ class Application:
         group, plural, namespace, name, sub = target
         resource = named(group, plural)
         verb = self._verb(request, name)
-        if verb == "watch" and not name and "watch" not in request.query_params:
-            verb = "list"
         attempt = Attempt(verb, group, plural, sub, namespace, name)
         asked = Asked(
             "apply" if _sort(request) == "application/apply-patch+yaml" else verb,
@@ -83,14 +80,20 @@ class Application:
             reviewed = await self._review(request, user, plural)
             if reviewed is not None:
                 return reviewed
-            if resource is None:
-                return PlainTextResponse(_NOWHERE, 404)
+            if resource is None or (sub and sub not in resource.subresources):
+                if (group, "v1") not in (("", "v1"), *discovery.groups()):
+                    return PlainTextResponse(_NOWHERE, 404)
+                why = "the server could not find the requested resource"
+                raise Failure(404, "NotFound", why, {})
+            if request.method == "POST" and name and sub != "token":
+                why = "the server does not allow this method on the requested resource"
+                raise Failure(405, "MethodNotAllowed", why, {})
             if verb == "watch":
                 self.cluster.faults.asked.append(asked)
                 await self._watch(request, resource, namespace, name, send)
                 return None
             answer, changed = await self._verbs(request, resource, namespace, name, sub, verb)
-            code, changed = answer.status_code, changed
+            code = answer.status_code
             if fault is not None and fault.code:
                 asked = replace(asked, changed=changed)
                 raise _lost(fault, resource, name)
@@ -106,9 +109,6 @@ class Application:
             return "watch" if watching else ("get" if name else "list")
         if request.method == "DELETE" and not name:
             return "deletecollection"
-        if request.method == "POST" and name and not request.url.path.endswith("/token"):
-            why = "the server does not allow this method on the requested resource"
-            raise Failure(405, "MethodNotAllowed", why)
         return _VERBS[request.method]
 
     def _plain(self, request: Request, user: User, parts: list[str]) -> Response:
@@ -156,8 +156,6 @@ class Application:
         self, request: Request, resource: Resource, namespace: str, name: str, sub: str, verb: str
     ) -> tuple[Response, bool]:
         verbs, query = self.cluster.verbs, request.query_params
-        if sub and sub not in resource.subresources:
-            return PlainTextResponse(_NOWHERE, 404), False
         if sub == "scale":
             return await self._scale(request, resource, namespace, name)
         if sub == "token":
@@ -349,10 +347,10 @@ async def _body(request: Request, empty: Any = None) -> Any:
         return protobuf.decode(text)
     try:
         if "yaml" in _sort(request):
-            return yaml.safe_load(text)
+            return yamls.read(text)
         return json.loads(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise bad_request(f"the body is neither JSON nor YAML: {error}") from None
+    except ValueError as error:
+        raise bad_request(f"the body is no JSON: {error}") from None
 
 
 def _write(request: Request, sub: str) -> Write:

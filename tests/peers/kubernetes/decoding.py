@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import string
 from typing import TYPE_CHECKING, Any
 
 from tests.peers.kubernetes import quantities
@@ -90,6 +91,8 @@ _GO = {
     "integer": (int, "int"),
 }
 
+_BASE64 = string.ascii_letters + string.digits + "+/="
+
 
 class Decoder:
     """Makes one body canonical. `unknown` are the fields that no type has."""
@@ -97,6 +100,7 @@ class Decoder:
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
         self.unknown: list[str] = []
+        self._within = ""
 
     def decode(self, body: Any) -> dict[str, Any]:
         """The object. Raises `Failure` 400 where a value has the wrong type."""
@@ -112,7 +116,7 @@ class Decoder:
         one = self.resource
         return bad_request(
             f'{one.kind} in version "{one.version}" cannot be handled as a {one.kind}: json:'
-            f" cannot unmarshal {kind} into Go struct field {path.lstrip('.')} of type {wanted}"
+            f" cannot unmarshal {kind} into Go struct field {self._within}{path} of type {wanted}"
         )
 
     def _value(self, kind: Type, value: Any, path: str, *, required: bool) -> Any:
@@ -144,6 +148,7 @@ class Decoder:
             if child is None:
                 self.unknown.append(f"{path}.{name}".lstrip("."))
                 continue
+            self._within = kind.name.rpartition(".")[2]
             got = self._value(child, inner, f"{path}.{name}", required=name in kept)
             empty = child.shape == "scalar" and got in ("", 0, False) and name not in kept
             if child.scalar in ("int-or-string", "quantity") and got is not None:
@@ -191,6 +196,11 @@ class Decoder:
         if kind.scalar == "byte":
             try:
                 base64.b64decode(str(value), validate=True)
-            except binascii.Error as error:
-                raise bad_request(f"illegal base64 data in {path.lstrip('.')}: {error}") from None
+            except binascii.Error:
+                good = len(str(value)) - len(str(value).lstrip(_BASE64))
+                one = self.resource
+                raise bad_request(
+                    f'{one.kind} in version "{one.version}" cannot be handled as a {one.kind}:'
+                    f" illegal base64 data at input byte {good}"
+                ) from None
         return value

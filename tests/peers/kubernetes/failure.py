@@ -43,7 +43,7 @@ class Failure(Exception):  # noqa: N818 - the field's word for a Status that is 
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         return status | {"code": self.code}
 

@@ -32,7 +32,7 @@ def page(
         version = query.get("resourceVersion", "")
         if version not in ("", "0"):
             if not version.isdigit():
-                raise bad_request(f"resourceVersion: Invalid value: {version!r}")
+                raise bad_request(_not_a_version(version))
             store.reached(int(version))
             exact = query.get("resourceVersionMatch") == "Exact"
             if exact and int(version) < store.oldest:
@@ -58,6 +58,13 @@ def page(
             if query.get("labelSelector") or query.get("fieldSelector"):
                 del meta["remainingItemCount"]
         return found, meta
+
+
+def _not_a_version(text: str) -> str:
+    return (
+        f'invalid resource version: resourceVersion: Invalid value: "{text}": strconv.ParseUint:'
+        f' parsing "{text}": invalid syntax'
+    )
 
 
 def _place(given: Object) -> str:

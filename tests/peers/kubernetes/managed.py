@@ -169,8 +169,9 @@ class Ownership:
         reset: list[Path],
         *,
         force: bool,
+        label: str,
     ) -> tuple[dict[str, Any], Owners]:
-        """`live` with what `who` applies, and the owners after that.
+        """`live` with what `who` applies, and the owners after that. `label`: namespace/name.
 
         Raises `Failure` 409 where others own what would change, and 500 for fields that no type
         has.
@@ -190,14 +191,9 @@ class Ownership:
             after = self._pruned(after, mine, last, who, owners)
             changed = merging.difference(self.type, before, after)
         except merging.MistypedError as error:
-            meta = wanted.get("metadata", {})
-            raise Failure(
-                500,
-                "",
-                f"failed to create typed patch object ({meta.get('namespace', '')}/"
-                f"{meta.get('name', '')}; {self.resource.api_version},"
-                f" Kind={self.resource.kind}): {error}",
-            ) from None
+            told = f"{self.resource.api_version}, Kind={self.resource.kind}"
+            why = f"failed to create typed patch object ({label}; {told}): {error}"
+            raise Failure(500, "", why) from None
         mine = paths.without(mine, reset + _META_NOT_OWNED)
         touched = changed.added | changed.modified
         conflicts = {

@@ -41,18 +41,23 @@ class ControllerManager:
             lambda: statefulsets.reconcile(verbs),
             kubelet.reconcile,
         )
-        kubelet.changed = self._work.set
+        kubelet.changed = self._more
+        self._gate = threading.Lock()
 
     def start(self) -> None:
         """Begin."""
         self.verbs.store.listeners.append(self._told)
         self._thread = threading.Thread(target=self._run, name="controllers", daemon=True)
         self._thread.start()
-        self._work.set()
+        self._more()
 
     def _told(self, _change: Change) -> None:
-        self._idle.clear()
-        self._work.set()
+        self._more()
+
+    def _more(self) -> None:
+        with self._gate:
+            self._idle.clear()
+            self._work.set()
 
     def pause(self) -> None:
         """Do nothing until `resume`."""
@@ -61,7 +66,7 @@ class ControllerManager:
     def resume(self) -> None:
         """Go on."""
         self._paused.clear()
-        self._work.set()
+        self._more()
 
     def stop(self) -> None:
         """End, for good."""
@@ -72,12 +77,23 @@ class ControllerManager:
             self.verbs.store.listeners.remove(self._told)
             self._thread = None
 
-    def settle(self, timeout: float = 60) -> None:
-        """Wait until the controllers have nothing left to do. Raises TimeoutError."""
-        if not self._idle.wait(timeout):
+    def settle(self, timeout: float = 300) -> None:
+        """Wait until the controllers have nothing left to do. Raises TimeoutError, RuntimeError."""
+        idle = self._idle.wait(timeout)
+        if self.error is not None:
+            raise RuntimeError("the controllers have failed") from self.error
+        if not idle:
             raise TimeoutError("the controllers still change something")
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            self.error = error
+            self._idle.set()
+            raise
+
+    def _loop(self) -> None:
         while True:
             self._work.wait()
             if self._stopped:
@@ -92,7 +108,8 @@ class ControllerManager:
                         controller()
                 except Failure as failure:
                     _LOG.warning("a controller was refused: %s", failure)
-            if self.verbs.store.version != before:
-                self._work.set()
-            elif not self._work.is_set():
-                self._idle.set()
+            with self._gate:
+                if self.verbs.store.version != before:
+                    self._work.set()
+                elif not self._work.is_set():
+                    self._idle.set()

@@ -59,7 +59,30 @@ def fields(kind: Type, value: Any) -> Paths:
     return frozenset(found)
 
 
+def _expect(kind: Type, value: Any, path: Path) -> None:
+    """Raise `MistypedError` for a value of another type."""
+    wanted: tuple[type, ...] | None = {
+        "struct": (dict,),
+        "map": (dict,),
+        "list": (list,),
+    }.get(kind.shape)
+    text = {"list": "list"}.get(kind.shape, "map")
+    if wanted is None and kind.scalar in ("int32", "int64", "integer"):
+        wanted, text = (int, float), "numeric (int or float)"
+    elif wanted is None and kind.scalar == "boolean":
+        wanted, text = (bool,), "boolean"
+    elif wanted is None and kind.scalar in ("string", "byte"):
+        wanted, text = (str,), "string"
+    if wanted is None or value is None:
+        return
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        names = {str: "string", bool: "bool", dict: "map", list: "list"}
+        got = names.get(type(value), "number")
+        raise MistypedError(f"{_said(path)}: expected {text}, got {got}")
+
+
 def _collect(kind: Type, value: Any, path: Path, found: set[Path]) -> None:
+    _expect(kind, value, path)
     if kind.shape == "scalar" or kind.atomic:
         found.add(path)
         return

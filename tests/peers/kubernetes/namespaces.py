@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tests.peers.kubernetes.admission import PROTECTION
 from tests.peers.kubernetes.resources import RESOURCES, of_kind
 from tests.peers.kubernetes.verbs import Write
 
 if TYPE_CHECKING:
     from tests.peers.kubernetes.verbs import Verbs
+
+
+def _used(verbs: Verbs, claim: dict[str, Any]) -> bool:
+    """Whether a Pod has a claim as a volume."""
+    return any(
+        volume.get("persistentVolumeClaim", {}).get("claimName") == claim["metadata"]["name"]
+        for pod in verbs.store.all(of_kind("Pod"), claim["metadata"]["namespace"])
+        for volume in pod["spec"].get("volumes", ())
+    )
 
 
 def reconcile(verbs: Verbs) -> None:
@@ -37,6 +47,10 @@ def reconcile(verbs: Verbs) -> None:
         if not left:
             verbs.store.remove(of_kind("Namespace"), one)
     for claim in verbs.store.all(of_kind("PersistentVolumeClaim")):
+        if "deletionTimestamp" in claim["metadata"]:
+            if claim["metadata"].get("finalizers") == [PROTECTION] and not _used(verbs, claim):
+                verbs.store.remove(of_kind("PersistentVolumeClaim"), claim)
+            continue
         if claim["status"].get("phase") == "Pending":
             spec = claim["spec"] | {"volumeName": f"pvc-{claim['metadata']['uid']}"}
             status = {

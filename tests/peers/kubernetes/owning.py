@@ -38,16 +38,19 @@ def owned(store: Store, resource: Resource, owner: Object) -> list[Object]:
     ]
 
 
-def condition(status: Object, sort: str, state: str, reason: str, message: str) -> None:
-    """Set a condition; its time moves only with its state."""
+def condition(
+    status: Object, sort: str, state: str, reason: str, message: str, *, updates: bool = True
+) -> None:
+    """Set a condition; its time moves only with its state. `updates`: it also has the other."""
     conditions = [dict(one) for one in status.get("conditions", ())]
     known = next((one for one in conditions if one["type"] == sort), None)
     if known is None:
-        known = {"type": sort, "lastTransitionTime": now(), "lastUpdateTime": now()}
+        known = {"type": sort, "lastTransitionTime": now()}
         conditions.append(known)
     if known.get("status") != state:
         known["lastTransitionTime"] = now()
-    if (known.get("status"), known.get("reason"), known.get("message")) != (state, reason, message):
+    said = (known.get("status"), known.get("reason"), known.get("message"))
+    if updates and said != (state, reason, message):
         known["lastUpdateTime"] = now()
     known.update(status=state, reason=reason, message=message)
     status["conditions"] = conditions

@@ -33,8 +33,8 @@ def json_patch(target: Any, operations: Any) -> Any:
         try:
             _operate(root, one)
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            message = f"the server rejected our request due to an error in our request: {error}"
-            raise Failure(422, "Invalid", message) from None
+            message = "the server rejected our request due to an error in our request"
+            raise Failure(422, "Invalid", message, {}) from error
     return root[""]
 
 
@@ -103,6 +103,7 @@ def strategic(kind: Type, target: Any, patch: Any) -> Any:
     if how == "delete":
         return {}
     made = dict(target) if isinstance(target, dict) else {}
+    before = dict(made)
     keep = patch.get("$retainKeys")
     if keep is not None:
         made = {name: value for name, value in made.items() if name in keep}
@@ -123,12 +124,10 @@ def strategic(kind: Type, target: Any, patch: Any) -> Any:
             made[name] = _list(child, made.get(name) or [], value, patch, name)
         else:
             made[name] = strategic(child, made.get(name), value)
-    for name, order in patch.items():
-        if name.startswith("$setElementOrder/"):
-            field = name.partition("/")[2]
-            child = kind.child(field)
-            if child is not None and made.get(field):
-                made[field] = _ordered(child, made[field], order)
+    for name, child in _merged_lists(kind, patch):
+        order = patch.get(f"$setElementOrder/{name}", patch.get(name))
+        if made.get(name) and order:
+            made[name] = _ordered(child, made[name], order, before.get(name) or [])
     return made
 
 
@@ -154,17 +153,32 @@ def _list(kind: Type, old: list[Any], new: Any, patch: dict[str, Any], name: str
     return made
 
 
-def _ordered(kind: Type, items: list[Any], order: list[Any]) -> list[Any]:
-    """Items that the order names come in that order; others stay behind what they followed."""
+def _merged_lists(kind: Type, patch: dict[str, Any]) -> list[tuple[str, Type]]:
+    """The lists that a patch merges by key, by name."""
+    names = {name.rpartition("/")[2] if name.startswith("$set") else name for name in patch}
+    found = []
+    for name in sorted(names):
+        child = kind.child(name) if kind.shape == "struct" else None
+        if child is not None and child.shape == "list" and child.merge_key:
+            found.append((name, child))
+    return found
+
+
+def _ordered(kind: Type, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:
+    """What the patch names comes in its order; between them what stood there before."""
     key = kind.merge_key
-    names = [one.get(key) if isinstance(one, dict) else one for one in order]
-
-    def name_of(item: Any) -> Any:
-        return item.get(key) if isinstance(item, dict) else item
-
-    told = sorted(
-        (item for item in items if name_of(item) in names),
-        key=lambda item: names.index(name_of(item)),
+    if "merge" not in kind.strategy:
+        return items
+    names = [one.get(key) for one in order]
+    places = [one.get(key) for one in before]
+    first = sorted(
+        (one for one in items if one.get(key) in names), key=lambda one: names.index(one.get(key))
     )
-    places = iter(told)
-    return [next(places) if name_of(item) in names else item for item in items]
+    second = [one for one in items if one.get(key) not in names]
+    made = []
+    while first and second:
+        left, right = first[0].get(key), second[0].get(key)
+        known = left in places and right in places
+        earlier = not known or places.index(left) < places.index(right)
+        made.append((first if earlier else second).pop(0))
+    return made + first + second

@@ -91,33 +91,6 @@ def _named(names: list[str]) -> str:
 
 
 def _baseline(spec: Object, level: str) -> Iterator[str]:
-    spaces = [f"{name}=true" for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
-    if spaces:
-        yield f"host namespaces ({', '.join(spaces)})"
-    paths = [one["name"] for one in spec.get("volumes", ()) if "hostPath" in one]
-    if paths:
-        quoted = ", ".join(f'"{name}"' for name in paths)
-        yield f"hostPath volumes (volume{'s' if len(paths) > 1 else ''} {quoted})"
-    ports = [
-        str(port["hostPort"])
-        for one in _containers(spec)
-        for port in one.get("ports", ())
-        if port.get("hostPort")
-    ]
-    if ports:
-        yield f"hostPort ({', '.join(ports)})"
-    privileged = [
-        one["name"] for one in _containers(spec) if one.get("securityContext", {}).get("privileged")
-    ]
-    if privileged:
-        yield f"privileged ({_named(privileged)} must not set securityContext.privileged=true)"
-    sysctls = [
-        one["name"]
-        for one in spec.get("securityContext", {}).get("sysctls", ())
-        if one["name"] not in _SYSCTLS
-    ]
-    if sysctls:
-        yield f"forbidden sysctls ({', '.join(sysctls)})"
     if level == "baseline":
         bad: list[str] = []
         added: list[str] = []
@@ -136,6 +109,35 @@ def _baseline(spec: Object, level: str) -> Iterator[str]:
                 f"non-default capabilities ({_named(bad)} must not include {quoted} in"
                 " securityContext.capabilities.add)"
             )
+    spaces = [f"{name}=true" for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
+    if spaces:
+        yield f"host namespaces ({', '.join(spaces)})"
+    paths = [one["name"] for one in spec.get("volumes", ()) if "hostPath" in one]
+    if paths and level == "baseline":
+        quoted = ", ".join(f'"{name}"' for name in paths)
+        yield f"hostPath volumes (volume{'s' if len(paths) > 1 else ''} {quoted})"
+    open_ports = {
+        one["name"]: [str(p["hostPort"]) for p in one.get("ports", ()) if p.get("hostPort")]
+        for one in _containers(spec)
+    }
+    using = [name for name, numbers in open_ports.items() if numbers]
+    if using:
+        numbers = sorted({number for name in using for number in open_ports[name]})
+        verb = "uses" if len(using) == 1 else "use"
+        word = "hostPort" if len(numbers) == 1 else "hostPorts"
+        yield f"hostPort ({_named(using)} {verb} {word} {', '.join(numbers)})"
+    privileged = [
+        one["name"] for one in _containers(spec) if one.get("securityContext", {}).get("privileged")
+    ]
+    if privileged:
+        yield f"privileged ({_named(privileged)} must not set securityContext.privileged=true)"
+    sysctls = [
+        one["name"]
+        for one in spec.get("securityContext", {}).get("sysctls", ())
+        if one["name"] not in _SYSCTLS
+    ]
+    if sysctls:
+        yield f"forbidden sysctls ({', '.join(sysctls)})"
 
 
 def _restricted(spec: Object) -> Iterator[str]:
@@ -147,28 +149,25 @@ def _restricted(spec: Object) -> Iterator[str]:
             f"allowPrivilegeEscalation != false ({_named(escalating)} must set"
             " securityContext.allowPrivilegeEscalation=false)"
         )
+    said = []
     capable = [n for n, c in containers if "ALL" not in c.get("capabilities", {}).get("drop", ())]
     if capable:
-        yield (
-            f"unrestricted capabilities ({_named(capable)} must set"
-            ' securityContext.capabilities.drop=["ALL"])'
-        )
-    adding = [
-        n for n, c in containers
-        if set(c.get("capabilities", {}).get("add", ())) - {"NET_BIND_SERVICE"}
-    ]  # fmt: skip
+        said.append(f'{_named(capable)} must set securityContext.capabilities.drop=["ALL"]')
+    adding, added = _adding(containers)
     if adding:
-        yield (
-            f"unrestricted capabilities ({_named(adding)} must not include other than"
-            " NET_BIND_SERVICE in securityContext.capabilities.add)"
+        quoted = ", ".join(f'"{name}"' for name in added)
+        said.append(
+            f"{_named(adding)} must not include {quoted} in securityContext.capabilities.add"
         )
-    volumes = [one for one in spec.get("volumes", ()) if not set(one) - {"name"} <= _VOLUMES]
+    if said:
+        yield f"unrestricted capabilities ({'; '.join(said)})"
+    volumes = [
+        f'volume "{one["name"]}" uses restricted volume type "{sort}"'
+        for one in spec.get("volumes", ())
+        for sort in sorted(set(one) - {"name"} - _VOLUMES)
+    ]
     if volumes:
-        yield (
-            "restricted volume types ("
-            + ", ".join(f'volume "{one["name"]}"' for one in volumes)
-            + ")"
-        )
+        yield f"restricted volume types ({', '.join(volumes)})"
     rootful = [
         n for n, c in containers
         if not c.get("runAsNonRoot", pod.get("runAsNonRoot") if "runAsNonRoot" not in c else False)
@@ -191,3 +190,14 @@ def _restricted(spec: Object) -> Iterator[str]:
             f"seccompProfile (pod or {_named(loose)} must set securityContext.seccompProfile.type"
             ' to "RuntimeDefault" or "Localhost")'
         )
+
+
+def _adding(containers: list[tuple[str, Object]]) -> tuple[list[str], list[str]]:
+    """Which containers add capabilities that `restricted` does not have, and which."""
+    names, added = [], set()
+    for name, context in containers:
+        extra = set(context.get("capabilities", {}).get("add", ())) - {"NET_BIND_SERVICE"}
+        if extra:
+            names.append(name)
+            added |= extra
+    return names, sorted(added)

@@ -98,7 +98,7 @@ class ReplicaSets:
         if live["status"].get("conditions"):
             status["conditions"] = live["status"]["conditions"]
         if refusal:
-            condition(status, "ReplicaFailure", "True", "FailedCreate", refusal)
+            condition(status, "ReplicaFailure", "True", "FailedCreate", refusal, updates=False)
         else:
             drop_condition(status, "ReplicaFailure")
         status = {key: value for key, value in status.items() if value or key == "replicas"}

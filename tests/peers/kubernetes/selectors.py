@@ -57,7 +57,12 @@ def fields(text: str, kind: str) -> Callable[[dict[str, Any]], bool]:
         if path not in ("metadata.name", "metadata.namespace") and path not in _FIELDS.get(
             kind, ()
         ):
-            raise bad_request(f'field label not supported: "{path}"')
+            if kind in _FIELDS:
+                raise bad_request(f"field label not supported: {path}")
+            raise bad_request(
+                f'"{path}" is not a known field selector: only "metadata.name",'
+                ' "metadata.namespace"'
+            )
         wanted.append((path, how == "!=", value))
 
     def matches(given: dict[str, Any]) -> bool:

@@ -58,7 +58,11 @@ def check(resource: Resource, given: Object, old: Object | None) -> None:
 
 
 def _bad(path: str, value: Any, why: str) -> dict[str, str]:
-    return cause("FieldValueInvalid", path, f"Invalid value: {json.dumps(value)}: {why}")
+    return cause(
+        "FieldValueInvalid",
+        path,
+        f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {why}",
+    )
 
 
 def _needed(path: str, why: str = "") -> dict[str, str]:
@@ -115,7 +119,8 @@ def _required(kind: Type, value: Any, path: str, causes: Causes) -> None:
                     causes.append(_needed(f"{path}.{name}".lstrip(".")))
         for name, inner in value.items():
             child = kind.child(name)
-            if child is not None and inner is not None and name != "managedFields":
+            told = name in ("managedFields", "status")  # the server's own
+            if child is not None and inner is not None and not told:
                 _required(child, inner, f"{path}.{name}".lstrip("."), causes)
 
 
@@ -125,7 +130,7 @@ def _workload(given: Object, causes: Causes) -> None:
     template = spec["template"]
     labels = template["metadata"].get("labels") or {}
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        if "selector" in spec:
+        if spec.get("selector") is not None:
             causes.append(
                 _bad("spec.selector", selector, "empty selector is invalid for deployment")
             )
@@ -137,19 +142,24 @@ def _workload(given: Object, causes: Causes) -> None:
                 "`selector` does not match template `labels`",
             )
         )
+    if not spec.get("selector"):
+        why = "`selector` does not match template `labels`"
+        causes.append(_bad("spec.template.metadata.labels", labels or None, why))
     _labels(labels, "spec.template.labels", causes)
     if spec.get("replicas", 0) < 0:
         why = "must be greater than or equal to 0"
         causes.append(_bad("spec.replicas", spec["replicas"], why))
-    _pod_spec(template["spec"], "spec.template.spec", causes)
+    claims = {one["metadata"].get("name") for one in spec.get("volumeClaimTemplates") or ()}
+    _pod_spec(template["spec"], "spec.template.spec", causes, claims)
 
 
 def _pod(given: Object, causes: Causes) -> None:
     _pod_spec(given["spec"], "spec", causes)
 
 
-def _pod_spec(spec: Object, path: str, causes: Causes) -> None:
-    volumes = {volume.get("name") for volume in spec.get("volumes", ())}
+def _pod_spec(spec: Object, path: str, causes: Causes, claims: set[Any] | None = None) -> None:
+    """`claims`: names of the volumes that a StatefulSet adds."""
+    volumes = {volume.get("name") for volume in spec.get("volumes", ())} | (claims or set())
     if not spec.get("containers"):
         if "containers" in spec:
             causes.append(_needed(f"{path}.containers"))
@@ -180,7 +190,9 @@ def _pod_spec(spec: Object, path: str, causes: Causes) -> None:
 
 def _ports(ports: Any, path: str, name: str, causes: Causes) -> None:
     for at, port in enumerate(ports):
-        if not 1 <= port.get(name, 0) <= 65535:
+        if name == "containerPort" and not port.get(name):
+            causes.append(_needed(f"{path}[{at}].{name}"))
+        elif not 1 <= port.get(name, 0) <= 65535:
             causes.append(
                 _bad(
                     f"{path}[{at}].{name}", port.get(name), "must be between 1 and 65535, inclusive"
@@ -245,11 +257,15 @@ def _lease(given: Object, causes: Causes) -> None:
 def _unchanged(kind: str, given: Object, old: Object, causes: Causes) -> None:
     for path in _IMMUTABLE.get(kind, ()):
         now, before = _at(given, path), _at(old, path)
-        if now != before:
+        if now != before and path == "roleRef":
+            told = {name[0].upper() + name[1:]: value for name, value in now.items()}
+            told = {"APIGroup": told.pop("ApiGroup", ""), **told}
+            causes.append(_bad(path, told, "cannot change roleRef"))
+        elif now != before:
             causes.append(_bad(path, now, "field is immutable"))
     if kind == "Service" and given["spec"].get("clusterIP") != old["spec"].get("clusterIP"):
         why = "may not change once set"
-        causes.append(_bad("spec.clusterIPs[0]", given["spec"].get("clusterIP"), why))
+        causes.append(_bad("spec.clusterIPs[0]", [given["spec"].get("clusterIP")], why))
     frozen = kind in ("Secret", "ConfigMap") and old.get("immutable")
     if frozen and (given.get("data") != old.get("data") or not given.get("immutable")):
         text = "Forbidden: field is immutable when `immutable` is set"

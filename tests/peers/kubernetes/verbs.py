@@ -8,9 +8,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from tests.peers.kubernetes import admission, patching
+from tests.peers.kubernetes import admission, patching, yamls
 from tests.peers.kubernetes.decoding import Decoder
 from tests.peers.kubernetes.defaults import complete
 from tests.peers.kubernetes.failure import (
@@ -19,7 +17,6 @@ from tests.peers.kubernetes.failure import (
     cause,
     conflict,
     exists,
-    invalid,
     not_found,
 )
 from tests.peers.kubernetes.managed import Manager, Ownership
@@ -77,28 +74,30 @@ class Verbs:
         return found
 
     def _decoded(
-        self, resource: Resource, body: Any, strict: str, fault: str = ""
+        self, resource: Resource, body: Any, strict: str, patched: bool = False
     ) -> tuple[Object, tuple[str, ...]]:
         decoder = Decoder(resource)
         if isinstance(body, dict):
             for name, wanted in (("kind", resource.kind), ("apiVersion", resource.api_version)):
                 if body.get(name) not in (None, wanted):
+                    kind, version = body.get("kind", ""), str(body.get("apiVersion", ""))
+                    theirs = version.rpartition("/")[2]
                     raise bad_request(
-                        f"{body.get('kind', '')} in version"
-                        f' "{str(body.get("apiVersion", "")).rpartition("/")[2]}" cannot be handled'
-                        f" as a {resource.kind}: the object provided is unrecognized"
+                        f'{kind} in version "{theirs}" cannot be handled as a {resource.kind}:'
+                        f" converting ({theirs}.{kind}) to ({resource.group or 'core'}"
+                        f".{resource.kind}): unknown conversion"
                     )
-        made = decoder.decode(body)
+        try:
+            made = decoder.decode(body)
+        except Failure as failure:
+            if not patched:
+                raise
+            raise _bad_patch(body, failure.message.partition(f"{resource.kind}: ")[2]) from None
         warnings = tuple(f'unknown field "{name}"' for name in decoder.unknown)
         if warnings and strict == "Strict":
             text = "strict decoding error: " + ", ".join(warnings)
-            if fault:
-                name = made.get("metadata", {}).get("name", "")
-                raise invalid(
-                    resource,
-                    name,
-                    [cause("FieldValueInvalid", "patch", f"Invalid value: {fault}: {text}")],
-                )
+            if patched:
+                raise _bad_patch(body, text)
             raise bad_request(
                 f'{resource.kind} in version "{resource.version}" cannot be handled as a'
                 f" {resource.kind}: {text}"
@@ -247,14 +246,9 @@ class Verbs:
                 kind = type_of(resource.group, resource.version, resource.kind)
                 made = patching.strategic(kind, base, patch)
             else:
-                raise Failure(
-                    415,
-                    "UnsupportedMediaType",
-                    "the body of the request was in an unknown format - accepted media types"
-                    " include: application/json-patch+json, application/merge-patch+json,"
-                    " application/strategic-merge-patch+json, application/apply-patch+yaml",
-                )
-            given, warnings = self._decoded(resource, made, how.strict, body.decode())
+                why = "415: Unsupported Media Type"
+                raise Failure(415, "UnsupportedMediaType", why, {})
+            given, warnings = self._decoded(resource, made, how.strict, patched=True)
             if given["metadata"].get("name") != name:
                 raise bad_request("the name of the object does not match the name on the URL")
             return self._replace(resource, live, given, how, warnings)
@@ -278,10 +272,8 @@ class Verbs:
                     ],
                 },
             )  # fmt: skip
-        try:
-            wanted = yaml.safe_load(body)
-        except yaml.YAMLError as error:
-            raise bad_request(f"error decoding YAML: {error}") from None
+        wanted = yamls.read(body)
+        label = _label(wanted)
         self._applicable(resource, wanted, namespace, name)
         who = Manager(how.manager, "Apply", how.subresource, now())
         owners = Ownership(resource)
@@ -293,7 +285,8 @@ class Verbs:
                 why = "uid mismatch: the provided object specified uid"
                 raise conflict(resource, name, f"{why} {uid}, and no existing object was found")
             base = live or {"metadata": {}}
-            made, after = owners.apply(base, wanted, who, reset, force=how.force)
+            made, after = owners.apply(base, wanted, who, reset, force=how.force, label=label)
+            _same_name(wanted, name)
             made["apiVersion"], made["kind"] = resource.api_version, resource.kind
             given, warnings = self._decoded(resource, made, "Ignore")
             given = owners.write(given, after)
@@ -308,19 +301,13 @@ class Verbs:
     def _applicable(self, resource: Resource, wanted: Any, namespace: str, name: str) -> None:
         if not isinstance(wanted, dict) or not isinstance(wanted.setdefault("metadata", {}), dict):
             raise bad_request("error decoding YAML: the patch is no object")
-        if wanted.get("apiVersion") != resource.api_version or wanted.get("kind") != resource.kind:
-            raise bad_request(
-                f"Incorrect version specified in apply patch. Specified patch version:"
-                f" {wanted.get('apiVersion', '')}, expected: {resource.api_version}"
-            )
+        told = wanted.get("apiVersion", ""), wanted.get("kind", "")
+        if told != (resource.api_version, resource.kind):
+            raise bad_request(f"invalid object type: {told[0]}, Kind={told[1]}")
         meta = wanted["metadata"]
         if "managedFields" in meta:
             raise bad_request("metadata.managedFields must be nil")
-        if meta.setdefault("name", name) != name:
-            raise bad_request(
-                f"the name of the object ({meta['name']}) does not match the name on the URL"
-                f" ({name})"
-            )
+        meta.setdefault("name", name)
         if namespace and meta.setdefault("namespace", namespace) != namespace:
             raise bad_request("the namespace of the object does not match the namespace on the URL")
 
@@ -342,13 +329,9 @@ class Verbs:
             live = self.get(resource, namespace, name)
             wanted = options.get("preconditions") or {}
             for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-                if wanted.get(field) not in (None, "", live["metadata"][field]):
-                    raise conflict(
-                        resource,
-                        name,
-                        f"Precondition failed: {word} in precondition: {wanted[field]}, {word} in"
-                        f" object meta: {live['metadata'][field]}",
-                    )
+                known = live["metadata"][field]
+                if wanted.get(field) not in (None, "", known):
+                    raise _precondition(resource, name, word, wanted[field], known)
             if dry:
                 return Written(live)
             return self._delete(resource, live, options)
@@ -369,7 +352,13 @@ class Verbs:
                 grace = 0
         lingers = resource.kind == "Namespace" or (resource.kind == "Pod" and grace)
         if not finalizers and not lingers:
-            return Written(self.store.remove(resource, live), 200, True)
+            last = self.store.remove(resource, live)
+            if resource.kind == "Pod":
+                meta["deletionTimestamp"], meta["deletionGracePeriodSeconds"] = now(), 0
+                meta["generation"] = meta.get("generation", 0) + 1
+                meta["resourceVersion"] = last["metadata"]["resourceVersion"]
+                return Written(given, 200, True)
+            return Written(last, 200, True)
         if "deletionTimestamp" in meta and meta.get("finalizers", []) == finalizers and grace:
             return Written(live)
         meta.setdefault("deletionTimestamp", now())
@@ -382,6 +371,39 @@ class Verbs:
         elif resource.counts_generations:
             meta["generation"] = meta.get("generation", 0) + 1
         return Written(self.store.put(resource, given), 200, True)
+
+
+def _bad_patch(made: Any, why: str) -> Failure:
+    """422 for a patch whose outcome is no object of the kind."""
+    text = json.dumps(json.dumps(made, separators=(",", ":")))
+    one = cause("FieldValueInvalid", "patch", f"Invalid value: {text}: {why}")
+    message = f' "" is invalid: patch: {one["message"]}'
+    return Failure(422, "Invalid", message, {"causes": [one]})
+
+
+def _label(wanted: Any) -> str:
+    meta = wanted.get("metadata") if isinstance(wanted, dict) else None
+    meta = meta if isinstance(meta, dict) else {}
+    return f"{meta.get('namespace', '')}/{meta.get('name', '')}"
+
+
+def _same_name(wanted: Object, name: str) -> None:
+    said = wanted["metadata"]["name"]
+    if said != name:
+        raise bad_request(
+            f"the name of the object ({said}) does not match the name on the URL ({name})"
+        )
+
+
+def _precondition(resource: Resource, name: str, word: str, said: str, known: str) -> Failure:
+    """409 of a delete that is meant for another object or another state of it."""
+    why = (
+        f"the {word} in the precondition ({said}) does not match the {word} in record ({known})."
+        " The object might have been "
+        + ("deleted and then recreated" if word == "UID" else "modified")
+    )
+    message = f'Operation cannot be fulfilled on {resource.kind} "{name}": {why}'
+    return Failure(409, "Conflict", message, {"name": name, "kind": resource.kind})
 
 
 def _only_status(live: Object, given: Object) -> Object:
