@@ -27,7 +27,7 @@ SHELLS = ["dash", pytest.param("busybox", marks=long)]
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> K3sMachine:
+def vm(tmp_path: Path) -> K3sMachine:
     """A machine without k3s, a release and the next."""
     made = K3sMachine(tmp_path / "machine")
     k3s_release(made.folder / "good", "1.0.0")
@@ -36,13 +36,13 @@ def machine(tmp_path: Path) -> K3sMachine:
 
 
 @pytest.fixture
-def installed(machine: K3sMachine) -> K3sMachine:
+def installed(vm: K3sMachine) -> K3sMachine:
     """A machine with the first release on its k3s."""
-    machine.have_k3s()
-    machine.serve()
-    done = machine.bootstrap()
+    vm.have_k3s()
+    vm.serve()
+    done = vm.bootstrap()
     assert done.returncode == 0, done.stdout
-    return machine
+    return vm
 
 
 def image(version: str) -> str:
@@ -50,11 +50,11 @@ def image(version: str) -> str:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_from_nothing_without_a_network(machine: K3sMachine, shell: str) -> None:
-    machine.shell = shell
-    k3s_files(machine, "good")
-    machine.serve()
-    done = machine.bootstrap()
+def test_from_nothing_without_a_network(vm: K3sMachine, shell: str) -> None:
+    vm.shell = shell
+    k3s_files(vm, "good")
+    vm.serve()
+    done = vm.bootstrap()
     assert done.returncode == 0, done.stdout
     assert [f"[{number}/6]" in done.stdout for number in range(1, 7)] == [True] * 6
     for text in (
@@ -65,53 +65,53 @@ def test_from_nothing_without_a_network(machine: K3sMachine, shell: str) -> None
         "octops invite admin --administrator",
     ):
         assert text in done.stdout
-    settings = (machine.folder / "etc/rancher/50-octelium.yaml").read_text()
+    settings = (vm.folder / "etc/rancher/50-octelium.yaml").read_text()
     assert "disable: [traefik, servicelb, metrics-server]\n" in settings
-    assert "INSTALL_K3S_SKIP_DOWNLOAD=true" in (machine.folder / "vendor").read_text()
-    images = machine.folder / "var/rancher/k3s/agent/images"
+    assert "INSTALL_K3S_SKIP_DOWNLOAD=true" in (vm.folder / "vendor").read_text()
+    images = vm.folder / "var/rancher/k3s/agent/images"
     assert [path.name for path in images.iterdir()] == ["k3s-airgap-images-amd64.tar.zst"]
-    assert "get.k3s.io" not in (machine.folder / "asked").read_text()
-    state = machine.state
+    assert "get.k3s.io" not in (vm.folder / "asked").read_text()
+    state = vm.state
     assert state["images"][image("1.0.0")]["labels"] == ["io.cri-containerd.pinned=pinned"]
     assert state["addresses"] == [ADDRESS]
     assert f'domain: "{DOMAIN}"' in state["settings"]
     assert f'public_address: "{ADDRESS}"' in state["settings"]
-    assert not (machine.folder / "var/volume/first-token").exists()
-    assert list((machine.folder / "temporary").iterdir()) == []
+    assert not (vm.folder / "var/volume/first-token").exists()
+    assert list((vm.folder / "temporary").iterdir()) == []
 
 
 @long
-def test_from_nothing_by_the_place_of_k3s(machine: K3sMachine) -> None:
-    (machine.folder / "online").touch()
-    machine.write("ipv6", "default via fe80::1 dev eth0 proto static metric 1\n")
+def test_from_nothing_by_the_place_of_k3s(vm: K3sMachine) -> None:
+    (vm.folder / "online").touch()
+    vm.write("ipv6", "default via fe80::1 dev eth0 proto static metric 1\n")
     node = {
-        **machine.state["objects"]["nodes"][0],
+        **vm.state["objects"]["nodes"][0],
         "spec": {"podCIDRs": ["10.42.0.0/24", "fd42::/64"]},
     }
-    machine.add("nodes", node)
-    machine.serve()
-    done = machine.bootstrap()
+    vm.add("nodes", node)
+    vm.serve()
+    done = vm.bootstrap()
     assert done.returncode == 0, done.stdout
-    assert (machine.folder / "vendor").read_text() == "INSTALL_K3S_CHANNEL=v1.34\n"
-    settings = (machine.folder / "etc/rancher/50-octelium.yaml").read_text()
+    assert (vm.folder / "vendor").read_text() == "INSTALL_K3S_CHANNEL=v1.34\n"
+    settings = (vm.folder / "etc/rancher/50-octelium.yaml").read_text()
     assert f'node-ip: "{ADDRESS},{ADDRESS6}"' in settings
     assert 'cluster-cidr: "10.42.0.0/16,fd42::/56"' in settings
-    assert machine.state["addresses"] == [ADDRESS, ADDRESS6]
-    asked = (machine.folder / "asked").read_text()
+    assert vm.state["addresses"] == [ADDRESS, ADDRESS6]
+    asked = (vm.folder / "asked").read_text()
     assert f"{DOMAIN}:443:[{ADDRESS6}]" in asked
 
 
 @long
-def test_an_ipv6_route_that_forwarding_would_end(machine: K3sMachine) -> None:
-    machine.write("ipv6", "default via fe80::1 dev eth0 proto ra metric 1\n")
-    machine.write("proc/sys/net/ipv6/conf/eth0/accept_ra", "1\n")
-    k3s_files(machine, "good")
-    done = machine.bootstrap("good", "--dry-run")
+def test_an_ipv6_route_that_forwarding_would_end(vm: K3sMachine) -> None:
+    vm.write("ipv6", "default via fe80::1 dev eth0 proto ra metric 1\n")
+    vm.write("proc/sys/net/ipv6/conf/eth0/accept_ra", "1\n")
+    k3s_files(vm, "good")
+    done = vm.bootstrap("good", "--dry-run")
     assert done.returncode == 0, done.stdout
     assert "IPv4 alone: eth0 has its IPv6 route from a router" in done.stdout
     assert "cluster-cidr" not in done.stdout
-    machine.write("proc/sys/net/ipv6/conf/eth0/accept_ra", "2\n")
-    assert "cluster-cidr" in machine.bootstrap("good", "--dry-run").stdout
+    vm.write("proc/sys/net/ipv6/conf/eth0/accept_ra", "2\n")
+    assert "cluster-cidr" in vm.bootstrap("good", "--dry-run").stdout
 
 
 def test_again(installed: K3sMachine) -> None:
@@ -233,38 +233,38 @@ def test_a_backup_that_fails(installed: K3sMachine) -> None:
 
 
 @long
-def test_a_first_version_that_does_not_serve(machine: K3sMachine) -> None:
+def test_a_first_version_that_does_not_serve(vm: K3sMachine) -> None:
     """It says why; when that is mended, another run ends well, with the invitation."""
-    machine.have_k3s()
-    machine.serve()
-    machine.change(fails=True)
-    done = machine.bootstrap()
+    vm.have_k3s()
+    vm.serve()
+    vm.change(fails=True)
+    done = vm.bootstrap()
     assert done.returncode == 1
     assert "the Cluster does not serve requests: the front door answers 503" in done.stdout
     assert "mend that and run this again" in done.stdout
-    machine.change(fails=False)
-    done = machine.bootstrap()
+    vm.change(fails=False)
+    done = vm.bootstrap()
     assert done.returncode == 0, done.stdout
     assert "octops invite admin --administrator" in done.stdout
 
 
 @long
-def test_another_server_at_the_address(machine: K3sMachine) -> None:
+def test_another_server_at_the_address(vm: K3sMachine) -> None:
     """What answers must be this Cluster, not only a Pod that works."""
-    machine.have_k3s()
-    machine.serve("another certificate")
-    done = machine.bootstrap("good", "--timeout", "1")
+    vm.have_k3s()
+    vm.serve("another certificate")
+    done = vm.bootstrap("good", "--timeout", "1")
     assert done.returncode == 1
     assert f"what answers at {ADDRESS} port 443 is not this Cluster" in done.stdout
-    (machine.folder / "front").unlink()
-    done = machine.bootstrap("good", "--timeout", "1", "--skip-check", "probe")
+    (vm.folder / "front").unlink()
+    done = vm.bootstrap("good", "--timeout", "1", "--skip-check", "probe")
     assert done.returncode == 1
     assert f"no answer at {ADDRESS} port 443: curl: (7)" in done.stdout
 
 
-def test_install_sh_hands_over(machine: K3sMachine) -> None:
+def test_install_sh_hands_over(vm: K3sMachine) -> None:
     """install.sh --k3s runs the bootstrap.sh of the release, once its checksum is right."""
-    place = machine.folder / "good"
+    place = vm.folder / "good"
     (place / "bootstrap.sh").write_text('#!/bin/sh\necho "handed over:" "$@"\n')
     words = ["sh", str(place / "install.sh"), "--k3s", "--domain=a.example", "--dry-run"]
 

@@ -39,9 +39,9 @@ def node(**values: Any) -> dict[str, Any]:
 def on_k3s(change: Callable[[K3sMachine], object]) -> Callable[[K3sMachine], None]:
     """A machine with k3s, changed."""
 
-    def made(machine: K3sMachine) -> None:
-        machine.have_k3s()
-        change(machine)
+    def made(vm: K3sMachine) -> None:
+        vm.have_k3s()
+        change(vm)
 
     return made
 
@@ -51,7 +51,7 @@ def listening(port: int) -> Callable[[K3sMachine], object]:
     line = (
         f"   0: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 9"
     )
-    return lambda machine: machine.write("proc/net/tcp", line + "\n")
+    return lambda vm: vm.write("proc/net/tcp", line + "\n")
 
 
 CASES: dict[str, tuple[Callable[[K3sMachine], object], tuple[str, ...], tuple[str, ...]]] = {
@@ -242,7 +242,7 @@ CASES: dict[str, tuple[Callable[[K3sMachine], object], tuple[str, ...], tuple[st
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> K3sMachine:
+def vm(tmp_path: Path) -> K3sMachine:
     """A machine without k3s, with all that is needed for it."""
     made = K3sMachine(tmp_path / "machine")
     k3s_release(made.folder / "good", "1.0.0")
@@ -253,31 +253,31 @@ def machine(tmp_path: Path) -> K3sMachine:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in OFTEN else long) for name in CASES]
 )
-def test_a_precondition(machine: K3sMachine, name: str) -> None:
+def test_a_precondition(vm: K3sMachine, name: str) -> None:
     change, options, said = CASES[name]
-    change(machine)
-    before = machine.files()
-    done = machine.bootstrap("good", *options)
+    change(vm)
+    before = vm.files()
+    done = vm.bootstrap("good", *options)
     assert done.returncode == 1, done.stdout
     for text in (*said, "nothing was changed"):
         assert text in done.stdout
     assert re.search(r"^ +→ \S", done.stdout, re.MULTILINE), done.stdout
     assert "[2/6]" not in done.stdout
-    assert machine.files() == before
+    assert vm.files() == before
 
 
 @long
 @pytest.mark.parametrize("tool", ["curl", "ip", "tar"])
-def test_a_tool_that_is_missing(machine: K3sMachine, tool: str) -> None:
+def test_a_tool_that_is_missing(vm: K3sMachine, tool: str) -> None:
     """Everything else is there, in one folder."""
-    tools = machine.folder / "tools"
+    tools = vm.folder / "tools"
     tools.mkdir()
     for name in TOOLS.split():
         (tools / name).symlink_to(f"/usr/bin/{name}")
-    (machine.folder / "bin" / tool).unlink(missing_ok=True)
+    (vm.folder / "bin" / tool).unlink(missing_ok=True)
     (tools / tool).unlink(missing_ok=True)
-    path = f"PATH={machine.folder}/bin:{machine.folder}/local-bin:{tools}"
-    done = machine.bootstrap("good", before=path)
+    path = f"PATH={vm.folder}/bin:{vm.folder}/local-bin:{tools}"
+    done = vm.bootstrap("good", before=path)
     assert done.returncode == 1
     assert f"tools: there is no {tool}" in done.stdout
     assert "[2/6]" not in done.stdout
@@ -285,9 +285,9 @@ def test_a_tool_that_is_missing(machine: K3sMachine, tool: str) -> None:
 
 @long
 @pytest.mark.parametrize("name", ["Traefik", "a Pod at the port"])
-def test_another_port(machine: K3sMachine, name: str) -> None:
-    CASES[name][0](machine)
-    done = machine.bootstrap("good", "--public-port", "8443", "--dry-run")
+def test_another_port(vm: K3sMachine, name: str) -> None:
+    CASES[name][0](vm)
+    done = vm.bootstrap("good", "--public-port", "8443", "--dry-run")
     assert done.returncode == 0, done.stdout
     assert 'public_port: "8443"' in done.stdout
 
@@ -356,24 +356,24 @@ def _foreign(place: Path) -> None:
     ],
 )
 def test_a_release_that_is_none(
-    machine: K3sMachine,
+    vm: K3sMachine,
     change: Callable[[Path], None],
     options: tuple[str, ...],
     said: tuple[str, ...],
 ) -> None:
-    change(machine.folder / "good")
-    before = machine.files()
-    done = machine.bootstrap("good", *options)
+    change(vm.folder / "good")
+    before = vm.files()
+    done = vm.bootstrap("good", *options)
     assert done.returncode == 1, done.stdout
     for text in (*said, "Nothing was changed."):
         assert text in done.stdout
     assert "[3/6]" not in done.stdout
-    assert machine.files() == before
+    assert vm.files() == before
 
 
-def test_a_dry_run(machine: K3sMachine) -> None:
-    before = machine.files()
-    done = machine.bootstrap("good", "--dry-run", "--admin", "ann")
+def test_a_dry_run(vm: K3sMachine) -> None:
+    before = vm.files()
+    done = vm.bootstrap("good", "--dry-run", "--admin", "ann")
     assert done.returncode == 0, done.stdout
     for text in (
         "Would install k3s",
@@ -383,15 +383,15 @@ def test_a_dry_run(machine: K3sMachine) -> None:
         "Nothing was changed.",
     ):
         assert text in done.stdout
-    assert machine.files() == before
+    assert vm.files() == before
 
 
 @long
-def test_a_signature_is_demanded(machine: K3sMachine) -> None:
+def test_a_signature_is_demanded(vm: K3sMachine) -> None:
     """A key that is asked for, and no signature."""
     key = "RWQ" + hashlib.sha256(b"key").hexdigest()[:53]
-    machine.put("minisign", "#!/bin/sh\nexit 1\n")
-    (machine.folder / "good/SHA256SUMS.minisig").write_text("untrusted comment: none\n")
-    done = machine.bootstrap("good", "--public-key", key)
+    vm.put("minisign", "#!/bin/sh\nexit 1\n")
+    (vm.folder / "good/SHA256SUMS.minisig").write_text("untrusted comment: none\n")
+    done = vm.bootstrap("good", "--public-key", key)
     assert done.returncode == 1
     assert "the signature of SHA256SUMS is wrong" in done.stdout
