@@ -147,6 +147,7 @@ async def test_a_container_from_its_first_start_to_its_end(place: Place) -> None
         )  # fmt: skip
         told.tell(failing)
         wait_for(lambda: "does not run" in place.get()[1])
+        assert "ImagePullBackOff" not in place.get()[1]  # nobody in particular asks
         described = cluster.ctl("describe", "service", "boxed")
         assert "  default: not running, 0 of 1 replica" in described
         assert "    Reason:    ImagePullBackOff: no such image\n" in described

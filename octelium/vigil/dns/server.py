@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 CLUSTER: Final = "dns"
 """The managed type of the Service that answers the Cluster's own names."""
-_FOREIGN: Final = frozenset({"Service", "Secret", "ClusterConfig", "ContainerState"})
+_FOREIGN: Final = frozenset({"Service", "Secret", "ClusterConfig"})
 _MOST_ZONES: Final = 256
 
 
@@ -85,7 +85,8 @@ class Dns:
         """Questions of Sessions that asked too many, and what was no question at all."""
         self._guard = Guard((), self.names.owns)
         self._zones: Zones | None = None
-        self._service_zones: dict[int, tuple[Any, Zone]] = {}
+        self._service_zones: dict[int, tuple[Any, Zone, str]] = {}
+        """By the id of a configuration: that, its zone, and the uid of its Service."""
         self._describe()
         self.replica.listeners.append(self._changed)
 
@@ -218,7 +219,7 @@ class Dns:
         if len(self._service_zones) >= _MOST_ZONES:
             self._service_zones.clear()
         zone = self._upstream(service, chosen)
-        self._service_zones[id(chosen)] = (chosen, zone)
+        self._service_zones[id(chosen)] = (chosen, zone, service.uid)
         return zone
 
     def _upstream(self, service: ServiceEntry, config: core.ServiceSpecConfig | None) -> Zone:
@@ -248,6 +249,18 @@ class Dns:
             self._describe()
         if not _FOREIGN.isdisjoint(kinds):
             self._service_zones.clear()
+        elif "ContainerState" in kinds:
+            self._forget_moved()
+
+    def _forget_moved(self) -> None:
+        """Forget the zones of containers that are not there any more; others keep their answers."""
+        ready = self.vigil.environment.containers.ready()
+        for key, (config, zone, service_uid) in list(self._service_zones.items()):
+            if config.upstream.HasField("container") and any(
+                (service_uid, (peer.server.host, peer.server.port)) not in ready
+                for peer in zone.peers
+            ):
+                del self._service_zones[key]
 
     def _describe(self) -> None:
         """Take over what the ClusterConfig says."""

@@ -436,9 +436,14 @@ async def test_a_resolver_in_a_container(caplog: pytest.LogCaptureFixture) -> No
             assert await ask() == "SERVFAIL"
             state(home.port, ready=True)
             assert await ask() == "NXDOMAIN"  # says the container
+            asked = len(home.asked)
+            here.feed.put(containers(name="other.default", own="Starting"))
+            number -= 1
+            assert await ask() == "NXDOMAIN"
+            assert len(home.asked) == asked  # what was answered is kept
             state(home.port, ready=False)
             assert await ask() == "SERVFAIL"
         problems = [record.error for record in here.sink.records]
-        assert problems == ["the container is starting", "", "the container is starting"]
+        assert problems == ["the container is starting", "", "", "the container is starting"]
         assert not caplog.records
         served.close()
