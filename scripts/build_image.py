@@ -40,6 +40,8 @@ IDLE = (
 """What is left out of the zipapp's contents: what only compilers and developers read, and large
 parts of dependencies that nothing imports.
 """
+NOT_COMPILED = {"markdown_it", "mdit_py_plugins", "pygments", "rich", "textual"}
+"""What only the terminal interface loads, which seldom runs in a container."""
 ACCOUNTS = {
     "etc/passwd": f"""root:x:0:0:root:/nonexistent:/usr/sbin/nologin
 octelium:x:{USER}:{USER}:Octelium:/{DATA}:/usr/sbin/nologin
@@ -95,7 +97,8 @@ def code_layer(scratch: Path, zipapp: Path, epoch: int, *, level: int) -> Layer:
         for path in list(code.rglob(pattern)):
             image_system.remove(path)
     shutil.copy(ROOT / "LICENSE", code / "LICENSE")
-    compile_all(root, sorted(path for path in code.iterdir() if path.suffix != ".dist-info"))
+    modules = (path for path in code.iterdir() if path.suffix in ("", ".py"))
+    compile_all(root, sorted(path for path in modules if path.name not in NOT_COMPILED))
     programs = root / "usr/bin"
     programs.mkdir(parents=True)
     (programs / NAMES[0]).write_text(START)

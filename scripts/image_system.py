@@ -111,11 +111,11 @@ def fetched(folder: Path, machine: str, *, offline: bool = False) -> list[Path]:
     drafts.mkdir(parents=True, exist_ok=True)
     apt.download(names, drafts)
     # Of what earlier calls fetched, only what apt names now.
-    current = {path.name for path in drafts.glob("*.deb") if path.name in apt.files(names)}
-    if len(current) != len(names):
-        raise MissingError(f"apt fetched {sorted(current)} for {names}")
-    listed.write_text("".join(f"fetched/{name}\n" for name in sorted(current)))
-    return [drafts / name for name in sorted(current)]
+    current = sorted(apt.files(names))
+    if len(current) != len(names) or not all((drafts / name).exists() for name in current):
+        raise MissingError(f"apt fetched other files into {drafts} than {', '.join(current)}")
+    listed.write_text("".join(f"fetched/{name}\n" for name in current))
+    return [drafts / name for name in current]
 
 
 class Apt:
@@ -155,12 +155,14 @@ class Apt:
 
     def closure(self, names: Iterable[str]) -> list[str]:
         """The packages and what they depend on, sorted, without NOT_WANTED."""
+        options = ("depends", "--important", "--recurse")
+        graph = _dependencies(run("apt-cache", *self._options, *options, *names))
         found: set[str] = set()
         new = set(names)
         while new:
             found |= new
-            said = run("apt-cache", *self._options, "depends", "--important", *sorted(new))
-            new = {name for name in _dependencies(said) if not NOT_WANTED.fullmatch(name)} - found
+            new = {name for one in new for name in graph.get(one, ())} - found
+            new = {name for name in new if not NOT_WANTED.fullmatch(name)}
         return sorted(found)
 
     def files(self, names: Sequence[str]) -> set[str]:
@@ -184,16 +186,22 @@ def run(*words: str | Path, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def _dependencies(said: str) -> set[str]:
-    """Names from `apt-cache depends`; of alternatives (`|Depends`) the first."""
-    found, another = set(), False
+def _dependencies(said: str) -> dict[str, set[str]]:
+    """Packages and what they depend on, as `apt-cache depends` writes it.
+
+    Of alternatives (`|Depends`) the first counts.
+    """
+    found: dict[str, set[str]] = {}
+    own: set[str] = set()
+    another = False
     for line in said.splitlines():
-        match = re.fullmatch(r" ([ |])(?:Pre)?Depends: (\S+)", line)
-        if match is None:
-            continue
-        if not another:
-            found.add(match[2].strip("<>").partition(":")[0])
-        another = match[1] == "|"
+        if not line.startswith(" "):
+            own = found.setdefault(line.strip("<>"), set())
+            another = False
+        elif match := re.fullmatch(r" ([ |])(?:Pre)?Depends: (\S+)", line):
+            if not another:
+                own.add(match[2].strip("<>").partition(":")[0])
+            another = match[1] == "|"
     return found
 
 
