@@ -163,11 +163,9 @@ class DnsWorld:
                 reply = lambda answer: self.transport.sendto(answer, address)  # noqa: E731
                 world.dns.datagram(entry, world.arrival, PLACE, address, data, reply)
 
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener, datagrams = one_port()
         self.port = listener.getsockname()[1]
-        self.udp, _ = await loop.create_datagram_endpoint(
-            Listener, local_addr=("127.0.0.1", self.port)
-        )
+        self.udp, _ = await loop.create_datagram_endpoint(Listener, sock=datagrams)
         listener.setblocking(False)
         self._listener = listener
         self._accepting = loop.create_task(self._accept())
@@ -258,6 +256,25 @@ def server_context(directory: Path, *names: str) -> ssl.SSLContext:
     return context
 
 
+def one_port() -> tuple[socket.socket, socket.socket]:
+    """Sockets for connections and for datagrams at one port of the loopback interface.
+
+    A port that is free for one of them may be another test's for the other.
+    """
+    for _ in range(100):
+        listener = socket.create_server(("127.0.0.1", 0))
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            datagrams.bind(listener.getsockname())
+        except OSError:
+            listener.close()
+            datagrams.close()
+            continue
+        datagrams.setblocking(False)
+        return listener, datagrams
+    raise AssertionError("no port is free for both")
+
+
 class Upstream:
     """A resolver on loopback, UDP and TCP (with TLS if it has a `context`) at one port.
 
@@ -332,10 +349,11 @@ class Upstream:
                 for answer in upstream._got(data, False):
                     self.transport.sendto(answer, address)
 
-        self._tcp = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
-        self.port = self._tcp.sockets[0].getsockname()[1]
+        listener, datagrams = one_port()
+        self.port = listener.getsockname()[1]
+        self._tcp = await asyncio.start_server(self._serve, sock=listener, ssl=self._context)
         self._udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            Server, local_addr=("127.0.0.1", self.port)
+            Server, sock=datagrams
         )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
