@@ -201,6 +201,7 @@ class Control:
         }
         if has_gateway:
             checks["gateway"] = lambda: self._gateway.check(feed.followers)
+        containers = Containers(resources) if settings.controller == "on" else None
         diagnosis = Diagnosis(
             resources,
             feed,
@@ -208,11 +209,11 @@ class Control:
             workers=settings.workers,
             gateway=checks.get("gateway"),
             logs=checks["log"],
+            controller=None if containers is None else containers.trouble,
             series=lambda: registry.processes,
             layout=layout,
         )
         health = Health(checks)
-        containers = Containers(resources) if settings.controller == "on" else None
         metrics = partial(self._metrics, registry, resources, stores, containers)
         install = partial(self._install, resources)
         recover = partial(self._recover, resources, authentication)

@@ -29,6 +29,7 @@ _RESTARTS: Final = (
     "read the log of `octelium up`; a process that hangs is replaced once it is killed"
 )
 _LOG: Final = "read the log of `octelium up`"
+_CONTROLLER: Final = "read the log of `octelium controller`; without it no container changes"
 _SLOW: Final = 0.5
 _DROPS: Final = (
     "dropped",
@@ -57,6 +58,7 @@ class Diagnosis:
         workers: how many there are to be.
         gateway: its trouble; None if there is no gateway.
         logs: the trouble of the log stores.
+        controller: that of the process which deploys containers; None if there is none.
         series: what each process last counted.
         layout: where everything is.
     """
@@ -72,6 +74,7 @@ class Diagnosis:
         logs: Callable[[], str],
         series: Callable[[], Mapping[str, Mapping[str, float]]],
         layout: Layout,
+        controller: Callable[[], str] | None = None,
     ) -> None:
         self._resources = resources
         self._feed = feed
@@ -81,6 +84,7 @@ class Diagnosis:
         self._logs = logs
         self._series = series
         self._layout = layout
+        self._controller = controller
 
     def gateway_trouble(self) -> str | None:
         """See `Diagnostician`."""
@@ -94,6 +98,7 @@ class Diagnosis:
         parts = [part("control", "ok", "it answers this")]
         parts += self._about_workers(answers, revision)
         parts += self._about_tunnel(answers)
+        parts += self._about_controller()
         parts += await self._about_upstreams(answers, services)
         now = dt.datetime.now(dt.UTC)
         parts += soundness.certificates(self._resources.peek_all(core.Secret), now)
@@ -107,6 +112,13 @@ class Diagnosis:
         parts.append(soundness.disk(self._layout.root))
         parts.append(soundness.clock())
         return parts
+
+    def _about_controller(self) -> list[ext.DiagnosedPart]:
+        if self._controller is None:
+            return []
+        if trouble := self._controller():
+            return [part("controller", "fail", trouble, _CONTROLLER)]
+        return [part("controller", "ok", "keeps the containers of Services as they ask for them")]
 
     def _about_built_ins(self) -> list[ext.DiagnosedPart]:
         found = seeding.differing(self._resources)

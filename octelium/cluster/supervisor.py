@@ -165,9 +165,10 @@ class Supervisor:
             name: listen_unix(getattr(layout, name)) for name in ("feed", "auth", "portal", "admin")
         }
         if self.settings.controller == "on":
-            layout.controller.parent.mkdir(mode=0o700, exist_ok=True)
-            place = self.settings.controller_socket or layout.controller
-            unix["controller"] = listen_apart(Path(place))
+            place = Path(self.settings.controller_socket or layout.controller)
+            if place == layout.controller:
+                place.parent.mkdir(mode=0o700, exist_ok=True)
+            unix["controller"] = listen_apart(place)
         self._sockets += unix.values()
         committed = CommittedRevision.create()
         shared = {"committed": [committed.fileno()]}

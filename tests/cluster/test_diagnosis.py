@@ -79,6 +79,7 @@ class World:
         self.feed = Feed()
         self.trouble: str | None = ""
         self.logs = ""
+        self.controller: str | None = None
         self.series: dict[str, dict[str, float]] = {}
         self.folder = folder
 
@@ -94,6 +95,7 @@ class World:
             logs=lambda: self.logs,
             series=lambda: self.series,
             layout=Layout(self.folder),
+            controller=None if self.controller is None else lambda: str(self.controller),
         )
         services = []
         for number in range(count):
@@ -222,3 +224,14 @@ async def test_an_edited_object_that_is_shipped_in_another_form_now(
     assert "ships another form" in part.detail
     assert "octops built-in Policy allow-all | octeliumctl diff -" in part.remedy
     assert "built-in Policy deny-all" not in await world.parts()
+
+
+async def test_the_process_that_deploys_containers_is_asked_for_where_there_is_one(
+    world: World,
+) -> None:
+    assert "controller" not in await world.parts()
+    world.controller = ""
+    assert (await world.parts())["controller"].outcome == "ok"
+    world.controller = "pods: the API server cannot be reached"
+    told = (await world.parts())["controller"]
+    assert (told.outcome, told.detail) == ("fail", world.controller)
