@@ -111,6 +111,8 @@ class KubernetesApi(Cluster):
 def _bound(port: int) -> socket.socket:
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted sockets inherit it; the loop sets it only where the protocol is named.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made.bind(("127.0.0.1", port))
     return made
 
