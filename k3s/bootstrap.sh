@@ -772,6 +772,7 @@ get_k3s() {
   else
     [ -n "${INSTALL_K3S_VERSION:-}${INSTALL_K3S_CHANNEL:-}" ] || export INSTALL_K3S_CHANNEL=v1.34
   fi
+  unset K3S_URL K3S_TOKEN # which would make it part of another cluster
   if ! sh "$temporary/k3s/install.sh" >"$temporary/k3s.log" 2>&1; then
     tail -n 8 "$temporary/k3s.log" | sed 's/^/        | /' >&2
     die 'k3s could not be installed; see above, and journalctl -u k3s; then run this again'
