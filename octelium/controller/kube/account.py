@@ -1,0 +1,86 @@
+"""Where the API server is, and as whom the controller speaks to it.
+
+Kubernetes, "Accessing the Kubernetes API from a Pod": the address is in the environment, the token
+and the certificate authority are files, and the token's is replaced from time to time.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from httpx2 import AsyncClient
+
+MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a Pod's containers find their token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An API server and who asks it.
+
+    `server` is its URL. `ca` is a file with the certificates that it is checked against; without
+    it those of the system count. `token` is a file, read again whenever the server refuses the
+    token that was read last.
+    """
+
+    server: str
+    ca: Path | None = None
+    token: Path | None = None
+
+    @classmethod
+    def mounted(cls, directory: Path = MOUNTED, environ: Mapping[str, str] = os.environ) -> Account:
+        """The account that Kubernetes gives to this Pod.
+
+        Raises ValueError, with what is missing, outside a Pod or without a token.
+        """
+        host = environ.get("KUBERNETES_SERVICE_HOST", "")
+        port = environ.get("KUBERNETES_SERVICE_PORT", "")
+        if not host or not port:
+            raise ValueError(
+                "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: "
+                "the controller runs within a Pod of Kubernetes"
+            )
+        for name in ("token", "ca.crt"):
+            if not (directory / name).is_file():
+                raise ValueError(
+                    f"{directory / name} is missing: mount a token of the service account there"
+                )
+        where = f"[{host}]" if ":" in host else host
+        return cls(f"https://{where}:{port}", directory / "ca.crt", directory / "token")
+
+    def authority(self) -> bytes:
+        """The present certificates of the authority; empty if there is no such file."""
+        try:
+            return b"" if self.ca is None else self.ca.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def connect(self, timeout: float) -> AsyncClient:
+        """A client for this account; `timeout` in seconds, for each step of a call.
+
+        The library takes care of TLS and of the token. Proxies of the environment are not asked:
+        what the token can do is nobody else's to see.
+        """
+        # Only the controller's process is to pay for the library.
+        import httpx2
+        from lightkube import KubeConfig
+        from lightkube.config import client_adapter
+        from lightkube.config.models import Cluster, User
+
+        config = KubeConfig.from_one(
+            cluster=Cluster(
+                server=self.server,
+                certificate_auth=None if self.ca is None else str(self.ca),
+            ),
+            user=User(token_file=None if self.token is None else str(self.token)),
+        ).get()
+        if config is None:
+            raise ValueError(f"no client can be made for {self.server}")
+        params = client_adapter.ConnectionParams(timeout=httpx2.Timeout(timeout), trust_env=False)
+        return client_adapter.AsyncClient(config, params)

@@ -1,0 +1,96 @@
+"""Tells how containers are: what has changed, and not too often."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from octelium.controller.managed import Key
+    from octelium.controller.status import ContainerStatus
+
+EVERY = 1.0
+"""Seconds between two reports."""
+EVENTS_EVERY = 10.0
+"""Seconds between two reports of one container when only its events are new."""
+
+
+class Teller:
+    """Hands `tell` the states that are not those it had last.
+
+    `state` is asked for the state of a key; None if there is none to tell.
+    """
+
+    def __init__(
+        self,
+        state: Callable[[Key], ContainerStatus | None],
+        tell: Callable[[Sequence[ContainerStatus]], None],
+        *,
+        every: float = EVERY,
+        events_every: float = EVENTS_EVERY,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._tell = tell
+        self._every = every
+        self._events_every = events_every
+        self._now = now
+        self._told: dict[Key, tuple[float, ContainerStatus]] = {}
+        self._dirty: set[Key] = set()
+        self._later: set[Key] = set()
+        self._changed = asyncio.Event()
+
+    def mark(self, key: Key) -> None:
+        """The state of `key` may be another."""
+        self._dirty.add(key)
+        self._changed.set()
+
+    def again(self, keys: Collection[Key]) -> None:
+        """Whoever is told has forgotten everything: tell the states of `keys` anew."""
+        self._told.clear()
+        self._dirty.update(keys)
+        self._changed.set()
+
+    def flush(self) -> int:
+        """Tell what is to be told now, and return of how many containers."""
+        now = self._now()
+        dirty, self._dirty, self._later = self._dirty | self._later, set(), set()
+        states: list[ContainerStatus] = []
+        for key in sorted(dirty):
+            state = self._state(key)
+            if state is None:
+                self._told.pop(key, None)
+                continue
+            when, before = self._told.get(key, (0.0, None))
+            if state == before:
+                continue
+            if before is not None and now < when + self._events_every and _alike(state, before):
+                self._later.add(key)
+                continue
+            self._told[key] = (now, state)
+            states.append(state)
+        if states:
+            self._tell(states)
+        return len(states)
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            wait = self._events_every if self._later else None
+            self._changed.clear()
+            if not self._dirty:
+                # At the time-out, events that were held back are due.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
+            if self.flush():
+                await asyncio.sleep(self._every)
+
+
+def _alike(one: ContainerStatus, other: ContainerStatus) -> bool:
+    return dataclasses.replace(one, events=other.events) == other
