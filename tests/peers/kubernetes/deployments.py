@@ -8,7 +8,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.peers.kubernetes.events import record
-from tests.peers.kubernetes.owning import condition, drop_condition, owned, reference
+from tests.peers.kubernetes.owning import (
+    Seen,
+    condition,
+    drop_condition,
+    owned,
+    reference,
+    versions,
+)
 from tests.peers.kubernetes.resources import of_kind
 from tests.peers.kubernetes.verbs import Write
 
@@ -35,15 +42,19 @@ def _share(value: str | int, whole: int, *, up: bool) -> int:
 
 
 class Deployments:
-    """All Deployments of a cluster. `late`: names whose progress deadline counts as over."""
+    """All Deployments of a cluster."""
 
     def __init__(self, verbs: Verbs) -> None:
         self.verbs = verbs
+        self._seen = Seen()
 
     def reconcile(self) -> None:
         """One pass."""
         for one in self.verbs.store.all(of_kind("Deployment")):
-            if "deletionTimestamp" not in one["metadata"]:
+            if "deletionTimestamp" in one["metadata"]:
+                continue
+            sets = versions(owned(self.verbs.store, of_kind("ReplicaSet"), one))
+            if self._seen.fresh(one, sets):
                 self._one(one)
 
     def _one(self, one: Object) -> None:

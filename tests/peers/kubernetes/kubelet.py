@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.peers.kubernetes.events import record
+from tests.peers.kubernetes.owning import Seen, versions
 from tests.peers.kubernetes.resources import of_kind
 from tests.peers.kubernetes.store import now
 from tests.peers.kubernetes.verbs import Write
@@ -31,6 +32,7 @@ class Kubelet:
         """How often the containers of an image have been started again."""
         self.changed: Callable[[], None] = lambda: None
         self._next = 9
+        self._seen = Seen()
 
     def behave(self, image: str, fate: Fate, *, restarts: int | None = None) -> None:
         """What becomes of Pods whose first container has the image, now and later."""
@@ -46,12 +48,22 @@ class Kubelet:
 
     def reconcile(self) -> None:
         """One pass."""
-        for pod in self.verbs.store.all(of_kind("Pod")):
+        store = self.verbs.store
+        sources = [
+            one
+            for kind in ("Secret", "ConfigMap", "PersistentVolumeClaim")
+            for one in store.all(of_kind(kind))
+        ]
+        around = hash(versions(sources))
+        for pod in store.all(of_kind("Pod")):
             meta = pod["metadata"]
             if "deletionTimestamp" in meta:
                 if not meta.get("finalizers"):
                     self.verbs.store.remove(of_kind("Pod"), pod)
-            else:
+                continue
+            image = pod["spec"]["containers"][0]["image"]
+            fate = self.fates.get(image, self.default)
+            if self._seen.fresh(pod, fate, self.restarts.get(image), around):
                 self._one(pod)
 
     def _one(self, pod: Object) -> None:

@@ -30,7 +30,7 @@ def owned(store: Store, resource: Resource, owner: Object) -> list[Object]:
     uid = owner["metadata"]["uid"]
     return [
         one
-        for one in store.all(resource, owner["metadata"]["namespace"])
+        for one in store.of_owner(resource, uid)
         if any(
             ref["uid"] == uid and ref.get("controller")
             for ref in one["metadata"].get("ownerReferences") or ()
@@ -61,6 +61,26 @@ def drop_condition(status: Object, sort: str) -> None:
     left = [one for one in status.get("conditions", ()) if one["type"] != sort]
     if "conditions" in status:
         status["conditions"] = left
+
+
+class Seen:
+    """What a controller has looked at: objects in a state that need no second look."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, tuple[object, ...]] = {}
+
+    def fresh(self, owner: Object, *others: object) -> bool:
+        """Whether the object or the others differ from the last time."""
+        meta = owner["metadata"]
+        state = (meta["resourceVersion"], *others)
+        known = self._states.get(meta["uid"])
+        self._states[meta["uid"]] = state
+        return known != state
+
+
+def versions(given: list[Object]) -> tuple[str, ...]:
+    """Of objects."""
+    return tuple(one["metadata"]["resourceVersion"] for one in given)
 
 
 def ready(pod: Object) -> bool:

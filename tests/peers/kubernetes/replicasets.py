@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from tests.peers.kubernetes.events import record
 from tests.peers.kubernetes.failure import Failure
-from tests.peers.kubernetes.owning import condition, drop_condition, owned, ready, reference
+from tests.peers.kubernetes.owning import (
+    Seen,
+    condition,
+    drop_condition,
+    owned,
+    ready,
+    reference,
+    versions,
+)
 from tests.peers.kubernetes.resources import of_kind
 from tests.peers.kubernetes.verbs import Write
 
@@ -25,11 +33,17 @@ class ReplicaSets:
 
     def __init__(self, verbs: Verbs) -> None:
         self.verbs = verbs
+        self._seen = Seen()
 
     def reconcile(self) -> None:
         """One pass."""
-        for one in self.verbs.store.all(of_kind("ReplicaSet")):
-            if "deletionTimestamp" not in one["metadata"]:
+        store = self.verbs.store
+        for one in store.all(of_kind("ReplicaSet")):
+            if "deletionTimestamp" in one["metadata"]:
+                continue
+            refused = bool(one["status"].get("conditions"))
+            pods = versions(owned(store, of_kind("Pod"), one))
+            if self._seen.fresh(one, pods, store.version if refused else 0):
                 self._one(one)
 
     def _one(self, one: Object) -> None:

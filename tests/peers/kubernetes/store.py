@@ -44,6 +44,8 @@ class Store:
         self.changes: deque[Change] = deque()
         self.history = history
         self.objects: dict[Key, tuple[Resource, Object]] = {}
+        self._by_kind: dict[str, dict[Key, Object]] = {}
+        self._by_owner: dict[str, set[Key]] = {}
         self.listeners: list[Callable[[Change], None]] = []
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
@@ -57,9 +59,24 @@ class Store:
 
     def _of(self, resource: Resource) -> Iterator[tuple[Key, Object]]:
         with self.lock:
-            for key in sorted(self.objects):
-                if key[0] == resource.qualified:
-                    yield key, self.objects[key][1]
+            yield from sorted(self._by_kind.get(resource.qualified, {}).items(), key=_key)
+
+    def of_owner(self, resource: Resource, uid: str) -> list[Object]:
+        """Those of a kind that refer to an owner, by name."""
+        with self.lock:
+            keys = sorted(self._by_owner.get(uid, ()))
+            return [self.objects[key][1] for key in keys if key[0] == resource.qualified]
+
+    def _index(self, key: Key, before: Object | None, now: Object | None) -> None:
+        for given in (before,) if before is not None else ():
+            for one in given["metadata"].get("ownerReferences") or ():
+                self._by_owner.get(one["uid"], set()).discard(key)
+        if now is None:
+            del self._by_kind[key[0]][key]
+            return
+        self._by_kind.setdefault(key[0], {})[key] = now
+        for one in now["metadata"].get("ownerReferences") or ():
+            self._by_owner.setdefault(one["uid"], set()).add(key)
 
     def by_uid(self, uid: str) -> tuple[Resource, Object] | None:
         """The object that has a uid."""
@@ -85,6 +102,7 @@ class Store:
                 made["metadata"].setdefault("creationTimestamp", now())
             made["metadata"]["resourceVersion"] = str(self.version)
             self.objects[key] = (resource, made)
+            self._index(key, before, made)
             sort: Literal["ADDED", "MODIFIED"] = "ADDED" if before is None else "MODIFIED"
             self._record(Change(self.version, sort, resource, made, before))
             return made
@@ -95,6 +113,7 @@ class Store:
             meta = given["metadata"]
             key = (resource.qualified, meta.get("namespace", ""), meta["name"])
             _, before = self.objects.pop(key)
+            self._index(key, before, None)
             self.version += 1
             last = before | {
                 "metadata": before["metadata"] | {"resourceVersion": str(self.version)}
@@ -127,6 +146,10 @@ class Store:
         """Raise `Failure` 504 unless the version is there."""
         if version > self.version:
             raise too_large(version, self.version)
+
+
+def _key(pair: tuple[Key, Object]) -> Key:
+    return pair[0]
 
 
 def now() -> str:
