@@ -742,6 +742,7 @@ write_k3s_config() {
   say 'disable: [traefik, servicelb, metrics-server]'
   say 'disable-helm-controller: true'
   say 'secrets-encryption: true'
+  say 'kubelet-arg: [max-pods=250]' # as many as its range of addresses has room for
   say 'write-kubeconfig-mode: "0600"'
   [ -n "$own6" ] || return 0
   if [ -n "$own4" ]; then
