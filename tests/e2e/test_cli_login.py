@@ -156,7 +156,7 @@ def sign_in_at(world: World, page: Page, url: str) -> None:
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 

@@ -37,13 +37,15 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as connection:
     print(connection.recv(100).decode())
 """
 OWNER = """
-import sys
+import sys, time
 from pathlib import Path
 from tests.peers.namespaces import network
 with network(Path(sys.argv[1])) as made:
     one, other = made.namespace("one"), made.namespace("other")
     made.cable(one, "10.9.0.1/24", other, "10.9.0.2/24")
     with one.process("sleep", "600") as sleeper:
+        while Path(f"/proc/{sleeper.pid}/comm").read_text() != "sleep\n":  # on its way there
+            time.sleep(0.01)
         print(one.keeper.pid, other.keeper.pid, sleeper.pid, flush=True)
         sys.stdin.read()
 """
