@@ -14,7 +14,16 @@ from octelium.policy.decision import Outcome
 from octelium.schema.modes import HTTP_MODES, SERVED_MODES
 from octelium.vigil.modes import MODES as REGISTRY
 from tests.http import certs
-from tests.vigil.world import DOMAIN, MODES, World, certificate_secret, service, world
+from tests.vigil.world import (
+    DOMAIN,
+    MODES,
+    World,
+    certificate_secret,
+    contained,
+    containers,
+    service,
+    world,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,8 +92,11 @@ class EchoService(grpc.GenericRpcHandler):
 class Calls:
     """A gRPC server behind a Service `echo`, and a client in front."""
 
-    def __init__(self, here: World, echo: EchoService, channel: grpc.aio.Channel) -> None:
+    def __init__(
+        self, here: World, echo: EchoService, channel: grpc.aio.Channel, port: int
+    ) -> None:
         self.here = here
+        self.port = port
         self.echo = echo
         self.channel = channel
 
@@ -119,7 +131,7 @@ async def calls(tmp_path: Path) -> AsyncIterator[Calls]:
         credentials = grpc.ssl_channel_credentials(certs.ca().chain)
         target = f"127.0.0.1:{here.port}"
         async with grpc.aio.secure_channel(target, credentials, options=options) as channel:
-            yield Calls(here, echo, channel)
+            yield Calls(here, echo, channel, port)
         await server.stop(None)
 
 
@@ -161,6 +173,21 @@ async def test_refusals(
     marks = [*caught.value.initial_metadata(), *caught.value.trailing_metadata()]
     assert ("x-octelium-unauthorized", "true") in marks
     assert calls.echo.metadata == []
+
+
+async def test_a_container(calls: Calls) -> None:
+    name, put = "echo.default", calls.here.feed.put
+    put(contained(name, mode=MODES.GRPC))
+    for state in ("Starting", ("127.0.0.1", calls.port), "CrashLoopBackOff"):
+        put(containers(name=name, own=state))
+        if isinstance(state, tuple):
+            assert (await calls.call())[0] == b"x"
+            continue
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await calls.call()
+        # What clients try again (gRPC over HTTP2, "HTTP2 Transport Mapping").
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert [record.status for record in calls.here.sink.records] == [503, 200, 503]
 
 
 async def test_what_is_no_call(calls: Calls) -> None:

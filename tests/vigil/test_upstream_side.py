@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.vigil.world import DOMAIN
+from tests.vigil.world import DOMAIN, contained, containers
 
 if TYPE_CHECKING:
     from tests.vigil.world import World
@@ -108,7 +108,10 @@ async def test_a_streamed_answer(here: World) -> None:
     assert not here.decider.watches
 
 
-async def test_a_web_socket(here: World) -> None:
+@pytest.mark.parametrize("is_container", [False, True])
+async def test_a_web_socket(here: World, is_container: bool) -> None:
+    if is_container:
+        here.feed.put(contained(), containers(own=("127.0.0.1", here.origins.port)))
     here.origins.answers = [
         (
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -130,6 +133,7 @@ async def test_a_web_socket(here: World) -> None:
     assert fields[b"upgrade"] == b"websocket"
     assert fields[b"sec-websocket-key"] == b"k"
     assert b"x-octelium-auth" not in fields
+    here.feed.put(containers(own="Starting"))  # what is open goes on
     await client.send(b"raw\r\n\r\n")
     await here.until(lambda: here.origins.requests[-1] == b"raw\r\n\r\n")
     assert len(here.decider.watches) == 1
