@@ -17,7 +17,8 @@ Nobody but the group `system:masters` may do anything without a rule. `api.acces
 
 Objects, from the test's thread: `api.add(object)`, `api.get(kind, name, namespace)`,
 `api.all(kind, namespace="")`, `api.edit(kind, name, merge_patch, namespace)` (a foreign edit),
-`api.delete(kind, name, namespace)`; what is given out must not be changed.
+`api.delete(kind, name, namespace)`; what is given out must not be changed. They raise `Failure`
+as the server would answer. An error in the server itself is in `api.errors`, and raised at the end.
 
 Pods: `api.kubelet.behave(image, fate, restarts=None)` and `behave_all(fate)`, with the fates
 `ready`, `unready`, `pull-failure`, `crash` and `pending`. `api.manager.settle()` waits until the
@@ -34,19 +35,26 @@ the work is done; `Fault(delay=2.0)` is only slow; `api.faults.clear()`. `api.cu
 Counters: `api.faults.requests(verb=..., resource=..., name=..., user=..., manager=...)` and
 `writes(...)` list `Asked`, with `code` and `changed` (whether an object is different for it).
 
+`script` holds requests that a real kube-apiserver answers alike (tests/peers/
+test_kubernetes_compared.py).
+
 What is simpler than in the real server:
 
 - One version per kind; no conversion, no custom resources, no webhooks, no admission policies, no
   API priority and fairness, no audit, no cluster-wide roles in objects, no impersonation.
 - Tokens are random strings that never expire by themselves; there are no client certificates.
+- Reviews of oneself have no managed fields.
 - OpenAPI v3 only, with schemas derived from `kubernetes_validate`; no v2, no descriptions.
+- Tables have no descriptions of columns. Times that are null are left out of answers.
 - Answers in JSON only. Bodies in JSON and YAML; in protobuf only of namespaces and reviews.
 - An exact list of an older version gives the newest objects, and pages are cut from them.
 - Empty values of scalars are dropped by a table of the fields that are pointers; fields that only
   volume types of storage vendors have are not in it.
 - Validation covers names, labels, required fields, types, and the rules of workloads, Services,
   claims and Leases; other rules of single fields (such as CIDRs, ports' names, formats) are not
-  checked. Texts of errors differ in detail. A JSON key given twice is not noticed.
+  checked. Texts of errors differ in detail beyond those that the comparison with a real server
+  covers. A key given twice in JSON is not noticed. Unknown fields get a warning only in requests
+  that say nothing about `fieldValidation` or `Warn`.
 - Immutable are a workload's selector, a Service's address, a binding's role, a Secret's type and
   immutable Secrets and ConfigMaps; fields of Pods, StatefulSets and claims can be changed.
 - The managers of updates are not joined when there are more than ten.

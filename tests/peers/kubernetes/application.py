@@ -46,6 +46,10 @@ class Application:
         except Failure as failure:
             answer = JSONResponse(failure.status, failure.code, failure.headers)
             self.cluster.faults.asked.append(replace(asked, code=failure.code))
+        except Exception as error:
+            self.cluster.errors.append(error)
+            message = f"Internal error occurred: {error!r}"
+            answer = JSONResponse(Failure(500, "InternalError", message).status, 500)
         if answer is not None:
             await answer(scope, receive, send)
 

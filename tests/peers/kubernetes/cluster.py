@@ -28,6 +28,8 @@ class Cluster:
         self.verbs = Verbs(self.store)
         self.watches: set[Watch] = set()
         self.bookmarks_every = 60.0
+        self.errors: list[Exception] = []
+        """What went wrong in the server itself; its end raises them."""
         self.kubelet = Kubelet(self.verbs)
         self.manager = ControllerManager(self.verbs, self.kubelet)
         for name in ("default", "kube-system"):
@@ -87,5 +89,9 @@ class Cluster:
         self.cut_watches()
 
     def close(self) -> None:
-        """Stop the controllers."""
+        """Stop the controllers. Raises RuntimeError if something failed that should not."""
         self.manager.stop()
+        if self.errors:
+            raise RuntimeError(f"the emulated API server has failed: {self.errors}") from (
+                self.errors[0]
+            )

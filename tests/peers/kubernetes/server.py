@@ -103,9 +103,9 @@ class KubernetesApi(Cluster):
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        self.close()
         self._place.close()
         self._folder.cleanup()
+        self.close()
 
 
 def _bound(port: int) -> socket.socket:
