@@ -44,7 +44,7 @@ with network(Path(sys.argv[1])) as made:
     one, other = made.namespace("one"), made.namespace("other")
     made.cable(one, "10.9.0.1/24", other, "10.9.0.2/24")
     with one.process("sleep", "600") as sleeper:
-        while Path(f"/proc/{sleeper.pid}/comm").read_text() != "sleep\n":  # on its way there
+        while Path(f"/proc/{sleeper.pid}/comm").read_text().strip() != "sleep":  # on its way
             time.sleep(0.01)
         print(one.keeper.pid, other.keeper.pid, sleeper.pid, flush=True)
         sys.stdin.read()
