@@ -181,7 +181,7 @@ class Ownership:
         if live.get("metadata", {}).get("uid") and not owners:
             first = Manager("before-first-apply", time=who.time)
             everything = paths.without(
-                merging.difference(self.type, {}, before).added, _META_NOT_OWNED
+                merging.difference(self.type, self._zero(before), before).added, _META_NOT_OWNED
             )
             owners[first.identity] = (first, everything)
         try:

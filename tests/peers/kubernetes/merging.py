@@ -152,19 +152,36 @@ def merged(kind: Type, old: Any, new: Any) -> Any:
 
 
 def _merged_list(kind: Type, old: list[Any], new: list[Any]) -> list[Any]:
-    """Items keep the order of `new`; those that only `old` has stay where they stood before."""
+    """Items keep the order of `new`; those that only `old` has come as early as they can."""
     before = {element(kind, item): item for item in old}
     after = {element(kind, item): item for item in new}
+    left, right = list(before), list(after)
+    shared = [name for name in right if name in before]
+    done: set[str] = set()
     made: list[Any] = []
-    left = list(before)
-    for name, item in after.items():
-        if name in before and name in left:
-            place = left.index(name)
-            made += [before[earlier] for earlier in left[:place] if earlier not in after]
-            left = [one for at, one in enumerate(left) if at > place or one in after]
-            left = [one for one in left if one != name]
-        made.append(merged(kind.item, before.get(name, _NONE), item))
-    made += [before[name] for name in left if name not in after]
+
+    def take(name: str) -> None:
+        made.append(merged(kind.item, before.get(name, _NONE), after[name]))
+        done.add(name)
+        right.pop(0)
+        if shared and shared[0] == name:
+            shared.pop(0)
+
+    while left or right:
+        if left and right:
+            if left[0] == right[0]:
+                take(left.pop(0))
+                continue
+            if left[0] in after and shared and shared[0] != left[0]:
+                left.pop(0)
+                continue
+        if left and left[0] not in after:
+            made.append(before[left.pop(0)])
+            continue
+        if left and left[0] in done:
+            left.pop(0)
+        if right:
+            take(right[0])
     return made
 
 
@@ -194,7 +211,5 @@ def pruned(kind: Type, value: Any, gone: Paths) -> Any:
             continue
         child = kind.child(name)
         assert child is not None
-        left = pruned(child, inner, frozenset(below))
-        if left is not None:
-            made[name] = left
+        made[name] = pruned(child, inner, frozenset(below))  # None: there, but empty
     return made or None

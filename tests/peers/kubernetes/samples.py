@@ -96,7 +96,7 @@ def apply(path: str, body: Object, manager: str, **query: str) -> Step:
     return Step("PATCH", path, body, APPLY, query={"fieldManager": manager, **query})
 
 
-def with_meta(given: Object, **meta: str) -> Object:
+def with_meta(given: Object, **meta: Any) -> Object:
     """An object with more metadata."""
     return {**given, "metadata": {**given["metadata"], **meta}}
 

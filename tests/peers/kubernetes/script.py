@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.peers.kubernetes.script_access import ACCESS
 from tests.peers.kubernetes.script_objects import OBJECTS
+from tests.peers.kubernetes.script_ownership import OWNERSHIP
 from tests.peers.kubernetes.script_workloads import WORKLOADS
 
-STEPS = [*WORKLOADS, *OBJECTS, *ACCESS]
+STEPS = [*WORKLOADS, *OBJECTS, *OWNERSHIP, *ACCESS]

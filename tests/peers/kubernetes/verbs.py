@@ -293,7 +293,7 @@ class Verbs:
             if live is None:
                 return self._create(resource, namespace, given, how, warnings, managed=True)
             if how.subresource == "status":
-                given = _only_status(live, given)
+                given = owners.write(_only_status(live, given), after)
             elif resource.kind in _WITH_STATUS and "status" in live:
                 given["status"] = live["status"]
             return self._replace(resource, live, given, how, warnings, managed=True)
