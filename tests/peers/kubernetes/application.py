@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from tests.peers.kubernetes import discovery, listing, protobuf, tables, yamls
@@ -46,6 +46,8 @@ class Application:
         except Failure as failure:
             answer = JSONResponse(failure.status, failure.code, failure.headers)
             self.cluster.faults.asked.append(replace(asked, code=failure.code))
+        except ClientDisconnect:
+            return  # Nobody is there to be answered, and nothing has been done.
         except Exception as error:
             self.cluster.errors.append(error)
             message = f"Internal error occurred: {error!r}"
