@@ -139,6 +139,10 @@ PROGRAMS = {
         "Reach the Services of an Octelium Cluster, or run one.",
         {
             "up": Command("octelium.cluster.command:up", "Run a Cluster on this machine."),
+            "controller": Command(
+                "octelium.cluster.controller_command:controller",
+                "Deploy the containers of Services on Kubernetes.",
+            ),
             "status": Command("octelium.cli.status:status", "Show who one is logged in as."),
             "get": Command(
                 "octelium.cli.user_get:get",
