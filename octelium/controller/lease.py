@@ -33,6 +33,8 @@ DEADLINE = 10.0
 RETRY = 2.0
 MARGIN = 1.0
 """Seconds by which a write ends before another controller could take the Lease."""
+RELEASES = 4
+"""Calls by which it is tried to give the Lease back."""
 _LONGEST = 3600
 """Seconds of somebody else's Lease that are believed."""
 
@@ -135,13 +137,24 @@ class Election:
         """Give the Lease back, so that another takes it at once. Write nothing after this."""
         held, self._renewed = self._renewed is not None and self.leading, None
         self._settle()
-        if not held or self._seen is None:
-            return
-        value = self._record(self._seen, holder="", seconds=1)
-        try:
-            await self._api.replace(LEASE, value, within=self._retry)
-        except KubeError as error:
-            _LOG.warning("the Lease %s is not given back, it runs out: %s", self._name, error)
+        seen = self._seen
+        for _ in range(RELEASES):
+            if not held:
+                return
+            try:
+                if seen is None:
+                    seen = await self._api.get(LEASE, self._name)
+                    held = _holder(seen) == self.identity
+                else:
+                    value = self._record(seen, holder="", seconds=1)
+                    await self._api.replace(LEASE, value, within=self._retry)
+                    return
+            except ConflictError:
+                # A renewal that was interrupted has had its effect all the same.
+                seen = None
+            except KubeError as error:
+                _LOG.warning("the Lease %s runs out, it is not given back: %s", self._name, error)
+                return
 
     def _settle(self) -> None:
         leading = self.leading
@@ -163,7 +176,7 @@ class Election:
         seen = self._seen
         if seen is None:
             return
-        holder = str((seen.get("spec") or {}).get("holderIdentity") or "")
+        holder = _holder(seen)
         if holder not in ("", self.identity):
             self._renewed = None
             if self._now() < self._seen_at + _seconds(seen, self._duration):
@@ -202,6 +215,10 @@ class Election:
             )
         spec.update(holderIdentity=holder, renewTime=stamp, leaseDurationSeconds=seconds)
         return {**before, "spec": spec}
+
+
+def _holder(value: Object) -> str:
+    return str((value.get("spec") or {}).get("holderIdentity") or "")
 
 
 def _version(value: Object) -> tuple[str, str]:

@@ -102,7 +102,8 @@ async def test_they_are_told_ready(alone: World) -> None:
     assert state.port == 8080
     assert (state.desired, state.replicas, state.ready_replicas, state.updated) == (2, 2, 2, 2)
     assert (state.image, state.message) == ("nginx", "")
-    assert {event.reason for event in state.events} & {"ScalingReplicaSet", "SuccessfulCreate"}
+    key = one.key
+    await alone.until(lambda: any(told.object.startswith("Pod") for told in alone.told[key].events))
     assert controller.trouble == ""
 
 

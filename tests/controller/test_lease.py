@@ -174,6 +174,29 @@ async def test_a_lease_that_is_given_back_is_taken_at_once() -> None:
     assert server.spec["holderIdentity"] == "other"
 
 
+async def test_it_is_given_back_after_a_renewal_that_was_interrupted() -> None:
+    server = Server()
+    one = server.election("one")
+    await one.step()
+    server.spec["renewTime"] = "later"
+    assert server.value is not None
+    server.value["metadata"]["resourceVersion"] = "2"
+    server.version = 2
+    await one.release()
+    assert server.spec["holderIdentity"] == ""
+
+
+async def test_the_lease_of_another_is_not_given_back() -> None:
+    server = Server()
+    one = server.election("one")
+    await one.step()
+    server.spec["holderIdentity"] = "thief"
+    assert server.value is not None
+    server.value["metadata"]["resourceVersion"] = "2"
+    await one.release()
+    assert server.spec["holderIdentity"] == "thief"
+
+
 async def test_it_is_not_given_back_where_the_server_is_away() -> None:
     server = Server()
     one = server.election("one")

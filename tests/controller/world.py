@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 CLUSTER = "c1"
 LIMIT = 120.0
 """Seconds after which a state that is waited for does not come any more."""
-PACE = Pace(duration=3.0, deadline=2.0, retry=0.2, every=0.01, events_every=0.05)
+PACE = Pace(duration=60.0, deadline=50.0, retry=0.1, every=0.01, events_every=0.05)
+"""No machine is so slow that a Lease of this length runs out; nobody waits for one to do so."""
 RULES: list[dict[str, Any]] = [
     {
         "apiGroups": ["apps"],
