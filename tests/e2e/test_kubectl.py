@@ -183,4 +183,4 @@ def test_rights(kubectl: Kubectl) -> None:
     assert "no" in limited.run("auth", "can-i", "delete", "deployments.apps", code=1)
     assert "cannot list resource" in limited.run("get", "secrets", code=1)
     assert "bob" in limited.run("auth", "whoami")
-    assert kubectl.run("auth", "can-i", "*", "*").splitlines()[-1] == "yes"
+    assert "yes" in kubectl.run("auth", "can-i", "*", "*").splitlines()

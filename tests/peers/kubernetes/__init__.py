@@ -57,6 +57,8 @@ What is simpler than in the real server:
   that say nothing about `fieldValidation` or `Warn`.
 - Immutable are a workload's selector, a Service's address, a binding's role, a Secret's type and
   immutable Secrets and ConfigMaps; fields of Pods, StatefulSets and claims can be changed.
+- A prefix in `generateName` is only checked as part of the name that comes of it.
+- Deletion in the foreground takes all dependents, not only those that block their owner.
 - The managers of updates are not joined when there are more than ten.
 - A write to `scale` is owned by its manager as an update of the object.
 - Services have IPv4 addresses from 10.96.0.0/16, in order; no IPv6, no Endpoints, no proxying.
