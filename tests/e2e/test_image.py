@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -20,30 +21,37 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from octelium.controller.managed import managed_of
-from octelium.controller.objects.desired import desired
-from octelium.controller.objects.settings import Settings
-from octelium.schema.pb import core_v1_pb2 as core
 from tests.conftest import SOAK
 from tests.e2e.cluster import DOMAIN, ROOT, ZIPAPP, Cluster, wait_for
 from tests.e2e.documents import credential, service, workload
 from tests.peers.containers import container, read_image
+from tests.peers.forward import forward
+from tests.peers.kubernetes import KubernetesApi
 from tests.peers.namespaces import network
 from tests.peers.pods import spec_of, volume
 from tests.peers.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from tests.peers.containers import Container, Image
-    from tests.peers.namespaces import Namespace, Network
-
-pytestmark = pytest.mark.e2e
+    from tests.peers.namespaces import Namespace
 
 PORT, ADMIN = 8443, 8480
 POD, OUTSIDE = "10.9.0.1", "10.9.0.2"
 TO_UPSTREAMS, UPSTREAM = "10.9.1.1", "10.9.1.2"
 USER = 10001
+UPSTREAMS = "octelium-upstreams"
+NOTHING = "0" * 16
+"""No capability, as proc(5) tells it."""
+CONTAINER = {
+    "port": 8000,
+    "image": "octelium",
+    "command": ["python3.11", "-m", "http.server", "8000", "--directory"],
+    "args": ["/usr/lib/ssl"],
+    "securityContext": {"readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+}
 MANIFEST = ROOT / "k3s/statefulset.yaml"
 SETTINGS = f'domain: "{DOMAIN}"\npublic_port: "{PORT}"\n'
 _LOOK = """
@@ -68,7 +76,7 @@ print(json.dumps({
     "user namespace": refused(lambda: unshare(0x10000000)),
     "shells": [name for name in ("/bin/sh", "/usr/bin/sh", "/bin/bash") if os.path.exists(name)],
     "devices": sorted(os.listdir("/dev")),
-    "service account": os.path.exists("/var/run/secrets"),
+    "token": os.path.exists("/var/run/secrets/kubernetes.io/serviceaccount/token"),
 }))
 """
 _IMPORT = """
@@ -107,13 +115,13 @@ def image() -> Image:
 
 
 def _build(output: Path) -> None:
-    words: list[str | Path] = [sys.executable, ROOT / "scripts/build_image.py", "--level", "1"]
+    words: list[str | Path] = [sys.executable, ROOT / "scripts/build_image.py", "--level", "0"]
     words += ["--zipapp", ZIPAPP, "--output", output]
     for further in (["--offline"], []):
         done = subprocess.run([*words, *further], capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return
-    if "cannot be reached" not in done.stderr:
+    if "which apt cannot reach" not in done.stderr:
         raise AssertionError(done.stderr)
     _not_verified(done.stderr)
 
@@ -141,11 +149,12 @@ class World:
     image: Image
     root: Path
     """The image's files, which all containers share."""
-    net: Network
     pod: Namespace
     outside: Namespace
     upstreams: Namespace
     serving: Container
+    controller: Container
+    api: KubernetesApi
     cluster: Cluster
     """Its client side, as in the Pod."""
 
@@ -193,12 +202,41 @@ def world(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
 
         def is_ready() -> bool:
             if serving.process.poll() is not None:
+                if re.search("runc run failed.*(cgroup|not permitted|seccomp)", serving.said()):
+                    _not_verified(serving.said())
                 raise RuntimeError(serving.said())
             return pod.run(*ready, check=False).returncode == 0
 
         wait_for(is_ready, 300)
         cluster.login(serving.run("octops", "token").stdout.split()[-1])
-        yield World(folder, image, root, net, pod, outside, upstreams, serving, cluster)
+        # Only now, so that nothing is asked of it before it is there.
+        api = stack.enter_context(KubernetesApi())
+        for name in ("namespaces", "accounts", "roles"):
+            for document in yaml.safe_load_all((ROOT / f"k3s/{name}.yaml").read_text()):
+                _apply(api, document)
+        stack.enter_context(forward(pod.listen("127.0.0.1", api.port), api.port))
+        account = api.account("octelium", "octelium")
+        spec = spec_of(
+            pod_spec,
+            "controller",
+            image,
+            volumes={**volumes, "token": account.folder},
+            fields={"metadata.name": "octelium-0"},
+            node=account.environment,
+        )
+        controller = stack.enter_context(
+            container("controller", spec, root, folder, f"/proc/{pod.keeper.pid}/ns/net")
+        )
+        yield World(folder, image, root, pod, outside, upstreams, serving, controller, api, cluster)
+
+
+def _apply(api: KubernetesApi, document: dict[str, Any]) -> None:
+    meta = document["metadata"]
+    place = (document["kind"], meta["name"], meta.get("namespace", ""))
+    if api.get(*place) is None:
+        api.add(document)
+    else:  # every namespace has an account from the beginning
+        api.edit(place[0], place[1], document, place[2])
 
 
 def test_nobody_in_it_may_more_than_it_must(world: World) -> None:
@@ -208,10 +246,9 @@ def test_nobody_in_it_may_more_than_it_must(world: World) -> None:
         "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
         "stdout", "tty", "urandom", "zero",
     ]  # fmt: skip
-    nothing = "0" * 16
     assert seen == {
         "user": [USER, USER],
-        "capabilities": [nothing, nothing, nothing, nothing],
+        "capabilities": [NOTHING] * 4,
         "rights": "1",
         "filter": "2",
         "root": "EROFS",
@@ -219,15 +256,32 @@ def test_nobody_in_it_may_more_than_it_must(world: World) -> None:
         "sysctl": "EROFS",
         "user namespace": "EPERM",
         "shells": [],
-        "service account": False,
+        "token": False,
     }
-    processes = world.serving.processes()
-    assert len(processes) >= 3  # supervisor, control, worker
-    for number in processes:
-        status = Path(f"/proc/{number}/status").read_text()
+    looked_at = 0
+    for number in world.serving.processes():
+        try:
+            status = Path(f"/proc/{number}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        looked_at += 1
         assert f"Uid:\t{USER}\t{USER}\t{USER}\t{USER}\n" in status
-        assert f"CapEff:\t{nothing}\n" in status
+        assert f"CapEff:\t{NOTHING}\n" in status
         assert "Seccomp:\t2\n" in status
+    assert looked_at >= 3  # supervisor, control, worker
+
+
+def test_only_the_controller_has_a_token(world: World) -> None:
+    """And no more rights on its node than the Cluster has."""
+    healthy = [program("curl", "curl"), "-fsS", "http://127.0.0.1:8481/healthz"]
+    wait_for(lambda: world.pod.run(*healthy, check=False).returncode == 0, 300)
+    seen = json.loads(world.controller.run("python3.11", "-c", _LOOK).stdout)
+    assert seen["token"]
+    assert seen["user"] == [USER, USER]
+    assert seen["capabilities"] == [NOTHING] * 4
+    assert (seen["root"], seen["user namespace"]) == ("EROFS", "EPERM")
+    look = "import os, sys; sys.exit(os.path.exists('/var/lib/octelium/data'))"
+    world.controller.run("python3.11", "-c", look)
 
 
 def test_all_of_the_code_finds_its_modules(world: World) -> None:
@@ -255,35 +309,44 @@ def test_files_are_roots_and_nobody_elses_to_write(image: Image, world: World) -
 
 
 def test_a_managed_container_answers(world: World) -> None:
-    """The Deployment that the controller makes of a Service, run as its Pod would be."""
+    """A Service that names a container: the controller makes its Deployment, of which one Pod is
+    run here as a kubelet would run it.
+    """
+    api = world.api
+    api.kubelet.behave_all("unready")
     world.cluster.apply(
         workload("visitor"),
         credential("visitor-token", "visitor"),
-        service("web", f"http://{UPSTREAM}:8000", "allow-all"),
+        service("web", "", "allow-all", config={"upstream": {"container": CONTAINER}}),
     )
     made = world.cluster.ctl("create", "credential", "visitor-token", "--rotate", "-o", "json")
     bearer = json.loads(made)["accessToken"]["accessToken"]
-    asked = core.Service()
-    asked.metadata.name, asked.metadata.uid = "web.default", "0" * 36
-    upstream = asked.spec.config.upstream.container
-    upstream.port, upstream.image = 8000, "octelium"
-    upstream.command.extend(["python3.11", "-m", "http.server", "8000", "--directory"])
-    upstream.args.append("/usr/lib/ssl")
-    upstream.security_context.read_only_root_filesystem = True
-    upstream.security_context.capabilities.drop.append("ALL")
-    (managed,) = managed_of(asked, {})
-    objects = desired(managed, "cluster-id", Settings()).objects
-    (deployment,) = (made for made in objects if made["kind"] == "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
-    spec = spec_of(pod, "backend", world.image)
+    (deployment,) = wait_for(lambda: api.all("Deployment", UPSTREAMS), 300)
+    (offered,) = wait_for(lambda: api.all("Service", UPSTREAMS), 300)
+    assert world.ask("web", "/", bearer)[0] == 503
+    assert world.ask("web", "/")[0] == 401
+    # What kube-proxy does: the Service's address is where the Pod is.
+    address = offered["spec"]["clusterIP"]
+    world.upstreams.ip(f"address add {address}/32 dev to-pod")
+    world.pod.ip(f"route add {address}/32 via {UPSTREAM}")
+    spec = spec_of(deployment["spec"]["template"]["spec"], "backend", world.image)
     where = f"/proc/{world.upstreams.keeper.pid}/ns/net"
-    assert world.ask("web", "/", "")[0] == 401
     with container("backend", spec, world.root, world.folder, where) as running:
-        wait_for(lambda: world.ask("web", "/", bearer)[0] == 200, 300)
-        status, body = world.ask("web", "/", bearer)
+        begun = [program("curl", "curl"), "-fsS", f"http://{address}:8000/"]
+        wait_for(lambda: world.pod.run(*begun, check=False).returncode == 0, 300)
+        api.kubelet.behave_all("ready")
+        status, body = wait_for(lambda: answered(world.ask("web", "/", bearer)), 300)
         assert (status, "cert.pem" in body) == (200, True)
-        assert world.ask("web", "/", "")[0] == 401
+        assert world.ask("web", "/")[0] == 401
         seen = json.loads(running.run("python3.11", "-c", _LOOK).stdout)
-        assert seen["user"] == [USER, USER]
-        assert seen["capabilities"] == ["0" * 16] * 4
-        assert (seen["root"], seen["user namespace"]) == ("EROFS", "EPERM")
+    assert seen["user"] == [USER, USER]
+    assert seen["capabilities"] == [NOTHING] * 4
+    assert (seen["root"], seen["user namespace"]) == ("EROFS", "EPERM")
+    assert not seen["token"]
+    world.cluster.ctl("delete", "service", "web")
+    wait_for(lambda: not [*api.all("Deployment", UPSTREAMS), *api.all("Service", UPSTREAMS)], 300)
+
+
+def answered(said: tuple[int, str]) -> tuple[int, str] | tuple[()]:
+    """An answer that is no longer that the container is not ready."""
+    return () if said[0] == 503 else said
