@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from octelium.controller.kube.errors import AbsentError, RefusedError
 from octelium.controller.kube.informer import RESYNC, SILENCE, Informer
 from octelium.controller.kube.kinds import DEPLOYMENT, EVENT, OWNED, POD, SERVICE, Kind
 from octelium.controller.lease import DEADLINE, DURATION, RETRY, Election
@@ -23,6 +24,7 @@ from octelium.controller.status import ContainerStatus
 from octelium.controller.teller import EVENTS_EVERY, EVERY, Teller
 from octelium.controller.work_queue import WorkQueue
 from octelium.http.tasks import spawn
+from octelium.schema.containers import OBJECT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
@@ -98,6 +100,7 @@ class Controller:
             retry=pace.retry,
         )
         self.election.listeners.append(self._leads)
+        self.election.troubled.append(self.again)
         self._cluster = cluster
         selector = f"{CLUSTER_LABEL}={cluster},{MANAGER_LABEL}={MANAGER}"
         self._owned = {
@@ -248,6 +251,13 @@ class Controller:
             self.changed()
             self.again()
 
+    def _refused(self) -> str:
+        """Why there can be no leader at all; empty if there may be one."""
+        trouble = self.election.trouble
+        if self.leading or not isinstance(trouble, AbsentError | RefusedError):
+            return ""
+        return f"Kubernetes lets no controller work here: {trouble}"
+
     def _everything(self) -> set[Key]:
         keys: set[Any] = set(self._wants())
         for informer in self._owned.values():
@@ -298,7 +308,10 @@ class Controller:
     def _state(self, key: Key) -> ContainerStatus | None:
         """How a container is; None if nobody is to be told."""
         managed = self._wants().get(key)
-        if managed is None or not (self.leading and self.synced and self._complete()):
+        if managed is None or not (self.synced and self._complete()):
+            return None
+        refused = self._refused()
+        if not (self.leading or refused):
             return None
         desired = self._desired(key)
         if desired is None:
@@ -316,8 +329,8 @@ class Controller:
                 *key,
                 desired=_replicas(desired, managed),
                 image=managed.container.image,
-                reason=course.reason,
-                message=course.message,
+                reason="Refused" if refused else course.reason,
+                message=refused or course.message,
             ),
             deployment=self._owned[DEPLOYMENT].of(key).get(desired.name),
             service=self._owned[SERVICE].of(key).get(desired.name),
@@ -330,6 +343,8 @@ def _about(event: Object) -> Hashable | None:
     """What an event is about: the kind with the name of the object, or of its Deployment."""
     about = event.get("involvedObject") or {}
     kind, name = about.get("kind"), str(about.get("name") or "")
+    if not name.startswith(OBJECT_PREFIX):
+        return None
     if kind in (POD.name, DEPLOYMENT.name):
         return kind, name
     if kind == "ReplicaSet":

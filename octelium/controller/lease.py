@@ -93,6 +93,8 @@ class Election:
         """Why the last step failed; None if it did not."""
         self.listeners: list[Callable[[bool], None]] = []
         """Called with whether this one leads, whenever that changes."""
+        self.troubled: list[Callable[[], None]] = []
+        """Called when another trouble has come up."""
 
     @property
     def leading(self) -> bool:
@@ -125,9 +127,12 @@ class Election:
             await self._attempt()
             self.trouble = None
         except KubeError as error:
-            if self.trouble is None or str(self.trouble) != str(error):
-                _LOG.warning("the Lease %s: %s", self._name, error)
+            another = self.trouble is None or str(self.trouble) != str(error)
             self.trouble = error
+            if another:
+                _LOG.warning("the Lease %s: %s", self._name, error)
+                for callback in self.troubled:
+                    callback()
             if isinstance(error, ConflictError | AbsentError):
                 # Somebody wrote it, or deleted it: what was seen says nothing any more.
                 self._seen = None

@@ -27,6 +27,7 @@ from octelium.controller.kube.kinds import (
 from octelium.controller.objects.outcome import Desired, Problem
 from tests.conftest import SOAK
 from tests.controller.world import CLUSTER, PACE, RULES, World, managed, with_secret
+from tests.peers.kubernetes.access import Rule
 from tests.peers.kubernetes.faults import Fault
 
 if TYPE_CHECKING:
@@ -408,6 +409,37 @@ async def test_what_may_not_be_done_is_told(world: World) -> None:
     world.want(managed(1, "nginx:2"))
     await world.settled()
     await world.until(lambda: world.told[one.key].reason != "Forbidden")
+
+
+async def test_a_lease_that_is_refused_is_told(world: World) -> None:
+    leases = [rule for rule in RULES if rule["resources"] == ["leases"]]
+    await world.allow([rule for rule in RULES if rule not in leases])
+    one = managed(1)
+    world.want(one)
+    controller = world.start()
+    await world.until(lambda: one.key in world.told)
+    assert world.told[one.key].reason == "Refused"
+    assert "leases" in world.told[one.key].message
+    assert "leases" in controller.trouble
+    assert world.written() == Counter()
+    await world.allow(RULES)
+    await world.settled()
+    await world.until(lambda: world.told[one.key].reason != "Refused")
+    assert controller.trouble == ""
+
+
+async def test_a_namespace_that_is_missing_is_told(alone: World) -> None:
+    alone.namespace = "nowhere"
+    user = "system:serviceaccount:nowhere:octelium-controller"
+    access = alone.server.kubernetes.access
+    access.rules.append(Rule(user, "", ("*",), ("*",), ("*",)))
+    one = managed(1)
+    alone.want(one)
+    alone.start()
+    await alone.until(lambda: one.key in alone.told)
+    assert alone.told[one.key].reason == "Refused"
+    assert "nowhere" in alone.told[one.key].message
+    access.rules.pop()
 
 
 async def test_pods_that_the_namespace_refuses_are_told(alone: World) -> None:

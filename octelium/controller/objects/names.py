@@ -27,6 +27,8 @@ COMPONENT: Final = "svc-k8s-upstream"
 UID_LABEL: Final = "octelium.com/svc-uid"
 CONFIG_LABEL: Final = "octelium.com/svc-upstream-cfg"
 
+_NAMED_DEFAULT: Final = f"{DEFAULT_NAMESPACE}.config"
+"""Label of a config that is called as the Service's own is labelled. Such names have no dots."""
 _MAX: Final = 63
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -54,7 +56,9 @@ def selector(cluster: str, key: Key) -> dict[str, str]:
     labels = {
         CLUSTER_LABEL: cluster,
         UID_LABEL: service_uid,
-        CONFIG_LABEL: config or DEFAULT_NAMESPACE,
+        CONFIG_LABEL: _NAMED_DEFAULT
+        if config == DEFAULT_NAMESPACE
+        else config or DEFAULT_NAMESPACE,
     }
     for name, value in labels.items():
         if _LABEL_VALUE.fullmatch(value) is None:
@@ -72,4 +76,6 @@ def key_of(labels: dict[str, str]) -> Key | None:
     service_uid, config = labels.get(UID_LABEL), labels.get(CONFIG_LABEL)
     if not service_uid or not config:
         return None
+    if config == _NAMED_DEFAULT:
+        return service_uid, DEFAULT_NAMESPACE
     return service_uid, "" if config == DEFAULT_NAMESPACE else config

@@ -52,7 +52,7 @@ def test_services_whose_dashes_and_dots_look_alike_differ() -> None:
 
 
 def test_labels_tell_the_container() -> None:
-    for key in (("u-1", ""), ("u-1", "blue")):
+    for key in (("u-1", ""), ("u-1", "blue"), ("u-1", "default")):
         labels = labels_of("c-1", key)
         assert key_of(labels) == key
         assert selector("c-1", key).items() <= labels.items()
