@@ -201,7 +201,7 @@ async def test_what_is_hidden_from_lists_is_hidden_here(api: Harness) -> None:
 
 
 async def test_internal_kinds_are_no_kinds(api: Harness) -> None:
-    for kind in ("PolicyTrigger", "Invitation", "Secret.data", "service", ""):
+    for kind in ("PolicyTrigger", "Invitation", "ContainerState", "Secret.data", "service", ""):
         async with watching(api, kind) as stream:
             assert (await stream.end())[0] == "INVALID_ARGUMENT"
     async with watching(api) as stream:
