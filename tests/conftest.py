@@ -14,12 +14,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import second_try
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator
 
 SOAK = os.environ.get("OCTELIUM_SOAK") == "1"
 """Whether this is the long run of `./build.sh bench soak`."""
@@ -84,10 +85,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items += short
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """Have the collector of garbage leave alone what lasts as long as the process: all tests."""
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
