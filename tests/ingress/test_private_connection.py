@@ -62,7 +62,7 @@ async def test_a_client_that_says_too_little(first: bytes) -> None:
 
 
 async def test_tls_with_http2_and_a_handshake_that_never_comes() -> None:
-    async with private_world(Settings(plaintext=True, handshake_timeout=0.2)) as here:
+    async with private_world(Settings(plaintext=True, handshake_timeout=1.5)) as here:
         here.feed.put(certificate_secret(f"*.local.{DOMAIN}"))
         await here.serve(is_tls=True)
         mute = await here.connect()
