@@ -16,7 +16,7 @@ usage: ./build.sh VERB [ARGUMENTS]
   bench NAME         dns | flood | http | identity | policy | relay | sessions | start | store | tui | tunnel
                      [--json]; soak: all tests at full length
   zipapp             dist/octelium.pyz and the links octelium, octeliumctl, octops
-  release            dist/release: zipapps for every Python and machine, install.sh, checksums
+  release            dist/release: zipapps and images for every machine, install.sh, manifests, checksums
   image              dist/octelium-VERSION-linux-ARCH.oci.tar, the container image octelium:VERSION
   schema             derive the official schema's descriptors and our own packages again
   lock               resolve the dependencies again (locks/*.txt)

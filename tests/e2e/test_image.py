@@ -221,7 +221,7 @@ def world(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
             "controller",
             image,
             volumes={**volumes, "token": account.folder},
-            fields={"metadata.name": "octelium-0"},
+            fields={"metadata.name": "octelium-0", "status.hostIPs": "192.0.2.1,2001:db8::1"},
             node=account.environment,
         )
         controller = stack.enter_context(
