@@ -73,6 +73,8 @@ class Account:
         from lightkube.config import client_adapter
         from lightkube.config.models import Cluster, User
 
+        from octelium.controller.kube.handshake import close_handshakes
+
         config = KubeConfig.from_one(
             cluster=Cluster(
                 server=self.server,
@@ -83,4 +85,6 @@ class Account:
         if config is None:
             raise ValueError(f"no client can be made for {self.server}")
         params = client_adapter.ConnectionParams(timeout=httpx2.Timeout(timeout), trust_env=False)
-        return client_adapter.AsyncClient(config, params)
+        client = client_adapter.AsyncClient(config, params)
+        close_handshakes(client)
+        return client

@@ -29,6 +29,7 @@ class Answering:
         self._handle: Callable[[Request, asyncio.StreamWriter], Awaitable[None]] = handle
         self._tls = tls
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[Any]] = set()
         self.requests: list[Request] = []
         self.url = ""
 
@@ -41,8 +42,13 @@ class Answering:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             method, target, _ = head[0].split(" ")
@@ -56,6 +62,7 @@ class Answering:
             return
         finally:
             writer.close()
+            self._serving.discard(task)
 
 
 def answer(code: int, body: bytes | dict[str, Any], **headers: str) -> bytes:
