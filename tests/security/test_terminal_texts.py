@@ -210,11 +210,31 @@ class Resources:
         return next(one for one in self.items[kind.name] if one.metadata.name == name)
 
 
+class Containers:
+    """What the Cluster tells of containers, of which every text is this one."""
+
+    def __init__(self, text: str) -> None:
+        self.asked = 0
+        self.reply = ext.ListContainersResponse()
+        fill(self.reply, text)
+
+    def call(self, method: str, _: ext.ListContainersRequest) -> ext.ListContainersResponse:
+        assert method == "ListContainers"
+        self.asked += 1
+        return self.reply
+
+
 @pytest.mark.parametrize("kind", [v.kind.name for v in ADMINISTRATION if v.kind is not None])
 def test_descriptions(kind: str) -> None:
     for text in TEXTS if SOAK else TEXTS[::6]:
         around = cast("Any", Resources({kind: [resource(kind, text, 1)]}))
-        lines = reports.describe(around, "example.com", KINDS[kind], text, NOW)
+        item = around.items[kind][0]
+        if kind == "Service":
+            item.spec.config.upstream.container.SetInParent()
+        told_of = Containers(text)
+        service = cast("Any", told_of)
+        lines = reports.describe(around, service, "example.com", KINDS[kind], text, NOW)
+        assert told_of.asked == (kind == "Service")
         if kind in REFERRED:
             lines += reports.used_by(around, "example.com", KINDS[kind], text)
         assert all(harmless(line.text) for line in lines)
