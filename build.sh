@@ -160,6 +160,7 @@ case "${1:-}" in
     test_packages
     zipapp
     say "pytest"
+    unset PYTHONDONTWRITEBYTECODE # hundreds of programs start: modules are compiled once
     # Whole walks wait more than they compute: one process more than there are cores.
     exec "$VENV/bin/python" -m pytest -n "${OCTELIUM_TEST_WORKERS:-$(($(nproc) + 1))}" --dist worksteal "$@"
     ;;
@@ -170,7 +171,8 @@ case "${1:-}" in
     if [ "${1:-}" = soak ]; then
       export OCTELIUM_SOAK=1 OCTELIUM_MEMO_STEPS="${OCTELIUM_MEMO_STEPS:-100000}"
       test_packages
-      say "property, fuzz and crash tests at full length (about twenty times as long)"
+      unset PYTHONDONTWRITEBYTECODE
+      say "property, fuzz and crash tests at full length (about forty times as long)"
       exec "$VENV/bin/python" -m pytest -n "${OCTELIUM_TEST_WORKERS:-auto}" --dist worksteal "${@:2}"
     fi
     exec "$VENV/bin/python" -m bench "$@"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 K3S = ROOT / "k3s"
 VERSIONS = ("1.29", "1.30", "1.31", "1.32", "1.33", "1.34")
 WRITTEN = ("create", "delete", "get", "list", "patch", "watch")
-READ = ("get", "list", "watch")
+READ = ("list", "watch")
 RIGHTS = {
     ("apps", "deployments"): WRITTEN,
     ("", "services"): WRITTEN,
