@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # has no types
@@ -84,7 +85,9 @@ needs_kubectl = pytest.mark.skipif(
 
 
 def run_kubectl(*words: str | Path) -> str:
-    done = subprocess.run([kubectl(), *words], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as cache:
+        program = [kubectl(), "--cache-dir", cache]
+        done = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
