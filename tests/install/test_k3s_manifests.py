@@ -259,9 +259,8 @@ def test_what_bootstrap_applies(
     """By a real kubectl, which also says what of Kubernetes it looks at."""
     machine = K3sMachine(tmp_path / "machine")
     k3s_release(machine.folder / "good", "1.0.0")
-    program = machine.write(
-        "kubectl", f'#!/bin/sh\nexec {kubectl()} --kubeconfig {server.kubeconfig} "$@"\n'
-    )
+    always = f"--kubeconfig {server.kubeconfig} --cache-dir {tmp_path}"
+    program = machine.write("kubectl", f'#!/bin/sh\nexec {kubectl()} {always} "$@"\n')
     program.chmod(0o755)
     machine.change(server=str(program))
     machine.add(
