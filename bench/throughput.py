@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.pair import MTU, Pair
 from bench.private import GATEWAY, private_world, service, usage, users
 from bench.processes import BenchError
 from bench.report import Bar
 from bench.tools import say
-from bench.tunnel import MTU, Pair
 from tests.peers.tunnel_client import tunnel_client
 
 if TYPE_CHECKING:

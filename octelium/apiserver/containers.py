@@ -17,8 +17,7 @@ from octelium.schema.validation.service import configs_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from octelium.apiserver.apply.applier import Authorize
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.store.resources import Resources
 
 

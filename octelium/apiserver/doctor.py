@@ -20,8 +20,7 @@ from octelium.store.errors import NotFound, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from octelium.apiserver.apply.applier import Authorize
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.store.resources import Resources
 
 

@@ -204,3 +204,10 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
             return code, str(error)
         case _:
             return grpc.StatusCode.INTERNAL, INTERNAL_ERROR
+
+
+class Authorize(Protocol):
+    """Decides an operation of a call as if it were a call of its own."""
+
+    async def __call__(self, call: Call, method: str) -> bool:
+        """Whether the caller may call `/package.Service/Method`, scopes included."""

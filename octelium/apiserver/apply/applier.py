@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import struct_pb2
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.core.verbs import Verbs
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.store.resources import Resources, Transaction
 
 _UNAUTHORIZED = "Octelium: Unauthorized"
@@ -33,13 +33,6 @@ _READ_POLICY = method_of("Get", all_rules()["Policy"])
 _ATTEMPTS = 5
 _BREATH = 50
 """Resources after which other calls get a turn."""
-
-
-class Authorize(Protocol):
-    """Decides an operation of a call as if it were a call of its own."""
-
-    async def __call__(self, call: Call, method: str) -> bool:
-        """Whether the caller may call `/package.Service/Method`, scopes included."""
 
 
 class Applier:

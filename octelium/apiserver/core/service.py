@@ -17,8 +17,7 @@ from octelium.schema.pb import meta_v1_pb2 as meta
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from octelium.apiserver.apply.applier import Authorize
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.store.reading import Reader
     from octelium.store.resources import Resources
     from octelium.store.transaction import Transaction

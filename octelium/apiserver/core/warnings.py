@@ -22,9 +22,8 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from octelium.apiserver.apply.applier import Authorize
     from octelium.apiserver.core.rules import Rules
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.policy.lint import Finding
     from octelium.policy.shape.contexts import Attachment
     from octelium.store.reading import Reader

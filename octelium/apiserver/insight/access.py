@@ -17,9 +17,9 @@ from octelium.schema.names import full_service_name
 from octelium.store.errors import NotFound
 
 if TYPE_CHECKING:
-    from octelium.apiserver.apply.applier import Applier, Authorize
+    from octelium.apiserver.apply.applier import Applier
     from octelium.apiserver.insight.engine import AccessEngine, Hypothesis
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.schema.pb import ext_v1_pb2 as ext
     from octelium.store.resources import Resources
     from octelium.store.transaction import Transaction

@@ -31,9 +31,8 @@ from octelium.store.errors import NotFound, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from octelium.apiserver.apply.applier import Authorize
     from octelium.apiserver.insight.engine import Engine, Question
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.schema.pb import ext_v1_pb2 as ext
     from octelium.schema.pb import meta_v1_pb2 as meta
     from octelium.store.resources import Resources

@@ -14,8 +14,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from octelium.apiserver.apply.applier import Authorize
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
 
 PARTIES: Final = ("Service", "Namespace", "User", "Group", "Session", "Device")
 """The kinds whose resources stand in `ctx`."""

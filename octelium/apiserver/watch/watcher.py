@@ -25,8 +25,7 @@ from octelium.store.errors import Compacted
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 
-    from octelium.apiserver.apply.applier import Authorize
-    from octelium.apiserver.rpc import Call
+    from octelium.apiserver.rpc import Authorize, Call
     from octelium.apiserver.watch.told import Told
     from octelium.schema.pb import core_v1_pb2 as core
     from octelium.schema.pb import ext_v1_pb2 as ext
