@@ -249,7 +249,7 @@ def run(
         format=f"%(asctime)s {CONTROLLER} %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of each request
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each request
 
     async def main() -> None:
         async with stop_signals() as stopped:

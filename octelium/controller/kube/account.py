@@ -7,6 +7,7 @@ and the certificate authority are files, and the token's is replaced from time t
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from httpx2 import AsyncClient
+    from httpx import AsyncClient
 
 MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a Pod's containers find their token."""
@@ -25,8 +26,7 @@ class Account:
     """An API server and who asks it.
 
     `server` is its URL. `ca` is a file with the certificates that it is checked against; without
-    it those of the system count. `token` is a file, read again whenever the server refuses the
-    token that was read last.
+    it those of the system count. `token` is a file, read for each call.
     """
 
     server: str
@@ -64,27 +64,27 @@ class Account:
     def connect(self, timeout: float) -> AsyncClient:
         """A client for this account; `timeout` in seconds, for each step of a call.
 
-        The library takes care of TLS and of the token. Proxies of the environment are not asked:
-        what the token can do is nobody else's to see.
+        Proxies of the environment are not asked: what the token can do is nobody else's to see.
+        A call raises `BusyError` if there is no token to send.
+
+        Raises OSError if the certificates of the authority cannot be read.
         """
-        # Only the controller's process is to pay for the library.
-        import httpx2
-        from lightkube import KubeConfig
-        from lightkube.config import client_adapter
-        from lightkube.config.models import Cluster, User
+        # Only who calls is to pay for the library.
+        import httpx
 
-        from octelium.controller.kube.handshake import close_handshakes
+        from octelium.controller.kube.credentials import TokenFile
+        from octelium.controller.kube.handshake import watch_handshake
 
-        config = KubeConfig.from_one(
-            cluster=Cluster(
-                server=self.server,
-                certificate_auth=None if self.ca is None else str(self.ca),
-            ),
-            user=User(token_file=None if self.token is None else str(self.token)),
-        ).get()
-        if config is None:
-            raise ValueError(f"no client can be made for {self.server}")
-        params = client_adapter.ConnectionParams(timeout=httpx2.Timeout(timeout), trust_env=False)
-        client = client_adapter.AsyncClient(config, params)
-        close_handshakes(client)
-        return client
+        context = ssl.create_default_context(cafile=self.ca)
+        # Some Clusters' authorities lack extensions that OpenSSL's strict mode wants, as Python
+        # 3.13 and later do. The one that is in the file is trusted as it is.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return httpx.AsyncClient(
+            base_url=self.server,
+            auth=None if self.token is None else TokenFile(self.token),
+            headers={"User-Agent": "octelium-controller"},
+            verify=context,
+            timeout=timeout,
+            trust_env=False,
+            event_hooks={"request": [watch_handshake]},
+        )

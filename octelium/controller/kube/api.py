@@ -1,10 +1,7 @@
 """Calls of the API server, for objects of one namespace as plain data.
 
-The library (lightkube) brings the account: TLS, the token, its rotation. Its own calls are not
-used. Its objects lose fields that their classes do not know, by which drift could not be judged.
-Its watch has no limit for a connection that is silent, asks for no bookmarks, begins again without
-a pause when a stream ends at once, and parts lines at characters that JSON may contain. Its
-deletion has no preconditions. Its errors need a Content-Type, and lose Retry-After.
+Objects stay as the server gives them, with fields that nobody here knows: drift could not be judged
+otherwise.
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from octelium.controller.kube.clients import Clients
 from octelium.controller.kube.errors import (
     BusyError,
     ConflictError,
@@ -27,7 +25,7 @@ from octelium.controller.objects.encoding import encode
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-    from httpx2 import AsyncClient, Response
+    from httpx import Response
 
     from octelium.controller.kube.account import Account
     from octelium.controller.kube.kinds import Kind
@@ -64,11 +62,9 @@ class Api:
     """
 
     def __init__(self, account: Account, namespace: str, *, timeout: float = TIMEOUT) -> None:
-        self._account = account
+        self._clients = Clients(account, timeout)
         self._timeout = timeout
         self.namespace = namespace
-        self._client: AsyncClient | None = None
-        self._authority = b""
 
     async def get(self, kind: Kind, name: str) -> Object:
         """One object."""
@@ -144,8 +140,7 @@ class Api:
         It ends after about `seconds`, or when the server ends it. A connection from which nothing
         comes for `silence` seconds raises `BusyError`: the server sends a bookmark each minute.
         """
-        import httpx2
-        from lightkube import ConfigError
+        import httpx
 
         asked = {
             "watch": "true",
@@ -155,14 +150,13 @@ class Api:
         }
         if selector:
             asked["labelSelector"] = selector
-        client = self._connected()
-        request = client.build_request(
-            "GET",
-            kind.path(self.namespace),
-            params=asked,
-            timeout=httpx2.Timeout(self._timeout, read=silence),
-        )
-        try:
+        async with self._clients.lend() as client:
+            request = client.build_request(
+                "GET",
+                kind.path(self.namespace),
+                params=asked,
+                timeout=httpx.Timeout(self._timeout, read=silence),
+            )
             response = await client.send(request, stream=True)
             try:
                 if response.status_code >= 300:
@@ -173,17 +167,10 @@ class Api:
                     yield _event(line)
             finally:
                 await response.aclose()
-        except (httpx2.HTTPError, OSError) as error:
-            await self._renew()
-            raise _unreachable(error) from error
-        except ConfigError as error:
-            raise _no_token(error) from error
 
     async def close(self) -> None:
         """End all connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._clients.close()
 
     async def _call(
         self,
@@ -194,41 +181,19 @@ class Api:
         form: str = "application/json",
         within: float | None = None,
     ) -> Object:
-        import httpx2
-        from lightkube import ConfigError
-
         content = None if body is None else encode(body)
         headers = {} if body is None else {"Content-Type": form}
-        client = self._connected()
+        limit = self._timeout if within is None else within
         try:
-            async with asyncio.timeout(self._timeout if within is None else within):
+            async with asyncio.timeout(limit), self._clients.lend() as client:
                 response = await client.request(
                     method, path, params=dict(asked or {}), content=content, headers=headers
                 )
         except TimeoutError as error:
             raise BusyError("the API server does not answer in time") from error
-        except (httpx2.HTTPError, OSError) as error:
-            await self._renew()
-            raise _unreachable(error) from error
-        except ConfigError as error:
-            raise _no_token(error) from error
         if response.status_code >= 300:
             raise _refusal(response)
         return _decoded(response.content)
-
-    def _connected(self) -> AsyncClient:
-        if self._client is None:
-            self._authority = self._account.authority()
-            try:
-                self._client = self._account.connect(self._timeout)
-            except OSError as error:
-                raise BusyError(f"the certificates of the authority: {error}") from error
-        return self._client
-
-    async def _renew(self) -> None:
-        """Take over other certificates of the authority, should there be such."""
-        if self._client is not None and self._account.authority() != self._authority:
-            await self.close()
 
 
 def _decoded(body: bytes) -> Object:
@@ -239,15 +204,6 @@ def _decoded(body: bytes) -> Object:
     if not isinstance(value, dict):
         raise BusyError("the API server's answer is no object")
     return value
-
-
-def _unreachable(error: Exception) -> BusyError:
-    text = str(error) or type(error).__name__
-    return BusyError(f"the API server cannot be reached: {text}")
-
-
-def _no_token(error: Exception) -> BusyError:
-    return BusyError(f"the token of the service account: {error}")
 
 
 def _refusal(response: Response) -> KubeError:

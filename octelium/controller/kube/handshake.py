@@ -8,81 +8,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
-
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
-    from httpx2 import AsyncClient
-
-
-class ClosingStream(AsyncNetworkStream):
-    """A connection that is closed whatever ends its handshake."""
-
-    def __init__(self, stream: AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # the library's signature
-        """As the library does."""
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the library's signature
-        """As the library does."""
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        """As the library does."""
-        await self._stream.aclose()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # the library's signature
-    ) -> AsyncNetworkStream:
-        """As the library does, and close the connection if it does not come about."""
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        except BaseException:
-            await self._stream.aclose()
-            raise
-
-    def get_extra_info(self, info: str) -> Any:
-        """As the library does."""
-        return self._stream.get_extra_info(info)
+    from httpx import Request
 
 
-class ClosingBackend(AsyncNetworkBackend):
-    """The library's way to connect, with such connections."""
+class Handshake:
+    """Told what happens to the connection of a call, and closes it unless its handshake ends well.
 
-    def __init__(self, backend: AsyncNetworkBackend) -> None:
-        self._backend = backend
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # the library's signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> AsyncNetworkStream:
-        """As the library does."""
-        stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return ClosingStream(stream)
-
-    async def sleep(self, seconds: float) -> None:
-        """As the library does."""
-        await self._backend.sleep(seconds)
-
-
-def close_handshakes(client: AsyncClient) -> None:
-    """Have a client make such connections. It has no setting for that.
-
-    Raises AttributeError where the library is another one than is known here.
+    See HTTPX, "Extensions", `trace`.
     """
-    # There is no other way to it; the test fails where it is no longer one.
-    transport = getattr(client, "_transport")  # noqa: B009
-    pool = getattr(transport, "_pool")  # noqa: B009
-    backend = ClosingBackend(getattr(pool, "_network_backend"))  # noqa: B009
-    setattr(pool, "_network_backend", backend)  # noqa: B010
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def __call__(self, event: str, about: Mapping[str, Any]) -> None:
+        """One event, with what the library says about it."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = about["return_value"]
+        elif event == "connection.start_tls.failed":
+            await self._stream.aclose()
+
+
+async def watch_handshake(request: Request) -> None:
+    """Have the library tell of the connection that a call may need. See HTTPX, "Event Hooks"."""
+    request.extensions["trace"] = Handshake()

@@ -42,6 +42,8 @@ class Answering:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        for _turn in range(10):  # turns of the loop in which an accepted connection gets its task
+            await asyncio.sleep(0)
         if self._serving:
             await asyncio.wait(self._serving)
 

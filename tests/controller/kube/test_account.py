@@ -60,7 +60,7 @@ def test_authority_of_the_system(tmp_path: Path) -> None:
 def test_the_library_is_loaded_only_to_connect() -> None:
     code = (
         "import sys, octelium.controller.controller, octelium.controller.kube.account\n"
-        "print([name for name in ('lightkube', 'httpx2') if name in sys.modules])"
+        "print([name for name in ('httpx', 'httpcore') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
