@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.controller.world import CLUSTER, PACE, managed
 
 
 async def main(server: str, ca: str, token: str, namespace: str, count: str) -> None:
-    """Keep `count` containers until killed. Its Lease is short, so that another takes over soon."""
+    """Keep `count` containers until killed."""
     wants = {one.key: one for one in map(managed, range(int(count)))}
     settings = Settings(namespace=namespace)
     controller = Controller(
@@ -27,7 +26,7 @@ async def main(server: str, ca: str, token: str, namespace: str, count: str) -> 
         complete=lambda: True,
         build=lambda one: desired(one, CLUSTER, settings),
         tell=lambda _: None,
-        pace=dataclasses.replace(PACE, duration=3.0, deadline=2.0),
+        pace=PACE,
     )
     await controller.run()
 

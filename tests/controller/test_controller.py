@@ -8,13 +8,16 @@ import os
 import random
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.controller.backoff import Backoff
 from octelium.controller.controller import LEASE_PREFIX
+from octelium.controller.kube import informer
 from octelium.controller.kube.errors import AbsentError, KubeError
 from octelium.controller.kube.kinds import (
     DEPLOYMENT,
@@ -45,6 +48,18 @@ def no_faults(request: pytest.FixtureRequest) -> Generator[None]:
     yield
     if "emulated" in request.fixturenames or "alone" in request.fixturenames:
         request.getfixturevalue("emulated").kubernetes.faults.clear()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are tried again sooner; how long the pauses are is shown where they are made."""
+    real = Backoff.next
+
+    def soon(self: Backoff, at_least: float = 0.0) -> float:
+        return at_least + real(self) / 20
+
+    monkeypatch.setattr(Backoff, "next", soon)
+    monkeypatch.setattr(informer, "SHORTEST", 0.05)
 
 
 @pytest.fixture
@@ -428,6 +443,18 @@ async def test_a_lease_that_is_refused_is_told(world: World) -> None:
     assert controller.trouble == ""
 
 
+async def test_a_list_that_is_refused_is_told(world: World) -> None:
+    await world.allow([rule for rule in RULES if "pods" not in rule["resources"]])
+    world.want(managed(1))
+    controller = world.start()
+    await world.until(lambda: "pods" in controller.trouble and controller.leading)
+    assert "forbidden" in controller.trouble
+    controller.changed()
+    await world.until(lambda: controller._queue.idle)
+    # Without knowing the Pods nothing is changed.
+    assert world.written() == Counter()
+
+
 async def test_a_namespace_that_is_missing_is_told(alone: World) -> None:
     alone.namespace = "nowhere"
     user = "system:serviceaccount:nowhere:octelium-controller"
@@ -592,7 +619,11 @@ async def test_a_controller_is_killed_in_the_midst(alone: World) -> None:
         await process.wait()
     assert process.returncode == -signal.SIGKILL
     alone.want(*several)
-    alone.start("second")
+    second = alone.start("second")
+    await alone.until(lambda: second.synced and second.election._seen)
+    assert not second.leading
+    # The Lease of the first runs out.
+    second.election._now = lambda: time.monotonic() + PACE.duration
     await alone.settled()
     found = alone.written()
     assert set(found) == set(alone.each("patch", *several))
