@@ -815,6 +815,22 @@ write_settings() {
   done
 }
 
+# With commas between them: this machine's public IPv4 addresses, and the /64 networks of its public
+# IPv6 addresses, in which it has temporary ones as well (RFC 8981). Containers reach no others anyway.
+node_networks() {
+  ip -o address show 2>/dev/null | awk '
+    / scope (host|link)/ { next }
+    { sub(/\/.*/, "", $4) }
+    $3 == "inet" && $4 !~ /^(0|10|127|169\.254|192\.168|172\.(1[6-9]|2[0-9]|3[01])|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7]))\./ { print $4 }
+    $3 == "inet6" && $4 ~ /^[23]/ {
+      split($4, half, "::")
+      before = split(half[1], group, ":")
+      after = split(half[2], last, ":")
+      for (i = before + 1; i <= 4; i++) group[i] = i <= 8 - after ? 0 : last[i - 8 + after]
+      print group[1] ":" group[2] ":" group[3] ":" group[4] "::/64"
+    }' | sort -u | tr '\n' , | sed 's/,$//'
+}
+
 # A kustomization over the manifests of the release.
 write_site() {
   site=$CODE/$target/site
@@ -852,7 +868,7 @@ write_site() {
     say '  template:'
     say "    metadata: {annotations: {octelium.com/release: \"$stamp\"}}"
     # Declared containers have no business with the machine itself.
-    say "    spec: {containers: [{name: controller, env: [{name: OCTELIUM_UPSTREAMS_REFUSE, value: \"$node_addresses\"}]}]}"
+    say "    spec: {containers: [{name: controller, env: [{name: NODE_NETWORKS, value: \"$(node_networks)\"}]}]}"
   } >"$site/statefulset.yaml"
 }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import re
 import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -10,10 +13,12 @@ import kubernetes_validate  # type: ignore[import-untyped]  # has no types
 import pytest
 import yaml
 
+from octelium.cluster.controller_command import controller
 from tests.conftest import SOAK
 from tests.install.api_servers import ApiServer, emulated, kubectl, place, real
 from tests.install.k3s_machine import ADDRESS, ADDRESS6, K3sMachine, k3s_release
 from tests.install.releases import ROOT
+from tests.install.test_scripts import SHELLS, function, run
 from tests.peers.kubernetes.real import binaries
 
 if TYPE_CHECKING:
@@ -225,6 +230,97 @@ def test_what_is_forbidden(
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     review = server.ask("POST", path, body, token=token).json()
     assert review["status"]["allowed"] is False
+
+
+def controller_of(workload: Object) -> Object:
+    return next(
+        each
+        for each in workload["spec"]["template"]["spec"]["containers"]
+        if each["name"] == "controller"
+    )
+
+
+def test_what_bootstrap_writes_is_taken_in(server: ApiServer, tmp_path: Path) -> None:
+    """The site's patches over the manifests, merged by the API server, as a kustomization is."""
+    machine = K3sMachine(tmp_path / "machine")
+    k3s_release(machine.folder / "good", "1.0.0")
+    machine.have_k3s()
+    machine.serve()
+    done = machine.bootstrap()
+    assert done.returncode == 0, done.stdout
+    site = machine.folder / "code/current/site"
+    patch = yaml.safe_load((site / "statefulset.yaml").read_text())
+    path = "/apis/apps/v1/namespaces/octelium/statefulsets/octelium?dryRun=All"
+    sort = "application/strategic-merge-patch+json"
+    made = server.ask("PATCH", path, patch, sort=sort)
+    assert made.status_code == 200, made.text
+    container = controller_of(made.json())
+    variables = {each["name"]: each for each in container["env"]}
+    assert variables["OCTELIUM_UPSTREAMS_REFUSE"]["valueFrom"]["fieldRef"]["fieldPath"] == (
+        "status.hostIPs"
+    )
+    assert variables["NODE_NETWORKS"]["value"] == f"2001:db8:0:0::/64,{ADDRESS}"
+    own = {"name": "OCTELIUM_UPSTREAMS_REFUSE", "value": ADDRESS}
+    twice = {"spec": {"containers": [{"name": "controller", "env": [own]}]}}
+    refused = server.ask("PATCH", path, {"spec": {"template": twice}}, sort=sort)
+    assert refused.status_code == 422, refused.text
+    assert "may not be specified when `value` is not empty" in refused.json()["message"]
+
+
+def test_all_addresses_of_the_node_are_refused_to_containers() -> None:
+    """What Kubernetes and bootstrap.sh say of them reaches the controller as one option."""
+    container = controller_of(of_kind("StatefulSet")[0])
+    for host, networks in (
+        ("203.0.113.10,2001:db8::10", "198.51.100.7,2001:db8:0:1::/64"),
+        ("203.0.113.10", ""),
+    ):
+        values = {"POD_NAME": "octelium-0", "OCTELIUM_UPSTREAMS_REFUSE": host}
+        values["NODE_NETWORKS"] = networks
+        assert set(values) < {each["name"] for each in container["env"]}
+        words = [
+            re.sub(r"\$\((\w+)\)", lambda found: values[found[1]], word)
+            for word in container["command"]
+        ]
+        assert words[:2] == ["octelium", "controller"]
+        context = controller.make_context("controller", words[2:])
+        refused = {ipaddress.ip_network(text) for text in context.params["refuse"]}
+        given = [text for text in f"{host},{networks}".split(",") if text]
+        assert refused == {ipaddress.ip_network(text) for text in given}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_addresses_that_the_node_has(tmp_path: Path, shell: str) -> None:
+    """Of ip-address(8): public ones, IPv6 as the network in which temporary ones come and go."""
+    lines = (
+        "1: lo    inet 127.0.0.1/8 scope host lo",
+        "1: lo    inet6 ::1/128 scope host noprefixroute",
+        "1: lo    inet 8.8.4.4/32 scope global lo",
+        "2: eth0    inet 9.9.9.9/24 brd 9.9.9.255 scope global dynamic eth0\\  valid_lft 1sec",
+        "2: eth0    inet 10.1.2.3/8 scope global eth0",
+        "2: eth0    inet 100.101.2.3/32 scope global eth0",
+        "2: eth0    inet6 2a01:4f8:1:2:3:4:5:6/64 scope global temporary dynamic",
+        "2: eth0    inet6 2a01:4f8:1:2::6/128 scope global",
+        "2: eth0    inet6 2600::1/64 scope global",
+        "2: eth0    inet6 2600:1::2:3:4:5/64 scope global",
+        "2: eth0    inet6 2600:1:2:3:4:5:6::/64 scope global",
+        "2: eth0    inet6 fe80::1/64 scope link",
+        "3: cni0    inet6 fd42::1/64 scope global",
+        "4: tun0    inet 1.0.0.1 peer 1.0.0.2/32 scope global tun0",
+    )
+    script = function("k3s/bootstrap.sh", "node_networks")
+    (tmp_path / "said").write_text("\n".join(lines) + "\n")
+    (tmp_path / "ip").write_text(f"#!/bin/sh\ncat {tmp_path}/said\n")
+    (tmp_path / "ip").chmod(0o755)
+    (tmp_path / "run.sh").write_text(f"{script}\nnode_networks\n")
+    done = run(shell, tmp_path / "run.sh", path=f"{tmp_path}:{os.defpath}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {ipaddress.ip_network(text) for text in done.stdout.split(",")} == {
+        ipaddress.ip_network(text)
+        for text in (
+            "8.8.4.4", "9.9.9.9", "1.0.0.1", "2a01:4f8:1:2::/64", "2600::/64", "2600:1::/64",
+            "2600:1:2:3::/64",
+        )
+    }  # fmt: skip
 
 
 @needs_kubectl

@@ -182,10 +182,26 @@ def _pod_spec(spec: Object, path: str, causes: Causes, claims: set[Any] | None =
                 text = f'Not found: "{mount.get("name")}"'
                 where = f"{here}.volumeMounts[{number}].name"
                 causes.append(cause("FieldValueNotFound", where, text))
+        _environment(one.get("env", ()), f"{here}.env", causes)
         _ports(one.get("ports", ()), f"{here}.ports", "containerPort", causes)
         for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
             _probe(one.get(probe), f"{here}.{probe}", probe, causes)
         _resources(one.get("resources", {}), f"{here}.resources", causes)
+
+
+def _environment(variables: Any, path: str, causes: Causes) -> None:
+    for at, one in enumerate(variables):
+        source = one.get("valueFrom")
+        if source is None:
+            continue
+        here = f"{path}[{at}].valueFrom"
+        if not source:
+            causes.append(_bad(here, "", "must specify one of: `fieldRef`, `resourceFieldRef`,"
+                               " `configMapKeyRef` or `secretKeyRef`"))  # fmt: skip
+        elif one.get("value"):
+            causes.append(_bad(here, "", "may not be specified when `value` is not empty"))
+        elif len(source) > 1:
+            causes.append(_bad(here, "", "may not have more than one field specified at a time"))
 
 
 def _ports(ports: Any, path: str, name: str, causes: Causes) -> None:
