@@ -21,6 +21,7 @@ from octelium.apiserver.authenticators import AuthenticatorService
 from octelium.apiserver.connect.gateways import GatewayPlan, choose_public_addresses, prepare
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.cookies import BrowserPages
+from octelium.apiserver.core.deployment import NO_CONTROLLER
 from octelium.apiserver.devices import DeviceService
 from octelium.apiserver.janitor import Janitor
 from octelium.apiserver.rpc import Binding
@@ -96,6 +97,10 @@ _LOG = logging.getLogger(__name__)
 _PRUNE_EVERY = 600.0
 _CONTROLLERS = 8
 """Connections to the controller's socket at a time."""
+_FOLLOWERS = 4
+"""Connections to the feed's socket that have not said yet what they are."""
+_COUNTERS = 1 << 20
+"""Bytes of what a worker tells of its counters."""
 
 
 class Control:
@@ -232,7 +237,7 @@ class Control:
             rego,
             diagnosis,
             layout.logs,
-            has_controller=containers is not None,
+            controller=(lambda: NO_CONTROLLER) if containers is None else containers.controller,
         )
         api = Api(foundation, publish)
         self._stack.callback(api.close)
@@ -326,14 +331,20 @@ class Control:
         workers: WorkerStates,
     ) -> FeedServer:
         (listener,) = self._sockets("feed")
+        settings = self._settings
         log_store, attempts, authentications = stores
-        feed = FeedServer(resources, listener, committed)
+        # Every process and the one after it, for a moment at the same time.
+        most = 2 * (settings.workers + 1) + _FOLLOWERS
+        feed = FeedServer(resources, listener, committed, most=most)
+        names = {f"worker-{number}" for number in range(settings.workers)}
 
         def log(_worker: str, payload: bytes) -> None:
             log_store.append(payload)
             committed.unlogged = bool(log_store.trouble)
 
         def counters(worker: str, payload: bytes) -> None:
+            if worker not in names or len(payload) > _COUNTERS:
+                raise ValueError(f"{len(payload)} bytes of counters from {worker!r}")
             workers.heard[worker] = time.monotonic()
             registry.receive(worker, payload)
             log_store.recheck()

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from octelium.replica.errors import FeedError
-from octelium.replica.frames import FrameReader
+from octelium.replica.frames import LARGEST, FrameReader
 
 if TYPE_CHECKING:
     import socket
@@ -28,7 +28,8 @@ class Connection:
     """Sends and receives frames until either side ends.
 
     `received` is called with each frame; a FeedError that it raises ends the connection. `closed`
-    is called once, with the reason. A peer that lets more than `limit` bytes pile up is dropped.
+    is called once, with the reason. A peer that lets more than `limit` bytes pile up is dropped, as
+    is one that sends a frame beyond `largest`.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Connection:
         received: Callable[[FrameType, bytes], None],
         closed: Callable[[str], None],
         limit: int,
+        largest: int = LARGEST,
     ) -> None:
         stream.setblocking(False)
         self._stream = stream
@@ -44,12 +46,16 @@ class Connection:
         self._closed = closed
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._frames = FrameReader()
+        self._frames = FrameReader(largest)
         self._queue: deque[memoryview | Iterator[bytes]] = deque()
         self._reading = False
         self.queued = 0
         self.open = True
         self._loop.add_reader(stream, self._readable)
+
+    def expect(self, largest: int) -> None:
+        """Let the frames that follow be as large as this."""
+        self._frames.largest = largest
 
     def send(self, data: bytes) -> None:
         """Send now what the socket takes, the rest when it can. Never blocks."""

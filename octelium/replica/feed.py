@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
+import socket
+import struct
 from collections import OrderedDict, deque
 from functools import partial
 from typing import TYPE_CHECKING
 
 from octelium.replica.connection import Connection
 from octelium.replica.errors import FeedError
-from octelium.replica.follower import Follower, LocalFeed
+from octelium.replica.follower import BATCH_LIMIT, Follower, LocalFeed
 from octelium.replica.frames import FrameType, frame, parsed
 from octelium.replica.source import ROLES, Source
 from octelium.schema.pb import feed_v1_pb2 as feed
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable, Iterator
 
     from octelium.replica.committed import CommittedRevision
@@ -44,7 +46,14 @@ MOST = 1024
 _KEPT_COMMITS = 1024
 _KEPT_BYTES = 8 * 1024 * 1024
 _KEPT_READERS = 1024
+_GREETING = 4096
+"""Bytes of a hello: nobody may send more before control knows who it is."""
+_LONGEST_READER = 32
+_LONGEST_NAME = 64
+_name = re.compile(rf"[A-Za-z0-9._-]{{0,{_LONGEST_NAME}}}").fullmatch
 _ACCEPT_AGAIN = 0.5
+_CREDENTIALS = struct.Struct("3i")
+"""struct ucred: process, user, group (unix(7), SO_PEERCRED)."""
 
 
 class FeedServer:
@@ -53,6 +62,10 @@ class FeedServer:
     A follower that is slow or dead never holds up the writer: what it does not take waits in
     memory up to `queue_limit` bytes, then it is dropped and has to come back. Whoever can open the
     socket may have any of `roles`, and no other; at most `most` may be connected at a time.
+
+    With `is_apart` followers have to be of another PID namespace, one that this process does not
+    see into, such as that of another container of a Pod. They have no process number here then
+    (pid_namespaces(7)), which nobody in this namespace, or below it, can achieve.
     """
 
     def __init__(
@@ -64,15 +77,17 @@ class FeedServer:
         roles: Iterable[str] = WITHIN,
         queue_limit: int = QUEUE_LIMIT,
         most: int = MOST,
+        is_apart: bool = False,
     ) -> None:
         self._resources = resources
         self._listener = listener
         self._committed = committed
         self._queue_limit = queue_limit
         self._most = most
+        self._is_apart = is_apart
         self._instance = os.urandom(16)
         self._channels = {role: _Channel(resources, role) for role in roles}
-        self._handlers: dict[str, Callable[[str, bytes], None]] = {}
+        self._handlers: dict[str, Callable[[_Served, bytes], None]] = {}
         self._taken: OrderedDict[bytes, int] = OrderedDict()
         self._unsubscribe: Callable[[], None] | None = None
         self._connections: set[_Served] = set()
@@ -83,7 +98,14 @@ class FeedServer:
 
         It must not block. One that raises is logged; its batch is not sent again.
         """
-        self._handlers[topic] = handler
+        self._handlers[topic] = lambda served, payload: handler(served.worker, payload)
+
+    def on_reader(self, topic: str, handler: Callable[[bytes, bytes], None]) -> None:
+        """As `on`, with what tells one follower from all others, which do not know it.
+
+        It stays when the follower comes back; a name is chosen freely.
+        """
+        self._handlers[topic] = lambda served, payload: handler(served.reader, payload)
 
     def start(self) -> None:
         """Begin to accept followers and to publish commits, with the resources loaded."""
@@ -165,9 +187,17 @@ class FeedServer:
             _LOG.error("a follower beyond %d is turned away", self._most)
             stream.close()
             return
+        if self._is_apart and (process := _process(stream)):
+            _LOG.error("process %d of this container wants to be a follower from outside", process)
+            stream.close()
+            return
         served = _Served()
         served.connection = Connection(
-            stream, partial(self._received, served), partial(self._gone, served), self._queue_limit
+            stream,
+            partial(self._received, served),
+            partial(self._gone, served),
+            self._queue_limit,
+            largest=_GREETING,
         )
         self._connections.add(served)
 
@@ -186,8 +216,13 @@ class FeedServer:
     def _hello(self, served: _Served, hello: feed.Hello) -> None:
         channel = self._channels.get(hello.role)
         if channel is None:
-            raise FeedError(f"role {hello.role!r} is not served here")
+            raise FeedError(f"role {hello.role[:_LONGEST_NAME]!r} is not served here")
+        if len(hello.reader) > _LONGEST_READER:
+            raise FeedError(f"a hello with {len(hello.reader)} bytes of reader")
+        if not _name(hello.worker):
+            raise FeedError(f"a hello with the name {hello.worker[:_LONGEST_NAME]!r}")
         served.role, served.worker, served.reader = hello.role, hello.worker, hello.reader
+        served.connection.expect(BATCH_LIMIT)
         if channel.broken:
             channel.restart()
         missed = channel.since(hello.revision) if hello.instance == self._instance else None
@@ -200,9 +235,9 @@ class FeedServer:
         if batch.number > self._taken.get(served.reader, 0):
             handler = self._handlers.get(batch.topic)
             if handler is None:
-                raise FeedError(f"unknown topic {batch.topic!r}")
+                raise FeedError(f"unknown topic {batch.topic[:_LONGEST_NAME]!r}")
             try:
-                handler(served.worker, batch.payload)
+                handler(served, batch.payload)
             except Exception:  # noqa: BLE001  (sending it again would only fail again)
                 _LOG.exception("a batch of %s from %s was lost", batch.topic, served.worker)
             self._taken[served.reader] = batch.number
@@ -211,6 +246,13 @@ class FeedServer:
                 self._taken.popitem(last=False)
         ack = feed.Ack(number=batch.number)
         served.connection.send(frame(FrameType.ACK, ack.SerializeToString()))
+
+
+def _process(stream: socket.socket) -> int:
+    """Who has connected, by its number in this process's PID namespace; 0 if it has none."""
+    told = stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process: int = _CREDENTIALS.unpack(told)[0]
+    return process
 
 
 class _Served:

@@ -215,7 +215,7 @@ class Follower:
     def _answer(self, ask: feed.Ask) -> None:
         handler = self._asked.get(ask.topic)
         if handler is None:
-            raise FeedError(f"unknown topic {ask.topic!r}")
+            raise FeedError(f"unknown topic {ask.topic[:64]!r}")
         try:
             handler(ask.payload)
         except Exception:  # noqa: BLE001  (a question costs nobody the connection)

@@ -49,12 +49,13 @@ def parsed(message_class: type[M], payload: bytes) -> M:
 
 
 class FrameReader:
-    """Cuts a stream into frames."""
+    """Cuts a stream into frames. `largest` is that of a payload, and may change between frames."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "largest")
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST) -> None:
         self._buffer = bytearray()
+        self.largest = largest
 
     def feed(self, data: bytes) -> Iterator[tuple[FrameType, bytes]]:
         """Frames that are complete with `data`; consume them all before feeding more.
@@ -67,7 +68,7 @@ class FrameReader:
             while len(self._buffer) - start >= _HEADER:
                 size = int.from_bytes(self._buffer[start : start + 4])
                 frame_type = _TYPES.get(self._buffer[start + 4])
-                if frame_type is None or size > LARGEST:
+                if frame_type is None or size > self.largest:
                     raise FeedError(f"a frame of type {self._buffer[start + 4]}, {size} bytes")
                 end = start + _HEADER + size
                 if len(self._buffer) < end:

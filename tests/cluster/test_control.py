@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from octelium.cluster.certificates import cluster_names, issue, make_authority
+from octelium.replica.frames import FrameReader, FrameType, frame
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import feed_v1_pb2 as feed
 from octelium.schema.pb import meta_v1_pb2 as meta
 from tests.e2e.cluster import DOMAIN, wait_for
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import SourceCluster
+
+_COUNTERS = b'{"octelium_replica_revision": 7}'
 
 
 def test_health_and_metrics_are_on_the_admin_address_only(running: SourceCluster) -> None:
@@ -28,6 +33,23 @@ def test_health_and_metrics_are_on_the_admin_address_only(running: SourceCluster
     with running.http() as http:
         for path in ("/readyz", "/metrics", "/healthz", "/certificate"):
             assert http.get(running.url("", path), follow_redirects=False).status_code == 303
+
+
+def test_counters_are_taken_from_workers_only(running: SourceCluster) -> None:
+    """Whoever connects could fill control's memory with names otherwise."""
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.settimeout(60)
+        stream.connect(str(running.data / "run/feed.sock"))
+        hello = feed.Hello(role="gateway", worker="nobody", reader=b"r")
+        batch = feed.Batch(number=1, topic="counters", payload=_COUNTERS)
+        for frame_type, message in ((FrameType.HELLO, hello), (FrameType.BATCH, batch)):
+            stream.sendall(frame(frame_type, message.SerializeToString()))
+        frames = FrameReader()
+        while FrameType.ACK not in [kind for kind, _ in frames.feed(stream.recv(65536))]:
+            pass
+    text = httpx.get(f"http://127.0.0.1:{running.admin}/metrics").text
+    assert 'process="control"' in text
+    assert 'process="nobody"' not in text
 
 
 def test_sockets_and_data_are_private(running: SourceCluster) -> None:

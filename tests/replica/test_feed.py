@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from octelium.replica import feed as feed_module
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.feed import CONTROLLER, FeedServer
-from octelium.replica.follower import Follower
+from octelium.replica.follower import BATCH_LIMIT, Follower
 from octelium.replica.frames import FrameReader, FrameType, frame
 from octelium.replica.replica import Replica
 from octelium.schema.pb import core_v1_pb2 as core
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 READER = """
 import asyncio, sys
 from octelium.replica.committed import CommittedRevision
-from octelium.replica.follower import Follower
+from octelium.replica.follower import BATCH_LIMIT, Follower
 from octelium.replica.replica import Replica
 
 async def main():
@@ -508,3 +509,73 @@ async def test_the_controller_s_role_has_a_socket_of_its_own(
         controller.send(FrameType.BATCH, feed.Batch(number=2, topic="log", payload=b"x"))
         await controller.read(lambda: False)
         assert controller.ended
+
+
+@pytest.mark.parametrize(
+    ("hello", "told"),
+    [
+        (feed.Hello(role="data-plane", reader=b"r" * 33), "33 bytes of reader"),
+        (feed.Hello(role="data-plane", worker="w" * 65), "a hello with the name 'www"),
+        (feed.Hello(role="data-plane", worker='w"}'), "a hello with the name 'w\"}'"),
+        (feed.Hello(role="r" * 3000), "is not served here"),
+        (feed.Hello(role="data-plane", reader=b"r" * 5000), "a frame of type 1, 50"),
+        (feed.Hello(role="data-plane", instance=b"i" * 5000), "a frame of type 1, 50"),
+    ],
+)
+async def test_a_follower_that_says_too_much_of_itself_is_dropped(
+    server: FeedServer,
+    raw: Raw,
+    caplog: pytest.LogCaptureFixture,
+    hello: feed.Hello,
+    told: str,
+) -> None:
+    caplog.set_level(logging.INFO)
+    server.on("log", lambda *_: None)
+    raw.send(FrameType.HELLO, hello)
+    await raw.read(lambda: False)
+    assert raw.ended
+    assert told in caplog.text
+    assert max(map(len, caplog.text.splitlines())) < 300
+
+
+async def test_a_follower_may_send_batches_and_nothing_larger(
+    server: FeedServer, raw: Raw, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server.on("log", lambda *_: None)
+    raw.hello()
+    raw.send(FrameType.BATCH, feed.Batch(number=1, topic="log", payload=b"x" * 50_000))
+    await raw.read(lambda: raw.acknowledged() == 1)
+    raw.stream.send((BATCH_LIMIT + 1).to_bytes(4) + bytes((FrameType.BATCH,)))
+    await raw.read(lambda: False)
+    assert f"a frame of type 3, {BATCH_LIMIT + 1} bytes" in caplog.text
+
+
+async def test_who_sends_is_told_by_what_others_do_not_know(
+    server: FeedServer, connect: Callable[[], Raw]
+) -> None:
+    heard: list[tuple[bytes, bytes]] = []
+    server.on_reader("log", lambda reader, payload: heard.append((reader, payload)))
+    for reader in (b"one", b"two"):
+        raw = connect()
+        raw.send(FrameType.HELLO, feed.Hello(role="data-plane", worker="same", reader=reader))
+        raw.send(FrameType.BATCH, feed.Batch(number=1, topic="log", payload=b"x"))
+        await raw.read(lambda raw=raw: raw.acknowledged() == 1)
+    assert heard == [(b"one", b"x"), (b"two", b"x")]
+
+
+async def test_a_process_of_this_namespace_is_not_apart(
+    resources: Resources,
+    committed: CommittedRevision,
+    path: Path,
+    connect: Callable[[], Raw],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = FeedServer(resources, listening(path), committed, is_apart=True)
+    server.start()
+    raw = connect()
+    await raw.read(lambda: False)
+    assert raw.ended
+    assert server.followers == []
+    assert f"process {os.getpid()} of this container" in caplog.text
+    server.close()
