@@ -560,7 +560,7 @@ find_place() {
   esac
   fetch SHA256SUMS
   check_server_clock
-  check_signature
+  check_signature SHA256SUMS
 }
 
 find_release() {
@@ -620,8 +620,9 @@ check_server_clock() {
   fi
 }
 
+# FILE: the signature of a file of checksums
 check_signature() {
-  tool=minisign
+  sums_file=$1 tool=minisign
   case $(head -c 10 "$public_key" 2>/dev/null) in -----BEGIN) tool=openssl ;; esac
   # The key that this script brings along shields from no more than the script itself: without the
   # tool it is passed over. One that is asked for is not.
@@ -636,20 +637,27 @@ check_signature() {
   case $tool in
     openssl)
       has openssl || refuse 'the signature cannot be verified: there is no openssl' 'apt-get install openssl'
-      fetch SHA256SUMS.sig
-      openssl pkeyutl -verify -pubin -inkey "$public_key" -rawin -in "$temporary/SHA256SUMS" \
-        -sigfile "$temporary/SHA256SUMS.sig" >/dev/null 2>&1 ||
-        refuse 'the signature of SHA256SUMS is wrong' 'fetch the release again, from its own place'
+      fetch_signature sig
+      openssl pkeyutl -verify -pubin -inkey "$public_key" -rawin -in "$temporary/$sums_file" \
+        -sigfile "$temporary/$sums_file.sig" >/dev/null 2>&1 ||
+        refuse "the signature of $sums_file is wrong" 'fetch the release again, from its own place'
       ;;
     *)
       has minisign || refuse 'the signature cannot be verified: there is no minisign' 'apt-get install minisign'
-      fetch SHA256SUMS.minisig
+      fetch_signature minisig
       if [ -f "$public_key" ]; then option=-p; else option=-P; fi
-      minisign -Vqm "$temporary/SHA256SUMS" "$option" "$public_key" >/dev/null 2>&1 ||
-        refuse 'the signature of SHA256SUMS is wrong' 'fetch the release again, from its own place'
+      minisign -Vqm "$temporary/$sums_file" "$option" "$public_key" >/dev/null 2>&1 ||
+        refuse "the signature of $sums_file is wrong" 'fetch the release again, from its own place'
       ;;
   esac
-  detail 'signature verified'
+  detail "signature verified: $sums_file"
+}
+
+# ENDING: a key is in force, so there must be a signature
+fetch_signature() {
+  fetch "$sums_file.$1" optional || refuse \
+    "$from/$sums_file.$1 cannot be fetched, and a signature is demanded: $(tail -n 1 "$temporary/errors")" \
+    "have whoever has the key sign $sums_file; see whether the place is right and the network works"
 }
 
 check_sum() {

@@ -29,7 +29,9 @@ Options, each with its environment variable:
   --from PLACE            Where the release is: a URL or a directory with SHA256SUMS
                           [OCTELIUM_DOWNLOAD]. Default: where this script lies, if it is there.
                           If it has a folder k3s (SHA256SUMS, k3s, its airgap images, install.sh),
-                          k3s is installed from there, and nothing else is asked.
+                          k3s is installed from there, and nothing else is asked. It runs as root:
+                          if a signature is demanded, k3s/SHA256SUMS needs one as well, and from
+                          http:// it is taken with a signature only.
   --release VERSION       Which version [OCTELIUM_RELEASE]. Default: the newest. One older than what
                           is installed must be named.
   --public-key KEY        Demand a signature of SHA256SUMS: a minisign key, or a file with one
@@ -609,7 +611,7 @@ find_release() {
   esac
   fetch SHA256SUMS
   check_server_clock
-  check_signature
+  check_signature SHA256SUMS
   asked=$release
   pattern="octelium-${release:-[0-9A-Za-z.+]+}-linux-$arch\.oci\.tar"
   image=$(awk '{ sub(/^\*/, "", $2); print $2 }' "$temporary/SHA256SUMS" | grep -Ex "$pattern" | in_order | tail -n 1) || image=''
@@ -667,8 +669,9 @@ check_server_clock() {
   fi
 }
 
+# FILE: the signature of a file of checksums
 check_signature() {
-  tool=minisign
+  sums_file=$1 tool=minisign
   case $(head -c 10 "$public_key" 2>/dev/null) in -----BEGIN) tool=openssl ;; esac
   # The key that this script brings along shields from no more than the script itself: without the
   # tool it is passed over. One that is asked for is not.
@@ -683,20 +686,27 @@ check_signature() {
   case $tool in
     openssl)
       has openssl || refuse 'the signature cannot be verified: there is no openssl' 'apt-get install openssl'
-      fetch SHA256SUMS.sig
-      openssl pkeyutl -verify -pubin -inkey "$public_key" -rawin -in "$temporary/SHA256SUMS" \
-        -sigfile "$temporary/SHA256SUMS.sig" >/dev/null 2>&1 ||
-        refuse 'the signature of SHA256SUMS is wrong' 'fetch the release again, from its own place'
+      fetch_signature sig
+      openssl pkeyutl -verify -pubin -inkey "$public_key" -rawin -in "$temporary/$sums_file" \
+        -sigfile "$temporary/$sums_file.sig" >/dev/null 2>&1 ||
+        refuse "the signature of $sums_file is wrong" 'fetch the release again, from its own place'
       ;;
     *)
       has minisign || refuse 'the signature cannot be verified: there is no minisign' 'apt-get install minisign'
-      fetch SHA256SUMS.minisig
+      fetch_signature minisig
       if [ -f "$public_key" ]; then option=-p; else option=-P; fi
-      minisign -Vqm "$temporary/SHA256SUMS" "$option" "$public_key" >/dev/null 2>&1 ||
-        refuse 'the signature of SHA256SUMS is wrong' 'fetch the release again, from its own place'
+      minisign -Vqm "$temporary/$sums_file" "$option" "$public_key" >/dev/null 2>&1 ||
+        refuse "the signature of $sums_file is wrong" 'fetch the release again, from its own place'
       ;;
   esac
-  detail 'signature verified'
+  detail "signature verified: $sums_file"
+}
+
+# ENDING: a key is in force, so there must be a signature
+fetch_signature() {
+  fetch "$sums_file.$1" optional || refuse \
+    "$from/$sums_file.$1 cannot be fetched, and a signature is demanded: $(tail -n 1 "$temporary/errors")" \
+    "have whoever has the key sign $sums_file; see whether the place is right and the network works"
 }
 
 check_sum() {
@@ -711,6 +721,15 @@ check_sum() {
 find_k3s() {
   mkdir "$temporary/k3s"
   if fetch k3s/SHA256SUMS optional; then
+    # What is in there runs as root: the key of the release has to answer for it as well.
+    [ -z "$public_key" ] || check_signature k3s/SHA256SUMS
+    case $from in
+      http://*)
+        [ -f "$temporary/k3s/SHA256SUMS.sig" ] || [ -f "$temporary/k3s/SHA256SUMS.minisig" ] ||
+          refuse "$from/k3s has no signature that was verified, and anybody on the way could have changed it" \
+            'name a place with https:// or a directory, or demand a signature with --public-key'
+        ;;
+    esac
     binary=k3s
     [ "$arch" = amd64 ] || binary=k3s-$arch
     airgap=$(awk '{ sub(/^\*/, "", $2); print $2 }' "$temporary/k3s/SHA256SUMS" | grep -Ex "k3s-airgap-images-$arch\.tar(\.gz|\.zst)?" | tail -n 1) || airgap=''

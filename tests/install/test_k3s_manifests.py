@@ -267,6 +267,11 @@ def test_what_bootstrap_writes_is_taken_in(server: ApiServer, tmp_path: Path) ->
     assert "may not be specified when `value` is not empty" in refused.json()["message"]
 
 
+def expanded(word: str, values: dict[str, str]) -> str:
+    """A word of a command, as the kubelet expands its variables."""
+    return re.sub(r"\$\((\w+)\)", lambda found: values[found[1]], word)
+
+
 def test_all_addresses_of_the_node_are_refused_to_containers() -> None:
     """What Kubernetes and bootstrap.sh say of them reaches the controller as one option."""
     container = controller_of(of_kind("StatefulSet")[0])
@@ -277,10 +282,7 @@ def test_all_addresses_of_the_node_are_refused_to_containers() -> None:
         values = {"POD_NAME": "octelium-0", "OCTELIUM_UPSTREAMS_REFUSE": host}
         values["NODE_NETWORKS"] = networks
         assert set(values) < {each["name"] for each in container["env"]}
-        words = [
-            re.sub(r"\$\((\w+)\)", lambda found: values[found[1]], word)
-            for word in container["command"]
-        ]
+        words = [expanded(word, values) for word in container["command"]]
         assert words[:2] == ["octelium", "controller"]
         context = controller.make_context("controller", words[2:])
         refused = {ipaddress.ip_network(text) for text in context.params["refuse"]}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conftest import SOAK
 from tests.install.k3s_machine import ADDRESS, READY, K3sMachine, k3s_files, k3s_release
+from tests.peers.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -395,3 +397,87 @@ def test_a_signature_is_demanded(vm: K3sMachine) -> None:
     done = vm.bootstrap("good", "--public-key", key)
     assert done.returncode == 1
     assert "the signature of SHA256SUMS is wrong" in done.stdout
+
+
+@pytest.mark.parametrize("tool", ["openssl", "minisign"])
+def test_a_signature_covers_k3s(vm: K3sMachine, tool: str) -> None:
+    """With a key, what of k3s runs as root is signed with it, too; else nothing of it runs."""
+    folder = vm.folder / "good/k3s"
+    vm.serve()
+    public, sign = keys(vm, tool)
+    sign(folder.parent)
+    options = ("good", "--public-key", public)
+    before = vm.files()
+    done = vm.bootstrap(*options)
+    assert done.returncode == 1
+    assert "signature verified: SHA256SUMS\n" in done.stdout
+    assert "/k3s/SHA256SUMS." in done.stdout
+    assert "cannot be fetched, and a signature is demanded" in done.stdout
+    assert "sign k3s/SHA256SUMS" in done.stdout
+    assert vm.files() == before
+    # That of another file is none.
+    for ending in ("sig", "minisig"):
+        other = folder.parent / f"SHA256SUMS.{ending}"
+        if other.exists():
+            (folder / other.name).write_bytes(other.read_bytes())
+    done = vm.bootstrap(*options)
+    assert (done.returncode, vm.files() == before) == (1, True)
+    assert "the signature of k3s/SHA256SUMS is wrong" in done.stdout
+    assert not (vm.folder / "vendor").exists()
+    sign(folder)
+    done = vm.bootstrap(*options)
+    assert done.returncode == 0, done.stdout
+    assert "signature verified: k3s/SHA256SUMS" in done.stdout
+
+
+def keys(vm: K3sMachine, tool: str) -> tuple[str, Callable[[Path], None]]:
+    """A public key, and what signs the checksums of a folder with the other."""
+    secret, public = str(vm.folder / "secret"), str(vm.folder / "public")
+
+    def call(*words: str) -> None:
+        subprocess.run([program(tool, tool), *words], check=True, capture_output=True)
+
+    if tool == "openssl":
+        call("genpkey", "-algorithm", "ed25519", "-out", secret)
+        call("pkey", "-in", secret, "-pubout", "-out", public)
+    else:
+        call("-G", "-W", "-p", public, "-s", secret)
+
+    def sign(folder: Path) -> None:
+        sums = str(folder / "SHA256SUMS")
+        if tool == "openssl":
+            given = ("pkeyutl", "-sign", "-inkey", secret, "-rawin", "-in", sums)
+            call(*given, "-out", f"{sums}.sig")
+        else:
+            call("-Sm", sums, "-s", secret)
+
+    return public, sign
+
+
+def test_k3s_that_anybody_could_have_changed(vm: K3sMachine) -> None:
+    """By http:// and without a key nothing of k3s is taken, nor run."""
+    folder = vm.folder / "good/k3s"
+    vm.put("curl", _COPYING)
+    before = vm.files()
+    place = "http://releases.example/good"
+    done = vm.bootstrap("good", "--from", place)
+    assert done.returncode == 1
+    assert f"{place}/k3s has no signature that was verified" in done.stdout
+    assert "https:// or a directory, or demand a signature with --public-key" in done.stdout
+    assert (vm.files() == before, (vm.folder / "vendor").exists()) == (True, False)
+    public, sign = keys(vm, "openssl")
+    sign(folder)
+    sign(folder.parent)
+    for options in (("--public-key", public), ("--from", "https://releases.example/good")):
+        done = vm.bootstrap("good", "--from", place, *options, "--dry-run")
+        assert done.returncode == 0, done.stdout
+
+
+_COPYING = """#!/bin/sh
+# What a web server has, from the folder.
+for word; do
+  case ${before:-} in -o) output=$word ;; esac
+  before=$word
+done
+cp "FOLDER/${before#*://releases.example/}" "$output"
+"""

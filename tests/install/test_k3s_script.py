@@ -18,7 +18,8 @@ SCRIPT = "k3s/bootstrap.sh"
 SHARED = (
     "must_match", "setting", "existing", "mount_options",
     "look_at_folder", "look_at_clock", "look_at_names", "default_domain", "fetch",
-    "refuse", "in_order", "refuse_older", "check_server_clock", "check_signature", "check_sum",
+    "refuse", "in_order", "refuse_older", "check_server_clock", "check_signature",
+    "fetch_signature", "check_sum",
     "point_to", "problem",
 )  # fmt: skip
 """What bootstrap.sh does as install.sh does it."""
