@@ -4,6 +4,10 @@ Only the fields that the controller sends are judged: they are those that it own
 "Server-Side Apply", "Field management"). What the server or somebody else adds beside them is not
 its business. Lists are matched as the server merges them, by the keys of their elements; maps that
 the server treats as one value must be equal.
+
+Who reaches a container, and what it reaches, is judged whole: the rules of a NetworkPolicy and the
+ports of a Service are exactly those that were sent. An addition to a Pod's template is let be: who
+may write it may as well make a Pod of his own in the namespace.
 """
 
 from __future__ import annotations
@@ -42,6 +46,12 @@ _ATOMIC = frozenset(
     }
 )
 """Maps that the server treats as one value (x-kubernetes-map-type: atomic)."""
+_WHOLE = {
+    "NetworkPolicy": ("policyTypes", "ingress", "egress"),
+    "Service": ("ports",),
+}
+"""Fields of specifications to which nothing may be added, by kind."""
+_EMPTY: tuple[Any, ...] = (None, "", [])
 _AMOUNTS = frozenset({"limits", "requests", "sizeLimit"})
 """Fields that hold quantities, which the server writes in a form of its own."""
 _QUANTITY = re.compile(r"([+-]?[0-9]*\.?[0-9]*)(?:([eE][+-]?[0-9]{1,3})|([a-zA-Z]{0,2}))")
@@ -60,7 +70,19 @@ def drift(wanted: Object, found: Object) -> tuple[str, ...]:
 
     Empty if nothing needs to be written.
     """
-    return tuple(_differences(wanted, found, "", "", amounts=False))
+    paths = tuple(_differences(wanted, found, "", "", amounts=False))
+    return paths or additions(wanted, found)
+
+
+def additions(wanted: Object, found: Object) -> tuple[str, ...]:
+    """The paths at which others have added to what is judged whole."""
+    names = _WHOLE.get(str(wanted.get("kind", "")), ())
+    asked, given = wanted.get("spec") or {}, found.get("spec") or {}
+    return tuple(
+        f"spec.{name}"
+        for name in names
+        if name in asked and not _equal(asked[name], given.get(name))
+    )
 
 
 def owned_by(found: Object, manager: str) -> bool:
@@ -112,6 +134,16 @@ def _differences(wanted: Any, found: Any, path: str, name: str, *, amounts: bool
         number = quantity(wanted) if amounts else None
         if number is None or number != quantity(found):
             yield path
+
+
+def _equal(wanted: Any, found: Any) -> bool:
+    """Whether two values are the same, but for empty ones that the server leaves out."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        names = wanted.keys() | found.keys()
+        return all(_equal(wanted.get(name), found.get(name)) for name in names)
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(_equal, wanted, found))
+    return wanted == found or (wanted in _EMPTY and found in _EMPTY)
 
 
 def _list_differences(wanted: list[Any], found: list[Any], path: str, name: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from octelium.controller.backoff import Backoff
-from octelium.controller.drift import drift, owned_by
+from octelium.controller.drift import additions, drift, owned_by
 from octelium.controller.kube.api import MANAGER
 from octelium.controller.kube.errors import (
     AbsentError,
@@ -23,7 +23,13 @@ from octelium.controller.kube.errors import (
     KubeError,
 )
 from octelium.controller.kube.kinds import DEPLOYMENT, Kind, kind_of
-from octelium.controller.objects.names import APPLIED, CLUSTER_LABEL
+from octelium.controller.objects.names import (
+    APPLIED,
+    CLUSTER_LABEL,
+    CONFIG_LABEL,
+    UID_LABEL,
+    key_of,
+)
 from octelium.controller.observed import rolled_out
 from octelium.controller.orphans import leftovers, remains
 
@@ -60,6 +66,9 @@ class Objects(Protocol):
 
     async def apply(self, kind: Kind, value: Object, *, within: float | None = None) -> Object:
         """Server-side apply."""
+
+    async def merge(self, kind: Kind, value: Object, *, within: float | None = None) -> Object:
+        """JSON merge patch."""
 
     async def delete(self, kind: Kind, name: str, uid: str, *, within: float | None = None) -> None:
         """Delete the object of this uid."""
@@ -178,7 +187,7 @@ class Reconciler:
         deployments = [one for kind, one in found if kind is DEPLOYMENT]
         settled = len(deployments) == 1 and rolled_out(deployments[0], self._pods.of(key).values())
         for kind, value in leftovers(found, wanted, settled=settled):
-            await self._delete(kind, value)
+            await self._delete(key, kind, value)
             course.made.pop((kind, value["metadata"]["name"]), None)
         return None
 
@@ -200,7 +209,7 @@ class Reconciler:
                     course,
                     desired,
                     "NameTaken",
-                    f"there is a {kind.name} {name} that is not this Cluster's: "
+                    f"there is a {kind.name} {name} that was not made for this container: "
                     "delete or rename it",
                 )
             if live["metadata"].get("deletionTimestamp"):
@@ -223,6 +232,9 @@ class Reconciler:
         if live is not None:
             body = {**value, "metadata": {**value["metadata"], "uid": live["metadata"]["uid"]}}
         answer = await self._gate.write(lambda within: self._api.apply(kind, body, within=within))
+        if added := additions(value, answer):
+            # No apply takes away what others have added to a list with keys.
+            answer = await self._take_away(kind, value, answer, added)
         self._caches[kind].put(answer)
         course.made[kind, name] = mark
         if corrects:
@@ -238,15 +250,33 @@ class Reconciler:
             )
         return None
 
+    async def _take_away(
+        self, kind: Kind, value: Object, found: Object, paths: tuple[str, ...]
+    ) -> Object:
+        """Give fields of the specification, by their paths, nothing but what is wanted."""
+        names = [path.removeprefix("spec.") for path in paths]
+        meta = {name: found["metadata"][name] for name in ("name", "uid", "resourceVersion")}
+        patch = {"metadata": meta, "spec": {name: value["spec"][name] for name in names}}
+        answer: Object = await self._gate.write(
+            lambda within: self._api.merge(kind, patch, within=within)
+        )
+        return answer
+
     async def _remove(self, key: Key) -> None:
         pods = len(self._pods.of(key))
         for kind, value in remains(self._found(key), pods=pods):
-            await self._delete(kind, value)
+            await self._delete(key, kind, value)
 
-    async def _delete(self, kind: Kind, value: Object) -> None:
+    async def _delete(self, key: Key, kind: Kind, value: Object) -> None:
+        """Delete an object of a container, if it still says that it is of that one."""
         meta = value["metadata"]
         # An absent one is gone already, and the watch is about to say so.
         with contextlib.suppress(AbsentError):
+            live = await self._api.get(kind, meta["name"])
+            labels = live["metadata"].get("labels") or {}
+            if (labels.get(CLUSTER_LABEL), key_of(labels)) != (self._cluster, key):
+                self._caches[kind].put(live)
+                return
             await self._gate.write(
                 lambda within: self._api.delete(kind, meta["name"], meta["uid"], within=within)
             )
@@ -268,12 +298,18 @@ class Reconciler:
         )
 
     def _is_ours(self, value: Object, live: Object) -> bool:
-        """Whether a live object is one that this Cluster made, even if its labels were changed."""
+        """Whether a live object was made for this container, even if labels were taken from it.
+
+        One that says another Cluster, Service or config is not: no name gives a right to it.
+        """
         labels = live["metadata"].get("labels") or {}
         wanted: Object = value["metadata"]["labels"]
         if all(labels.get(name) == text for name, text in wanted.items()):
             return True
-        return owned_by(live, MANAGER) and labels.get(CLUSTER_LABEL) in (None, self._cluster)
+        return owned_by(live, MANAGER) and all(
+            labels.get(name) in (None, wanted[name])
+            for name in (CLUSTER_LABEL, UID_LABEL, CONFIG_LABEL)
+        )
 
     def _contested(self, course: Course) -> float:
         """Seconds to wait before one more correction, 0 if it may be made now."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.controller.drift import drift, owned_by, quantity
+from octelium.controller.drift import additions, drift, owned_by, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LEAF = st.one_of(
     st.text(min_size=1, max_size=5), st.integers(-5, 99999), st.booleans(), st.just("")
@@ -198,6 +201,70 @@ def test_the_rules_of_a_network_policy_are_one_value() -> None:
     assert drift(wanted, found) == ("spec.egress[0].ports",)
     found["spec"]["egress"] = [*wanted["spec"]["egress"], {}]
     assert drift(wanted, found) == ("spec.egress",)
+
+
+def policy() -> dict[str, Any]:
+    """A NetworkPolicy."""
+    peer = {"podSelector": {"matchLabels": {"a": "b"}}}
+    return {
+        "kind": "NetworkPolicy",
+        "spec": {
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [peer], "ports": [{"port": 80, "protocol": "TCP"}]}],
+            "egress": [],
+        },
+    }
+
+
+def service() -> dict[str, Any]:
+    """A Service of Kubernetes."""
+    port = {"port": 80, "targetPort": 80, "protocol": "TCP"}
+    return {
+        "kind": "Service",
+        "spec": {
+            "type": "ClusterIP",
+            "externalIPs": [],
+            "selector": {"a": "b"},
+            "ports": [port],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changed", "path"),
+    [
+        (policy, change("spec/ingress/0/ports/0/endPort", 65535), "spec.ingress"),
+        (policy, change("spec/ingress/0/from/0/ipBlock", {"cidr": "0.0.0.0/0"}), "spec.ingress"),
+        (policy, change("spec/egress", [{}]), "spec.egress"),
+        (policy, change("spec/policyTypes", ["Ingress"]), "spec.policyTypes"),
+        (service, change("spec/ports/0/nodePort", 30000), "spec.ports"),
+        (service, change("spec/externalIPs", ["192.0.2.1"]), "spec.externalIPs"),
+        (service, change("spec/type", "NodePort"), "spec.type"),
+        (service, change("spec/selector/c", "d"), "spec.selector"),
+    ],
+)
+def test_what_a_container_reaches_and_who_reaches_it_is_judged_whole(
+    wanted: Callable[[], dict[str, Any]], changed: Any, path: str
+) -> None:
+    found = wanted()
+    changed(found)
+    assert drift(wanted(), found) == (path,)
+
+
+def test_ports_that_others_add_to_a_service_are_drift() -> None:
+    found = service()
+    found["spec"]["ports"].insert(0, {"port": 22, "targetPort": 22, "protocol": "TCP"})
+    assert drift(service(), found) == additions(service(), found) == ("spec.ports",)
+
+
+def test_what_the_server_leaves_out_of_what_is_whole_is_no_drift() -> None:
+    found = policy()
+    del found["spec"]["egress"]
+    assert drift(policy(), found) == ()
+    found = service()
+    del found["spec"]["externalIPs"]
+    found["spec"] |= {"clusterIP": "10.0.0.1", "sessionAffinity": "None"}
+    assert drift(service(), found) == ()
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.controller.drift import drift
 from octelium.controller.kube.api import MANAGER
 from octelium.controller.kube.errors import (
     AbsentError,
@@ -15,10 +17,20 @@ from octelium.controller.kube.errors import (
     KubeError,
     RefusedError,
 )
-from octelium.controller.kube.kinds import DEPLOYMENT, OWNED, SECRET, SERVICE, Kind, kind_of
+from octelium.controller.kube.kinds import (
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    OWNED,
+    SECRET,
+    SERVICE,
+    Kind,
+    kind_of,
+)
 from octelium.controller.objects.names import APPLIED, labels_of
 from octelium.controller.objects.outcome import Desired, Problem
 from octelium.controller.reconciler import AT_ONCE, FRIENDLY, SLOW, NotNowError, Reconciler
+from tests.controller.world import LIMIT, managed
+from tests.controller.world import World as Space
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,6 +111,13 @@ class Server:
         self.mutate(made)
         self.objects[kind, name] = made
         return copy.deepcopy(made)
+
+    async def merge(self, kind: Kind, value: Object, *, within: float | None = None) -> Object:
+        assert within == 7.0
+        name = value["metadata"]["name"]
+        self.calls.append(("merge", kind.name, name))
+        found = self.objects[kind, name]
+        return self.put(kind, {**found, "spec": {**found["spec"], **value["spec"]}})
 
     async def delete(self, kind: Kind, name: str, uid: str, *, within: float | None = None) -> None:
         assert within == 7.0
@@ -247,6 +266,8 @@ async def test_ownership_that_was_cleared_is_taken_again() -> None:
         ({"app": "theirs"}, "kubectl"),
         (labels_of("other-cluster", KEY), MANAGER),
         (labels_of(CLUSTER, ("other", "")), "kubectl"),
+        (labels_of(CLUSTER, ("other", "")), MANAGER),
+        (labels_of(CLUSTER, (KEY[0], "blue")), MANAGER),
     ],
 )
 async def test_an_object_of_others_is_not_adopted(labels: dict[str, str], manager: str) -> None:
@@ -483,10 +504,23 @@ async def test_what_is_gone_already_needs_no_deletion() -> None:
     world = await World().made()
     world.server.objects.clear()
     assert await world.reconcile(None) is None
-    assert len(world.calls()) == 2
+    assert world.calls() == []
     world.catch_up()
     assert await world.reconcile(None) is None
     assert world.calls() == []
+
+
+async def test_what_is_another_container_s_by_now_stays() -> None:
+    world = await World().made()
+    theirs = labels_of(CLUSTER, ("other", ""))
+    for kind in (DEPLOYMENT, SERVICE):
+        world.server.objects[kind, "web"]["metadata"]["labels"] = theirs
+    assert await world.reconcile(None) is None
+    assert world.calls() == []
+    world.catch_up()
+    assert await world.reconcile(None) is None
+    assert world.calls() == [("delete", "Secret", "web-env")]
+    assert (SERVICE, "web") in world.server.objects
 
 
 async def test_a_deletion_that_fails_is_tried_again() -> None:
@@ -499,6 +533,39 @@ async def test_a_deletion_that_fails_is_tried_again() -> None:
     world.catch_up()
     await world.reconcile(None)
     assert world.server.objects == {}
+
+
+async def test_what_others_add_to_who_reaches_a_container_is_taken_away(world: Space) -> None:
+    one = managed(1)
+    world.want(one)
+    world.start()
+    await world.settled()
+    name = world.name(one)
+    port = {"name": "back-door", "port": 22, "targetPort": 22, "protocol": "TCP"}
+    before = await world.admin.get(SERVICE, name)
+    foreign = {
+        SERVICE: {
+            "type": "NodePort",
+            "externalIPs": ["198.51.100.7"],
+            "ports": [{**before["spec"]["ports"][0], "name": "first"}, port],
+        },
+        NETWORK_POLICY: {"ingress": [{}], "egress": [{}]},
+    }
+    for kind, spec in foreign.items():
+        await world.admin.merge(kind, {"metadata": {"name": name}, "spec": spec})
+    async with asyncio.timeout(LIMIT):
+        for kind in foreign:
+            wanted = next(value for value in world.build(one).objects if kind_of(value) is kind)
+            while drift(wanted, found := await world.admin.get(kind, name)):
+                await asyncio.sleep(0.01)
+    found = await world.admin.get(SERVICE, name)
+    assert found["spec"]["ports"] == before["spec"]["ports"]
+    assert found["spec"]["type"] == "ClusterIP"
+    assert "externalIPs" not in found["spec"]
+    assert found["spec"]["clusterIP"] == before["spec"]["clusterIP"]
+    assert found["metadata"]["uid"] == before["metadata"]["uid"]
+    world.want(managed(1, "other"))
+    await world.settled()
 
 
 def test_only_our_kinds() -> None:

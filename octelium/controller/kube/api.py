@@ -111,6 +111,21 @@ class Api:
                 raise ConflictError(str(error), error.code) from error
             raise
 
+    async def merge(self, kind: Kind, value: Object, *, within: float | None = None) -> Object:
+        """JSON merge patch (RFC 7396): give the fields of `value` its values, lists as a whole.
+
+        A uid in its metadata makes it fail where that object is no more, and a version where it is
+        another by now.
+        """
+        return await self._call(
+            "PATCH",
+            kind.path(self.namespace, value["metadata"]["name"]),
+            {"fieldManager": MANAGER},
+            value,
+            "application/merge-patch+json",
+            within,
+        )
+
     async def create(self, kind: Kind, value: Object) -> Object:
         """Create an object; `ConflictError` if there is one of that name."""
         asked = {"fieldManager": MANAGER}

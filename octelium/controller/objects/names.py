@@ -30,6 +30,7 @@ CONFIG_LABEL: Final = "octelium.com/svc-upstream-cfg"
 _NAMED_DEFAULT: Final = f"{DEFAULT_NAMESPACE}.config"
 """Label of a config that is called as the Service's own is labelled. Such names have no dots."""
 _MAX: Final = 63
+_ENDING: Final = 16
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
@@ -37,11 +38,17 @@ _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9]
 def object_name(managed: Managed) -> str:
     """The name of a container's objects: a DNS label (RFC 1123) that no other container has.
 
-    It says the Service and the config, cut where they are long, and ends with 8 hex digits of the
-    SHA-256 of the Service's uid and the config.
+    It says the Service and the config, cut where they are long, and ends with 16 hex digits of the
+    SHA-256 of the Service's uid and the config: 64 bits, since who writes Services chooses configs
+    and may look for a name that another container has.
     """
-    readable = _OTHER.sub("-", f"{managed.service}-{managed.config or DEFAULT_NAMESPACE}")
-    ending = hashlib.sha256("\n".join(managed.key).encode()).hexdigest()[:8]
+    return name_for(managed.service, managed.key)
+
+
+def name_for(service: str, key: Key) -> str:
+    """The same of a container by the full name of its Service."""
+    readable = _OTHER.sub("-", f"{service}-{key[1] or DEFAULT_NAMESPACE}")
+    ending = hashlib.sha256("\n".join(key).encode()).hexdigest()[:_ENDING]
     room = _MAX - len(ending) - 1
     return f"{(OBJECT_PREFIX + readable)[:room].rstrip('-')}-{ending}"
 

@@ -4,6 +4,11 @@ What is not public is listed in the IANA registries of special-purpose addresses
 (RFC 6890). Of IPv6 only 2000::/3 is given out as public at all (RFC 4291, section 2.4): local,
 link-local, multicast and mapped addresses lie outside. Addresses that carry one of IPv4 are taken
 for that one: those of 64:ff9b::/96 (RFC 6052) as far as it is public; 6to4 and Teredo are left out.
+
+Clouds answer machines at addresses of their own, among them with credentials: those of most are
+link-local (169.254.169.254) or private (100.100.100.200, fd00:ec2::254, 192.0.0.192). The one of
+Azure, 168.63.129.16, is public by its number and is left out by name (Azure, "What is IP address
+168.63.129.16?").
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ _SPECIAL_V4: Final = tuple(
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
         "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
         "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "168.63.129.16/32",
     )
 )  # fmt: skip
 _SPECIAL_V6: Final = tuple(

@@ -10,10 +10,14 @@ if TYPE_CHECKING:
 
 
 def service_spec(managed: Managed, selector: dict[str, str]) -> Manifest:
-    """One address within Kubernetes, and the container's port; nothing outside can reach it."""
+    """One address within Kubernetes, and the container's port; nothing outside can reach it.
+
+    That there are no external addresses is said, so that none stays that somebody adds.
+    """
     port = managed.container.port
     return {
         "type": "ClusterIP",
+        "externalIPs": [],
         "selector": dict(selector),
         "ports": [{"port": port, "targetPort": port, "protocol": managed.protocol}],
     }

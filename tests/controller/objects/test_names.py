@@ -17,10 +17,10 @@ def of(service: str, config: str = "", uid: str = "u-1") -> Managed:
 
 def test_names_are_readable() -> None:
     assert re.fullmatch(
-        r"upstream-svc-web-default-default-[0-9a-f]{8}", object_name(of("web.default"))
+        r"upstream-svc-web-default-default-[0-9a-f]{16}", object_name(of("web.default"))
     )
     assert re.fullmatch(
-        r"upstream-svc-web-prod-blue-[0-9a-f]{8}", object_name(of("web.prod", "blue"))
+        r"upstream-svc-web-prod-blue-[0-9a-f]{16}", object_name(of("web.prod", "blue"))
     )
 
 
@@ -42,7 +42,7 @@ def test_names_are_labels_and_never_collide(entries: list[tuple[str, str, str]])
     names = [object_name(of(*entry)) for entry in entries]
     assert len(set(names)) == len(names)
     for name in names:
-        assert re.fullmatch(r"upstream-svc-[a-z0-9-]{1,41}-[0-9a-f]{8}", name)
+        assert re.fullmatch(r"upstream-svc-[a-z0-9-]{1,33}-[0-9a-f]{16}", name)
         assert len(name) <= 63
 
 
