@@ -36,9 +36,9 @@ from tests.peers.kubernetes.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-MANY = 100 if SOAK else 25
+MANY = 100 if SOAK else 12
 """Container Services."""
-AWAY = 30.0 if SOAK else 0.2
+AWAY = 30.0 if SOAK else 0.05
 """Seconds for which the API server is away."""
 
 
@@ -638,7 +638,7 @@ async def test_a_wild_day(alone: World) -> None:
     kubernetes = alone.server.kubernetes
     alone.start("one")
     alone.start("two")
-    for _ in range(300 if SOAK else 40):
+    for _ in range(300 if SOAK else 30):
         number = chance.randrange(6)
         one = managed(number, f"image:{chance.randrange(3)}", replicas=chance.randint(1, 3))
         step = chance.randrange(9)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from octelium.controller.status import ContainerStatus
 
 CLUSTER = "c1"
+MARK = "octelium.com/applied"
+"""The annotation that says what an object was made of."""
 LIMIT = 120.0
 """Seconds after which a state that is waited for does not come any more."""
 PACE = Pace(duration=60.0, deadline=50.0, retry=0.1, every=0.01, events_every=0.05)
@@ -255,6 +257,7 @@ class World:
         self.namespace = f"ns-{next(_NUMBER)}"
         self.settings = Settings(namespace=self.namespace)
         self.wants: dict[Key, Managed] = {}
+        self._marked: dict[Key, tuple[Managed, dict[tuple[str, str], str]]] = {}
         self.complete = True
         self.told: dict[Key, ContainerStatus] = {}
         self.telling: list[tuple[str, Sequence[ContainerStatus]]] = []
@@ -390,34 +393,44 @@ class World:
     async def settled(self) -> None:
         """Wait until what there is is what is wanted, and nothing is left to be done."""
         began = time.monotonic()
+        wrong: list[str] = []
         while True:
-            wrong = await self.differences()
-            idle = all(one.settled for one, _, _ in self.running.values())
-            if idle and not wrong:
-                return
+            if self._idle():
+                wrong = await self.differences()
+                if not wrong and self._idle():
+                    return
             if time.monotonic() > began + LIMIT:
                 raise TimeoutError(f"it does not settle: {wrong[:5]}, {self.told}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
+
+    def _idle(self) -> bool:
+        return all(one.settled for one, _, _ in self.running.values())
 
     async def differences(self) -> list[str]:
         """What is not there, or should not be there."""
-        wanted = {
-            (value["kind"], value["metadata"]["name"]): value
-            for one in self.wants.values()
-            for value in self.build(one).objects
-        }
+        wanted: dict[tuple[str, str], str] = {}
+        for one in self.wants.values():
+            wanted |= self._marks(one)
         found = {(kind.name, name): value for kind, name, value in await self.objects()}
         wrong = [f"{key} is missing" for key in wanted if key not in found]
         wrong += [f"{key} is too much" for key in found if key not in wanted]
-        mark = "octelium.com/applied"
         wrong += [
             f"{key} is another"
-            for key, value in wanted.items()
-            if key in found
-            and found[key]["metadata"]["annotations"].get(mark)
-            != value["metadata"]["annotations"][mark]
+            for key, mark in wanted.items()
+            if key in found and found[key]["metadata"]["annotations"].get(MARK) != mark
         ]
         return wrong
+
+    def _marks(self, one: Managed) -> dict[tuple[str, str], str]:
+        """The marks of a container's objects, made once for each that is wanted."""
+        before = self._marked.get(one.key)
+        if before is None or before[0] is not one:
+            marks = {
+                (value["kind"], value["metadata"]["name"]): value["metadata"]["annotations"][MARK]
+                for value in self.build(one).objects
+            }
+            before = self._marked[one.key] = one, marks
+        return before[1]
 
     async def objects(self, cluster: str = CLUSTER) -> list[tuple[Kind, str, dict[str, Any]]]:
         """All objects of a Cluster."""
