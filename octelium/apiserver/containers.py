@@ -17,17 +17,20 @@ from octelium.schema.validation.service import configs_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from octelium.apiserver.core.deployment import AskController
     from octelium.apiserver.rpc import Authorize, Call
     from octelium.store.resources import Resources
 
 
 class ContainerService:
-    """Answers the method. `has_controller` tells whether anything deploys containers here."""
+    """Answers the method. `controller` tells what deploys containers here."""
 
-    def __init__(self, resources: Resources, authorize: Authorize, *, has_controller: bool) -> None:
+    def __init__(
+        self, resources: Resources, authorize: Authorize, controller: AskController
+    ) -> None:
         self._resources = resources
         self._authorize = authorize
-        self._has_controller = has_controller
+        self._controller = controller
 
     async def list_containers(
         self, request: ext.ListContainersRequest, call: Call
@@ -50,7 +53,10 @@ class ContainerService:
                 for one in self._resources.peek_all(core.Service)
                 if not one.metadata.is_system_hidden
             ]
-        reply = ext.ListContainersResponse(has_controller=self._has_controller)
+        controller = self._controller()
+        reply = ext.ListContainersResponse(has_controller=controller.is_configured)
+        if controller.silent_since:
+            reply.silent_since.FromSeconds(int(controller.silent_since))
         for service in sorted(services, key=lambda one: one.metadata.name):
             found = list(self._of(service))
             if found:

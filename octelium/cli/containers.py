@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from octelium.cli.ages import age
+from octelium.cli.ages import age, clock_time
 from octelium.cli.inert import inert
+from octelium.schema.containers import NO_CONTROLLER, STARTING
 from octelium.schema.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from octelium.schema.pb import container_v1_pb2 as container
+    from octelium.schema.pb import core_v1_pb2 as core
     from octelium.schema.pb import ext_v1_pb2 as ext
 
 Mood = Literal["plain", "good", "wait", "bad"]
 _WIDTH: Final = 10
-_BEGINNING: Final = frozenset({"", "Starting"})
+_BEGINNING: Final = frozenset({"", STARTING})
 _MOODS: Final[dict[str, Mood]] = {"ready": "good", "starting": "wait"}
+_LOG: Final = "sudo k3s kubectl logs -n octelium-upstreams deployment/"
+_ENDS: Final = "CrashLoopBackOff"
 
 
 class Told(NamedTuple):
@@ -27,14 +31,31 @@ class Told(NamedTuple):
     mood: Mood = "plain"
 
 
-def container_lines(reply: ext.ListContainersResponse, now: float) -> list[Told]:
-    """A section on the containers of a Service; nothing if it has none."""
-    found = [one for item in reply.items for one in item.containers]
+def container_lines(
+    reply: ext.ListContainersResponse, now: float, service: core.Service | None = None
+) -> list[Told]:
+    """A section on the containers of a Service; nothing if it has none.
+
+    With `service` it says where they are not yet as the Service asks for them.
+    """
+    found = [(item, one) for item in reply.items for one in item.containers]
     if not found:
         return []
     lines = [Told(""), Told("Containers:")]
-    for one in found:
-        lines += _container(one, now, has_controller=reply.has_controller)
+    silent = reply.silent_since
+    if silent.seconds:
+        since = f"since {clock_time(silent)} ({age(silent, now)} ago)"
+        lines += [
+            Told(f"  The controller is not connected {since}, so nothing is deployed now.", "bad"),
+            Told("  This is the last known state; octeliumctl doctor tells more.", "bad"),
+        ]
+    for item, one in found:
+        lines += _container(one, has_controller=reply.has_controller)
+        lines += [Told(f"    Not yet:   {text}", "wait") for text in _differences(one, service)]
+        if one.replicas:
+            lines.append(Told(f"    Log:       {_log(item, one)}"))
+        if one.events:
+            lines += [Told("    Events:"), *_events(one, now)]
     return lines
 
 
@@ -42,21 +63,26 @@ def state_of(one: container.Container, *, has_controller: bool) -> str:
     """How a container is, in a word or two."""
     if one.ready:
         return "ready"
-    if not has_controller:
+    if not has_controller or one.reason == NO_CONTROLLER:
         return "not deployed"
-    return "starting" if one.reason in _BEGINNING else "not running"
+    return "starting" if one.reason in _BEGINNING else "not ready"
 
 
-def _container(one: container.Container, now: float, *, has_controller: bool) -> Iterator[Told]:
+def _container(one: container.Container, *, has_controller: bool) -> Iterator[Told]:
     state = state_of(one, has_controller=has_controller)
     mood: Mood = _MOODS.get(state, "bad")
     name = one.config or DEFAULT_NAMESPACE
     count = f"{one.ready_replicas} of {one.desired} {'replica' if one.desired == 1 else 'replicas'}"
     if one.replicas and one.updated < one.desired:
         count += f", {one.updated} of the latest form"
+    hindered = one.ready and one.reason not in _BEGINNING
+    if hindered:
+        mood = "wait"
+        if one.updated < max(one.desired, one.replicas) or one.ready_replicas == one.replicas:
+            count += "; the change is not there yet"
     yield Told(inert(f"  {name}: {state}, {count}"), mood)
     why = one.message or one.reason
-    if state == "not deployed":
+    if not has_controller:
         why = "this Cluster has no controller that deploys containers"
     place = f"[{one.address}]" if ":" in one.address else one.address
     rows = [
@@ -67,14 +93,35 @@ def _container(one: container.Container, now: float, *, has_controller: bool) ->
     ]
     for label, text in rows:
         if text:
-            yield Told(f"    {label + ':':{_WIDTH}} {_one_line(text)}", _mood_of(label, mood))
-    if one.events:
-        yield Told("    Events:")
-        yield from _events(one, now)
+            worse = label == "Reason" and (hindered or mood == "bad")
+            yield Told(f"    {label + ':':{_WIDTH}} {_one_line(text)}", "bad" if worse else "plain")
 
 
-def _mood_of(label: str, mood: Mood) -> Mood:
-    return mood if label == "Reason" and mood == "bad" else "plain"
+def _differences(one: container.Container, service: core.Service | None) -> Iterator[str]:
+    """What a Service asks for and nobody has deployed yet."""
+    wanted = None if service is None else _wanted(service.spec, one.config)
+    if wanted is None:
+        return
+    if one.image and one.image != wanted.image:
+        yield f"image {inert(wanted.image)}"
+    if one.desired != (wanted.replicas or 1):
+        yield f"{wanted.replicas or 1} replicas"
+
+
+def _wanted(spec: core.ServiceSpec, config: str) -> core.ServiceSpecConfigUpstreamContainer | None:
+    configs = (each for each in spec.dynamic_config.configs if each.name == config)
+    found = next(configs, None) if config else spec.config
+    if found is None or not found.upstream.HasField("container"):
+        return None
+    return found.upstream.container
+
+
+def _log(item: ext.ServiceContainers, one: container.Container) -> str:
+    """What reads the log of the program, or that of the one before it where it ends by itself."""
+    from octelium.controller.objects.names import name_for
+
+    name = name_for(item.service.name, (item.service.uid, one.config))
+    return inert(f"{_LOG}{name}{' --previous' if one.reason == _ENDS else ''}")
 
 
 def _events(one: container.Container, now: float) -> Iterator[Told]:

@@ -53,7 +53,9 @@ def describe(invocation: Invocation, words: tuple[str, ...]) -> None:
         told: list[str] = []
         if kind.name == "Service":
             reply = containers_of(client.api.ext, item, around.hidden)
-            told = [] if reply is None else [line.text for line in container_lines(reply, now)]
+            told = (
+                [] if reply is None else [line.text for line in container_lines(reply, now, item)]
+            )
         if index:
             invocation.terminal.show("")
         invocation.terminal.show("\n".join(description(kind, item, relations, now, told)))

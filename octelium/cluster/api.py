@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from octelium.apiserver.connect.service import ConnectService
+    from octelium.apiserver.core.deployment import AskController
     from octelium.apiserver.rpc import Publish
     from octelium.cluster.diagnosis import Diagnosis
     from octelium.identity.authentication import Authentication
@@ -64,8 +65,8 @@ class Foundation:
     rego: Evaluator
     diagnosis: Diagnosis
     log_path: Path
-    has_controller: bool
-    """Whether the Cluster deploys containers."""
+    controller: AskController
+    """How what deploys the Cluster's containers is."""
 
 
 class Api:
@@ -86,12 +87,12 @@ class Api:
             verbs,
             of.authentication.generate_token,
             authorize,
-            has_controller=of.has_controller,
+            controller=of.controller,
         )
         insight = Insight(replica, of.log_path, of.rego)
         self._stack.callback(insight.close)
         self.explainer = Explainer(resources, insight, of.log, authorize)
-        applier = Applier(resources, verbs, authorize, unedited, has_controller=of.has_controller)
+        applier = Applier(resources, verbs, authorize, unedited, controller=of.controller)
         ext_service = ExtService(
             applier,
             of.log,
@@ -101,7 +102,7 @@ class Api:
             of.invitations,
             DoctorService(resources, of.diagnosis, authorize),
             WatchService(resources, authorize),
-            ContainerService(resources, authorize, has_controller=of.has_controller),
+            ContainerService(resources, authorize, of.controller),
         )
         users = UserService(resources, of.connections)
         services: list[tuple[Any, object, int]] = [

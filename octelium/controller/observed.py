@@ -13,15 +13,18 @@ from octelium.controller.status import (
     ContainerEvent,
     ContainerStatus,
 )
+from octelium.schema.containers import STARTING, UNHEALTHY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Object = dict[str, Any]
 
-STARTING = "Starting"
 STOPPED = "Stopped"
 _HARMLESS = frozenset({"", "ContainerCreating", "PodInitializing"})
+_MOUNTS = frozenset({"FailedMount", "FailedAttachVolume"})
+_OFTEN = 3
+"""Times that an event has been seen when it is more than a slow start."""
 _MAX_COUNT = 1 << 31
 
 
@@ -46,8 +49,11 @@ def observe(
         and any(_is_ready(pod) and _listens(pod, target) for pod in there)
     )
     reason, message = before.reason, before.message
+    events = list(events)
     if not reason:
         reason, message = _trouble(deployment, there)
+    if not reason:
+        reason, message = _refrain(there, events, target)
     ready_replicas = _count(state.get("readyReplicas"))
     updated = _count(state.get("updatedReplicas"))
     if not reason and not before.desired:
@@ -201,6 +207,35 @@ def _trouble(deployment: Object | None, pods: list[Object]) -> tuple[str, str]:
     return "", ""
 
 
+def _refrain(pods: list[Object], events: list[Object], port: object) -> tuple[str, str]:
+    """What events repeat of Pods that are there and not ready: it is no ordinary start any more."""
+    unready = {pod["metadata"].get("name") for pod in pods if not _is_ready(pod)}
+    for event in events:
+        about, reason = event.get("involvedObject") or {}, str(event.get("reason") or "")
+        if about.get("kind") != "Pod" or about.get("name") not in unready or not _repeats(event):
+            continue
+        if reason in _MOUNTS:
+            return _said(event, reason)
+        message = str(event.get("message") or "")
+        if reason == UNHEALTHY and message.startswith("Readiness"):
+            if "refused" not in message:
+                return UNHEALTHY, f"{UNHEALTHY}: it runs, but does not become ready: {message}"
+            return UNHEALTHY, (
+                f"{UNHEALTHY}: it runs, but nothing takes connections at port {port}: is `port` "
+                f"right, and does it listen on all addresses? {message}"
+            )
+    return "", ""
+
+
+def _repeats(event: Object) -> bool:
+    return _times(event) >= _OFTEN
+
+
+def _times(event: Object) -> int:
+    series = event.get("series") or {}
+    return _count(series.get("count")) or _count(event.get("count")) or 1
+
+
 def _waiting(status: Object) -> tuple[str, str] | None:
     waiting = (status.get("state") or {}).get("waiting") or {}
     reason = str(waiting.get("reason") or "")
@@ -239,13 +274,12 @@ def _event(value: Object) -> ContainerEvent:
         or value.get("eventTime")
         or value["metadata"].get("creationTimestamp")
     )
-    count = _count(series.get("count")) or _count(value.get("count")) or 1
     return ContainerEvent(
         object=f"{about.get('kind', '')} {about.get('name', '')}"[:MAX_NAME],
         type="Warning" if value.get("type") == "Warning" else "Normal",
         reason=str(value.get("reason") or "")[:MAX_NAME],
         message=str(value.get("message") or "")[:MAX_TEXT],
-        count=min(_MAX_COUNT, count),
+        count=min(_MAX_COUNT, _times(value)),
         last=_moment(last),
     )
 

@@ -1,4 +1,4 @@
-"""What every room knows of managed containers: the names and capabilities that are refused."""
+"""What every room knows of managed containers: names and capabilities that are refused, reasons."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ OBJECT_PREFIX: Final = "upstream-svc-"
 No container may refer to a Kubernetes Secret of such a name: it holds what another Service was
 given.
 """
+
+STARTING: Final = "Starting"
+"""Reason of a container that is on its way."""
+NO_CONTROLLER: Final = "NoController"
+"""Reason of one that waits for a controller which is not connected."""
+UNHEALTHY: Final = "Unhealthy"
+"""Reason of one that runs and does not answer its readiness probe."""
 
 BASELINE_CAPABILITIES: Final = frozenset(
     {

@@ -51,7 +51,7 @@ def describe(
     found: list[Told] = []
     if kind.name == "Service":
         reply = containers_of(service, item, around.hidden)
-        found = [] if reply is None else container_lines(reply, now)
+        found = [] if reply is None else container_lines(reply, now, item)
     moods: dict[str, Mood] = dict(found)
     containers = [line.text for line in found]
     lines = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from octelium.schema.containers import NO_CONTROLLER, STARTING
 from octelium.schema.modes import HTTP_MODES
 from octelium.schema.names import DEFAULT_NAMESPACE
 from octelium.schema.pb import core_v1_pb2 as core
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _MODES: Final = core.ServiceSpecMode__
 _DATAGRAMS: Final = frozenset({_MODES.UDP, _MODES.DNS})
-_BEGINNING: Final = frozenset({"", "Starting"})
+_BEGINNING: Final = frozenset({"", STARTING})
 _word = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}").fullmatch
 
 Place = tuple[str, int]
@@ -51,6 +52,8 @@ class Containers:
             reason = "" if found is None else found.reason
             if reason in _BEGINNING:
                 raise NotReady(Absence.STARTING)
+            if reason == NO_CONTROLLER:
+                raise NotReady(Absence.ABANDONED)
             raise NotReady(Absence.FAILING, reason if _word(reason) else "")
         host = f"[{found.address}]" if ":" in found.address else found.address
         return f"{_scheme(service.spec.mode, config)}://{host}:{found.port}"

@@ -27,7 +27,8 @@ class Absence(StrEnum):
 
     UNMANAGED = "this Cluster has no controller that would start the container"
     STARTING = "the container is starting"
-    FAILING = "the container does not run"
+    ABANDONED = "no controller is connected that would start the container"
+    FAILING = "the container is not ready"
 
 
 class NotReady(Unserviceable):

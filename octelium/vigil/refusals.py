@@ -66,7 +66,11 @@ _NOT_READY: Final = {
         "{name} runs in a container, and this Cluster has no controller that would start it.",
     ),
     Absence.STARTING: ("{name} is starting", "{name} is starting. Try again in a moment."),
-    Absence.FAILING: ("{name} is not available", "The container of {name} does not run{why}."),
+    Absence.ABANDONED: (
+        "{name} is not available",
+        "{name} runs in a container, and nothing starts it now: no controller is connected.",
+    ),
+    Absence.FAILING: ("{name} is not available", "The container of {name} is not ready{why}."),
 }
 """Title and text."""
 _OWNERS: Final = " If it is yours: `octeliumctl describe service {name}` tells more."

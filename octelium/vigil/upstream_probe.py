@@ -213,9 +213,11 @@ _NO_CONTROLLER: Final = (
     "run the Cluster on Kubernetes with its controller, or give the Service a url in place of the "
     "container"
 )
+_LOST_CONTROLLER: Final = "read the log of `octelium controller`, and see whether it runs"
 _ABSENT: Final[Mapping[Absence, tuple[Outcome, str]]] = {
     Absence.STARTING: ("warn", _AGAIN),
     Absence.FAILING: ("fail", _WHY),
+    Absence.ABANDONED: ("fail", _LOST_CONTROLLER),
     Absence.UNMANAGED: ("fail", _NO_CONTROLLER),
 }
 

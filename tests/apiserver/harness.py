@@ -15,6 +15,7 @@ import pytest
 from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.containers import ContainerService
 from octelium.apiserver.core import service as core_service
+from octelium.apiserver.core.deployment import Controller
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.doctor import DoctorService
@@ -232,12 +233,13 @@ class Harness:
         self.channel: grpc.aio.Channel
         verbs = Verbs(Checker())
         self.built_in: set[str] = set()
+        self.controller = Controller(is_configured=True)
         self.applier = Applier(
             resources,
             verbs,
             self._authorize,
             lambda _: frozenset(self.built_in),
-            has_controller=True,
+            controller=lambda: self.controller,
         )
         self.thinker = Thinker()
         self.explainer = Explainer(resources, self.thinker, self.log, self._authorize, clock)
@@ -260,14 +262,18 @@ class Harness:
             invitations,
             doctor,
             watches,
-            ContainerService(resources, self._authorize, has_controller=True),
+            ContainerService(resources, self._authorize, lambda: self.controller),
         )
         self.server = ApiServer(
             [
                 Binding(
                     core_service.DESCRIPTOR,
                     CoreService(
-                        resources, verbs, self._generate, self._authorize, has_controller=True
+                        resources,
+                        verbs,
+                        self._generate,
+                        self._authorize,
+                        controller=lambda: self.controller,
                     ).methods(),
                 ),
                 Binding(EXT, ext_service, MAX_REQUEST_BYTES),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from octelium.apiserver.core.deployment import NO_CONTROLLER, Controller
 from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -48,6 +49,7 @@ async def test_what_the_controller_told(api: Harness) -> None:
     assert item.service.name == "wiki.default"
     assert list(item.containers) == [one]
     assert reply.has_controller
+    assert not reply.HasField("silent_since")
     assert api.decided == ["GetService"]
     assert (await listed(api, "wiki.default")).items == reply.items
 
@@ -102,3 +104,13 @@ async def test_names_that_no_service_has(api: Harness) -> None:
         request = ext.ListContainersRequest(service=name)
         code, _ = await api.ext_refused("ListContainers", request)
         assert code == expected, name
+
+
+async def test_a_controller_that_is_not_heard(api: Harness) -> None:
+    await api.store(contained())
+    api.controller = Controller(is_configured=True, silent_since=1767225600.5)
+    reply = await listed(api)
+    assert (reply.has_controller, reply.silent_since.seconds) == (True, 1767225600)
+    api.controller = NO_CONTROLLER
+    reply = await listed(api)
+    assert (reply.has_controller, reply.HasField("silent_since")) == (False, False)

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.apiserver.core.deployment import Controller
 from octelium.cluster.containers import SILENT, Containers, forget_all
 from octelium.controller.status import ContainerEvent, ContainerStatus
 from octelium.controller.wire import Report
+from octelium.schema.containers import NO_CONTROLLER
 from octelium.schema.pb import container_v1_pb2 as stored
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.errors import Unavailable
@@ -293,3 +295,53 @@ async def test_it_tells_how_the_controller_is(
     now.time += SILENT
     assert containers.trouble() == "the controller is not connected, or silent"
     assert containers.series()["octelium_controller_connected"] == 0
+
+
+async def test_a_controller_that_is_lost_is_told_where_it_is_waited_for(
+    resources: Resources, now: Now
+) -> None:
+    web = contained("web.default")
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    (uid,) = await put(resources, web)
+    containers = Containers(resources, every=0.0, look=0.01, clock=now, now=lambda: 1767225600.0)
+    containers.start()
+    try:
+        containers.receive("", report(up(uid)))
+        await until(resources, lambda: state(resources, uid) is not None)
+        assert containers.controller() == Controller(is_configured=True)
+        now.time += SILENT
+        assert containers.controller().silent_since == 1767225600.0
+        await until(resources, lambda: "green" in reasons(resources, uid))
+        # What runs goes on, and requests to it.
+        assert reasons(resources, uid) == {"": "", "green": NO_CONTROLLER}
+        assert ready(resources, uid) == {"": "10.43.0.7"}
+        (late,) = await put(resources, contained("late.default"))
+        await until(resources, lambda: reasons(resources, late) == {"": NO_CONTROLLER})
+        containers.receive("", report())
+        await until(resources, lambda: reasons(resources, late) == {"": ""})
+        assert reasons(resources, uid) == {"": "", "green": ""}
+    finally:
+        await containers.stop()
+
+
+async def test_what_fails_keeps_its_reason_without_a_controller(
+    resources: Resources, now: Now
+) -> None:
+    (uid,) = await put(resources, contained("web.default"))
+    containers = Containers(resources, every=0.0, look=0.01, clock=now)
+    containers.start()
+    try:
+        failing = ContainerStatus(uid, "", desired=1, reason="ErrImagePull", message="no")
+        containers.receive("", report(failing))
+        await until(resources, lambda: reasons(resources, uid) == {"": "ErrImagePull"})
+        now.time += SILENT
+        (late,) = await put(resources, contained("late.default"))
+        await until(resources, lambda: reasons(resources, late) == {"": NO_CONTROLLER})
+        assert reasons(resources, uid) == {"": "ErrImagePull"}
+    finally:
+        await containers.stop()
+
+
+def reasons(resources: Resources, uid: str) -> dict[str, str]:
+    found = state(resources, uid)
+    return {} if found is None else {one.config: one.reason for one in found.status.containers}

@@ -285,3 +285,48 @@ def test_whatever_is_missing_it_is_read(data: st.DataObject) -> None:
         events=[trimmed_event(thinned(event(1)))],
     )
     assert state.reason or state.ready
+
+
+def told(reason: str, message: str, count: int = 3, name: str = "web-1") -> dict[str, Any]:
+    about = {"kind": "Pod", "name": name}
+    return event(1, reason=reason, message=message, count=count, involvedObject=about)
+
+
+REFUSED = "Readiness probe failed: dial tcp 10.42.0.5:8080: connect: connection refused"
+
+
+def test_a_port_where_nothing_listens() -> None:
+    at, of, running = service(), deployment(0), pod({"running": {}})
+    state = seen(of=of, at=at, pods=(running,), events=(told("Unhealthy", REFUSED),))
+    assert state.reason == "Unhealthy"
+    assert "it runs, but nothing takes connections at port 8080: is `port` right" in state.message
+    answered = told("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")
+    state = seen(of=of, at=at, pods=(running,), events=(answered,))
+    assert state.reason == "Unhealthy"
+    assert "statuscode: 500" in state.message
+    assert "nothing takes" not in state.message
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        told("Unhealthy", REFUSED, count=2),  # a slow start
+        told("Unhealthy", REFUSED, name="web-0"),  # a Pod that is gone
+        told("Unhealthy", "Liveness probe failed: no"),
+    ],
+)
+def test_an_ordinary_start(one: dict[str, Any]) -> None:
+    state = seen(of=deployment(0), at=service(), pods=(pod({"running": {}}),), events=(one,))
+    assert state.reason == "Starting"
+
+
+def test_a_pod_that_became_ready_is_well() -> None:
+    one = told("Unhealthy", REFUSED)
+    assert not seen(of=deployment(), at=service(), pods=(pod(ready=True),), events=(one,)).reason
+
+
+def test_a_volume_that_is_not_there() -> None:
+    creating = pod({"waiting": {"reason": "ContainerCreating"}})
+    one = told("FailedMount", 'MountVolume.SetUp failed for volume "x": secret "y" not found')
+    state = seen(of=deployment(0), at=service(), pods=(creating,), events=(one,))
+    assert (state.reason, "secret" in state.message) == ("FailedMount", True)

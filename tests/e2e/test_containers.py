@@ -146,14 +146,14 @@ async def test_a_container_from_its_first_start_to_its_end(place: Place) -> None
             reason="ImagePullBackOff", message="ImagePullBackOff: no such image", events=(event,),
         )  # fmt: skip
         told.tell(failing)
-        wait_for(lambda: "does not run" in place.get()[1])
+        wait_for(lambda: "is not ready" in place.get()[1])
         assert "ImagePullBackOff" not in place.get()[1]  # nobody in particular asks
         described = cluster.ctl("describe", "service", "boxed")
         assert "  default: not running, 0 of 1 replica" in described
         assert "    Reason:    ImagePullBackOff: no such image\n" in described
         assert "Warning  Failed x3  no such image\n" in described
         found = cluster.ctl("doctor", "boxed", check=False)
-        assert "the container does not run: ImagePullBackOff" in found
+        assert "the container is not ready: ImagePullBackOff" in found
         assert "octeliumctl describe service boxed.default" in found
 
         with place.host.process(*server, cwd=place.cluster.folder, **quiet):
@@ -168,7 +168,7 @@ async def test_a_container_from_its_first_start_to_its_end(place: Place) -> None
             told.tell(ready)
             place.answers(200)
         log = cluster.ctl("logs", "--service", "boxed")
-        assert "the container does not run: ImagePullBackOff" in log
+        assert "the container is not ready: ImagePullBackOff" in log
         cluster.ctl("delete", "service", "boxed")
         assert place.get()[0] == 404
 

@@ -123,7 +123,7 @@ def test_the_description_of_a_service_has_its_containers() -> None:
     lines = described(around, Service(reply), "Service", "wiki.default")
     assert ("Containers:", Tone.HEADING) in lines
     assert ("  default: ready, 1 of 1 replica", Tone.GOOD) in lines
-    assert ("  second: not running, 0 of 2 replicas", Tone.BAD) in lines
+    assert ("  second: not ready, 0 of 2 replicas", Tone.BAD) in lines
     assert ("    Reason:    no\\x1b such image", Tone.BAD) in lines
     assert ("      -  Warning  Failed  m", Tone.WARN) in lines
     assert ("  third: starting, 0 of 1 replica", Tone.WARN) in lines

@@ -56,6 +56,7 @@ def test_an_ipv6_address() -> None:
     [
         ("", Absence.STARTING, ""),
         ("Starting", Absence.STARTING, ""),
+        ("NoController", Absence.ABANDONED, ""),
         ("CrashLoopBackOff", Absence.FAILING, "CrashLoopBackOff"),
         ("<script>", Absence.FAILING, ""),
         ("two words", Absence.FAILING, ""),

@@ -14,5 +14,5 @@ def test_a_problem_and_its_status() -> None:
 def test_a_container_that_is_not_there() -> None:
     problem = NotReady(Absence.FAILING, "CrashLoopBackOff")
     assert (problem.status, problem.absence) == (503, Absence.FAILING)
-    assert str(problem) == "the container does not run: CrashLoopBackOff"
+    assert str(problem) == "the container is not ready: CrashLoopBackOff"
     assert str(NotReady(Absence.STARTING)) == "the container is starting"

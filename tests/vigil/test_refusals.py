@@ -303,7 +303,8 @@ def test_a_container_that_is_not_there(absence: Absence, known: bool, accept: st
     said = {
         Absence.UNMANAGED: b"no controller that would start it",
         Absence.STARTING: b"wiki is starting",
-        Absence.FAILING: b"container of wiki does not run",
+        Absence.ABANDONED: b"no controller is connected",
+        Absence.FAILING: b"container of wiki is not ready",
     }
     assert said[absence] in answer.body
     # Who is not signed in learns neither why nor what to type.
@@ -321,6 +322,6 @@ def test_a_page_that_will_change_looks_again_by_itself() -> None:
     posted = wait_for(Absence.STARTING, "text/html", method="POST")
     assert again not in posted.body
     assert b"Try again in a moment." in posted.body
-    for absence in (Absence.FAILING, Absence.UNMANAGED):
+    for absence in (Absence.FAILING, Absence.UNMANAGED, Absence.ABANDONED):
         assert again not in wait_for(absence, "text/html").body
     assert again not in wait_for(Absence.STARTING).body

@@ -326,5 +326,5 @@ async def test_a_container(echo: Echo) -> None:
         problems = [problem for kind, *_, problem in here.infos() if kind == "END"]
         assert problems == [
             "the container is starting",
-            "the container does not run: CrashLoopBackOff",
+            "the container is not ready: CrashLoopBackOff",
         ]

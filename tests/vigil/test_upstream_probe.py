@@ -259,7 +259,7 @@ async def test_a_container() -> None:
         assert found.detail == "the container is starting"
         assert "octeliumctl describe service wiki.default" in found.remedy
     found = await probed(contained(), containers(own="CrashLoopBackOff"))
-    assert (found.outcome, found.detail) == ("fail", "the container does not run: CrashLoopBackOff")
+    assert (found.outcome, found.detail) == ("fail", "the container is not ready: CrashLoopBackOff")
     async with origin() as it:
         for mode in (MODES.HTTP, MODES.TCP):
             state = containers(own=("127.0.0.1", it.port))

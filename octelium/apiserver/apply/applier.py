@@ -23,6 +23,7 @@ from octelium.store.errors import PermissionDenied, ResourceChanged
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from octelium.apiserver.core.deployment import AskController
     from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.core.verbs import Verbs
     from octelium.apiserver.rpc import Authorize, Call
@@ -36,7 +37,7 @@ _BREATH = 50
 
 
 class Applier:
-    """Applies requests. `has_controller` tells whether the Cluster deploys containers."""
+    """Applies requests. `controller` tells what deploys the Cluster's containers."""
 
     def __init__(
         self,
@@ -45,9 +46,9 @@ class Applier:
         authorize: Authorize,
         built_in: BuiltIn,
         *,
-        has_controller: bool,
+        controller: AskController,
     ) -> None:
-        self._has_controller = has_controller
+        self._controller = controller
         self._resources = resources
         self._verbs = verbs
         self._authorize = authorize
@@ -94,7 +95,7 @@ class Applier:
                     plan.steps,
                     named=_READ_POLICY in allowed,
                     visible=visible,
-                    has_controller=self._has_controller,
+                    controller=self._controller(),
                 )
                 if request.strict:
                     warnings.refuse(call)

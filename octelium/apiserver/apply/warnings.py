@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from octelium.apiserver.apply.steps import Step
+    from octelium.apiserver.core.deployment import Controller
     from octelium.apiserver.rpc import Call
     from octelium.policy.lint import Finding
     from octelium.store.reading import Reader
@@ -47,19 +48,19 @@ class Warnings:
 
 
 async def find_warnings(
-    reader: Reader, steps: Sequence[Step], *, named: bool, visible: bool, has_controller: bool
+    reader: Reader, steps: Sequence[Step], *, named: bool, visible: bool, controller: Controller
 ) -> Warnings:
     """Look through the resources of an apply as they stand at its end.
 
     With `named`, Services are looked at together with the Policies that they name. With `visible`,
-    Policies are looked at where they are attached. `has_controller`: see `findings_of`.
+    Policies are looked at where they are attached. `controller`: see `findings_of`.
     """
     reviewed = {step.name for step in steps if step.rules.name == "Policy"}
     attachments = StoredAttachments(reader, reviewed=reviewed, named=named, visible=visible)
     found: list[tuple[Step, Finding]] = []
     for count, step in enumerate(steps, 1):
         message: Any = step.new or step.old
-        findings = findings_of(message, attachments, has_controller=has_controller)
+        findings = findings_of(message, attachments, controller)
         found += ((step, finding) for finding in findings)
         if count % _BREATH == 0:
             await asyncio.sleep(0)

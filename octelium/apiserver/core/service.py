@@ -17,6 +17,7 @@ from octelium.schema.pb import meta_v1_pb2 as meta
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from octelium.apiserver.core.deployment import AskController
     from octelium.apiserver.rpc import Authorize, Call
     from octelium.store.reading import Reader
     from octelium.store.resources import Resources
@@ -44,7 +45,7 @@ class TokenGenerator(Protocol):
 
 
 class CoreService:
-    """The resources of the Cluster. `has_controller` tells whether it deploys containers."""
+    """The resources of the Cluster. `controller` tells what deploys its containers."""
 
     def __init__(
         self,
@@ -53,9 +54,9 @@ class CoreService:
         generate_token: TokenGenerator,
         authorize: Authorize,
         *,
-        has_controller: bool,
+        controller: AskController,
     ) -> None:
-        self._warn = partial(warn, has_controller=has_controller)
+        self._warn = partial(warn, controller=controller)
         self._authorize = authorize
         self._resources = resources
         self._verbs = verbs

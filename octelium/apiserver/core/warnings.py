@@ -22,6 +22,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
+    from octelium.apiserver.core.deployment import AskController, Controller
     from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.rpc import Authorize, Call
     from octelium.policy.lint import Finding
@@ -122,11 +123,11 @@ def with_ancestors(names: Iterable[str]) -> Iterator[str]:
             following = parent_policy_name(following)
 
 
-def findings_of(message: Any, attachments: Attachments, *, has_controller: bool) -> list[Finding]:
-    """What is likely wrong with a resource in a Cluster that deploys containers, or does not."""
+def findings_of(message: Any, attachments: Attachments, controller: Controller) -> list[Finding]:
+    """What is likely wrong with a resource in a Cluster whose containers `controller` deploys."""
     return [
         *review(message, attachments),
-        *deployment_findings(message, has_controller=has_controller),
+        *deployment_findings(message, controller),
     ]
 
 
@@ -137,7 +138,7 @@ def warn(
     reader: Reader,
     *,
     visible: bool,
-    has_controller: bool,
+    controller: AskController,
 ) -> None:
     """Warn the caller of what is likely wrong with a resource that has been written.
 
@@ -147,7 +148,7 @@ def warn(
         ApiError: there is something, and the caller wants to be refused then.
     """
     attachments: Attachments = StoredAttachments(reader, visible=visible)
-    findings = findings_of(message, attachments, has_controller=has_controller)
+    findings = findings_of(message, attachments, controller())
     if not findings:
         return
     name = message.metadata.name

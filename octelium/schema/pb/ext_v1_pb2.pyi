@@ -1603,18 +1603,22 @@ class ListContainersResponse(_message.Message):
 
     ITEMS_FIELD_NUMBER: _builtins.int
     HAS_CONTROLLER_FIELD_NUMBER: _builtins.int
+    SILENT_SINCE_FIELD_NUMBER: _builtins.int
     has_controller: _builtins.bool
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceContainers]: ...
+    @_builtins.property
+    def silent_since(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
         items: _abc.Iterable[Global___ServiceContainers] | None = ...,
         has_controller: _builtins.bool = ...,
+        silent_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["silent_since", b"silent_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_controller", b"has_controller", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_controller", b"has_controller", "items", b"items", "silent_since", b"silent_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -159,7 +159,7 @@ async def test_other_calls_get_their_turn(api: Harness, monkeypatch: pytest.Monk
     monkeypatch.setattr("octelium.apiserver.apply.warnings.asyncio.sleep", pause)
     step = Step(RULES["Policy"], "staff", 0, TYPO, new=TYPO)
     found = await find_warnings(
-        api.resources, [step] * 120, named=False, visible=False, has_controller=True
+        api.resources, [step] * 120, named=False, visible=False, controller=api.controller
     )
     assert len(list(found.sent())) == 120
     assert paused == [0, 0]

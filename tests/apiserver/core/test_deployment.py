@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from octelium.apiserver.core.deployment import deployment_findings
+from octelium.apiserver.core.deployment import NO_CONTROLLER, Controller, deployment_findings
 from octelium.schema.pb import core_v1_pb2 as core
 
+HERE = Controller(is_configured=True)
 
-def paths(made: object, *, has_controller: bool = True) -> list[str]:
-    return [one.path for one in deployment_findings(made, has_controller=has_controller)]
+
+def paths(made: object, controller: Controller = HERE) -> list[str]:
+    return [one.path for one in deployment_findings(made, controller)]
 
 
 def contained(*capabilities: str) -> core.Service:
@@ -23,10 +25,10 @@ def test_nothing_to_say(replicas: int) -> None:
     made = contained("NET_BIND_SERVICE", "CHOWN")
     made.spec.deployment.replicas = replicas
     assert paths(made) == []
-    assert paths(core.User(), has_controller=False) == []
+    assert paths(core.User(), NO_CONTROLLER) == []
     url = core.Service()
     url.spec.config.upstream.url = "http://a"
-    assert paths(url, has_controller=False) == []
+    assert paths(url, NO_CONTROLLER) == []
 
 
 def test_replicas_of_the_service_itself() -> None:
@@ -36,9 +38,10 @@ def test_replicas_of_the_service_itself() -> None:
 
 
 def test_capabilities_that_kubernetes_refuses() -> None:
-    (found,) = deployment_findings(contained("NET_ADMIN", "CHOWN", "ALL"), has_controller=True)
+    (found,) = deployment_findings(contained("NET_ADMIN", "CHOWN", "ALL"), HERE)
     assert found.path == "spec.config.upstream.container.securityContext.capabilities.add"
     assert "ALL, NET_ADMIN" in found.problem
+    assert "no Pod is made of this, and what was deployed before goes on" in found.problem
     assert "CHOWN" not in found.problem
     assert "CHOWN" in found.remedy
 
@@ -49,7 +52,15 @@ def test_a_cluster_that_deploys_nothing() -> None:
     second.upstream.container.image = "nginx"
     made.spec.dynamic_config.configs.add(name="third").upstream.url = "http://a"
     assert paths(made) == []
-    assert paths(made, has_controller=False) == [
+    assert paths(made, NO_CONTROLLER) == [
         "spec.config.upstream.container",
         "spec.dynamicConfig.configs[0].upstream.container",
     ]
+
+
+def test_a_controller_that_is_not_connected() -> None:
+    silent = Controller(is_configured=True, silent_since=1767225600.0)
+    (found,) = deployment_findings(contained(), silent)
+    assert found.path == "spec.config.upstream.container"
+    assert "not connected since 2026-01-01 00:00:00 UTC" in found.problem
+    assert "octeliumctl doctor" in found.remedy
