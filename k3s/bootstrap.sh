@@ -957,6 +957,10 @@ halt() {
   done
 }
 
+# The data folder, which the Pod's user may replace by anything: as root nothing goes through a link.
+# To be asked once the Pod has ended.
+data_is_a_folder() { [ -d "$volume/data" ] && [ ! -L "$volume/data" ] && [ ! -L "$volume" ]; }
+
 # While the Cluster is stopped, so that nothing is missing of what it has acknowledged.
 back_up() {
   find_volume
@@ -964,10 +968,13 @@ back_up() {
   mkdir -p "$backup/data"
   chmod 0700 "$BACKUPS" "$backup"
   halt
+  data_is_a_folder || die "$volume/data is no folder of its own but leads elsewhere: look who made it so, and put the data there"
+  chown --reference="$volume/data" "$backup/data"
+  chmod --reference="$volume/data" "$backup/data"
   for entry in "$volume/data"/*; do
     case ${entry##*/} in
       run | lock | '*') ;;
-      *) cp -aT --reflink=auto "$entry" "$backup/data/${entry##*/}" ;;
+      *) cp -aT --no-dereference --reflink=auto "$entry" "$backup/data/${entry##*/}" ;;
     esac
   done
   sync
@@ -981,21 +988,19 @@ back_up() {
 take_back() {
   former=$(sed -n 's/^former=//p' "$CODE/upgrading") backup=$(sed -n 's/^backup=//p' "$CODE/upgrading")
   volume=$(sed -n 's/^volume=//p' "$CODE/upgrading")
-  for folder in "$CODE/${former:-missing}/site" "$backup/data" "$volume/data"; do
+  for folder in "$CODE/${former:-missing}/site" "$backup/data" "$volume"; do
     [ -d "$folder" ] || die "cannot take back: $folder is gone"
   done
   halt
+  # Whatever is there is moved away by its name, and the data comes in a folder that root has made.
+  rm -rf "$volume"/.taken-back.*
+  draft=$(mktemp -d "$volume/.taken-back.XXXXXX")
+  cp -aT --no-dereference --reflink=auto "$backup/data" "$draft/data"
   refused=$(mktemp -d "$backup/refused.XXXXXX")
-  for entry in "$volume/data"/*; do
-    case ${entry##*/} in
-      run | lock | '*') ;;
-      *) mv -T "$entry" "$refused/${entry##*/}" ;;
-    esac
-  done
-  # Into no folder and through no link that has appeared there.
-  for entry in "$backup"/data/*; do
-    cp -aT --reflink=auto --remove-destination "$entry" "$volume/data/${entry##*/}"
-  done
+  if [ -e "$volume/data" ] || [ -L "$volume/data" ]; then mv -T "$volume/data" "$refused/data"; fi
+  mv -T "$draft/data" "$volume/data"
+  rmdir "$draft"
+  data_is_a_folder || die "cannot take back: $volume/data leads elsewhere; the data is in $backup/data"
   import_image "$CODE/$former" "${former%-*}"
   apply "$CODE/$former/site" || die "the manifests of $former are refused: $(tail -n 1 "$temporary/apply")"
   point_to "$former"
@@ -1055,7 +1060,7 @@ finish() {
 serve() {
   if [ -n "$current" ] && [ "$current" != "$target" ]; then
     find_volume
-    if [ -d "$volume/data/store" ]; then
+    if [ -d "$volume/data/store" ] || [ -L "$volume/data" ]; then
       switching=1
       back_up
     fi
@@ -1065,7 +1070,7 @@ serve() {
   await_probe "$stamp" || failed "the Cluster does not serve requests: $(printf '%s' "${probed:-it did not start}" | tail -n 2 | tr '\n' ' ')"
   switching=''
   rm -f "$CODE/upgrading"
-  [ -z "$volume" ] || rm -f "$volume/first-token"
+  [ -z "$volume" ] || rm -rf "$volume/first-token"
 }
 
 failed() {
@@ -1076,7 +1081,7 @@ failed() {
     switching=''
     take_back
     rm -rf "${CODE:?}/$target"
-    die "version $release does not work here; $current is back and serves ($probed). What $release made of the data is in $refused"
+    die "version $release does not work here; $current is back and serves ($probed). What $release made of the data is in $refused/data"
   fi
   die "it is installed and does not work yet; mend that and run this again (docs/k3s.md tells how to remove it)"
 }
@@ -1092,7 +1097,7 @@ farewell() {
   say "  demonstration page  https://demo-nginx.$domain$suffix"
   say "  settings            $CONFIG"
   say "  messages            k3s kubectl logs -n $NAMESPACE $POD -c cluster"
-  say "  backup              $inside octops backup - >FILE"
+  say "  backup              (umask 077; $inside octops backup - >FILE)"
   if [ -f "$volume/data/ca.pem" ] && [ ! -L "$volume/data/ca.pem" ] && grep -q 'BEGIN CERTIFICATE' "$volume/data/ca.pem"; then
     say "  certificate         of the Cluster's own CA. Browsers warn of it and make no passkeys, until"
     say "                      you have them trust https://$domain$suffix/ca.pem, whose SHA-256 is"

@@ -11,6 +11,7 @@ from tests.conftest import SOAK
 from tests.install.k3s_machine import (
     ADDRESS,
     ADDRESS6,
+    CA,
     CA_SHA256,
     DOMAIN,
     K3sMachine,
@@ -181,11 +182,79 @@ def test_the_way_back(installed: K3sMachine, shell: str) -> None:
     assert "is back and serves (https://octelium-api.a.example/ answers 200" in last
     assert installed.state["workload"] == first
     assert (installed.folder / "var/volume/data/store/store.db").read_text() == "good"
-    (spoiled,) = (installed.folder / "var/backups").glob("*/refused.*/store/store.db")
+    (spoiled,) = (installed.folder / "var/backups").glob("*/refused.*/data/store/store.db")
     assert "1.1.0" in spoiled.read_text()
     assert not (installed.folder / "code/upgrading").exists()
     assert "1.0.0" in (installed.folder / "code/current").readlink().name
     assert installed.bootstrap().returncode == 0
+
+
+def replaced(vm: K3sMachine, when: str, elsewhere: Path) -> None:
+    """Have the Pod's user put a link in the place of its data, as its Pod ends for that file."""
+    for name, text in (("store/store.db", "of another"), ("shadow", "secret")):
+        (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
+        (elsewhere / name).write_text(text)
+    vm.put(
+        "ln",
+        """#!/bin/sh
+        case $* in *1.1.0*) touch FOLDER/switched ;; esac
+        exec /bin/ln "$@"
+        """,
+    )
+    vm.put(
+        "k3s",
+        f"""#!/bin/sh
+        FOLDER/local-bin/k3s "$@" || exit
+        case $*:$([ -e FOLDER/switched ] && echo second) in
+          *'--replicas=0'*:{when})
+            mv FOLDER/var/volume/data FOLDER/var/volume/mine
+            /bin/ln -s {elsewhere} FOLDER/var/volume/data ;;
+        esac
+        """,
+    )
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_link_instead_of_the_data_is_not_backed_up(installed: K3sMachine, tmp_path: Path) -> None:
+    """What the Pod's user says is his data is read by root only if it lies there itself."""
+    elsewhere = tmp_path / "elsewhere"
+    replaced(installed, "", elsewhere)
+    before = contents(elsewhere)
+    done = installed.bootstrap("next")
+    assert done.returncode == 1
+    assert "var/volume/data is no folder of its own but leads elsewhere" in done.stdout
+    assert "The backup was not finished: 1.0.0-" in done.stdout
+    written_by_the_pod = {str(elsewhere / "ca.pem"): CA}
+    assert contents(elsewhere) == before | written_by_the_pod
+    assert "secret" not in contents(installed.folder / "var/backups").values()
+    assert installed.state["workload"]["replicas"] == 1
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_link_instead_of_the_data_is_not_followed_on_the_way_back(
+    installed: K3sMachine, tmp_path: Path, shell: str
+) -> None:
+    """The new version's Pod has put it there: it is moved away itself, and the data is back."""
+    installed.shell = shell
+    installed.change(spoils=["1.1.0"])
+    elsewhere = tmp_path / "elsewhere"
+    replaced(installed, "second", elsewhere)
+    before = contents(elsewhere)
+    data = installed.folder / "var/volume/data"
+    mode = data.stat().st_mode
+    done = installed.bootstrap("next")
+    assert done.returncode == 1
+    assert "version 1.1.0 does not work here; 1.0.0-" in done.stdout, done.stdout
+    assert "is back and serves" in done.stdout
+    assert contents(elsewhere) == before
+    assert (data.is_symlink(), data.is_dir(), data.stat().st_mode) == (False, True, mode)
+    assert (data / "store/store.db").read_text() == "good"
+    (refused,) = (installed.folder / "var/backups").glob("*/refused.*/data")
+    assert refused.is_symlink()
+    assert not list(data.parent.glob(".*"))
 
 
 @long
