@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,22 @@ from octelium.controller.kube.errors import AbsentError, RefusedError
 from octelium.controller.kube.informer import RESYNC, SILENCE, Informer
 from octelium.controller.kube.kinds import DEPLOYMENT, EVENT, OWNED, POD, SERVICE, Kind
 from octelium.controller.lease import DEADLINE, DURATION, RETRY, Election
-from octelium.controller.objects.names import CLUSTER_LABEL, MANAGER, MANAGER_LABEL, key_of
+from octelium.controller.objects.names import (
+    CLUSTER_LABEL,
+    MANAGER,
+    MANAGER_LABEL,
+    key_of,
+    object_name,
+)
 from octelium.controller.objects.outcome import Desired, Problem
 from octelium.controller.observed import observe, trimmed_event, trimmed_owned, trimmed_pod
+from octelium.controller.places import Places
 from octelium.controller.reconciler import NotNowError, Reconciler
 from octelium.controller.status import ContainerStatus
 from octelium.controller.teller import EVENTS_EVERY, EVERY, Teller
 from octelium.controller.work_queue import WorkQueue
 from octelium.http.tasks import spawn
-from octelium.schema.containers import OBJECT_PREFIX
+from octelium.schema.containers import MAX_CONTAINERS, OBJECT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
@@ -61,8 +69,10 @@ class Controller:
     """One controller of the Cluster `cluster`; `identity` is its own among several.
 
     `wants` gives what is wanted now, and `complete` whether that is everything: before that
-    nothing is written. `build` makes the objects of a container. `tell` is handed what has become
-    of containers, about once a second, while this controller leads.
+    nothing is written. `build` makes the objects of a container, in a thread of its own; they are
+    made anew each time, so that only what Kubernetes has is kept. `tell` is handed what has become
+    of containers, about once a second, while this controller leads. It keeps `most` containers at
+    a time: those that exist, then those that come first.
     """
 
     def __init__(
@@ -76,6 +86,7 @@ class Controller:
         build: Callable[[Managed], Desired],
         tell: Callable[[Sequence[ContainerStatus]], None],
         pace: Pace | None = None,
+        most: int = MAX_CONTAINERS,
     ) -> None:
         pace = pace or Pace()
         self._api = api
@@ -83,8 +94,9 @@ class Controller:
         self._complete = complete
         self._build = build
         self._pace = pace
-        self._built: dict[Key, tuple[Managed, Desired]] = {}
-        self._by_name: dict[str, Key] = {}
+        # Secrets are stretched while objects are made: that is no work for the event loop.
+        self._builder = ThreadPoolExecutor(1, "build")
+        self._places = Places(most)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._writing = 0
         self._ending = False
@@ -182,6 +194,7 @@ class Controller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._builder.shutdown(wait=False, cancel_futures=True)
             await self.election.release()
 
     async def write(self, call: Callable[[float], Awaitable[Any]]) -> Any:
@@ -235,12 +248,10 @@ class Controller:
     def _happened(self, about: Any) -> None:
         """An event tells something about an object: it belongs to the state of a container."""
         kind, name = about
-        key: Any = self._by_name.get(name)
-        if kind == POD.name:
-            pod = self._pods.objects.get(name)
-            key = None if pod is None else pod[0]
-        if key is not None:
-            self._teller.mark(key)
+        of_kind = self._pods if kind == POD.name else self._owned[DEPLOYMENT]
+        found: Any = of_kind.objects.get(name)
+        if found is not None:
+            self._teller.mark(found[0])
 
     def _recovered(self) -> None:
         for key in self._reconciler.recovered():
@@ -248,7 +259,7 @@ class Controller:
 
     def _leads(self, leading: bool) -> None:
         if leading:
-            self.changed()
+            self._begin()
             self.again()
 
     def _refused(self) -> str:
@@ -258,17 +269,24 @@ class Controller:
             return ""
         return f"Kubernetes lets no controller work here: {trouble}"
 
-    def _everything(self) -> set[Key]:
-        keys: set[Any] = set(self._wants())
+    def _begin(self) -> None:
+        """Look at everything; what exists has a place before what does not."""
+        there: Any = self._owned[DEPLOYMENT].groups
+        self._places.begin(there)
+        self.changed()
+
+    def _everything(self) -> Iterable[Key]:
+        """What is wanted, in its order, and what there is."""
+        keys: dict[Any, None] = dict.fromkeys(self._wants())
         for informer in self._owned.values():
-            keys.update(informer.groups)
+            keys.update(dict.fromkeys(informer.groups))
         return keys
 
     def _listed(self) -> None:
         """One more kind is known: what could not be done before may be done now."""
         if self.synced and not self._known:
             self._known = True
-            self.changed()
+            self._begin()
 
     async def _resync(self) -> None:
         while True:
@@ -281,29 +299,33 @@ class Controller:
             again: float | None = None
             try:
                 if self.leading and self.synced and self._complete():
-                    again = await self._reconciler.reconcile(key, self._desired(key))
+                    desired = await self._desired(key)
+                    again = await self._reconciler.reconcile(key, desired)
                     self._teller.mark(key)
+                    if desired is None and key not in self._owned[DEPLOYMENT].groups:
+                        self.changed(self._places.leave(key))
             finally:
                 self._queue.done(key)
             if again is not None:
                 self._queue.add(key, again)
 
-    def _desired(self, key: Key) -> Desired | None:
+    async def _desired(self, key: Key) -> Desired | None:
         managed = self._wants().get(key)
-        built = self._built.get(key)
         if managed is None:
-            if built is not None:
-                del self._built[key]
-                self._by_name.pop(built[1].name, None)
             return None
-        if built is None or (built[0] is not managed and built[0] != managed):
-            try:
-                made = self._build(managed)
-            except ValueError as error:
-                made = Desired("", problems=(Problem("Invalid", str(error)),))
-            built = self._built[key] = managed, made
-            self._by_name[made.name] = key
-        return built[1]
+        name = object_name(managed)
+        if not self._places.take(key):
+            problem = Problem(
+                "TooMany",
+                f"there are {self._places.most} containers already, as many as a Cluster may have: "
+                "remove others",
+            )
+            return Desired(name, problems=(problem,))
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._builder, self._build, managed)
+        except ValueError as error:
+            return Desired(name, problems=(Problem("Invalid", str(error)),))
 
     def _state(self, key: Key) -> ContainerStatus | None:
         """How a container is; None if nobody is to be told."""
@@ -313,27 +335,25 @@ class Controller:
         refused = self._refused()
         if not (self.leading or refused):
             return None
-        desired = self._desired(key)
-        if desired is None:
-            return None
+        name = object_name(managed)
         course = self._reconciler.course(key)
         pods = self._pods.of(key)
         events = [
-            *self._events.of((DEPLOYMENT.name, desired.name)).values(),
-            *self._events.of(("ReplicaSet", desired.name)).values(),
+            *self._events.of((DEPLOYMENT.name, name)).values(),
+            *self._events.of(("ReplicaSet", name)).values(),
         ]
-        for name in pods:
-            events += self._events.of((POD.name, name)).values()
+        for pod in pods:
+            events += self._events.of((POD.name, pod)).values()
         return observe(
             ContainerStatus(
                 *key,
-                desired=_replicas(desired, managed),
+                desired=managed.container.replicas or 1,
                 image=managed.container.image,
                 reason="Refused" if refused else course.reason,
                 message=refused or course.message,
             ),
-            deployment=self._owned[DEPLOYMENT].of(key).get(desired.name),
-            service=self._owned[SERVICE].of(key).get(desired.name),
+            deployment=self._owned[DEPLOYMENT].of(key).get(name),
+            service=self._owned[SERVICE].of(key).get(name),
             pods=pods.values(),
             events=events,
         )
@@ -350,11 +370,3 @@ def _about(event: Object) -> Hashable | None:
     if kind == "ReplicaSet":
         return kind, name.rpartition("-")[0]
     return None
-
-
-def _replicas(desired: Desired, managed: Managed) -> int:
-    for value in desired.objects:
-        if value["kind"] == DEPLOYMENT.name:
-            found = value["spec"].get("replicas", 1)
-            return found if isinstance(found, int) else 1
-    return managed.container.replicas or 1

@@ -22,7 +22,7 @@ from octelium.controller.kube.errors import (
     ConflictError,
     KubeError,
 )
-from octelium.controller.kube.kinds import DEPLOYMENT, Kind, kind_of
+from octelium.controller.kube.kinds import DEPLOYMENT, SERVICE, Kind, kind_of
 from octelium.controller.objects.names import (
     APPLIED,
     CLUSTER_LABEL,
@@ -100,7 +100,7 @@ class Course:
 
     reason: str = ""
     message: str = ""
-    desired: Desired | None = None
+    wish: tuple[object, ...] | None = None
     """What `held_until` is about; None if it is about any wish."""
     held_until: float = 0.0
     conflicts: int = 0
@@ -141,7 +141,7 @@ class Reconciler:
         """The server answers again: the containers that wait for that need not wait longer."""
         found = []
         for key, course in self._courses.items():
-            if course.held_until and course.desired is None:
+            if course.held_until and course.wish is None:
                 course.held_until = 0.0
                 found.append(key)
         return found
@@ -153,7 +153,7 @@ class Reconciler:
         """
         course = self.course(key)
         wait = course.held_until - self._now()
-        if wait > 0 and (course.desired is None or course.desired is desired):
+        if wait > 0 and (course.wish is None or course.wish == _wish(desired)):
             return wait
         try:
             if desired is None:
@@ -174,7 +174,7 @@ class Reconciler:
         if desired.problems:
             course.reason = desired.problems[0].reason
             course.message = "; ".join(problem.message for problem in desired.problems)
-            return None
+            return await self._bound(key, course, desired)
         for value in desired.objects:
             again = await self._settle(key, course, desired, value)
             if again is not None:
@@ -189,6 +189,22 @@ class Reconciler:
         for kind, value in leftovers(found, wanted, settled=settled):
             await self._delete(key, kind, value)
             course.made.pop((kind, value["metadata"]["name"]), None)
+        return None
+
+    async def _bound(self, key: Key, course: Course, desired: Desired) -> float | None:
+        """Apply the NetworkPolicy to what runs although it cannot be what is wanted.
+
+        Not if that has another port: it must stay in reach.
+        """
+        runs = self._caches[DEPLOYMENT].of(key)
+        services = self._caches[SERVICE].of(key).values()
+        ports = [port for one in services for port in (one.get("spec") or {}).get("ports") or []]
+        for value in desired.objects:
+            (rule,) = value["spec"]["ingress"]
+            if runs and all(_admits(rule, port) for port in ports):
+                again = await self._settle(key, course, desired, value)
+                if again is not None:
+                    return again or None
         return None
 
     async def _settle(
@@ -323,7 +339,7 @@ class Reconciler:
     def _hold(self, course: Course, desired: Desired | None, reason: str, message: str) -> float:
         wait = course.slowly.next()
         course.reason, course.message = reason, message
-        course.desired, course.held_until = desired, self._now() + wait
+        course.wish, course.held_until = _wish(desired), self._now() + wait
         return wait
 
     def _failed(self, course: Course, desired: Desired | None, error: KubeError) -> float:
@@ -336,10 +352,22 @@ class Reconciler:
             if course.backoff.failures >= UNTOLD:
                 course.reason = "Unreachable" if not error.code else "Busy"
                 course.message = str(error)
-            course.desired, course.held_until = None, self._now() + wait
+            course.wish, course.held_until = None, self._now() + wait
             return wait
         reason = "Forbidden" if error.code in (401, 403) else "Refused"
         return self._hold(course, desired, reason, f"Kubernetes refuses it: {error}")
+
+
+def _wish(desired: Desired | None) -> tuple[object, ...] | None:
+    return None if desired is None else desired.mark
+
+
+def _admits(rule: Object, port: Object) -> bool:
+    """Whether a rule of a NetworkPolicy lets through what a port of a Service takes."""
+    return any(
+        (one["port"], one["protocol"]) == (port.get("targetPort"), port.get("protocol"))
+        for one in rule["ports"]
+    )
 
 
 def _mark(value: Object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 EVERY = 1.0
 """Seconds between two reports."""
+MOST = 64
+"""States that are told in one report."""
 EVENTS_EVERY = 10.0
 """Seconds between two reports of one container when only its events are new."""
 
@@ -41,27 +44,31 @@ class Teller:
         self._events_every = events_every
         self._now = now
         self._told: dict[Key, tuple[float, ContainerStatus]] = {}
-        self._dirty: set[Key] = set()
-        self._later: set[Key] = set()
+        self._dirty: dict[Key, None] = {}
+        self._later: dict[Key, float] = {}
+        """Those of which only events are new, with the moment when they are due."""
         self._changed = asyncio.Event()
 
     def mark(self, key: Key) -> None:
         """The state of `key` may be another."""
-        self._dirty.add(key)
+        self._dirty[key] = None
         self._changed.set()
 
     def again(self, keys: Collection[Key]) -> None:
         """Whoever is told has forgotten everything: tell the states of `keys` anew."""
         self._told.clear()
-        self._dirty.update(keys)
+        self._dirty.update(dict.fromkeys(keys))
         self._changed.set()
 
     def flush(self) -> int:
-        """Tell what is to be told now, and return of how many containers."""
+        """Tell what is to be told now, of `MOST` containers, and return of how many it was."""
         now = self._now()
-        dirty, self._dirty, self._later = self._dirty | self._later, set(), set()
+        for key in [key for key, due in self._later.items() if due <= now]:
+            self._dirty[key] = None
         states: list[ContainerStatus] = []
-        for key in sorted(dirty):
+        for key in tuple(itertools.islice(self._dirty, MOST)):
+            del self._dirty[key]
+            self._later.pop(key, None)
             state = self._state(key)
             if state is None:
                 self._told.pop(key, None)
@@ -69,8 +76,9 @@ class Teller:
             when, before = self._told.get(key, (0.0, None))
             if state == before:
                 continue
-            if before is not None and now < when + self._events_every and _alike(state, before):
-                self._later.add(key)
+            due = when + self._events_every
+            if before is not None and now < due and _alike(state, before):
+                self._later[key] = due
                 continue
             self._told[key] = (now, state)
             states.append(state)
@@ -81,15 +89,15 @@ class Teller:
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            wait = self._events_every if self._later else None
             self._changed.clear()
             if not self._dirty:
                 # At the time-out, events that were held back are due.
+                wait = max(0.0, min(self._later.values()) - self._now()) if self._later else None
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._changed.wait()
-            if self.flush():
-                await asyncio.sleep(self._every)
+            # Also without a state to tell, others must have their turn.
+            await asyncio.sleep(self._every if self.flush() else 0.0)
 
 
 def _alike(one: ContainerStatus, other: ContainerStatus) -> bool:

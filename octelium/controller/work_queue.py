@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,12 +17,16 @@ K = TypeVar("K", bound="Hashable")
 class WorkQueue(Generic[K]):
     """A queue without doubles.
 
-    A key that is added again while a worker has it comes back when the worker is done.
+    A key that is added again while a worker has it comes back when the worker is done. Each step
+    costs the logarithm of what waits, whatever else is due.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._due: dict[K, float] = {}
+        self._order: list[tuple[float, int, K]] = []
+        """A heap of all that nobody has; an entry whose moment is not that of its key is void."""
+        self._number = itertools.count()
         self._taken: set[K] = set()
         self._changed = asyncio.Event()
 
@@ -30,27 +36,22 @@ class WorkQueue(Generic[K]):
     @property
     def idle(self) -> bool:
         """Whether no worker has a key and none is due."""
-        now = self._now()
-        return not self._taken and all(moment > now for moment in self._due.values())
+        first = self._first()
+        return not self._taken and (first is None or first > self._now())
 
     def add(self, key: K, after: float = 0.0) -> None:
         """Have `key` looked at in `after` seconds, or earlier if that was asked for already."""
         due = self._now() + after
         if due < self._due.get(key, float("inf")):
             self._due[key] = due
-            self._changed.set()
+            self._line_up(key)
 
     def take(self) -> K | None:
         """A key that is due, if there is one; the caller has it until `done`."""
-        now = self._now()
-        waiting = [
-            (moment, key)
-            for key, moment in self._due.items()
-            if moment <= now and key not in self._taken
-        ]
-        if not waiting:
+        first = self._first()
+        if first is None or first > self._now():
             return None
-        _, key = min(waiting, key=lambda one: one[0])
+        _, _, key = heapq.heappop(self._order)
         del self._due[key]
         self._taken.add(key)
         return key
@@ -62,8 +63,8 @@ class WorkQueue(Generic[K]):
             if key is not None:
                 return key
             self._changed.clear()
-            free = [moment for key, moment in self._due.items() if key not in self._taken]
-            wait = max(0.0, min(free) - self._now()) if free else None
+            first = self._first()
+            wait = None if first is None else max(0.0, first - self._now())
             try:
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
@@ -74,4 +75,18 @@ class WorkQueue(Generic[K]):
         """The worker is through with `key`."""
         self._taken.discard(key)
         if key in self._due:
+            self._line_up(key)
+
+    def _line_up(self, key: K) -> None:
+        if key not in self._taken:
+            heapq.heappush(self._order, (self._due[key], next(self._number), key))
             self._changed.set()
+
+    def _first(self) -> float | None:
+        """The earliest moment at which a key is due that nobody has."""
+        while self._order:
+            moment, _, key = self._order[0]
+            if key not in self._taken and self._due.get(key) == moment:
+                return moment
+            heapq.heappop(self._order)
+        return None

@@ -18,6 +18,11 @@ NO_CONTROLLER: Final = "NoController"
 UNHEALTHY: Final = "Unhealthy"
 """Reason of one that runs and does not answer its readiness probe."""
 
+MAX_OF_SERVICE: Final = 32
+"""Containers that one Service may have, its dynamic configs together."""
+MAX_CONTAINERS: Final = 250
+"""Containers that a Cluster keeps at a time."""
+
 BASELINE_CAPABILITIES: Final = frozenset(
     {
         "AUDIT_WRITE",

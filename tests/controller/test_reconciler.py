@@ -57,7 +57,12 @@ def wanted(image: str = "nginx", *, secret: str = "web-env") -> Desired:
         "web",
         (
             one("v1", "Secret", secret, data={"k": "eA=="}),
-            one("v1", "Service", "web", spec={"ports": [{"port": 80, "protocol": "TCP"}]}),
+            one(
+                "v1",
+                "Service",
+                "web",
+                spec={"ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}]},
+            ),
             one("apps/v1", "Deployment", "web", spec={"replicas": 1, "image": image}),
         ),
     )
@@ -296,6 +301,32 @@ async def test_with_a_problem_nothing_is_touched() -> None:
     assert world.course.message == "there is no Secret db"
     assert await world.reconcile(wanted()) is None
     assert world.course.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("runs", "port", "written"), [(True, 80, 1), (True, 81, 0), (False, 80, 0)]
+)
+async def test_with_a_problem_what_runs_is_kept_within_its_bounds(
+    runs: bool, port: int, written: int
+) -> None:
+    world = World()
+    if runs:
+        await world.made()
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": "web",
+            "labels": labels_of(CLUSTER, KEY),
+            "annotations": {APPLIED: "policy"},
+        },
+        "spec": {"ingress": [{"ports": [{"port": port, "protocol": "TCP"}]}]},
+    }
+    problem = Desired("web", (policy,), (Problem("SecretMissing", "there is no Secret db"),))
+    for _ in range(2):
+        assert await world.reconcile(problem) is None
+    assert world.calls() == [("apply", "NetworkPolicy", "web")] * written
+    assert world.course.reason == "SecretMissing"
 
 
 async def test_nothing_is_written_behind_a_closed_gate() -> None:

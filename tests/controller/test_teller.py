@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
 from octelium.controller.status import ContainerEvent, ContainerStatus
-from octelium.controller.teller import Teller
+from octelium.controller.teller import MOST, Teller
+from octelium.http.tasks import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +55,30 @@ def test_many_are_told_together() -> None:
     assert len(world.told) == 1
 
 
+def test_no_more_than_a_report_holds_are_told_at_once() -> None:
+    world = World()
+    for number in range(2 * MOST + 1):
+        state = ContainerStatus(f"uid-{number}", "")
+        world.states[state.key] = state
+        world.teller.mark(state.key)
+    assert [world.teller.flush() for _ in range(4)] == [MOST, MOST, 1, 0]
+    assert len({one.key for told in world.told for one in told}) == 2 * MOST + 1
+
+
+async def test_whoever_has_nothing_new_does_not_keep_others_from_being_told() -> None:
+    world = World()
+    told = asyncio.Event()
+    teller = Teller(world.states.get, lambda _: told.set(), every=0)
+    for number in range(3 * MOST):
+        teller.mark((f"gone-{number}", ""))
+    world.states[KEY] = READY
+    teller.mark(KEY)
+    task = spawn(teller.run(), name="teller")
+    await told.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+
 def test_new_events_alone_wait_a_while_and_are_not_lost() -> None:
     world = World()
     world.set(READY)
@@ -84,10 +110,6 @@ def test_of_what_is_not_to_be_told_nothing_is_kept() -> None:
 
 
 async def test_it_tells_by_itself() -> None:
-    import asyncio
-
-    from octelium.http.tasks import spawn
-
     world = World()
     told = asyncio.Event()
     teller = Teller(world.states.get, lambda _: told.set(), every=0, events_every=0.01)

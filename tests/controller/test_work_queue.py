@@ -75,6 +75,14 @@ def test_the_earlier_moment_counts() -> None:
     assert (queue.idle, queue.take()) == (False, "a")
 
 
+async def test_who_waited_first_comes_first() -> None:
+    clock = Clock()
+    queue: WorkQueue[int] = WorkQueue(clock)
+    for number in range(5):
+        queue.add(number)
+    assert [queue.take() for _ in range(6)] == [0, 1, 2, 3, 4, None]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["add", "take", "done", "tick"]), st.integers(0, 4))))
 def test_nothing_is_lost_and_nothing_is_held_twice(steps: list[tuple[str, int]]) -> None:
     clock = Clock()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from octelium.controller.objects.names import APPLIED
+
 Manifest = dict[str, Any]
 """An object of Kubernetes as JSON has it."""
 
@@ -21,10 +23,16 @@ class Problem:
 class Desired:
     """The objects of one container in the order to apply, or the problems.
 
-    `name` is that of the Deployment, the Service and the NetworkPolicy. With a problem there are no
-    objects: what runs already is left as it is.
+    `name` is that of the Deployment, the Service and the NetworkPolicy. With a problem there is the
+    NetworkPolicy at most: what runs already is left as it is, but kept within its bounds.
     """
 
     name: str
     objects: tuple[Manifest, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def mark(self) -> tuple[object, ...]:
+        """What tells it from another wish for the same container."""
+        metas = (value["metadata"] for value in self.objects)
+        return self.problems, *((one["name"], one["annotations"][APPLIED]) for one in metas)

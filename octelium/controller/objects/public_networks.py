@@ -13,6 +13,7 @@ Azure, 168.63.129.16, is public by its number and is left out by name (Azure, "W
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -55,6 +56,7 @@ class Block(NamedTuple):
         return address in self.cidr and not any(address in network for network in self.without)
 
 
+@lru_cache(maxsize=8)
 def public_networks(refused: tuple[str, ...]) -> tuple[Block, ...]:
     """What is public, without `refused`, which are addresses or networks in CIDR notation.
 

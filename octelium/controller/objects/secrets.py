@@ -12,9 +12,9 @@ from octelium.controller.objects.outcome import Problem
 from octelium.schema.images import DOCKER_HUB, registry_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
-    from octelium.controller.managed import Managed, Opened
+    from octelium.controller.managed import Key, Managed, Opened
     from octelium.schema.pb import core_v1_pb2 as core
 
 ENVIRONMENT: Final = "env"
@@ -81,21 +81,24 @@ def registry_login(managed: Managed) -> tuple[bytes | None, list[Problem]]:
     return _docker_config(managed.container.image, login, opened.data), []
 
 
-def fingerprint(contents: Mapping[str, bytes], salt: str) -> str:
-    """What changes with the contents, for an annotation of Pods.
+def fingerprint(opened: Iterable[Opened], key: Key) -> str:
+    """What changes with the contents of a container's Secrets, for an annotation of its Pods.
 
-    Who may see Pods may not see Secrets: guessing one by it costs a scrypt (RFC 7914) each time.
+    Who may see Pods may not see Secrets: guessing one by it costs a scrypt (RFC 7914) each time,
+    salted with the Secret's uid. Nothing is kept for it that could be lost, so that the same
+    Secrets never roll the Pods. Each Secret is stretched once while the process lives.
     """
-    digest = hashlib.sha256()
-    for name in sorted(contents):
-        for part in (name.encode(), contents[name]):
+    digest = hashlib.sha256("\n".join(key).encode())
+    for one in sorted(opened, key=lambda one: one.name):
+        stretched = _stretched(one.uid, hashlib.sha256(one.data).digest())
+        for part in (one.name.encode(), stretched):
             digest.update(len(part).to_bytes(8, "big") + part)
-    return _stretched(digest.digest(), salt)
+    return digest.hexdigest()[:32]
 
 
 @lru_cache(maxsize=4096)
-def _stretched(digest: bytes, salt: str) -> str:
-    return hashlib.scrypt(digest, salt=salt.encode(), n=2**13, r=8, p=1, dklen=16).hex()
+def _stretched(uid: str, digest: bytes) -> bytes:
+    return hashlib.scrypt(digest, salt=uid.encode(), n=2**14, r=8, p=1, maxmem=2**25, dklen=32)
 
 
 def _docker_config(

@@ -135,12 +135,13 @@ def test_secrets_stand_in_secrets_alone() -> None:
         ({"image": "NO"}, {}, ["Invalid"]),
     ],
 )  # fmt: skip
-def test_with_a_problem_nothing_is_made(
+def test_with_a_problem_only_the_policy_is_made(
     container: dict[str, Any], secrets: dict[str, bytes], reasons: list[str]
 ) -> None:
     opened = {name: Opened("u", name, data) for name, data in secrets.items()}
     found = made(container, secrets=opened)
-    assert found.objects == ()
+    assert kinds(found) == ["NetworkPolicy"]
+    assert found.objects[0]["spec"] == of_kind(made({}), "NetworkPolicy")["spec"]
     assert [problem.reason for problem in found.problems] == reasons
     assert all(problem.message for problem in found.problems)
     assert found.name == made({}).name

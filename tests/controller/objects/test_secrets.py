@@ -109,10 +109,27 @@ def test_a_login_without_a_password(secrets: dict[str, Opened], reason: str) -> 
 
 
 def test_a_fingerprint_changes_with_names_values_and_salt() -> None:
+    contents: list[dict[str, bytes]] = [{}, {"a": b""}, {"a": b"b"}, {"a": b"b", "c": b"d"}]
     found = {
-        fingerprint(contents, salt)
-        for contents in ({}, {"a": b""}, {"a": b"b"}, {"ab": b""}, {"a": b"b", "c": b"d"})
-        for salt in ("x", "y")
+        fingerprint(opened(**one).values(), (uid, config))
+        for one in contents
+        for uid, config in (("u", ""), ("u", "x"), ("ux", ""))
     }
-    assert len(found) == 10
-    assert fingerprint({"a": b"1", "b": b"2"}, "x") == fingerprint({"b": b"2", "a": b"1"}, "x")
+    assert len(found) == 12
+    one, other = opened(a=b"1", b=b"2").values()
+    assert fingerprint([one, other], ("u", "")) == fingerprint([other, one], ("u", ""))
+    assert fingerprint([one], ("u", "")) != fingerprint([Opened("v", "a", b"1")], ("u", ""))
+
+
+def test_a_secret_is_stretched_once_for_all_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    stretched = []
+
+    def scrypt(*_: object, salt: bytes, **_more: object) -> bytes:
+        stretched.append(salt)
+        return salt
+
+    monkeypatch.setattr("hashlib.scrypt", scrypt)
+    secrets = [Opened("once", "a", b"of this test"), Opened("too", "b", b"of this test")]
+    for config in ("a", "b", "c"):
+        fingerprint(secrets, ("u", config))
+    assert stretched == [b"once", b"too"]
