@@ -74,7 +74,9 @@ class Containers:
         *,
         foreign: Callable[[], Collection[IPv4Network | IPv6Network]],
         every: float = EVERY,
+        look: float = LOOK,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._resources = resources
         self._foreign = foreign
@@ -93,7 +95,11 @@ class Containers:
         self._refused = 0
         self._trouble = ""
         self._leader = Leader(SILENT, clock)
-        self._heard = clock() - SILENT
+        self._look = look
+        self._now = now
+        self._began = clock()
+        self._heard, self._heard_at = self._began - SILENT, now()
+        self._lost = False
 
     def receive(self, reader: bytes, payload: bytes) -> None:
         """Take a report. One that may not be believed changes nothing.
@@ -110,7 +116,9 @@ class Containers:
         leads = self._leader.counts(reader, leading=report.leading)
         if not leads and (report.leading or self._leader.known):
             return
-        self._heard = self._clock()
+        self._heard, self._heard_at = self._clock(), self._now()
+        if self._lost:
+            self._wake.set()
         if report.trouble != self._trouble:
             self._trouble = report.trouble
             if report.trouble:
@@ -123,6 +131,11 @@ class Containers:
                 self._told[status.key] = _Told(status, leads)
                 self._touched.add(uid)
                 self._wake.set()
+
+    def controller(self) -> Controller:
+        """How the controller is, for those who read about containers."""
+        silent = self._clock() - self._heard >= SILENT
+        return Controller(is_configured=True, silent_since=self._heard_at if silent else 0.0)
 
     def trouble(self) -> str:
         """Empty while the controller is there and keeps containers as they shall be."""
@@ -179,7 +192,11 @@ class Containers:
 
     async def _run(self) -> None:
         while True:
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):  # the time for a look at the controller
+                async with asyncio.timeout(self._look):
+                    await self._wake.wait()
+            if not (self._notice() or self._wake.is_set()):
+                continue
             self._wake.clear()
             self._at_once.clear()
             gone, self._gone = self._gone, set()
@@ -191,7 +208,7 @@ class Containers:
                 async with self._resources.transaction() as tx:
                     places = self._places(told, gone)
                     for uid in sorted(touched):
-                        self._held |= _settle(tx, uid, told, gone, places, foreign)
+                        self._held |= _settle(tx, uid, told, gone, places, foreign, lost=self._lost)
             except (StoreError, OSError) as error:
                 _LOG.error("states of containers cannot be stored now: %s", error)
                 self._touched |= touched
@@ -207,6 +224,20 @@ class Containers:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._every):
                     await self._at_once.wait()
+
+    def _notice(self) -> bool:
+        """Whether the controller was lost or is back since the last look: all states are touched.
+
+        At the start it has as long to appear as it may be silent.
+        """
+        lost = self._clock() - max(self._heard, self._began) >= SILENT
+        if lost == self._lost:
+            return False
+        self._lost = lost
+        self._touched.update(
+            item.uid for item in self._resources.items("Service") if _ports(item.message)
+        )
+        return True
 
     def _places(self, told: Mapping[Key, _Told], gone: set[Key]) -> dict[str, str]:
         """Whose each address is, by the uid of the Service, without those that may be moving."""
@@ -242,15 +273,19 @@ def _settle(
     gone: Collection[Key],
     places: dict[str, str],
     foreign: Collection[IPv4Network | IPv6Network],
+    *,
+    lost: bool,
 ) -> dict[Key, _Told]:
     """Store what was told of a Service's containers, and nothing of those that it has no more.
 
+    While the controller is `lost`, it is told of those that wait for it.
     Returns what has to be looked at again, when `places` are others.
     """
     service = tx.find(core.Service, uid=service_uid)
     former = tx.find(stored.ContainerState, name=service_uid)
     ports = {} if service is None else _ports(service)
-    known = {} if former is None else {one.config: one for one in former.status.containers}
+    before = [] if former is None else list(former.status.containers)
+    known = {one.config: one for one in before}
     held = {}
     for config, port in ports.items():
         key = service_uid, config
@@ -267,6 +302,9 @@ def _settle(
             held[key] = found
             status = _nowhere(status, "its address is still that of another Service's container")
         known[config] = _stored(status)
+    for config, container in [] if service is None else containers_of(service.spec):
+        if lost or config in known:
+            known[config] = _waiting(known.get(config), config, container, lost=lost)
     containers = _fitting(known[config] for config in sorted(ports) if config in known)
     if not containers or service is None:
         if former is not None:

@@ -50,6 +50,7 @@ from octelium.cluster.certificates import CertificateError
 from octelium.cluster.child import EXIT_UNUSABLE, Assignment
 from octelium.cluster.containers import Containers, forget_all
 from octelium.cluster.diagnosis import Diagnosis
+from octelium.cluster.foreign import API_SERVER, foreign_networks
 from octelium.cluster.front_door import FrontDoorProbe
 from octelium.cluster.geolocation import Geolocation
 from octelium.cluster.health import Health, health_app
@@ -206,7 +207,10 @@ class Control:
         }
         if has_gateway:
             checks["gateway"] = lambda: self._gateway.check(feed.followers)
-        containers = Containers(resources) if settings.controller == "on" else None
+        containers = None
+        if settings.controller == "on":
+            foreign = partial(foreign_networks, resources, os.environ)
+            containers = Containers(resources, foreign=foreign)
         diagnosis = Diagnosis(
             resources,
             feed,
@@ -370,8 +374,16 @@ class Control:
         (listener,) = self._sockets("controller")
         committed = CommittedRevision.create()
         self._stack.callback(committed.close)
-        apart = FeedServer(resources, listener, committed, roles=(CONTROLLER,), most=_CONTROLLERS)
-        apart.on(CONTROLLER_TOPIC, containers.receive)
+        apart = FeedServer(
+            resources,
+            listener,
+            committed,
+            roles=(CONTROLLER,),
+            most=_CONTROLLERS,
+            # In a Pod the controller is another container, and all that is in this one is not it.
+            is_apart=bool(os.environ.get(API_SERVER)),
+        )
+        apart.on_reader(CONTROLLER_TOPIC, containers.receive)
         containers.start()
         self._stack.push_async_callback(containers.stop)
         apart.start()

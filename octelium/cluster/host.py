@@ -18,6 +18,7 @@ _RTA_DST, _RTA_OIF = 1, 4
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_BALANCED = "kube-ipvs0"
 _TEMPORARY = 0x01
 """IFA_F_SECONDARY and IFA_F_TEMPORARY: addresses that are not the interface's first, or that
 change (RFC 8981)."""
@@ -40,6 +41,26 @@ def interfaces() -> list[Interface]:
             packed = values.get(_IFA_LOCAL) or values[_IFA_ADDRESS]
             found.append(Interface(str(ip_address(packed)), device in defaults))
     return found
+
+
+def own_addresses() -> frozenset[str]:
+    """Every address at which this machine itself answers.
+
+    The addresses of Kubernetes' Services, which kube-proxy has on a device where it balances by
+    IPVS, are none.
+
+    Raises:
+        OSError: the kernel does not tell.
+    """
+    found = set()
+    balanced = {index for index, name in socket.if_nameindex() if name == _BALANCED}
+    with Netlink(ROUTE) as netlink:
+        for kind, body in netlink.dump(Message(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))):
+            family, _, _, _, device = _ADDRESS.unpack_from(body)
+            if kind == _NEWADDR and family in _FAMILIES and device not in balanced:
+                values = dict(attributes(body[_ADDRESS.size :]))
+                found.add(str(ip_address(values.get(_IFA_LOCAL) or values[_IFA_ADDRESS])))
+    return frozenset(found)
 
 
 def routes() -> list[str]:

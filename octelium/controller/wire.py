@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from octelium.controller.status import (
@@ -42,6 +42,17 @@ _LIMITS: Final = {
     "trouble": MAX_TEXT,
 }
 """Characters of each text."""
+_NETWORKS: Final = tuple(
+    map(
+        ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"),
+    )
+)
+"""RFC 1918, RFC 6598 and RFC 4193: networks of nobody on the Internet."""
+_METADATA: Final = frozenset(
+    map(ip_address, ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"))
+)
+"""Of clouds, beside 169.254.0.0/16: they give credentials to whoever asks."""
 
 
 class ReportError(ValueError):
@@ -184,22 +195,19 @@ def _place(members: dict[str, Any]) -> tuple[str, int, bool]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
-    """Where containers may be: not on this machine itself, nor at what only its links have."""
+    """Where containers may be: at a private address, and none where clouds tell their secrets."""
     try:
         address = ip_address(text)
     except ValueError as error:
         raise ReportError(f"address: {error}") from error
-    mapped = getattr(address, "ipv4_mapped", None)
     if (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_multicast
-        or address.is_unspecified
-        or address.is_reserved
-        or mapped is not None
-        or "%" in text
+        "%" in text
+        or address in _METADATA
+        or not any(
+            address in network for network in _NETWORKS if network.version == address.version
+        )
     ):
-        raise ReportError(f"address: {text} is none that a Service of Kubernetes can have")
+        raise ReportError(f"address: {text} is none that a Service of Kubernetes has")
     return address
 
 

@@ -31,6 +31,14 @@ async def resources(tmp_path: Path) -> AsyncIterator[Resources]:
     await resources.close()
 
 
+def nothing() -> tuple[()]:
+    """No networks."""
+    return ()
+
+
+GREEN = core.ServiceSpecConfigUpstreamContainer(image="example/green", port=80)
+
+
 class Now:
     """A clock that stands still."""
 
@@ -47,7 +55,7 @@ def now() -> Now:
 
 @pytest.fixture
 async def containers(resources: Resources, now: Now) -> AsyncIterator[Containers]:
-    made = Containers(resources, every=0.0, clock=now)
+    made = Containers(resources, foreign=nothing, every=0.0, clock=now)
     made.start()
     yield made
     await made.stop()
@@ -89,7 +97,7 @@ def state(resources: Resources, uid: str) -> stored.ContainerState | None:
 async def settled(resources: Resources, containers: Containers) -> int:
     """The revision once everything that was told so far is stored, or has been passed over."""
     (uid,) = await put(resources, contained("settling.default"))
-    containers.receive("", report(up(uid)))
+    containers.receive(b"", report(up(uid, address="10.43.9.9")))
     await until(resources, lambda: state(resources, uid) is not None)
     async with resources.transaction() as tx:
         tx.delete("Service", uid)
@@ -101,10 +109,10 @@ async def test_what_is_told_becomes_the_state_of_the_service(
     resources: Resources, containers: Containers
 ) -> None:
     web = contained("web.default")
-    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.CopyFrom(GREEN)
     (uid,) = await put(resources, web)
     failing = ContainerStatus(uid, "green", reason="ImagePullBackOff", message="no such image")
-    containers.receive("controller", report(failing, up(uid)))
+    containers.receive(b"", report(failing, up(uid)))
     await until(resources, lambda: state(resources, uid) is not None)
     kept = state(resources, uid)
     assert kept is not None
@@ -114,7 +122,7 @@ async def test_what_is_told_becomes_the_state_of_the_service(
     assert (first.config, first.address, first.port, first.ready) == ("", "10.43.0.7", 80, True)
     assert (first.events[0].object, first.events[0].last_at.seconds) == ("Pod web-1", 1700000000)
     assert (second.config, second.ready, second.reason) == ("green", False, "ImagePullBackOff")
-    containers.receive("controller", report(up(uid, "green", "fd00::9")))
+    containers.receive(b"", report(up(uid, "green", "fd00::9")))
     await until(resources, lambda: len(ready(resources, uid)) == 2)
     assert ready(resources, uid) == {"": "10.43.0.7", "green": "fd00::9"}
 
@@ -130,11 +138,11 @@ async def test_nothing_is_written_when_nothing_has_changed(
     resources: Resources, containers: Containers
 ) -> None:
     (uid,) = await put(resources, contained("web.default"))
-    containers.receive("", report(up(uid)))
+    containers.receive(b"", report(up(uid)))
     await until(resources, lambda: state(resources, uid) is not None)
     kept = state(resources, uid)
-    containers.receive("", report(up(uid)))
-    containers.receive("", report())
+    containers.receive(b"", report(up(uid)))
+    containers.receive(b"", report())
     await settled(resources, containers)
     assert state(resources, uid) == kept
 
@@ -145,7 +153,11 @@ async def test_what_is_told_at_once_is_one_commit(
     uids = await put(resources, *(contained(f"web-{number}.default") for number in range(80)))
     before = resources.revision
     for start in (0, 40):
-        containers.receive("", report(*(up(uid) for uid in uids[start : start + 40])))
+        told = [
+            up(uid, address=f"10.43.1.{number}")
+            for number, uid in enumerate(uids[start : start + 40], start)
+        ]
+        containers.receive(b"", report(*told))
     await until(resources, lambda: all(state(resources, uid) for uid in uids))
     assert resources.revision == before + 1
 
@@ -154,9 +166,9 @@ async def test_the_state_goes_with_its_service_and_with_its_container(
     resources: Resources, containers: Containers
 ) -> None:
     web = contained("web.default")
-    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.CopyFrom(GREEN)
     uid, other = await put(resources, web, contained("api.default"))
-    containers.receive("", report(up(uid), up(uid, "green"), up(other)))
+    containers.receive(b"", report(up(uid), up(uid, "green"), up(other, address="10.43.0.8")))
     await until(resources, lambda: state(resources, uid) is not None)
     async with resources.transaction() as tx:
         changed = tx.get(core.Service, uid=uid)
@@ -175,7 +187,7 @@ async def test_what_no_service_has_is_not_believed(
     resources: Resources, containers: Containers
 ) -> None:
     uid, plain = await put(resources, contained("web.default"), service("plain.default"))
-    containers.receive("", report(up("nobody"), up(plain), up(uid, "green"), up(uid)))
+    containers.receive(b"", report(up("nobody"), up(plain), up(uid, "green"), up(uid)))
     await until(resources, lambda: state(resources, uid) is not None)
     assert [item.name for item in resources.items("ContainerState")] == [uid]
     assert set(ready(resources, uid)) == {""}
@@ -192,12 +204,12 @@ async def test_a_report_that_may_not_be_believed_changes_nothing(
         b"nonsense",
         b" " * (9 << 20),
     ):
-        containers.receive("", bad)
+        containers.receive(b"", bad)
     assert containers.trouble() == before
     await settled(resources, containers)
     assert state(resources, uid) is None
     assert containers.series()["octelium_controller_reports_refused_total"] == 4
-    assert "127.0.0.1 is none that a Service of Kubernetes can have" in caplog.text
+    assert "127.0.0.1 is none that a Service of Kubernetes has" in caplog.text
 
 
 async def test_what_is_left_of_services_that_went_meanwhile_goes_at_the_start(
@@ -206,7 +218,7 @@ async def test_what_is_left_of_services_that_went_meanwhile_goes_at_the_start(
     orphan = stored.ContainerState()
     orphan.metadata.name = "nobody"
     await put(resources, orphan)
-    containers = Containers(resources, every=0.0, clock=now)
+    containers = Containers(resources, foreign=nothing, every=0.0, clock=now)
     containers.start()
     await until(resources, lambda: not [*resources.items("ContainerState")])
     await containers.stop()
@@ -235,7 +247,7 @@ async def test_what_cannot_be_stored_now_is_stored_later(
         raise Unavailable("the disk is full")
 
     monkeypatch.setattr(resources, "transaction", failing)
-    containers.receive("", report(up(uid)))
+    containers.receive(b"", report(up(uid)))
     async with asyncio.timeout(60):
         await failed.wait()
     monkeypatch.setattr(resources, "transaction", usual)
@@ -248,7 +260,7 @@ async def test_more_than_a_record_holds_is_cut(
     many, wide = contained("web.default"), "\U0001f600"
     for number in range(900):
         config = many.spec.dynamic_config.configs.add(name=f"config-{number:03}")
-        config.upstream.container.image = "x"
+        config.upstream.container.image, config.upstream.container.port = "x", 80
     (uid,) = await put(resources, many)
     told = [
         ContainerStatus(
@@ -260,13 +272,13 @@ async def test_more_than_a_record_holds_is_cut(
         for number in range(900)
     ]
     for start in range(0, 300, 60):
-        containers.receive("", report(*told[start : start + 60]))
+        containers.receive(b"", report(*told[start : start + 60]))
     await until(resources, lambda: len(ready(resources, uid)) == 300)
     kept = state(resources, uid)
     assert kept is not None
     assert not any(one.message for one in kept.status.containers)
     for start in range(300, 900, 60):
-        containers.receive("", report(*told[start : start + 60]))
+        containers.receive(b"", report(*told[start : start + 60]))
     await until(resources, lambda: len(ready(resources, uid)) > 300)
     assert len(ready(resources, uid)) == 450
     assert "900 containers of a Service are too many" in caplog.text
@@ -276,14 +288,14 @@ async def test_it_tells_how_the_controller_is(
     resources: Resources, containers: Containers, now: Now, caplog: pytest.LogCaptureFixture
 ) -> None:
     web = contained("web.default")
-    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.CopyFrom(GREEN)
     uid, _ = await put(resources, web, service("plain.default"))
     assert containers.trouble() == "the controller is not connected, or silent"
-    containers.receive("", report(up(uid), trouble="pods: the API server cannot be reached"))
+    containers.receive(b"", report(up(uid), trouble="pods: the API server cannot be reached"))
     assert containers.trouble() == "pods: the API server cannot be reached"
     assert "pods: the API server cannot be reached" in caplog.text
     await until(resources, lambda: state(resources, uid) is not None)
-    containers.receive("", report())
+    containers.receive(b"", report())
     assert containers.trouble() == ""
     series = containers.series()
     assert series == {
@@ -301,12 +313,14 @@ async def test_a_controller_that_is_lost_is_told_where_it_is_waited_for(
     resources: Resources, now: Now
 ) -> None:
     web = contained("web.default")
-    web.spec.dynamic_config.configs.add(name="green").upstream.container.image = "example/green"
+    web.spec.dynamic_config.configs.add(name="green").upstream.container.CopyFrom(GREEN)
     (uid,) = await put(resources, web)
-    containers = Containers(resources, every=0.0, look=0.01, clock=now, now=lambda: 1767225600.0)
+    containers = Containers(
+        resources, foreign=nothing, every=0.0, look=0.01, clock=now, now=lambda: 1767225600.0
+    )
     containers.start()
     try:
-        containers.receive("", report(up(uid)))
+        containers.receive(b"", report(up(uid)))
         await until(resources, lambda: state(resources, uid) is not None)
         assert containers.controller() == Controller(is_configured=True)
         now.time += SILENT
@@ -317,7 +331,7 @@ async def test_a_controller_that_is_lost_is_told_where_it_is_waited_for(
         assert ready(resources, uid) == {"": "10.43.0.7"}
         (late,) = await put(resources, contained("late.default"))
         await until(resources, lambda: reasons(resources, late) == {"": NO_CONTROLLER})
-        containers.receive("", report())
+        containers.receive(b"", report())
         await until(resources, lambda: reasons(resources, late) == {"": ""})
         assert reasons(resources, uid) == {"": "", "green": ""}
     finally:
@@ -328,11 +342,11 @@ async def test_what_fails_keeps_its_reason_without_a_controller(
     resources: Resources, now: Now
 ) -> None:
     (uid,) = await put(resources, contained("web.default"))
-    containers = Containers(resources, every=0.0, look=0.01, clock=now)
+    containers = Containers(resources, foreign=nothing, every=0.0, look=0.01, clock=now)
     containers.start()
     try:
         failing = ContainerStatus(uid, "", desired=1, reason="ErrImagePull", message="no")
-        containers.receive("", report(failing))
+        containers.receive(b"", report(failing))
         await until(resources, lambda: reasons(resources, uid) == {"": "ErrImagePull"})
         now.time += SILENT
         (late,) = await put(resources, contained("late.default"))

@@ -73,9 +73,9 @@ class Control:
         self.resources = resources
         place.unlink(missing_ok=True)
         self._committed = CommittedRevision.create()
-        self.containers = Containers(resources, every=0.0)
+        self.containers = Containers(resources, foreign=tuple, every=0.0)
         self.feed = FeedServer(resources, listening(place), self._committed, roles=(CONTROLLER,))
-        self.feed.on(TOPIC, self.containers.receive)
+        self.feed.on_reader(TOPIC, self.containers.receive)
         self.containers.start()
         self.feed.start()
 

@@ -53,3 +53,19 @@ def test_addresses_and_routes_are_those_of_the_host(tmp_path: Path) -> None:
     assert all(not default for _, default in addresses)
     assert all(ip_address(address) for address, _ in addresses)
     assert str(choose_ranges(routes, random_bytes=bytes).v4) == "100.64.0.0/10"
+
+
+def test_a_machine_s_own_addresses_are_not_those_of_kubernetes_services(tmp_path: Path) -> None:
+    ask = "from octelium.cluster import host; print(*host.own_addresses())"
+    with network(tmp_path) as made:
+        one = made.namespace("one")
+        one.ip(
+            "link add kube-ipvs0 type veth peer name other",
+            "address add 10.43.0.7/32 dev kube-ipvs0",
+            "address add 192.0.2.1/24 dev other",
+            "address add 192.0.2.2/24 dev other",
+            "address add 2001:db8::1/64 dev other nodad",
+        )
+        found = set(one.run(sys.executable, "-c", ask).stdout.split())
+    assert {"192.0.2.1", "192.0.2.2", "2001:db8::1"} <= found
+    assert "10.43.0.7" not in found

@@ -96,7 +96,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("containers")
     with network(folder) as made:
         host = made.namespace("host")
-        host.ip(f"address add {ADDRESS}/32 dev lo")
+        # As kube-proxy does; any other address of the host itself cannot be a container's.
+        host.ip(
+            "link add kube-ipvs0 type veth peer name kube-ipvs1",
+            f"address add {ADDRESS}/32 dev kube-ipvs0",
+            "link set kube-ipvs0 up",
+        )
         cluster = Cluster(
             folder / "cluster",
             workers=1,

@@ -42,6 +42,7 @@ def contained(name: str, *secrets: str) -> core.Service:
     """A Service with a container, whose environment names Secrets."""
     message = core.Service(metadata=named(name))
     message.spec.config.upstream.container.image = "example/image"
+    message.spec.config.upstream.container.port = 80
     for secret_name in secrets:
         message.spec.config.upstream.container.env.add(name="X", from_secret=secret_name)
     return message
