@@ -183,4 +183,5 @@ def test_the_states_that_the_document_shows() -> None:
     failing.events.append(event(988, "Warning", "Failed", "Failed to pull image: not found", 4))
     failing.events.append(event(970, "Normal", "Scheduled", assigned))
     for one in (starting, ready, failing):
-        assert "\n".join(f"    {line}" for line in shown(one)[1:]) in document
+        lines = "\n".join(f"    {line}" for line in shown(one)[1:])
+        assert lines.replace(name_for("hello.default", ("uid", "")), "upstream-svc-…") in document

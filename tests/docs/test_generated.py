@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from octelium.schema.containers import NO_CONTROLLER, STARTING, UNHEALTHY
+from octelium.schema.pb import core_v1_pb2 as core
 from tests.docs.markdown import ROOT, documents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -99,3 +102,35 @@ def test_lines_of_prose_are_short() -> None:
             within ^= line.startswith("```")
             prose = not within and not line.startswith(("|", "#", "<!--"))
             assert not prose or len(line) <= 100, f"{document.name}:{number}"
+
+
+def test_every_field_of_a_container_is_in_its_table() -> None:
+    table = (ROOT / "docs/containers.md").read_text().partition("## All fields")[2]
+    table = table.partition("\n## ")[0]
+    first = "".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE))
+    named = set(re.findall(r"`([^`]+)`", first))
+    probes = {f"{one}.{name}" for one in _PROBES for name in named if name.startswith("….")}
+    told = {name for name in named if not name.startswith("….")}
+    told |= {name.replace(".….", ".") for name in probes}
+    asked = set(_fields(core.ServiceSpecConfigUpstreamContainer.DESCRIPTOR))
+    assert {name for name in told if name not in _PROBES} == asked
+
+
+_PROBES = ("readinessProbe", "livenessProbe")
+
+
+def _fields(descriptor: Any, before: str = "") -> Iterator[str]:
+    """The paths of all plain fields below a message, as documents write them."""
+    for field in descriptor.fields:
+        entries = field.message_type is not None and field.message_type.GetOptions().map_entry
+        path = before + field.json_name + ("[]" if field.is_repeated and not entries else "")
+        if field.message_type is None or entries:
+            yield path
+        else:
+            yield from _fields(field.message_type, f"{path}.")
+
+
+def test_reasons_of_containers_are_as_they_are_on_the_screen() -> None:
+    text = (ROOT / "docs/containers.md").read_text()
+    for reason in (STARTING, NO_CONTROLLER, UNHEALTHY):
+        assert f"| `{reason}` |" in text
