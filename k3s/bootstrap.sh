@@ -761,7 +761,8 @@ write_k3s_config() {
   say 'disable: [traefik, servicelb, metrics-server]'
   say 'disable-helm-controller: true'
   say 'secrets-encryption: true'
-  say 'kubelet-arg: [max-pods=250]' # as many as its range of addresses has room for
+  # As many Pods as its range of addresses has room for, and processes that no Pod takes from others.
+  say 'kubelet-arg: [max-pods=250, pod-max-pids=4096]'
   say 'write-kubeconfig-mode: "0600"'
   [ -n "$own6" ] || return 0
   if [ -n "$own4" ]; then
@@ -864,11 +865,13 @@ write_site() {
     say 'apiVersion: kustomize.config.k8s.io/v1beta1'
     say 'kind: Kustomization'
     say 'resources: [../k3s]'
-    [ "$tunnel" = off ] || say 'components: [../k3s/tunnel]'
+    say "components: [$(components)]"
     say "images: [{name: octelium, newName: $IMAGE, newTag: \"$release\"}]"
     say 'patches:'
     say '  - {path: service.yaml, target: {kind: Service, name: octelium}}'
     say '  - {path: statefulset.yaml}'
+    say '  - {path: quota.yaml, target: {kind: ResourceQuota, name: octelium-upstreams}}'
+    say '  - {path: limits.yaml, target: {kind: LimitRange, name: octelium-upstreams}}'
     say 'generatorOptions: {disableNameSuffixHash: true}'
     say 'configMapGenerator:'
     say "  - {name: octelium, namespace: $NAMESPACE, behavior: replace, files: [octelium.yaml]}"
@@ -889,7 +892,42 @@ write_site() {
     # Declared containers have no business with the machine itself.
     say "    spec: {containers: [{name: controller, env: [{name: NODE_NETWORKS, value: \"$(node_networks)\"}]}]}"
   } >"$site/statefulset.yaml"
+  write_limits
 }
+
+# With commas between them; whether the API server has what the second needs is for it to say.
+components() {
+  chosen_components=''
+  [ "$tunnel" = off ] || chosen_components=../k3s/tunnel
+  if k get --raw /apis/admissionregistration.k8s.io/v1 2>/dev/null | grep -q '"validatingadmissionpolicies"'; then
+    chosen_components=$chosen_components${chosen_components:+, }../k3s/admission
+  fi
+  printf '%s' "$chosen_components"
+}
+
+# What containers may have, by the machine: room stays for the system, for k3s and for the Cluster.
+write_limits() {
+  cores=$(nproc)
+  pods=$(k get nodes -o 'jsonpath={.items[*].status.allocatable.pods}')
+  pods=${pods%% *} pods=$((${pods:-110} - 20))
+  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' $PROC/meminfo)
+  disk=$(df -Pk "$(existing "$RANCHER")" | awk 'NR == 2 { print int($2 / 2048) }')
+  {
+    limit hard/pods "$(at_least 1 $pods)"
+    limit hard/requests.cpu "$(at_least 250 $((cores * 1000 - 500)))m"
+    limit hard/requests.memory "$(at_least $((memory / 4)) $((memory - 1024)))Mi"
+    limit hard/requests.ephemeral-storage "${disk}Mi"
+  } >"$site/quota.yaml"
+  # No less than what a container gets that asks for nothing.
+  {
+    limit limits/0/max/cpu "$cores"
+    limit limits/0/max/memory "$(at_least 512 "$memory")Mi"
+    limit limits/0/max/ephemeral-storage "$(at_least 5000 "$disk")Mi"
+  } >"$site/limits.yaml"
+}
+
+limit() { say "- {op: replace, path: /spec/$1, value: \"$2\"}"; }
+at_least() { if [ "$2" -lt "$1" ]; then say "$1"; else say "$2"; fi; }
 
 # FOLDER VERSION: into the image store of k3s, where the kubelet does not clear it away
 import_image() {

@@ -37,6 +37,9 @@ _PLURALS = {
     "Service": "services",
     "StatefulSet": "statefulsets",
     "Pod": "pods",
+    "PriorityClass": "priorityclasses",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 
 

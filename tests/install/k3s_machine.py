@@ -103,6 +103,7 @@ class K3sMachine:
         self.put("ip", _IP)
         self.put("curl", _CURL)
         self.put("getent", _GETENT)
+        self.put("nproc", "#!/bin/sh\necho 2\n")
         self.put("uname", "#!/bin/sh\necho x86_64\n")
         self.put("id", "#!/bin/sh\necho 0\n")
         self.put("systemctl", "#!/bin/sh\n")

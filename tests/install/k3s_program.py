@@ -177,6 +177,10 @@ class Machine:
     def _get(self, words: list[str]) -> str:
         if self.state["server"] and words[0] not in _PLAYED:
             return self._kubectl("get", *words)
+        if words[0] == "--raw":
+            has_policies = int(self.state["version"].split(".")[1]) >= 30
+            policies = [{"name": "validatingadmissionpolicies"}] if has_policies else []
+            return json.dumps({"resources": policies})
         kind = {"pod": "pods"}.get(words[0], words[0])
         items = self._pods() if kind == "pods" else self.state["objects"].get(kind, [])
         names = [word for word in words[1:] if word in (item["metadata"]["name"] for item in items)]

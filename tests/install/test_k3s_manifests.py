@@ -17,7 +17,7 @@ from octelium.cluster.controller_command import controller
 from tests.conftest import SOAK
 from tests.install.api_servers import ApiServer, emulated, kubectl, place, real
 from tests.install.k3s_machine import ADDRESS, ADDRESS6, K3sMachine, k3s_release
-from tests.install.releases import ROOT
+from tests.install.manifests import K3S, RIGHTS, VERSIONS, manifests, of_kind, pod_spec
 from tests.install.test_scripts import SHELLS, function, run
 from tests.peers.kubernetes.real import binaries
 
@@ -27,20 +27,6 @@ if TYPE_CHECKING:
 
     Object = dict[str, Any]
 
-K3S = ROOT / "k3s"
-VERSIONS = ("1.29", "1.30", "1.31", "1.32", "1.33", "1.34")
-WRITTEN = ("create", "delete", "get", "list", "patch", "watch")
-READ = ("list", "watch")
-RIGHTS = {
-    ("apps", "deployments"): WRITTEN,
-    ("", "services"): WRITTEN,
-    ("", "secrets"): WRITTEN,
-    ("networking.k8s.io", "networkpolicies"): WRITTEN,
-    ("", "pods"): READ,
-    ("", "events"): READ,
-    ("coordination.k8s.io", "leases"): ("create", "get", "update"),
-}
-"""All that the controller may do, in `octelium-upstreams`."""
 FORBIDDEN = (
     ("create", "", "pods", "octelium-upstreams"),
     ("create", "", "pods/exec", "octelium-upstreams"),
@@ -63,26 +49,16 @@ EVERYBODYS = "selfsubject"
 """What each account may ask about itself begins so."""
 
 
-def manifests() -> list[Object]:
-    """Everything that the kustomization names."""
-    named = yaml.safe_load((K3S / "kustomization.yaml").read_text())["resources"]
-    return [each for name in named for each in yaml.safe_load_all((K3S / name).read_text())]
-
-
-def of_kind(kind: str) -> list[Object]:
-    return [each for each in manifests() if each["kind"] == kind]
-
-
-def pod_spec() -> Object:
-    (workload,) = of_kind("StatefulSet")
-    spec: Object = workload["spec"]["template"]["spec"]
-    return spec
-
-
 def containers() -> dict[str, Object]:
     return {each["name"]: each for each in pod_spec()["containers"]}
 
 
+REAL = pytest.param(
+    "real",
+    marks=pytest.mark.skipif(
+        binaries() is None, reason="KUBE_APISERVER and ETCD name no API server"
+    ),
+)
 long = pytest.mark.skipif(not SOAK, reason="a further case: OCTELIUM_SOAK=1")
 needs_kubectl = pytest.mark.skipif(
     not SOAK and not kubectl(), reason="no kubectl 1.31 or newer here (KUBECTL names one)"
@@ -99,15 +75,7 @@ def run_kubectl(*words: str | Path) -> str:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        "emulated",
-        pytest.param(
-            "real",
-            marks=pytest.mark.skipif(
-                binaries() is None, reason="KUBE_APISERVER and ETCD name no API server"
-            ),
-        ),
-    ],
+    params=["emulated", REAL],
 )
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -128,10 +96,11 @@ def test_they_are_valid(version: str) -> None:
 
 
 def test_nothing_holds_for_the_whole_of_kubernetes() -> None:
-    kinds = {each["kind"] for each in manifests()}
-    assert not {kind for kind in kinds if kind.startswith("Cluster")}
+    """But how the Cluster's Pod ranks among those of the node."""
     places = {
-        each["metadata"].get("namespace") for each in manifests() if each["kind"] != "Namespace"
+        each["metadata"].get("namespace")
+        for each in manifests()
+        if each["kind"] not in ("Namespace", "PriorityClass")
     }
     assert places == {"octelium", "octelium-upstreams"}
     for each in of_kind("NetworkPolicy"):
@@ -230,6 +199,34 @@ def test_what_is_forbidden(
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     review = server.ask("POST", path, body, token=token).json()
     assert review["status"]["allowed"] is False
+
+
+def test_clouds_tell_nothing_about_the_machine() -> None:
+    """The addresses at which they do, by their documentation, are closed to the Cluster's Pod."""
+    (policy,) = (
+        each for each in of_kind("NetworkPolicy") if each["metadata"]["name"] == "octelium"
+    )
+    (rule,) = policy["spec"]["egress"]
+    blocks = [each["ipBlock"] for each in rule["to"] if "ipBlock" in each]
+    for text, is_open in (
+        ("169.254.169.254", False),
+        ("168.63.129.16", False),
+        ("100.100.100.200", False),
+        ("fd00:ec2::254", False),
+        ("fe80::a9fe:a9fe", False),
+        ("9.9.9.9", True),
+        ("192.168.0.1", True),
+        ("2600::1", True),
+        ("fd42::1", True),
+    ):
+        address = ipaddress.ip_address(text)
+        found = [
+            each
+            for each in blocks
+            if address in ipaddress.ip_network(each["cidr"])
+            and not any(address in ipaddress.ip_network(one) for one in each["except"])
+        ]
+        assert bool(found) == is_open, text
 
 
 def controller_of(workload: Object) -> Object:
@@ -386,4 +383,6 @@ def test_what_bootstrap_applies(
     built = run_kubectl("kustomize", machine.folder / "code/current/site")
     for version in VERSIONS:
         for each in yaml.safe_load_all(built):
+            if version == "1.29" and each["kind"].startswith("ValidatingAdmission"):
+                continue  # it has none
             kubernetes_validate.validate(each, version, strict=True)

@@ -147,6 +147,15 @@ RESOURCES: tuple[Resource, ...] = (
         counts_generations=True,
     ),
     Resource("coordination.k8s.io", "v1", "leases", "Lease"),
+    Resource(
+        "scheduling.k8s.io",
+        "v1",
+        "priorityclasses",
+        "PriorityClass",
+        namespaced=False,
+        short=("pc",),
+        counts_generations=True,
+    ),
     Resource(_AUTH, "v1", "roles", "Role"),
     Resource(_AUTH, "v1", "rolebindings", "RoleBinding"),
 )
