@@ -33,11 +33,10 @@ from octelium.visibility.metrics import Registry
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from octelium.cluster.settings import Address
-    from octelium.controller.managed import Key, Managed
     from octelium.controller.objects.settings import Settings as ObjectSettings
     from octelium.controller.status import ContainerStatus
 
@@ -80,7 +79,6 @@ class Deployer:
         )
         self._controller: Controller | None = None
         self._cluster = ""
-        self._wants: Mapping[Key, Managed] = {}
         self._another = asyncio.Event()
         self._lost = False
 
@@ -126,7 +124,7 @@ class Deployer:
     async def _keep(self, cluster: str) -> None:
         """Keep the containers of one Cluster until it is another that is followed."""
         _LOG.info("containers of Cluster %s in namespace %s", cluster, self._api.namespace)
-        self._cluster, self._wants = cluster, self._view.wants()
+        self._cluster = cluster
         self._controller = Controller(
             self._api,
             cluster,
@@ -155,13 +153,12 @@ class Deployer:
         if self._view.cluster and self._view.cluster != self._cluster:
             self._another.set()
         elif controller is not None and self._view.complete:
-            before, self._wants = self._wants, self._view.wants()
+            keys = self._view.take_changed()
             if anew:
                 controller.changed()
                 controller.again()
-            elif before is not self._wants:
-                keys = before.keys() | self._wants.keys()
-                controller.changed([key for key in keys if before.get(key) != self._wants.get(key)])
+            else:
+                controller.changed(keys)
 
     def _tell(self, statuses: Sequence[ContainerStatus]) -> None:
         controller = self._controller

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from octelium.schema.containers import MAX_OF_SERVICE
 from octelium.schema.names import full_service_name
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -51,9 +53,10 @@ class Managed:
 
 
 def managed_of(service: core.Service, secrets: Mapping[str, Opened]) -> tuple[Managed, ...]:
-    """The containers of a Service, that of its own config first.
+    """The containers of a Service, that of its own config first, and `MAX_OF_SERVICE` at most.
 
-    A container gets those of `secrets` that it names, and no others.
+    A container gets those of `secrets` that it names, and no others. It is a copy: of what is
+    returned, nothing keeps the rest of the Service in memory.
     """
     protocol: Protocol = "UDP" if service.spec.mode in _UDP else "TCP"
     return tuple(
@@ -62,13 +65,16 @@ def managed_of(service: core.Service, secrets: Mapping[str, Opened]) -> tuple[Ma
             service=full_service_name(service.metadata.name),
             config=config,
             protocol=protocol,
-            container=container,
-            secrets={
-                name: secrets[name] for name in container_secrets(container) if name in secrets
-            },
+            container=_copied(container),
+            secrets=_named(container, secrets),
         )
-        for config, container in containers_of(service.spec)
+        for config, container in islice(containers_of(service.spec), MAX_OF_SERVICE)
     )
+
+
+def with_secrets(managed: Managed, secrets: Mapping[str, Opened]) -> Managed:
+    """The same container with other Secrets of the Cluster."""
+    return replace(managed, secrets=_named(managed.container, secrets))
 
 
 def containers_of(
@@ -89,3 +95,17 @@ def container_secrets(container: core.ServiceSpecConfigUpstreamContainer) -> tup
     if password.WhichOneof("type") == "from_secret":
         names.append(password.from_secret)
     return tuple(dict.fromkeys(names))
+
+
+def _named(
+    container: core.ServiceSpecConfigUpstreamContainer, secrets: Mapping[str, Opened]
+) -> dict[str, Opened]:
+    return {name: secrets[name] for name in container_secrets(container) if name in secrets}
+
+
+def _copied(
+    container: core.ServiceSpecConfigUpstreamContainer,
+) -> core.ServiceSpecConfigUpstreamContainer:
+    made = core.ServiceSpecConfigUpstreamContainer()
+    made.CopyFrom(container)
+    return made

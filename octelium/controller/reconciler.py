@@ -199,13 +199,13 @@ class Reconciler:
         runs = self._caches[DEPLOYMENT].of(key)
         services = self._caches[SERVICE].of(key).values()
         ports = [port for one in services for port in (one.get("spec") or {}).get("ports") or []]
-        for value in desired.objects:
-            (rule,) = value["spec"]["ingress"]
-            if runs and all(_admits(rule, port) for port in ports):
-                again = await self._settle(key, course, desired, value)
-                if again is not None:
-                    return again or None
-        return None
+        policy = desired.policy
+        if policy is None or not runs:
+            return None
+        (rule,) = policy["spec"]["ingress"]
+        if not all(_admits(rule, port) for port in ports):
+            return None
+        return await self._settle(key, course, desired, policy) or None
 
     async def _settle(
         self, key: Key, course: Course, desired: Desired, value: Object

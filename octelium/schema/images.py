@@ -7,6 +7,7 @@ before it as container runtimes read it.
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 DOCKER_HUB: Final = "docker.io"
@@ -20,6 +21,21 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _REGISTRY: Final = re.compile(
     rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[0-9a-fA-F:.]+\])(?::([0-9]{{1,5}}))?"
 )
+
+_KUBERNETES_HOSTS: Final = frozenset({"kubernetes", "kubernetes.default"})
+_KUBERNETES_ENDINGS: Final = (".svc", ".cluster.local")
+_NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+"""The last part of what resolvers take for an address in an unusual form (inet_aton(3))."""
+_NAT64: Final = ip_network("64:ff9b::/96")
+_NODE_ONLY: Final = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "100.100.100.200/32",
+        "168.63.129.16/32", "192.0.0.192/32", "::/127", "fe80::/10", "ff00::/8",
+        "fd00:ec2::254/128", "fd20:ce::254/128",
+    )
+)  # fmt: skip
+"""Loopback, link-local and multicast addresses, and those of clouds' metadata."""
 
 
 def check_image(image: str) -> None:
@@ -52,11 +68,50 @@ def registry_of(image: str) -> str:
     return _split(image.partition("@")[0])[0] or DOCKER_HUB
 
 
-def moves(image: str) -> bool:
-    """Whether the name may come to mean another image: tag `latest`, written or implied."""
-    rest, at, _ = image.partition("@")
-    tag = _split(rest)[1].partition(":")[2]
-    return not at and tag in {"", "latest"}
+def registry_host(registry: str) -> str:
+    """The host of a registry, in lower case: without scheme, port, path and brackets."""
+    bare = registry.removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
+    if bare.startswith("["):
+        return bare[1:].partition("]")[0]
+    return bare.partition(":")[0]
+
+
+def registry_fault(registry: str) -> str:
+    """Why no node may be sent to a registry, for people; empty if it may be.
+
+    It is the node itself that asks, from its own network: not for what only it reaches, which is
+    itself, the names of Kubernetes and the addresses at which clouds hand out credentials. Private
+    addresses are allowed, as many have a registry at home.
+    """
+    host = registry_host(registry)
+    if host == "localhost" or host.endswith(".localhost"):
+        return f"{host!r} is the node itself"
+    if host in _KUBERNETES_HOSTS or host.endswith(_KUBERNETES_ENDINGS):
+        return f"{host!r} is a name within Kubernetes"
+    try:
+        address = _carried(ip_address(host))
+    except ValueError:
+        if _NUMERIC.fullmatch(host.rpartition(".")[2]):
+            return f"{host!r} is neither a name nor an address of four numbers"
+        return ""
+    if any(address in network for network in _NODE_ONLY):
+        return f"{host!r} is an address that only the node reaches"
+    return ""
+
+
+def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The address of IPv4 that one of IPv6 stands for (RFC 4291, 2.5.5.2; RFC 6052)."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def pinned(image: str) -> bool:
+    """Whether the name holds a digest, so that it always means the same image."""
+    return "@" in image
 
 
 def _split(rest: str) -> tuple[str, str]:

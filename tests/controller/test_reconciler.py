@@ -322,7 +322,7 @@ async def test_with_a_problem_what_runs_is_kept_within_its_bounds(
         },
         "spec": {"ingress": [{"ports": [{"port": port, "protocol": "TCP"}]}]},
     }
-    problem = Desired("web", (policy,), (Problem("SecretMissing", "there is no Secret db"),))
+    problem = Desired("web", (), (Problem("SecretMissing", "there is no Secret db"),), policy)
     for _ in range(2):
         assert await world.reconcile(problem) is None
     assert world.calls() == [("apply", "NetworkPolicy", "web")] * written

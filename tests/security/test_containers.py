@@ -295,8 +295,8 @@ def check(found: Desired) -> None:
     ):
         assert chosen
         assert chosen.items() <= labels
-    assert service.keys() == {"type", "selector", "ports"}
-    assert service["type"] == "ClusterIP"
+    assert service.keys() == {"type", "externalIPs", "selector", "ports"}
+    assert (service["type"], service["externalIPs"]) == ("ClusterIP", [])
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert [list(rule["from"][0]) for rule in policy["ingress"]] == [
         ["namespaceSelector", "podSelector"]

@@ -71,7 +71,7 @@ def desired(managed: Managed, cluster: str, settings: Settings) -> Desired:
     policy = network_policy_spec(managed, selector, settings)
     if problems:
         add("NetworkPolicy", name, spec=policy)
-        return Desired(name, tuple(objects), tuple(dict.fromkeys(problems)))
+        return Desired(name, (), tuple(dict.fromkeys(problems)), *objects)
     if contents:
         add("Secret", env_secret, type="Opaque", data=_encoded(contents))
     if login is not None:

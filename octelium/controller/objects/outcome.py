@@ -23,16 +23,18 @@ class Problem:
 class Desired:
     """The objects of one container in the order to apply, or the problems.
 
-    `name` is that of the Deployment, the Service and the NetworkPolicy. With a problem there is the
-    NetworkPolicy at most: what runs already is left as it is, but kept within its bounds.
+    `name` is that of the Deployment, the Service and the NetworkPolicy. With a problem there are no
+    objects: what runs already is left as it is. Only `policy`, the NetworkPolicy, is applied to it.
     """
 
     name: str
     objects: tuple[Manifest, ...] = ()
     problems: tuple[Problem, ...] = ()
+    policy: Manifest | None = None
 
     @property
     def mark(self) -> tuple[object, ...]:
         """What tells it from another wish for the same container."""
-        metas = (value["metadata"] for value in self.objects)
+        made = self.objects if self.policy is None else (*self.objects, self.policy)
+        metas = (value["metadata"] for value in made)
         return self.problems, *((one["name"], one["annotations"][APPLIED]) for one in metas)

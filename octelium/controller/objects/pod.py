@@ -8,7 +8,7 @@ from octelium.controller.objects.probes import probes_of
 from octelium.controller.objects.resources import resources_of
 from octelium.controller.objects.security import container_security, pod_security
 from octelium.controller.objects.volumes import mounts_of, volumes_of
-from octelium.schema.images import moves
+from octelium.schema.images import pinned
 
 if TYPE_CHECKING:
     from octelium.controller.managed import Managed
@@ -59,7 +59,7 @@ def _container(managed: Managed, env_secret: str) -> Manifest:
     made: Manifest = {
         "name": CONTAINER,
         "image": container.image,
-        "imagePullPolicy": "Always" if moves(container.image) else "IfNotPresent",
+        "imagePullPolicy": _pull_policy(container.image),
         "ports": [{"containerPort": container.port, "protocol": managed.protocol}],
         "resources": resources_of(container),
         "securityContext": container_security(container),
@@ -72,6 +72,17 @@ def _container(managed: Managed, env_secret: str) -> Manifest:
         "volumeMounts": mounts_of(container),
     }
     return {**made, **{name: entries for name, entries in lists.items() if entries}}
+
+
+def _pull_policy(image: str) -> str:
+    """When the registry is asked: at every start, unless the image is pinned by its digest.
+
+    A kubelet starts an image that the node already has without asking whether the Pod may have it,
+    before 1.35 in any case ("Ensure Secret Pulled Images", KEP-2535). By the name of a private
+    image that another pulled, a container without its credentials would run. A digest is known
+    only to who was told it, and lets an image start while its registry is away.
+    """
+    return "IfNotPresent" if pinned(image) else "Always"
 
 
 def _variable(env: core.ServiceSpecConfigUpstreamContainerEnv, env_secret: str) -> Manifest:

@@ -10,9 +10,9 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from octelium.schema.containers import CAPABILITIES, OBJECT_PREFIX
+from octelium.schema.containers import CAPABILITIES, MAX_OF_SERVICE, OBJECT_PREFIX
 from octelium.schema.errors import Invalid
-from octelium.schema.images import check_image, is_registry
+from octelium.schema.images import check_image, is_registry, registry_fault, registry_of
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.quantities import Quantity, parse_quantity
 from octelium.schema.validation.rules import Validator, rule, text_rule
@@ -38,6 +38,7 @@ def image(value: str, path: str) -> None:
         check_image(value)
     except ValueError as error:
         raise Invalid(path, str(error), "write it as in nginx:1.29 or ghcr.io/o/x:v1") from None
+    _check_reach(registry_of(value), path)
 
 
 @text_rule("variable")
@@ -92,6 +93,7 @@ def registry(value: str, path: str) -> None:
     host, slash, repository = bare.partition("/")
     if not is_registry(host) or _REPOSITORY.fullmatch(slash + repository) is None:
         raise Invalid(path, f"{value!r} is not a registry", "write it as in ghcr.io or h.test:5000")
+    _check_reach(value, path)
 
 
 @text_rule("basic user")
@@ -131,6 +133,20 @@ def sub_path(value: str, path: str) -> None:
         raise Invalid(path, "holds a control character")
     if value.startswith("/") or ".." in value.split("/"):
         raise Invalid(path, f"{value!r} leaves the volume", "write a relative path without ..")
+
+
+@rule(core.Service)
+def check_count(service: core.Service, _path: str, _validator: Validator) -> None:
+    """A Service has no more containers than the controller keeps of one."""
+    count = int(service.spec.config.upstream.HasField("container"))
+    for index, config in enumerate(service.spec.dynamic_config.configs):
+        count += config.upstream.HasField("container")
+        if count > MAX_OF_SERVICE:
+            raise Invalid(
+                f"spec.dynamicConfig.configs[{index}].upstream.container",
+                f"is one more than the {MAX_OF_SERVICE} containers that a Service may have",
+                "make a further Service for it",
+            )
 
 
 @rule(core.ServiceSpecConfigUpstreamContainer)
@@ -201,6 +217,13 @@ def _check_resource(name: str, amount: Quantity, path: str) -> None:
         "is not a resource that a container may ask for",
         "write the name that a device plugin gives it, such as nvidia.com/gpu",
     )
+
+
+def _check_reach(server: str, path: str) -> None:
+    if fault := registry_fault(server):
+        raise Invalid(
+            path, fault, "use a registry that is found by a public name or a private address"
+        )
 
 
 def _check_unique(found: Iterable[str], path: str) -> None:

@@ -140,8 +140,9 @@ def test_with_a_problem_only_the_policy_is_made(
 ) -> None:
     opened = {name: Opened("u", name, data) for name, data in secrets.items()}
     found = made(container, secrets=opened)
-    assert kinds(found) == ["NetworkPolicy"]
-    assert found.objects[0]["spec"] == of_kind(made({}), "NetworkPolicy")["spec"]
+    assert found.objects == ()
+    assert found.policy is not None
+    assert found.policy["spec"] == of_kind(made({}), "NetworkPolicy")["spec"]
     assert [problem.reason for problem in found.problems] == reasons
     assert all(problem.message for problem in found.problems)
     assert found.name == made({}).name

@@ -48,7 +48,8 @@ def test_command_and_arguments() -> None:
     [
         ("nginx", "Always"),
         ("nginx:latest", "Always"),
-        ("nginx:1", "IfNotPresent"),
+        ("nginx:1", "Always"),
+        ("ghcr.io/o/private:v1", "Always"),
         ("nginx@sha256:" + "a" * 64, "IfNotPresent"),
     ],
 )

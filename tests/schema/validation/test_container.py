@@ -138,6 +138,32 @@ def test_what_kubernetes_would_refuse_is_refused_at_once(
     assert problem in refused.problem
 
 
+@pytest.mark.parametrize("registry", ["localhost:5000", "127.0.0.1", "x.svc", "[::1]"])
+def test_no_node_is_sent_to_what_it_alone_reaches(world: World, registry: str) -> None:
+    refused = world.refusal(of("", f"{registry}/x:1"))
+    assert refused.path == "spec.config.upstream.container.image"
+    assert refused.remedy.startswith("use a registry that")
+    if ":" not in registry.partition(":")[2]:
+        refused = world.refusal(of(PULL.format(f"server: 'http://{registry}/y'")))
+        assert refused.path.endswith("container.credentials.usernamePassword.server")
+
+
+def many(count: int) -> str:
+    upstream = "upstream: {container: {image: nginx, port: 80}}"
+    configs = ", ".join(f"{{name: cc{number}, {upstream}}}" for number in range(count))
+    return service(
+        f"{{mode: TCP, config: {{{upstream}}}, dynamicConfig: {{configs: [{configs}]}}}}"
+    )
+
+
+def test_a_service_has_so_many_containers_and_no_more(world: World) -> None:
+    world.apply(many(31))
+    refused = world.refusal(many(33))
+    assert refused.path == "spec.dynamicConfig.configs[31].upstream.container"
+    assert "32 containers" in refused.problem
+    assert refused.remedy == "make a further Service for it"
+
+
 @pytest.mark.parametrize("image", ["Nginx", "nginx:", "https://h.test/x", "a b", "x@sha256:1"])
 def test_images_that_no_registry_has(world: World, image: str) -> None:
     refused = world.refusal(of("", image))
