@@ -132,10 +132,17 @@ class Controller:
         self._reconciler = Reconciler(api, dict(self._owned), self._pods, self, cluster)
 
     def changed(self, keys: Iterable[Key] | None = None) -> None:
-        """Look at these containers again, or at all: others are wanted, or all are known now."""
-        for key in self._everything() if keys is None else keys:
+        """Look at these containers again, or at all: others are wanted, or all are known now.
+
+        Those that are named are told of in any case: what was told of them counts no more.
+        """
+        if keys is None:
+            for key in self._everything():
+                self._queue.add(key)
+                self._teller.mark(key)
+        for key in keys or ():
             self._queue.add(key)
-            self._teller.mark(key)
+            self._teller.anew(key)
 
     def again(self) -> None:
         """Tell everything anew: who is told has lost what it was told."""
@@ -347,6 +354,7 @@ class Controller:
         return observe(
             ContainerStatus(
                 *key,
+                port=managed.container.port,
                 desired=managed.container.replicas or 1,
                 image=managed.container.image,
                 reason="Refused" if refused else course.reason,

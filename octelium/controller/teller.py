@@ -54,6 +54,11 @@ class Teller:
         self._dirty[key] = None
         self._changed.set()
 
+    def anew(self, key: Key) -> None:
+        """Tell the state of `key` whatever it was: the container is another for who is told."""
+        self._told.pop(key, None)
+        self.mark(key)
+
     def again(self, keys: Collection[Key]) -> None:
         """Whoever is told has forgotten everything: tell the states of `keys` anew."""
         self._told.clear()

@@ -45,6 +45,15 @@ def test_a_state_is_told_once() -> None:
     assert [one.ready for told in world.told for one in told] == [True, False]
 
 
+def test_what_counts_no_more_is_told_anew() -> None:
+    world = World()
+    assert world.set(READY) == 1
+    world.teller.anew(KEY)
+    assert world.teller.flush() == 1
+    assert [*world.told[-1]] == [READY]
+    assert world.teller.flush() == 0
+
+
 def test_many_are_told_together() -> None:
     world = World()
     for number in range(5):
