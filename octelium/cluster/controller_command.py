@@ -128,7 +128,10 @@ def controller(
             identity=identity or socket.gethostname(),
             health=health,
             objects=Settings(
-                namespace=namespace, name_servers=dns, refused=(*refuse, *_endpoint())
+                namespace=namespace,
+                name_servers=dns,
+                refused=(*refuse, *_endpoint()),
+                no_registries=_services(),
             ),
             account=account,
         )
@@ -144,3 +147,13 @@ def _endpoint() -> tuple[str, ...]:
     except ValueError:
         return ()
     return (str(ipaddress.ip_network(address)),) if address.is_global else ()
+
+
+def _services() -> tuple[str, ...]:
+    """The network of Services: the API of Kubernetes has its first address, and 2**16 are usual."""
+    try:
+        address = ipaddress.ip_address(os.environ.get("KUBERNETES_SERVICE_HOST", ""))
+    except ValueError:
+        return ()
+    length = address.max_prefixlen - (16 if address.is_private else 0)
+    return (str(ipaddress.ip_network(f"{address}/{length}", strict=False)),)

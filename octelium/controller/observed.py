@@ -38,10 +38,12 @@ def observe(
 ) -> ContainerStatus:
     """`before`, which says what is asked for and what hinders it, with what there is.
 
+    Of a Service's ports it tells the one that is asked for, or the only one: others may have added
+    some, and what runs may be of an earlier specification.
     A reason that `before` has stays: what was refused explains more than what follows from it.
     """
     there = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-    address, port, target = _address(service)
+    address, port, target = _address(service, before.port)
     state = (deployment or {}).get("status") or {}
     ready = bool(
         address
@@ -151,14 +153,15 @@ def _meta(meta: Object, *more: str) -> Object:
     return {name: meta[name] for name in names if name in meta}
 
 
-def _address(service: Object | None) -> tuple[str, int, object]:
+def _address(service: Object | None, asked: int) -> tuple[str, int, object]:
     spec = (service or {}).get("spec") or {}
     address = str(spec.get("clusterIP") or "")
-    ports = spec.get("ports") or [{}]
-    port = _count(ports[0].get("port"))
-    if not port or address in ("", "None"):
+    ports = spec.get("ports") or []
+    fitting = [one for one in ports if one.get("port") == asked] or ports
+    port = _count(fitting[0].get("port")) if fitting else 0
+    if not port or address in ("", "None") or (port != asked and len(ports) > 1):
         return "", 0, None
-    return address, port, ports[0].get("targetPort", port)
+    return address, port, fitting[0].get("targetPort", port)
 
 
 def _listens(pod: Object, target: object) -> bool:

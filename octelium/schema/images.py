@@ -89,7 +89,7 @@ def registry_fault(registry: str) -> str:
     if host in _KUBERNETES_HOSTS or host.endswith(_KUBERNETES_ENDINGS):
         return f"{host!r} is a name within Kubernetes"
     try:
-        address = _carried(ip_address(host))
+        address = carried(ip_address(host))
     except ValueError:
         if _NUMERIC.fullmatch(host.rpartition(".")[2]):
             return f"{host!r} is neither a name nor an address of four numbers"
@@ -99,7 +99,7 @@ def registry_fault(registry: str) -> str:
     return ""
 
 
-def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The address of IPv4 that one of IPv6 stands for (RFC 4291, 2.5.5.2; RFC 6052)."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:

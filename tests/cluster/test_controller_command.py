@@ -71,6 +71,23 @@ def test_a_public_endpoint_of_the_api_server_is_refused_to_containers(
 
 
 @pytest.mark.parametrize(
+    ("host", "networks"),
+    [
+        ("10.43.0.1", ("10.43.0.0/16",)),
+        ("fd43::1", ("fd43::/112",)),
+        ("9.9.9.9", ("9.9.9.9/32",)),
+        ("kubernetes.default", ()),
+        ("", ()),
+    ],
+)
+def test_registries_are_not_asked_among_the_services_of_kubernetes(
+    ran: Callable[..., Any], host: str, networks: tuple[str, ...]
+) -> None:
+    _, options = ran(KUBERNETES_SERVICE_HOST=host)
+    assert options["objects"].no_registries == networks
+
+
+@pytest.mark.parametrize(
     ("words", "problem"),
     [
         (("--dns", "8.8.8.8,1.1.1.1,9.9.9.9,8.8.4.4"), "--dns"),

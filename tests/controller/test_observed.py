@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -95,6 +96,30 @@ def test_ready_needs_a_ready_pod_and_a_deployment_that_says_so() -> None:
     going = pod(ready=True)
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert not seen(of=deployment(), at=service(), pods=(going,)).ready
+
+
+@pytest.mark.parametrize(
+    ("asked", "ports", "port"),
+    [
+        (8080, [22, 8080], 8080),
+        (8080, [8080, 22], 8080),
+        (9090, [8080], 8080),
+        (9090, [22, 8080], 0),
+        (9090, [], 0),
+    ],
+)
+def test_of_several_ports_the_one_that_is_asked_for_is_told(
+    asked: int, ports: list[int], port: int
+) -> None:
+    there = service()
+    there["spec"]["ports"] = [{"port": one, "targetPort": one} for one in ports]
+    state = seen(
+        dataclasses.replace(ASKED, port=asked),
+        of=deployment(),
+        at=there,
+        pods=(pod(ready=True),),
+    )
+    assert (state.port, state.ready, bool(state.address)) == (port, bool(port), bool(port))
 
 
 def test_a_pod_of_the_earlier_port_is_not_behind_the_address() -> None:

@@ -48,7 +48,7 @@ def desired(managed: Managed, cluster: str, settings: Settings) -> Desired:
     selector = names.selector(cluster, managed.key)
     contents, problems = variables(managed)
     login, further = registry_login(managed)
-    problems = [*faults_of(managed.container), *problems, *further]
+    problems = [*faults_of(managed.container, settings), *problems, *further]
     env_secret, pull_secret = f"{name}-{ENVIRONMENT}", f"{name}-{REGISTRY}"
     objects: list[Manifest] = []
 

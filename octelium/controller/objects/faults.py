@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from octelium.controller.objects.outcome import Problem
 from octelium.schema.containers import refused_capabilities
 from octelium.schema.errors import Invalid
+from octelium.schema.images import carried, registry_host, registry_of
 from octelium.schema.validation.rules import Validator, check
 
 if TYPE_CHECKING:
+    from octelium.controller.objects.settings import Settings
     from octelium.schema.pb import core_v1_pb2 as core
 
 
-def faults_of(container: core.ServiceSpecConfigUpstreamContainer) -> list[Problem]:
+def faults_of(
+    container: core.ServiceSpecConfigUpstreamContainer, settings: Settings
+) -> list[Problem]:
     """Why a container is not deployed, whatever the API server of Kubernetes would say.
 
     The rules of `apply` hold here too: what is stored may be older than they are. Capabilities
@@ -32,7 +37,25 @@ def faults_of(container: core.ServiceSpecConfigUpstreamContainer) -> list[Proble
                 "remove it from securityContext.capabilities.add",
             )
         ]
+    login = container.credentials.username_password
+    for server in (registry_of(container.image), login.server):
+        if _lies_in(registry_host(server), settings.no_registries):
+            return [
+                Problem(
+                    "Refused",
+                    f"the registry {server!r} has an address that Kubernetes gives its Services: "
+                    "use one outside of it",
+                )
+            ]
     return []
+
+
+def _lies_in(host: str, networks: tuple[str, ...]) -> bool:
+    try:
+        address = carried(ip_address(host))
+    except ValueError:
+        return False
+    return any(address in ip_network(network) for network in networks)
 
 
 class _NoExpressions:

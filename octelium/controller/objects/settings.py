@@ -30,3 +30,6 @@ class Settings:
     name_servers: tuple[str, ...] = ("8.8.8.8", "1.1.1.1")
     """Addresses, at most three: more are ignored by resolvers (resolv.conf(5))."""
     refused: tuple[str, ...] = ()
+    no_registries: tuple[str, ...] = ()
+    """Networks in CIDR notation in which the node is sent to no registry: that of the Services of
+    Kubernetes, with its API. Private networks besides may have some."""
