@@ -860,7 +860,8 @@ write_site() {
   sed -e '/^addresses:/d' -e '/^tunnel:/d' "$CONFIG" >"$site/octelium.yaml"
   # Of itself the Cluster knows the Pod's address only.
   [ -n "$public_address" ] || say "public_address: \"$node_addresses\"" >>"$site/octelium.yaml"
-  stamp=$target-$(sha256sum <"$site/octelium.yaml" | cut -c 1-8)-$tunnel
+  networks=$(node_networks)
+  stamp=$target-$(printf '%s' "$networks" | cat "$site/octelium.yaml" - | sha256sum | cut -c 1-8)-$tunnel
   {
     say 'apiVersion: kustomize.config.k8s.io/v1beta1'
     say 'kind: Kustomization'
@@ -890,7 +891,7 @@ write_site() {
     say '  template:'
     say "    metadata: {annotations: {octelium.com/release: \"$stamp\"}}"
     # Declared containers have no business with the machine itself.
-    say "    spec: {containers: [{name: controller, env: [{name: NODE_NETWORKS, value: \"$(node_networks)\"}]}]}"
+    say "    spec: {containers: [{name: controller, env: [{name: NODE_NETWORKS, value: \"$networks\"}]}]}"
   } >"$site/statefulset.yaml"
   write_limits
 }
