@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -359,3 +361,151 @@ async def test_what_fails_keeps_its_reason_without_a_controller(
 def reasons(resources: Resources, uid: str) -> dict[str, str]:
     found = state(resources, uid)
     return {} if found is None else {one.config: one.reason for one in found.status.containers}
+
+
+def in_place_of(resources: Resources, uid: str, *, url: str = "", port: int = 80) -> core.Service:
+    """A Service as it is stored, with another upstream."""
+    saved = resources.find(core.Service, uid=uid)
+    assert saved is not None
+    upstream = saved.spec.config.upstream
+    if url:
+        upstream.url = url
+    else:
+        upstream.container.image, upstream.container.port = "example/image", port
+    return saved
+
+
+async def update(resources: Resources, service: core.Service) -> None:
+    async with resources.transaction() as tx:
+        tx.update(service)
+
+
+async def test_a_place_ends_with_its_container_and_with_its_port(resources: Resources) -> None:
+    """At once, and whatever the Service asks for since: nobody knows who has the address now."""
+    (uid,) = await put(resources, contained("web.default"))
+    containers = Containers(resources, foreign=nothing, every=3600.0)
+    containers.receive(b"", report(up(uid)))
+    containers.start()
+    try:
+        await until(resources, lambda: ready(resources, uid) == {"": "10.43.0.7"})
+        await update(resources, in_place_of(resources, uid, url="http://example.com"))
+        await update(resources, in_place_of(resources, uid))
+        await until(resources, lambda: state(resources, uid) is None)
+    finally:
+        await containers.stop()
+
+
+async def test_another_port_ends_a_place_and_another_image_does_not(
+    resources: Resources, containers: Containers
+) -> None:
+    (uid,) = await put(resources, contained("web.default"))
+    containers.receive(b"", report(up(uid)))
+    await until(resources, lambda: ready(resources, uid) == {"": "10.43.0.7"})
+    other = in_place_of(resources, uid)
+    other.spec.config.upstream.container.image = "example/other"
+    await update(resources, other)
+    await settled(resources, containers)
+    assert ready(resources, uid) == {"": "10.43.0.7"}
+    await update(resources, in_place_of(resources, uid, port=8080))
+    await until(resources, lambda: ready(resources, uid) == {})
+    containers.receive(b"", report(up(uid)))  # not there yet
+    await until(resources, lambda: reasons(resources, uid) == {"": "Starting"})
+    containers.receive(b"", report(replace(up(uid), port=8080)))
+    await until(resources, lambda: ready(resources, uid) == {"": "10.43.0.7"})
+
+
+async def test_what_was_told_before_a_restart_counts_while_the_port_is_the_same(
+    resources: Resources, containers: Containers
+) -> None:
+    uid, other = await put(resources, contained("web.default"), contained("api.default"))
+    containers.receive(b"", report(up(uid), up(other, address="10.43.0.8")))
+    await until(resources, lambda: bool(ready(resources, other)))
+    await containers.stop()
+    await update(resources, in_place_of(resources, other, port=8080))
+    again = Containers(resources, foreign=nothing, every=0.0)
+    again.start()
+    try:
+        await until(resources, lambda: state(resources, other) is None)
+        assert ready(resources, uid) == {"": "10.43.0.7"}
+    finally:
+        await again.stop()
+
+
+async def test_an_address_of_others_is_not_believed(
+    resources: Resources, now: Now, caplog: pytest.LogCaptureFixture
+) -> None:
+    networks = [ip_network("10.43.0.1"), ip_network("100.64.0.0/10"), ip_network("fd12::/48")]
+    containers = Containers(resources, foreign=lambda: networks, every=0.0, clock=now)
+    containers.start()
+    try:
+        (uid,) = await put(resources, contained("web.default"))
+        for address in ("10.43.0.1", "100.64.3.4", "fd12::9"):
+            containers.receive(b"", report(up(uid, address="10.43.0.7")))
+            await until(resources, lambda: ready(resources, uid) == {"": "10.43.0.7"})
+            containers.receive(b"", report(up(uid, address=address)))
+            await until(resources, lambda: reasons(resources, uid) == {"": "Starting"})
+            kept = state(resources, uid)
+            assert kept is not None
+            (one,) = kept.status.containers
+            assert (one.address, one.port, one.ready) == ("", 0, False)
+            assert one.message == f"the address {address} is not a container's"
+            assert f"a container has the address {address}" in caplog.text
+    finally:
+        await containers.stop()
+
+
+async def test_two_services_have_no_address_together(
+    resources: Resources, containers: Containers
+) -> None:
+    uid, other = await put(resources, contained("web.default"), contained("api.default"))
+    containers.receive(b"", report(up(uid)))
+    await until(resources, lambda: bool(ready(resources, uid)))
+    containers.receive(b"", report(up(other)))
+    await until(resources, lambda: reasons(resources, other) == {"": "Starting"})
+    assert ready(resources, uid) == {"": "10.43.0.7"}
+    # Once the first has moved, it is the other's, as was told.
+    containers.receive(b"", report(up(uid, address="10.43.0.9")))
+    await until(resources, lambda: ready(resources, other) == {"": "10.43.0.7"})
+    assert ready(resources, uid) == {"": "10.43.0.9"}
+    # Two that move into each other's place at once.
+    containers.receive(b"", report(up(uid), up(other, address="10.43.0.9")))
+    await until(resources, lambda: ready(resources, uid) == {"": "10.43.0.7"})
+    assert ready(resources, other) == {"": "10.43.0.9"}
+    # An address that becomes free when its Service goes.
+    containers.receive(b"", report(up(other)))
+    await until(resources, lambda: ready(resources, other) == {})
+    async with resources.transaction() as tx:
+        tx.delete("Service", uid)
+    await until(resources, lambda: ready(resources, other) == {"": "10.43.0.7"})
+
+
+def said(status: ContainerStatus) -> bytes:
+    """What a controller tells that does not lead."""
+    return Report("", leading=False, containers=(status,)).encode()
+
+
+async def test_only_the_controller_that_leads_tells_places(
+    resources: Resources, containers: Containers
+) -> None:
+    uid, other = await put(resources, contained("web.default"), contained("api.default"))
+    refused = replace(up(uid), reason="Refused", message="leases: forbidden")
+    containers.receive(b"one", said(refused))
+    await until(resources, lambda: reasons(resources, uid) == {"": "Refused"})
+    assert ready(resources, uid) == {}
+    containers.receive(b"one", report(up(uid)))
+    await until(resources, lambda: ready(resources, uid) == {"": "10.43.0.7"})
+    # Another that does not lead is not heard.
+    containers.receive(b"two", said(up(uid, address="10.43.0.66")))
+    containers.receive(b"two", said(replace(refused, service_uid=other)))
+    await settled(resources, containers)  # by one that leads now, as the newest
+    assert ready(resources, uid) == {"": "10.43.0.7"}
+    assert state(resources, other) is None
+    containers.receive(b"one", report(up(uid, address="10.43.0.66")))
+    await settled(resources, containers)
+    assert ready(resources, uid) == {"": "10.43.0.7"}
+    # Nor does one that gave the Lease back replace what was told while it led.
+    containers.receive(b"", said(refused))
+    containers.receive(b"one", said(refused))
+    containers.receive(b"two", report(up(other, address="10.43.0.8")))
+    await until(resources, lambda: ready(resources, other) == {"": "10.43.0.8"})
+    assert ready(resources, uid) == {"": "10.43.0.7"}
