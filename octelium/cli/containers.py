@@ -21,6 +21,7 @@ _WIDTH: Final = 10
 _BEGINNING: Final = frozenset({"", STARTING})
 _MOODS: Final[dict[str, Mood]] = {"ready": "good", "starting": "wait"}
 _LOG: Final = "sudo k3s kubectl logs -n octelium-upstreams deployment/"
+_WORST: Final = ("not deployed", "not ready", "starting", "ready, hindered", "ready")
 _ENDS: Final = "CrashLoopBackOff"
 
 
@@ -66,6 +67,23 @@ def state_of(one: container.Container, *, has_controller: bool) -> str:
     if not has_controller or one.reason == NO_CONTROLLER:
         return "not deployed"
     return "starting" if one.reason in _BEGINNING else "not ready"
+
+
+def overview(reply: ext.ListContainersResponse) -> dict[str, str]:
+    """How the containers of each Service are, by its name: the worst of their states."""
+    return {
+        item.service.name: min(
+            (_briefly(one, has_controller=reply.has_controller) for one in item.containers),
+            key=_WORST.index,
+        )
+        for item in reply.items
+        if item.containers
+    }
+
+
+def _briefly(one: container.Container, *, has_controller: bool) -> str:
+    state = state_of(one, has_controller=has_controller)
+    return "ready, hindered" if state == "ready" and one.reason not in _BEGINNING else state
 
 
 def _container(one: container.Container, *, has_controller: bool) -> Iterator[Told]:

@@ -46,8 +46,34 @@ def show_table(invocation: Invocation, kind: Kind, items: Sequence[Any]) -> None
     from octelium.cli.table import table
 
     headers, cells = without_empty(*table_cells(invocation, kind, items))
+    if kind.name == "Service":
+        _add_containers(invocation, items, headers, cells)
     head, *lines = table(headers, cells).split("\n")
     invocation.terminal.show("\n".join([invocation.terminal.style(head, "bold"), *lines]))
+
+
+def _add_containers(
+    invocation: Invocation, items: Sequence[Any], headers: list[str], cells: list[list[str]]
+) -> None:
+    """A column on how containers are, where a Service has one; it costs one call more."""
+    from octelium.cli.containers import overview
+    from octelium.client.containers import containers_among
+
+    hidden: list[str] = []
+    reply = containers_among(invocation.client.api.ext, items, hidden)
+    if hidden:
+        invocation.terminal.note(f"Left out, since you may not list them: {', '.join(hidden)}.")
+    if reply is None:
+        return
+    states = overview(reply)
+    place = headers.index("NAME") + 1
+    headers.insert(place, "CONTAINER")
+    for row, item in zip(cells, items, strict=True):
+        row.insert(place, states.get(item.metadata.name, ""))
+    if reply.HasField("silent_since"):
+        invocation.terminal.warn(
+            "the controller is not connected: states of containers are the last known ones"
+        )
 
 
 def table_cells(

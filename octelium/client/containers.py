@@ -9,6 +9,8 @@ from octelium.client.errors import ApiError
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from octelium.client.api import Authorized
     from octelium.schema.pb import core_v1_pb2 as core
 
@@ -30,9 +32,17 @@ def containers_of(
 
     Raises ApiError.
     """
-    if not has_container(service):
+    return containers_among(api, [service], hidden)
+
+
+def containers_among(
+    api: Authorized, services: Sequence[core.Service], hidden: list[str]
+) -> ext.ListContainersResponse | None:
+    """The same of several Services, by one call; those of others may be told of, too."""
+    asking = [one.metadata.name for one in services if has_container(one)]
+    if not asking:
         return None
-    request = ext.ListContainersRequest(service=service.metadata.name)
+    request = ext.ListContainersRequest(service=asking[0] if len(asking) == 1 else "")
     try:
         reply: ext.ListContainersResponse = api.call("ListContainers", request)
     except ApiError as error:

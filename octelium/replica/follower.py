@@ -194,7 +194,8 @@ class Follower:
 
     def _later(self, reason: str) -> None:
         if reason != self._reason:  # it may be away for long
-            _LOG.info("%s is without the control process: %s", self._worker or self._path, reason)
+            name = self._worker or self._path
+            _LOG.info("%s is without the control process at %s: %s", name, self._path, reason)
             self._reason = reason
         self._timer = asyncio.get_running_loop().call_later(self._retry, self._connect)
         self._retry = min(self._retry * 2, _RETRY_LAST)

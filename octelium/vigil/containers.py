@@ -58,6 +58,13 @@ class Containers:
         host = f"[{found.address}]" if ":" in found.address else found.address
         return f"{_scheme(service.spec.mode, config)}://{host}:{found.port}"
 
+    def hindered(self, service_uid: str) -> str:
+        """What keeps a change of a ready container from being there, in a word; else empty."""
+        for (uid, _), one in sorted(self._replica.containers.items()):
+            if uid == service_uid and one.ready and one.reason not in _BEGINNING:
+                return one.reason if _word(one.reason) else "it does not come up"
+        return ""
+
     def ready(self) -> set[tuple[str, Place]]:
         """Where containers can be reached, each with its Service's uid."""
         return {

@@ -70,13 +70,19 @@ class UpstreamProber:
     async def ask(self, service: ServiceEntry) -> list[Probed]:
         """What the upstreams of a Service answer; one entry at least. Never raises."""
         try:
-            return await self._ask(service)
+            found = await self._ask(service)
         except NotReady as problem:
             return [_absent(service.name, problem)]
         except Unserviceable as problem:
             name = service.name
             remedy = f"correct the Service: octeliumctl edit service {name}"
             return [Probed(name, "", "fail", str(problem), remedy)]
+        hindered = self._environment.containers.hindered(service.uid)
+        if hindered and not service.is_disabled:
+            told = f"what runs goes on, but not all of the container is as it shall be: {hindered}"
+            remedy = _WHY.format(name=service.name)
+            found.append(Probed(service.name, "container", "warn", told, remedy))
+        return found
 
     async def _ask(self, service: ServiceEntry) -> list[Probed]:
         name, mode, config = service.name, service.mode, service.message.spec.config

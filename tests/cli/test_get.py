@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from octelium.schema.documents import parse_documents
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
+from octelium.schema.pb import ext_v1_pb2 as ext
 from tests.cli.runner import Runner, resource
 from tests.client.owners import home
+from tests.client.standin import RefusedError
 
 if TYPE_CHECKING:
     from tests.client.standin import StandIn
@@ -201,3 +204,39 @@ def test_in_a_home_that_cannot_be_written_to(terminal: Runner, cluster: StandIn)
         assert was == {path.name: path.read_bytes() for path in made.path.iterdir()}
         assert cluster.generation == 1
         assert terminal(*words[0]).code == 0
+
+
+def test_services_with_containers(cluster: StandIn, terminal: Runner) -> None:
+    def add(name: str, upstream: dict[str, Any]) -> None:
+        spec = {"mode": "HTTP", "config": {"upstream": upstream}}
+        cluster.add(resource("Service", name, spec=spec))
+
+    boxed = {"container": {"image": "nginx", "port": 80}}
+    add("plain.default", {"url": "http://a"})
+    assert "CONTAINER" not in terminal.works("get", "services")
+    for name in ("blog.default", "shop.default", "wiki.default"):
+        add(name, boxed)
+    reply = ext.ListContainersResponse(has_controller=True)
+    for name, *reasons in (("blog.default", "Starting", "ErrImagePull"), ("wiki.default", "Bad")):
+        item = reply.items.add(service={"name": name})
+        for reason in reasons:
+            item.containers.add(reason=reason, ready=name == "wiki.default")
+    reply.silent_since.seconds = 1
+    cluster.insight["ListContainers"] = reply
+    result = terminal.ctl("get", "services")
+    assert result.code == 0
+    lines = [re.split(r"\s{2,}", line) for line in result.out.splitlines()]
+    states = {line[0]: line[1] for line in lines}
+    assert "the last known ones" in result.err
+    assert states == {
+        "NAME": "CONTAINER",
+        "blog.default": "not ready",
+        "shop.default": "-",
+        "wiki.default": "ready, hindered",
+        "plain.default": "-",
+    }
+    del cluster.insight["ListContainers"]
+    cluster.failures["ListContainers"] = [RefusedError("PERMISSION_DENIED", "no")]
+    refused = terminal.ctl("get", "services")
+    assert "CONTAINER" not in refused.out
+    assert "may not list them: containers" in refused.err

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from octelium.client.containers import containers_of, has_container
+from octelium.client.containers import containers_among, containers_of, has_container
 from octelium.client.errors import ApiError
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -61,3 +61,13 @@ def test_other_errors_are_errors() -> None:
     api = Api(ApiError("UNAVAILABLE", "gone", "ListContainers"))
     with pytest.raises(ApiError):
         containers_of(cast("Any", api), contained(), [])
+
+
+def test_those_of_several_services_are_one_call() -> None:
+    api, other = Api(ext.ListContainersResponse(has_controller=True)), contained()
+    other.metadata.name = "blog.default"
+    plain = core.Service()
+    assert containers_among(cast("Any", api), [plain], []) is None
+    assert containers_among(cast("Any", api), [contained(), plain, other], []) == api.answer
+    assert containers_among(cast("Any", api), [contained(), plain], []) == api.answer
+    assert api.asked == ["", "wiki.default"]

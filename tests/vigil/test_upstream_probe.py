@@ -280,3 +280,23 @@ async def test_a_container_without_a_controller() -> None:
         assert (found.outcome, found.upstream) == ("fail", "container")
         assert "no controller" in found.detail
         assert "Kubernetes" in found.remedy
+
+
+async def test_an_update_of_a_container_that_is_stuck() -> None:
+    async with origin() as it, world() as there:
+        state = containers(own=("127.0.0.1", it.port))
+        made = contained()
+        there.feed.put(made, state)
+        prober = UpstreamProber(there.vigil.environment)
+        entry = there.replica.services[made.metadata.uid]
+        for reason, outcomes in (
+            ("Starting", ["ok"]),
+            ("ImagePullBackOff", ["ok", "warn"]),
+            ("<b>", ["ok", "warn"]),
+        ):
+            state.status.containers[0].reason = reason
+            there.feed.put(state)
+            found = await prober.ask(entry)
+            assert [each.outcome for each in found] == outcomes
+            assert "<b>" not in found[-1].detail
+        assert "describe service wiki.default" in found[-1].remedy
