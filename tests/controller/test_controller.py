@@ -107,6 +107,33 @@ async def test_many_are_made_changed_and_taken_away(world: World, no_pods: None)
     assert await world.objects() == []
 
 
+async def test_there_are_so_many_at_a_time_and_who_comes_later_waits(world: World) -> None:
+    first, later = [managed(1), managed(2)], managed(0)
+
+    def refused() -> bool:
+        return later.key in world.told and world.told[later.key].reason == "TooMany"
+
+    world.want(*first)
+    world.start(most=2)
+    await world.settled()
+    world.want(later)
+    await world.until(refused, "the refusal")
+    assert "2 containers" in world.told[later.key].message
+    kept = {world.name(one) for one in first}
+    assert {name for kind, name, _ in await world.objects() if kind is DEPLOYMENT} == kept
+
+    # Another controller, which begins anew, does not give the place of one that exists away.
+    await world.end()
+    world.told.clear()
+    world.wants = {one.key: one for one in (later, *first)}
+    world.start(most=2)
+    await world.until(refused, "the refusal")
+    assert {name for kind, name, _ in await world.objects() if kind is DEPLOYMENT} == kept
+    world.drop(first[0])
+    await world.settled()
+    await world.until(lambda: not refused())
+
+
 async def test_they_are_told_ready(alone: World) -> None:
     one = managed(1, replicas=2)
     alone.want(one)

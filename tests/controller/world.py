@@ -29,6 +29,7 @@ from octelium.controller.managed import Managed, Opened
 from octelium.controller.objects.desired import desired
 from octelium.controller.objects.settings import Settings
 from octelium.http.tasks import spawn
+from octelium.schema.containers import MAX_CONTAINERS
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.peers.kubernetes import KubernetesApi
 from tests.peers.ports import free_port
@@ -328,7 +329,7 @@ class World:
         """The objects of a container."""
         return desired(one, CLUSTER, self.settings)
 
-    def start(self, name: str = "one", pace: Pace = PACE) -> Controller:
+    def start(self, name: str = "one", pace: Pace = PACE, most: int = MAX_CONTAINERS) -> Controller:
         """Run one more controller."""
         account = self.server.controller(self.namespace)
         if isinstance(self.server, RealServer):
@@ -351,6 +352,7 @@ class World:
             build=self.build,
             tell=tell,
             pace=pace,
+            most=most,
         )
         task = spawn(controller.run(), name=f"controller {name}")
         self.running[name] = controller, task, api
