@@ -579,3 +579,25 @@ async def test_a_process_of_this_namespace_is_not_apart(
     assert server.followers == []
     assert f"process {os.getpid()} of this container" in caplog.text
     server.close()
+
+
+def test_a_process_outside_the_namespace_has_no_number_in_it(path: Path) -> None:
+    """Such as the controller for control, in two containers of a Pod."""
+    listener = listening(path)
+    listener.setblocking(True)
+    code = (
+        "import socket, sys; from octelium.replica.feed import _process;"
+        "print(_process(socket.socket(fileno=int(sys.argv[1])).accept()[0]))"
+    )
+    within = "unshare", "--user", "--map-root-user", "--pid", "--fork"
+    with listener, ExitStack() as stack:
+        for prefix, number in ((), os.getpid()), (within, 0):
+            stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
+            done = subprocess.run(
+                [*prefix, sys.executable, "-c", code, str(listener.fileno())],
+                pass_fds=[listener.fileno()],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert int(done.stdout) == number
