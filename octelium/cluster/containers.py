@@ -134,7 +134,7 @@ class Containers:
 
     def controller(self) -> Controller:
         """How the controller is, for those who read about containers."""
-        silent = self._clock() - self._heard >= SILENT
+        silent = self._is_silent()
         return Controller(is_configured=True, silent_since=self._heard_at if silent else 0.0)
 
     def trouble(self) -> str:
@@ -225,13 +225,13 @@ class Containers:
                 async with asyncio.timeout(self._every):
                     await self._at_once.wait()
 
-    def _notice(self) -> bool:
-        """Whether the controller was lost or is back since the last look: all states are touched.
+    def _is_silent(self) -> bool:
+        """Whether the controller is lost. At the start it has as long to appear."""
+        return self._clock() - max(self._heard, self._began) >= SILENT
 
-        At the start it has as long to appear as it may be silent.
-        """
-        lost = self._clock() - max(self._heard, self._began) >= SILENT
-        if lost == self._lost:
+    def _notice(self) -> bool:
+        """Whether the controller was lost or is back since the last look. All are touched then."""
+        if (lost := self._is_silent()) == self._lost:
             return False
         self._lost = lost
         self._touched.update(
@@ -342,7 +342,7 @@ def _nowhere(status: ContainerStatus, message: str = "") -> ContainerStatus:
     made = replace(status, address="", port=0, ready=False)
     if status.reason or not message:
         return made
-    return replace(made, reason="Starting", message=message)
+    return replace(made, reason=STARTING, message=message)
 
 
 def _waiting(

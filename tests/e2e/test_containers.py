@@ -87,8 +87,9 @@ class Controller:
         assert config == ""
         return uid
 
-    def tell(self, status: ContainerStatus) -> None:
-        assert self._follower.send(TOPIC, Report("", True, (status,)).encode())
+    def tell(self, *statuses: ContainerStatus) -> None:
+        """Tell these, or only that it is there."""
+        assert self._follower.send(TOPIC, Report("", True, statuses).encode())
 
 
 @pytest.fixture(scope="module")
@@ -136,14 +137,17 @@ async def test_a_container_from_its_first_start_to_its_end(place: Place) -> None
     server = sys.executable, "-I", "-m", "http.server", "--bind", ADDRESS, str(PORT)
     async with controller(place) as told:
         uid = await told.service_uid()
+        told.tell()
+        wait_for(lambda: "Service Unavailable: boxed is starting" in place.get()[1])
         status, text = place.get()
         assert status == 503
         assert "\nretry-after: 5\n" in text.lower().replace("\r", "")
         assert "Service Unavailable: boxed is starting. Try again in a moment." in text
         _, page = place.get("-H", "Accept: text/html")
         assert "<h1>boxed is starting</h1>" in page
+        told.tell()
         described = cluster.ctl("describe", "service", "boxed")
-        assert "Containers:\n  default: starting, 0 of 1 replica\n" in described
+        assert "\n  default: starting, 0 of 1 replica\n" in described
 
         event = ContainerEvent("Pod boxed-1", "Warning", "Failed", "no such image", 3, 1)
         failing = ContainerStatus(
@@ -154,7 +158,7 @@ async def test_a_container_from_its_first_start_to_its_end(place: Place) -> None
         wait_for(lambda: "is not ready" in place.get()[1])
         assert "ImagePullBackOff" not in place.get()[1]  # nobody in particular asks
         described = cluster.ctl("describe", "service", "boxed")
-        assert "  default: not running, 0 of 1 replica" in described
+        assert "  default: not ready, 0 of 1 replica" in described
         assert "    Reason:    ImagePullBackOff: no such image\n" in described
         assert "Warning  Failed x3  no such image\n" in described
         found = cluster.ctl("doctor", "boxed", check=False)
