@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,8 @@ def test_from_nothing_without_a_network(vm: K3sMachine, shell: str) -> None:
         assert text in done.stdout
     settings = (vm.folder / "etc/rancher/50-octelium.yaml").read_text()
     assert "disable: [traefik, servicelb, metrics-server]\n" in settings
+    assert "secrets-encryption: true\n" in settings
+    assert re.search(r"^kubelet-arg: \[max-pods=250, pod-max-pids=\d+\]$", settings, re.MULTILINE)
     assert "INSTALL_K3S_SKIP_DOWNLOAD=true" in (vm.folder / "vendor").read_text()
     images = vm.folder / "var/rancher/k3s/agent/images"
     assert [path.name for path in images.iterdir()] == ["k3s-airgap-images-amd64.tar.zst"]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import httpx
+
     Object = dict[str, Any]
 
 FORBIDDEN = (
@@ -161,6 +163,33 @@ def test_the_pod_is_admitted(server: ApiServer) -> None:
         refused = server.ask("POST", path, {**pod, "spec": {**pod["spec"], **change}})
         assert refused.status_code == 403, change
         assert 'violates PodSecurity "restricted' in refused.json()["message"]
+
+
+def test_no_container_ranks_with_the_cluster(server: ApiServer) -> None:
+    """Its PriorityClass, and those of Kubernetes itself, are for none in `octelium-upstreams`."""
+    template = of_kind("StatefulSet")[0]["spec"]["template"]
+    volumes = [*template["spec"]["volumes"], {"name": "data", "emptyDir": {}}]
+    spec = {**template["spec"], "volumes": volumes, "serviceAccountName": "default"}
+    for quota in of_kind("ResourceQuota"):
+        # As the controller of quotas does it, which is not there.
+        hard = quota["spec"]["hard"]
+        path = f"{place(quota)}/{quota['metadata']['name']}/status"
+        status = {"hard": hard, "used": dict.fromkeys(hard, "0")}
+        done = server.ask("PATCH", path, {"status": status}, sort="application/merge-patch+json")
+        assert done.is_success, done.text
+
+    def ask(**change: str) -> httpx.Response:
+        meta = {"name": "one", "namespace": "octelium-upstreams"}
+        given = {key: value for key, value in spec.items() if key != "priorityClassName"}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {**given, **change}}
+        return server.ask("POST", f"{place(pod)}?dryRun=All", pod)
+
+    for name in ("octelium", "system-cluster-critical", "system-node-critical"):
+        done = ask(priorityClassName=name)
+        assert done.status_code == 403, done.text
+        assert "exceeded quota: octelium-upstreams-priority" in done.json()["message"]
+    done = ask()
+    assert done.status_code == 201, done.text
 
 
 def test_rights(server: ApiServer) -> None:

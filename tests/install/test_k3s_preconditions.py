@@ -130,6 +130,14 @@ CASES: dict[str, tuple[Callable[[K3sMachine], object], tuple[str, ...], tuple[st
         ("--domain", "nowhere.example"),
         ("dns: DNS knows no address of nowhere.example", "add A records", "--skip-check dns"),
     ),
+    "DNS that filters what sslip.io answers": (
+        lambda m: m.put("getent", "#!/bin/sh\nexit 2\n"),
+        (),
+        (
+            "dns: this machine's DNS knows no address of *.203-0-113-10.sslip.io",
+            "use name servers that reach sslip.io and keep its answers, or give --domain",
+        ),
+    ),
     "a port that is taken": (
         listening(443),
         (),

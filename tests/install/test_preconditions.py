@@ -89,6 +89,11 @@ CASES = {
         ("--domain", "nowhere.example"),
         ("dns: DNS knows no address of nowhere.example", "add A records", "--skip-check dns"),
     ),
+    "DNS that filters what sslip.io answers": (
+        put("getent", "exit 2"),
+        (),
+        ("dns: this machine's DNS knows no address of", "use name servers that reach sslip.io"),
+    ),
     "a tunnel without its device": (
         small("/dev/net"),
         ("--tunnel", "on"),

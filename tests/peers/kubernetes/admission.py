@@ -188,6 +188,8 @@ def _quota(store: Store, resource: Resource, given: Object) -> None:
     name, namespace = given["metadata"].get("name", ""), given["metadata"].get("namespace", "")
     for quota in store.all(of_kind("ResourceQuota"), namespace):
         hard = quota["spec"].get("hard", {})
+        if not _in_scope(quota, given):
+            continue
         wanted = usage(resource, given)
         over = []
         for field, more in wanted.items():
@@ -197,6 +199,7 @@ def _quota(store: Store, resource: Resource, given: Object) -> None:
                 (
                     usage(resource, one).get(field, value(0))
                     for one in store.all(resource, namespace)
+                    if _in_scope(quota, one)
                 ),
                 value(0),
             )
@@ -212,6 +215,16 @@ def _quota(store: Store, resource: Resource, given: Object) -> None:
                 f"exceeded quota: {quota['metadata']['name']}, requested: {requested}, used:"
                 f" {used_text}, limited: {limited}",
             )
+
+
+def _in_scope(quota: Object, given: Object) -> bool:
+    """Whether a quota counts an object: of scopes there are those by names of PriorityClasses."""
+    wanted = quota["spec"].get("scopeSelector", {}).get("matchExpressions", ())
+    return all(
+        (one["scopeName"], one["operator"]) == ("PriorityClass", "In")
+        and given.get("spec", {}).get("priorityClassName") in one["values"]
+        for one in wanted
+    )
 
 
 def usage(resource: Resource, given: Object) -> dict[str, Any]:
