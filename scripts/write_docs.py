@@ -145,7 +145,7 @@ def _script_options(script: str) -> str:
     options = text[text.index("\nOptions, each") : text.index("\nSettings of the Cluster are kept")]
     rows: list[list[str]] = []
     for line in options.splitlines()[2:]:
-        if match := re.match(r"  (-\S+(?:, --help| [A-Z][A-Z:]*| [a-z|]+(?= ))?)\s+(.*)", line):
+        if match := re.match(r"  (-h, --help|-\S+(?: [A-Z][A-Z:]*| [a-z|]+(?= ))?)\s+(.*)", line):
             rows.append([f"`{match[1]}`", match[2]])
         elif rows:
             rows[-1][1] += f" {line.strip()}"

@@ -134,7 +134,7 @@ CASES: dict[str, tuple[Callable[[K3sMachine], object], tuple[str, ...], tuple[st
         lambda m: m.put("getent", "#!/bin/sh\nexit 2\n"),
         (),
         (
-            "dns: this machine's DNS knows no address of *.203-0-113-10.sslip.io",
+            "dns: this machine's DNS knows no address of 203-0-113-10.sslip.io",
             "use name servers that reach sslip.io and keep its answers, or give --domain",
         ),
     ),
