@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from octelium.schema import fields
+from octelium.schema import container_forms, fields
 from octelium.schema.json_scalars import Mismatch, Scalar, describe, free_number, scalar_of, text
 from octelium.schema.suggestion import closest, did_you_mean
 
@@ -328,6 +328,8 @@ def _not_an_object(descriptor: Descriptor, value: Any) -> tuple[str, str]:
         return problem, f"write a length of time as {example}"
     if descriptor.full_name == fields.CONDITION and isinstance(value, str):
         return problem, "write a CEL condition as {match: '...'}"
+    if remedy := container_forms.of_text(descriptor, value):
+        return problem, remedy
     if isinstance(value, str) and "from_secret" in descriptor.fields_by_name:
         return problem, "name a Secret: {fromSecret: NAME}"
     return problem, "write KEY: VALUE pairs"
@@ -342,6 +344,8 @@ def _unknown_field(descriptor: Descriptor, key: Any) -> tuple[str, str]:
         return f"expected a field name, got {describe(key)}", ""
     if not _PART_OF_TEXT.isdisjoint(key):
         return "unknown field", "a comma in brackets ends a text; put the whole text in quotes"
+    if remedy := container_forms.of_key(descriptor, key):
+        return "unknown field", remedy
     known = [field.json_name for field in descriptor.fields]
     below = _path_below(descriptor, key)
     if below is not None and closest(key, known) is None:
