@@ -26,6 +26,7 @@ RIGHTS = {
 }
 """All that the controller may do, in `octelium-upstreams`."""
 
+
 def manifests() -> list[Object]:
     """Everything that the kustomization names."""
     named = yaml.safe_load((K3S / "kustomization.yaml").read_text())["resources"]
