@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 OBJECT = {"metadata": {"name": "a", "uid": "u"}}
 
 
+MERGE = "application/merge-patch+json"
+
+
 def saying(*answers: bytes) -> Any:
     """A handler that gives one answer after the other, the last one again and again."""
     left = list(answers)
@@ -60,6 +63,7 @@ async def test_each_call_asks_what_it_is_to_ask() -> None:
         await api.create(LEASE, OBJECT)
         await api.replace(LEASE, OBJECT)
         await api.delete(SECRET, "a", "u")
+        await api.merge(SECRET, OBJECT, within=5)
         await api.close()
     asked = [(one.method, one.target) for one in server.requests]
     leases = "/apis/coordination.k8s.io/v1/namespaces/ns/leases"
@@ -70,9 +74,10 @@ async def test_each_call_asks_what_it_is_to_ask() -> None:
         ("POST", f"{leases}?{manager}"),
         ("PUT", f"{leases}/a?{manager}"),
         ("DELETE", "/api/v1/namespaces/ns/secrets/a"),
+        ("PATCH", f"/api/v1/namespaces/ns/secrets/a?{manager}"),
     ]
     types = [one.headers.get("content-type") for one in server.requests]
-    assert types == [None, "application/apply-patch+yaml", *["application/json"] * 3]
+    assert types == [None, "application/apply-patch+yaml", *["application/json"] * 3, MERGE]
     assert json.loads(server.requests[1].body) == OBJECT
     options = json.loads(server.requests[4].body)
     assert options["preconditions"] == {"uid": "u"}
