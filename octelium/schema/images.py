@@ -17,6 +17,7 @@ _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _HOST_PART = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PATH: Final = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGITS: Final = {"sha256": 64, "sha512": 128}
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _REGISTRY: Final = re.compile(
     rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[0-9a-fA-F:.]+\])(?::([0-9]{{1,5}}))?"
@@ -42,8 +43,14 @@ def check_image(image: str) -> None:
     """Refuse what no container runtime takes for an image. Raises ValueError, for people."""
     if image != image.strip() or not image:
         raise ValueError(f"{image!r} is not the name of an image")
+    if "://" in image:
+        raise ValueError(f"{image!r} is a URL, and an image is named without the {_scheme(image)}")
     rest, at, digest = image.partition("@")
     if at and _DIGEST.fullmatch(digest) is None:
+        name, colon, _ = digest.partition(":")
+        if colon and name in _DIGITS:
+            said = f"{_DIGITS[name]} hex digits in lower case after {name}:"
+            raise ValueError(f"{digest!r} is not a digest, which has {said}")
         raise ValueError(f"{digest!r} is not a digest, which begins with sha256:")
     registry, path = _split(rest)
     if registry and not is_registry(registry):
@@ -55,6 +62,10 @@ def check_image(image: str) -> None:
         raise ValueError(f"{path!r} is not in lower case")
     if _PATH.fullmatch(path) is None:
         raise ValueError(f"{path!r} is not the path of an image")
+
+
+def _scheme(image: str) -> str:
+    return f"{image.partition('://')[0]}://"
 
 
 def is_registry(text: str) -> bool:
