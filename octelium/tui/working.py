@@ -191,11 +191,22 @@ class Working(App[None]):
         self.push_screen(question)
 
     def show_page(
-        self, title: str, lines: Sequence[Line], place: Place | None = None, *, copied: str = ""
+        self,
+        title: str,
+        lines: Sequence[Line],
+        place: Place | None = None,
+        *,
+        copied: str = "",
+        again: Callable[[], list[Line]] | None = None,
     ) -> None:
-        """Show lines to read. `copied`: what is copied there, if it is not all."""
-        self.push_screen(Page(title, lines, place or self.place("page"), copied=copied))
+        """Show lines to read. `copied`: what is copied there, if it is not all.
+
+        `again` tells the lines as they are later.
+        """
+        self.push_screen(
+            Page(title, lines, place or self.place("page"), copied=copied, again=again)
+        )
 
     def read(self, call: Callable[[], list[Line]], title: str, doing: str) -> None:
         """Show what a call tells."""
-        self.ask(call, partial(self.show_page, title), doing)
+        self.ask(call, partial(self.show_page, title, again=call), doing)

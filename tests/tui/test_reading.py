@@ -148,3 +148,15 @@ async def test_there_may_be_nothing_to_copy() -> None:
         await press(pilot, "c")
         app.copy()
         await until(pilot, lambda: "There is nothing to copy." in text(app))
+
+
+async def test_a_page_is_read_again() -> None:
+    data = small()
+    async with showing(data) as (_, pilot):
+        await goto(pilot, "user")
+        await sees(pilot, "▌ ann")
+        await press(pilot, "enter")
+        await sees(pilot, "Users / ann", "Spec:")
+        data.find("User", "ann").spec.email = "later@lab.test"
+        await press(pilot, "ctrl+r")
+        await sees(pilot, "Users / ann", "later@lab.test")

@@ -9,7 +9,7 @@ from octelium.tui.pager import Pager
 from octelium.tui.screens.area import Area
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from octelium.schema.kinds import Kind
     from octelium.tui.actions import Place
@@ -29,6 +29,7 @@ class Page(Area):
         plan: Plan | None = None,
         text: str = "",
         copied: str = "",
+        again: Callable[[], list[Line]] | None = None,
     ) -> None:
         self.pager = Pager(lines)
         super().__init__(base, self.pager)
@@ -36,6 +37,7 @@ class Page(Area):
         self.plan = plan
         self.text = text
         self._copied = copied
+        self._again = again
         self.pending: tuple[Kind, Any] | None = None
         """Kind and original of the resource that `text` is of."""
 
@@ -44,6 +46,11 @@ class Page(Area):
         if self._copied:
             return "it", self._copied
         return "the page", "\n".join(line.text for line in self.pager.lines)
+
+    def refresh_data(self) -> None:
+        """Read again what is shown, and stay where one is."""
+        if self._again is not None:
+            self.app.ask(self._again, self.pager.show, "reading")
 
     def search(self, text: str) -> None:
         """Show the first line from here on that has a text, and mark where it stands."""
