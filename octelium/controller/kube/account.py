@@ -44,8 +44,8 @@ class Account:
         if not host or not port:
             raise ValueError(
                 "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: "
-                "the controller runs within a Pod of Kubernetes, as docs/k3s.md installs it; elsewhere "
-                "let `octelium up` run without it (--controller off)"
+                "the controller runs within a Pod of Kubernetes, as docs/k3s.md installs it; "
+                "elsewhere `octelium up` runs without it (--controller off)"
             )
         for name in ("token", "ca.crt"):
             if not (directory / name).is_file():
