@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -105,7 +106,11 @@ def test_resources(
 ) -> None:
     kind = KINDS[name]
     item = filled(kind.message(), random)
-    show_table(invocation, kind, [item, item])
+    told = filled(ext.ListContainersResponse(), random)
+    for one in told.items:
+        one.service.name = item.metadata.name
+    with patch("octelium.client.containers.containers_among", lambda *_: told):
+        show_table(invocation, kind, [item, item])
     show_one(invocation, kind, item, "name")
     show_one(invocation, kind, item, "yaml")
     relations = [("Users", [random.choice(TEXTS)] * random.choice([1, 30]))]
