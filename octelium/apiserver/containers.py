@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from octelium.apiserver.core.kinds.service import RULES
 from octelium.apiserver.core.verbs import get
 from octelium.apiserver.insight.rights import Rights, core_method
+from octelium.schema.containers import containers_of
 from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.references import reference_to
-from octelium.schema.validation.service import configs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,11 +67,7 @@ class ContainerService:
         """Each that the Service asks for, as it was told of last."""
         state = self._resources.peek(container.ContainerState, name=service.metadata.uid)
         told = {} if state is None else {one.config: one for one in state.status.containers}
-        for config, path in configs_of(service.spec):
-            if not config.upstream.HasField("container"):
-                continue
-            name = "" if path == "spec.config" else config.name
-            wanted = config.upstream.container
+        for name, wanted in containers_of(service.spec):
             yield told.get(name) or container.Container(
                 config=name, desired=wanted.replicas or 1, image=wanted.image
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from octelium.cli.ages import age, clock_time
 from octelium.cli.inert import inert
-from octelium.schema.containers import NO_CONTROLLER, STARTING
+from octelium.schema.containers import BEGINNING, NO_CONTROLLER, UPSTREAMS, containers_of
 from octelium.schema.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 Mood = Literal["plain", "good", "wait", "bad"]
 _WIDTH: Final = 10
-_BEGINNING: Final = frozenset({"", STARTING})
 _MOODS: Final[dict[str, Mood]] = {"ready": "good", "starting": "wait"}
-_LOG: Final = "sudo k3s kubectl logs -n octelium-upstreams deployment/"
+_READ_LOG: Final = f"sudo k3s kubectl logs -n {UPSTREAMS} deployment/"
 _WORST: Final = ("not deployed", "not ready", "starting", "ready, hindered", "ready")
 _ENDS: Final = "CrashLoopBackOff"
 
@@ -66,7 +65,7 @@ def state_of(one: container.Container, *, has_controller: bool) -> str:
         return "ready"
     if not has_controller or one.reason == NO_CONTROLLER:
         return "not deployed"
-    return "starting" if one.reason in _BEGINNING else "not ready"
+    return "starting" if one.reason in BEGINNING else "not ready"
 
 
 def overview(reply: ext.ListContainersResponse) -> dict[str, str]:
@@ -83,7 +82,7 @@ def overview(reply: ext.ListContainersResponse) -> dict[str, str]:
 
 def _briefly(one: container.Container, *, has_controller: bool) -> str:
     state = state_of(one, has_controller=has_controller)
-    return "ready, hindered" if state == "ready" and one.reason not in _BEGINNING else state
+    return "ready, hindered" if state == "ready" and one.reason not in BEGINNING else state
 
 
 def _container(one: container.Container, *, has_controller: bool) -> Iterator[Told]:
@@ -93,7 +92,7 @@ def _container(one: container.Container, *, has_controller: bool) -> Iterator[To
     count = f"{one.ready_replicas} of {one.desired} {'replica' if one.desired == 1 else 'replicas'}"
     if one.replicas and one.updated < one.desired:
         count += f", {one.updated} of the latest form"
-    hindered = one.ready and one.reason not in _BEGINNING
+    hindered = one.ready and one.reason not in BEGINNING
     if hindered:
         mood = "wait"
         if one.updated < max(one.desired, one.replicas) or one.ready_replicas == one.replicas:
@@ -117,7 +116,7 @@ def _container(one: container.Container, *, has_controller: bool) -> Iterator[To
 
 def _differences(one: container.Container, service: core.Service | None) -> Iterator[str]:
     """What a Service asks for and nobody has deployed yet."""
-    wanted = None if service is None else _wanted(service.spec, one.config)
+    wanted = None if service is None else dict(containers_of(service.spec)).get(one.config)
     if wanted is None:
         return
     if one.image and one.image != wanted.image:
@@ -126,20 +125,12 @@ def _differences(one: container.Container, service: core.Service | None) -> Iter
         yield f"{wanted.replicas or 1} replicas"
 
 
-def _wanted(spec: core.ServiceSpec, config: str) -> core.ServiceSpecConfigUpstreamContainer | None:
-    configs = (each for each in spec.dynamic_config.configs if each.name == config)
-    found = next(configs, None) if config else spec.config
-    if found is None or not found.upstream.HasField("container"):
-        return None
-    return found.upstream.container
-
-
 def _log(item: ext.ServiceContainers, one: container.Container) -> str:
     """What reads the log of the program, or that of the one before it where it ends by itself."""
     from octelium.controller.objects.names import name_for
 
     name = name_for(item.service.name, (item.service.uid, one.config))
-    return inert(f"{_LOG}{name}{' --previous' if one.reason == _ENDS else ''}")
+    return inert(f"{_READ_LOG}{name}{' --previous' if one.reason == _ENDS else ''}")
 
 
 def _events(one: container.Container, now: float) -> Iterator[Told]:

@@ -37,7 +37,7 @@ def describe(invocation: Invocation, words: tuple[str, ...]) -> None:
     For people; scripts use `get -o json`.
     """
     from octelium.cli.containers import container_lines
-    from octelium.client.containers import containers_of
+    from octelium.client.containers import states_of
     from octelium.client.relations import Neighbourhood
 
     kind, names = parse_targets(words)
@@ -52,7 +52,7 @@ def describe(invocation: Invocation, words: tuple[str, ...]) -> None:
         relations, now = around.of(kind, item), invocation.now()
         told: list[str] = []
         if kind.name == "Service":
-            reply = containers_of(client.api.ext, item, around.hidden)
+            reply = states_of(client.api.ext, item, around.hidden)
             told = (
                 [] if reply is None else [line.text for line in container_lines(reply, now, item)]
             )

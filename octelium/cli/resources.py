@@ -57,10 +57,10 @@ def _add_containers(
 ) -> None:
     """A column on how containers are, where a Service has one; it costs one call more."""
     from octelium.cli.containers import overview
-    from octelium.client.containers import containers_among
+    from octelium.client.containers import states_among
 
     hidden: list[str] = []
-    reply = containers_among(invocation.client.api.ext, items, hidden)
+    reply = states_among(invocation.client.api.ext, items, hidden)
     if hidden:
         invocation.terminal.note(f"Left out, since you may not list them: {', '.join(hidden)}.")
     if reply is None:

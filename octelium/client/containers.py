@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from octelium.client.client import is_foreign
 from octelium.client.errors import ApiError
+from octelium.schema.containers import containers_of
 from octelium.schema.pb import ext_v1_pb2 as ext
 
 if TYPE_CHECKING:
@@ -17,12 +18,10 @@ if TYPE_CHECKING:
 
 def has_container(service: core.Service) -> bool:
     """Whether a Service asks for a container."""
-    spec = service.spec
-    configs = (spec.config, *spec.dynamic_config.configs)
-    return any(config.upstream.HasField("container") for config in configs)
+    return any(True for _ in containers_of(service.spec))
 
 
-def containers_of(
+def states_of(
     api: Authorized, service: core.Service, hidden: list[str]
 ) -> ext.ListContainersResponse | None:
     """How the containers of a Service are; None if it asks for none, or nobody tells.
@@ -32,10 +31,10 @@ def containers_of(
 
     Raises ApiError.
     """
-    return containers_among(api, [service], hidden)
+    return states_among(api, [service], hidden)
 
 
-def containers_among(
+def states_among(
     api: Authorized, services: Sequence[core.Service], hidden: list[str]
 ) -> ext.ListContainersResponse | None:
     """The same of several Services, by one call; those of others may be told of, too."""

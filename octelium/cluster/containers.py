@@ -21,12 +21,11 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from octelium.apiserver.core.deployment import Controller
+from octelium.apiserver.core.deployment import ControllerHealth
 from octelium.cluster.leader import Leader
-from octelium.controller.managed import containers_of
 from octelium.controller.wire import Report, ReportError
 from octelium.http.tasks import spawn
-from octelium.schema.containers import NO_CONTROLLER, STARTING
+from octelium.schema.containers import BEGINNING, NO_CONTROLLER, STARTING, containers_of
 from octelium.schema.kinds import KINDS, new
 from octelium.schema.pb import container_v1_pb2 as stored
 from octelium.schema.pb import core_v1_pb2 as core
@@ -132,10 +131,10 @@ class Containers:
                 self._touched.add(uid)
                 self._wake.set()
 
-    def controller(self) -> Controller:
+    def controller(self) -> ControllerHealth:
         """How the controller is, for those who read about containers."""
         silent = self._is_silent()
-        return Controller(is_configured=True, silent_since=self._heard_at if silent else 0.0)
+        return ControllerHealth(is_configured=True, silent_since=self._heard_at if silent else 0.0)
 
     def trouble(self) -> str:
         """Empty while the controller is there and keeps containers as they shall be."""
@@ -356,7 +355,7 @@ def _waiting(
     made = stored.Container(config=config, desired=wanted.replicas or 1, image=wanted.image)
     if known is not None:
         made.CopyFrom(known)
-    if lost and not made.ready and made.reason in ("", STARTING):
+    if lost and not made.ready and made.reason in BEGINNING:
         made.reason, made.message = NO_CONTROLLER, f"{NO_CONTROLLER}: {_LOST}"
     elif not lost and made.reason == NO_CONTROLLER:
         made.reason = made.message = ""

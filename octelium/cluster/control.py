@@ -21,7 +21,7 @@ from octelium.apiserver.authenticators import AuthenticatorService
 from octelium.apiserver.connect.gateways import GatewayPlan, choose_public_addresses, prepare
 from octelium.apiserver.connect.service import ConnectService
 from octelium.apiserver.cookies import BrowserPages
-from octelium.apiserver.core.deployment import NO_CONTROLLER
+from octelium.apiserver.core.deployment import NOT_CONFIGURED
 from octelium.apiserver.devices import DeviceService
 from octelium.apiserver.janitor import Janitor
 from octelium.apiserver.rpc import Binding
@@ -241,7 +241,7 @@ class Control:
             rego,
             diagnosis,
             layout.logs,
-            controller=(lambda: NO_CONTROLLER) if containers is None else containers.controller,
+            controller=(lambda: NOT_CONFIGURED) if containers is None else containers.controller,
         )
         api = Api(foundation, publish)
         self._stack.callback(api.close)

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from octelium.cluster.settings import Address, SettingsError, default_data_dir
+from octelium.schema.containers import UPSTREAMS
 
-_NAMESPACE = "octelium-upstreams"
 _MOST_NAME_SERVERS = 3
 """Resolvers ignore more of them (resolv.conf(5))."""
 _EPILOG = """\b
@@ -66,9 +66,9 @@ def _health(_context: click.Context, _option: click.Parameter, value: str | None
 )
 @click.option(
     "--namespace",
-    default=_NAMESPACE,
+    default=UPSTREAMS,
     envvar="OCTELIUM_UPSTREAMS_NAMESPACE",
-    help=f"Namespace of the containers. Default {_NAMESPACE} [OCTELIUM_UPSTREAMS_NAMESPACE].",
+    help=f"Namespace of the containers. Default {UPSTREAMS} [OCTELIUM_UPSTREAMS_NAMESPACE].",
 )
 @click.option(
     "--identity",

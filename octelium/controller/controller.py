@@ -311,6 +311,10 @@ class Controller:
                     self._teller.mark(key)
                     if desired is None and key not in self._owned[DEPLOYMENT].groups:
                         self.changed(self._places.leave(key))
+            except Exception:  # noqa: BLE001 - one container must not end what keeps all others
+                _LOG.exception("config %r of Service %s cannot be kept", key[1], key[0])
+                again = self._reconciler.broken(key)
+                self._teller.mark(key)
             finally:
                 self._queue.done(key)
             if again is not None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from octelium.schema.containers import MAX_OF_SERVICE
+from octelium.schema.containers import MAX_OF_SERVICE, container_secrets, containers_of
 from octelium.schema.names import full_service_name
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 Protocol = Literal["TCP", "UDP"]
 Key = tuple[str, str]
@@ -75,26 +75,6 @@ def managed_of(service: core.Service, secrets: Mapping[str, Opened]) -> tuple[Ma
 def with_secrets(managed: Managed, secrets: Mapping[str, Opened]) -> Managed:
     """The same container with other Secrets of the Cluster."""
     return replace(managed, secrets=_named(managed.container, secrets))
-
-
-def containers_of(
-    spec: core.ServiceSpec,
-) -> Iterator[tuple[str, core.ServiceSpecConfigUpstreamContainer]]:
-    """Each container of a Service with the name of its config, which is empty for `spec.config`."""
-    if spec.config.upstream.HasField("container"):
-        yield "", spec.config.upstream.container
-    for config in spec.dynamic_config.configs:
-        if config.upstream.HasField("container"):
-            yield config.name, config.upstream.container
-
-
-def container_secrets(container: core.ServiceSpecConfigUpstreamContainer) -> tuple[str, ...]:
-    """The names of the Secrets of the Cluster that a container refers to, each once."""
-    names = [env.from_secret for env in container.env if env.WhichOneof("type") == "from_secret"]
-    password = container.credentials.username_password.password
-    if password.WhichOneof("type") == "from_secret":
-        names.append(password.from_secret)
-    return tuple(dict.fromkeys(names))
 
 
 def _named(

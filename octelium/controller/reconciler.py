@@ -170,6 +170,15 @@ class Reconciler:
         course.backoff.reset()
         return again
 
+    def broken(self, key: Key) -> float:
+        """There is a fault in this program about a container: seconds after which to try again."""
+        course = self.course(key)
+        wait = course.slowly.next()
+        course.reason = "Internal"
+        course.message = "a fault of the controller, which its log describes"
+        course.wish, course.held_until = None, self._now() + wait
+        return wait
+
     async def _keep(self, key: Key, course: Course, desired: Desired) -> float | None:
         if desired.problems:
             course.reason = desired.problems[0].reason

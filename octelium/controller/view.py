@@ -10,12 +10,12 @@ from google.protobuf.message import DecodeError
 from octelium.controller.managed import (
     Managed,
     Opened,
-    container_secrets,
     managed_of,
     with_secrets,
 )
 from octelium.replica.entries import SecretEntry
 from octelium.replica.errors import FeedError
+from octelium.schema.containers import container_secrets
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:

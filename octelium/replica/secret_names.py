@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from octelium.schema.containers import container_secrets, containers_of
 from octelium.schema.pb import core_v1_pb2 as core
 
 if TYPE_CHECKING:
@@ -30,15 +31,8 @@ def secret_names(service: core.Service) -> frozenset[str]:
 
 def container_secret_names(service: core.Service) -> frozenset[str]:
     """The names in every `fromSecret` of a Service's containers."""
-    upstreams = (
-        service.spec.config.upstream,
-        *(config.upstream for config in service.spec.dynamic_config.configs),
-    )
     return frozenset(
-        name
-        for upstream in upstreams
-        if upstream.HasField("container")
-        for name in _in_fields(upstream.container)
+        name for _, one in containers_of(service.spec) for name in container_secrets(one)
     )
 
 

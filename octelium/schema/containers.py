@@ -1,8 +1,16 @@
-"""What every room knows of managed containers: names and capabilities that are refused, reasons."""
+"""What every room knows of managed containers: which there are, names, limits and reasons."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from octelium.schema.pb import core_v1_pb2 as core
+
+UPSTREAMS: Final = "octelium-upstreams"
+"""The namespace of Kubernetes in which they are, if nothing else is said."""
 
 OBJECT_PREFIX: Final = "upstream-svc-"
 """Begins the names of all objects of Kubernetes that the controller makes.
@@ -13,6 +21,8 @@ given.
 
 STARTING: Final = "Starting"
 """Reason of a container that is on its way."""
+BEGINNING: Final = frozenset({"", STARTING})
+"""Reasons that are no fault: nothing is told yet, or it is on its way."""
 NO_CONTROLLER: Final = "NoController"
 """Reason of one that waits for a controller which is not connected."""
 UNHEALTHY: Final = "Unhealthy"
@@ -52,6 +62,26 @@ CAPABILITIES: Final = BASELINE_CAPABILITIES | frozenset(
     }
 )  # fmt: skip
 """All that there are: capabilities(7), without the prefix."""
+
+
+def containers_of(
+    spec: core.ServiceSpec,
+) -> Iterator[tuple[str, core.ServiceSpecConfigUpstreamContainer]]:
+    """Each container of a Service with the name of its config, which is empty for `spec.config`."""
+    if spec.config.upstream.HasField("container"):
+        yield "", spec.config.upstream.container
+    for config in spec.dynamic_config.configs:
+        if config.upstream.HasField("container"):
+            yield config.name, config.upstream.container
+
+
+def container_secrets(container: core.ServiceSpecConfigUpstreamContainer) -> tuple[str, ...]:
+    """The names of the Secrets of the Cluster that a container refers to, each once."""
+    names = [env.from_secret for env in container.env if env.WhichOneof("type") == "from_secret"]
+    password = container.credentials.username_password.password
+    if password.WhichOneof("type") == "from_secret":
+        names.append(password.from_secret)
+    return tuple(dict.fromkeys(names))
 
 
 def refused_capabilities(added: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from octelium.cli.containers import container_lines
 from octelium.cli.describe import description
 from octelium.cli.policy.accesses import conditions, subject_of, verdict_of
 from octelium.client import insight
-from octelium.client.containers import containers_of
+from octelium.client.containers import states_of
 from octelium.client.relations import Neighbourhood, users_of
 from octelium.policy import narration
 from octelium.schema.documents import dump_yaml
@@ -50,7 +50,7 @@ def describe(
     around = Neighbourhood(resources, domain)
     found: list[Told] = []
     if kind.name == "Service":
-        reply = containers_of(service, item, around.hidden)
+        reply = states_of(service, item, around.hidden)
         found = [] if reply is None else container_lines(reply, now, item)
     moods: dict[str, Mood] = dict(found)
     containers = [line.text for line in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from octelium.schema.containers import NO_CONTROLLER, STARTING
+from octelium.schema.containers import BEGINNING, NO_CONTROLLER
 from octelium.schema.modes import HTTP_MODES
 from octelium.schema.names import DEFAULT_NAMESPACE
 from octelium.schema.pb import core_v1_pb2 as core
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _MODES: Final = core.ServiceSpecMode__
 _DATAGRAMS: Final = frozenset({_MODES.UDP, _MODES.DNS})
-_BEGINNING: Final = frozenset({"", STARTING})
 _word = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}").fullmatch
 
 Place = tuple[str, int]
@@ -50,7 +49,7 @@ class Containers:
             if not self._is_managed:
                 raise NotReady(Absence.UNMANAGED)
             reason = "" if found is None else found.reason
-            if reason in _BEGINNING:
+            if reason in BEGINNING:
                 raise NotReady(Absence.STARTING)
             if reason == NO_CONTROLLER:
                 raise NotReady(Absence.ABANDONED)
@@ -61,7 +60,7 @@ class Containers:
     def hindered(self, service_uid: str) -> str:
         """What keeps a change of a ready container from being there, in a word; else empty."""
         for (uid, _), one in sorted(self._replica.containers.items()):
-            if uid == service_uid and one.ready and one.reason not in _BEGINNING:
+            if uid == service_uid and one.ready and one.reason not in BEGINNING:
                 return one.reason if _word(one.reason) else "it does not come up"
         return ""
 

@@ -15,7 +15,7 @@ import pytest
 from octelium.apiserver.apply.applier import Applier
 from octelium.apiserver.containers import ContainerService
 from octelium.apiserver.core import service as core_service
-from octelium.apiserver.core.deployment import Controller
+from octelium.apiserver.core.deployment import ControllerHealth
 from octelium.apiserver.core.service import CoreService
 from octelium.apiserver.core.verbs import Verbs
 from octelium.apiserver.doctor import DoctorService
@@ -233,7 +233,7 @@ class Harness:
         self.channel: grpc.aio.Channel
         verbs = Verbs(Checker())
         self.built_in: set[str] = set()
-        self.controller = Controller(is_configured=True)
+        self.controller = ControllerHealth(is_configured=True)
         self.applier = Applier(
             resources,
             verbs,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from octelium.apiserver.core.deployment import NO_CONTROLLER, Controller
+from octelium.apiserver.core.deployment import NOT_CONFIGURED, ControllerHealth
 from octelium.schema.pb import container_v1_pb2 as container
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -108,9 +108,9 @@ async def test_names_that_no_service_has(api: Harness) -> None:
 
 async def test_a_controller_that_is_not_heard(api: Harness) -> None:
     await api.store(contained())
-    api.controller = Controller(is_configured=True, silent_since=1767225600.5)
+    api.controller = ControllerHealth(is_configured=True, silent_since=1767225600.5)
     reply = await listed(api)
     assert (reply.has_controller, reply.silent_since.seconds) == (True, 1767225600)
-    api.controller = NO_CONTROLLER
+    api.controller = NOT_CONFIGURED
     reply = await listed(api)
     assert (reply.has_controller, reply.HasField("silent_since")) == (False, False)

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from octelium.client.containers import containers_among, containers_of, has_container
+from octelium.client.containers import has_container, states_among, states_of
 from octelium.client.errors import ApiError
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
@@ -42,8 +42,8 @@ def test_who_has_a_container() -> None:
 
 def test_only_those_who_have_one_are_asked_for() -> None:
     api, hidden = Api(ext.ListContainersResponse(has_controller=True)), list[str]()
-    assert containers_of(cast("Any", api), core.Service(), hidden) is None
-    assert containers_of(cast("Any", api), contained(), hidden) == api.answer
+    assert states_of(cast("Any", api), core.Service(), hidden) is None
+    assert states_of(cast("Any", api), contained(), hidden) == api.answer
     assert (api.asked, hidden) == (["wiki.default"], [])
 
 
@@ -53,21 +53,21 @@ def test_only_those_who_have_one_are_asked_for() -> None:
 def test_clusters_that_do_not_tell(code: str, left_out: list[str]) -> None:
     hidden: list[str] = []
     api = Api(ApiError(code, "no", "ListContainers"))
-    assert containers_of(cast("Any", api), contained(), hidden) is None
+    assert states_of(cast("Any", api), contained(), hidden) is None
     assert hidden == left_out
 
 
 def test_other_errors_are_errors() -> None:
     api = Api(ApiError("UNAVAILABLE", "gone", "ListContainers"))
     with pytest.raises(ApiError):
-        containers_of(cast("Any", api), contained(), [])
+        states_of(cast("Any", api), contained(), [])
 
 
 def test_those_of_several_services_are_one_call() -> None:
     api, other = Api(ext.ListContainersResponse(has_controller=True)), contained()
     other.metadata.name = "blog.default"
     plain = core.Service()
-    assert containers_among(cast("Any", api), [plain], []) is None
-    assert containers_among(cast("Any", api), [contained(), plain, other], []) == api.answer
-    assert containers_among(cast("Any", api), [contained(), plain], []) == api.answer
+    assert states_among(cast("Any", api), [plain], []) is None
+    assert states_among(cast("Any", api), [contained(), plain, other], []) == api.answer
+    assert states_among(cast("Any", api), [contained(), plain], []) == api.answer
     assert api.asked == ["", "wiki.default"]

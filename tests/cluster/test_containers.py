@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.apiserver.core.deployment import Controller
+from octelium.apiserver.core.deployment import ControllerHealth
 from octelium.cluster.containers import SILENT, Containers, forget_all
 from octelium.controller.status import ContainerEvent, ContainerStatus
 from octelium.controller.wire import Report
@@ -324,7 +324,7 @@ async def test_a_controller_that_is_lost_is_told_where_it_is_waited_for(
     try:
         containers.receive(b"", report(up(uid)))
         await until(resources, lambda: state(resources, uid) is not None)
-        assert containers.controller() == Controller(is_configured=True)
+        assert containers.controller() == ControllerHealth(is_configured=True)
         now.time += SILENT
         assert containers.controller().silent_since == 1767225600.0
         await until(resources, lambda: "green" in reasons(resources, uid))

@@ -36,6 +36,8 @@ from tests.peers.kubernetes.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from octelium.controller.managed import Managed
+
 MANY = 100 if SOAK else 12
 """Container Services."""
 AWAY = 30.0 if SOAK else 0.05
@@ -105,6 +107,38 @@ async def test_many_are_made_changed_and_taken_away(world: World, no_pods: None)
     assert world.written() == world.each("delete", *gone)
     await quiet(world)
     assert await world.objects() == []
+
+
+async def test_a_fault_about_one_container_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, no_pods: None
+) -> None:
+    faulty, sound = managed(0), managed(1)
+    build = world.build
+
+    def failing(one: Managed) -> Desired:
+        if one.key == faulty.key:
+            raise KeyError("fault")
+        return build(one)
+
+    monkeypatch.setattr(world, "build", failing)
+    world.want(faulty, sound)
+    world.start()
+    await world.until(
+        lambda: faulty.key in world.told and world.told[faulty.key].reason == "Internal",
+        "the fault",
+    )
+    assert not world.told[faulty.key].ready
+    # And what is wanted later is kept as well.
+    later = managed(2)
+    world.want(later)
+    names = {build(one).name for one in (sound, later)}
+
+    async def deployed() -> set[str]:
+        return {name for kind, name, _ in await world.objects() if kind is DEPLOYMENT}
+
+    async with asyncio.timeout(120):
+        while await deployed() != names:
+            await asyncio.sleep(0.05)
 
 
 async def test_there_are_so_many_at_a_time_and_who_comes_later_waits(world: World) -> None:

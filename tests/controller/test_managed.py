@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from octelium.controller.managed import Opened, container_secrets, containers_of, managed_of
+from octelium.controller.managed import Opened, managed_of
 from octelium.schema.jsonform import from_json
 from octelium.schema.pb import core_v1_pb2 as core
 
@@ -46,7 +46,6 @@ def test_every_config_may_have_one() -> None:
         (("u-1", "green"), "c"),
     ]
     assert {(one.service, one.protocol) for one in found} == {("web.default", "TCP")}
-    assert [name for name, _ in containers_of(made.spec)] == ["", "blue", "green"]
 
 
 @pytest.mark.parametrize(
@@ -86,5 +85,3 @@ def test_a_container_gets_the_secrets_that_it_names_and_no_others() -> None:
     first, second = managed_of(made, SECRETS)
     assert dict(first.secrets) == {"aa": SECRETS["aa"]}
     assert dict(second.secrets) == {"bb": SECRETS["bb"]}
-    assert container_secrets(first.container) == ("aa", "gone")
-    assert container_secrets(second.container) == ("bb",)

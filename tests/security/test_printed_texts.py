@@ -109,7 +109,7 @@ def test_resources(
     told = filled(ext.ListContainersResponse(), random)
     for one in told.items:
         one.service.name = item.metadata.name
-    with patch("octelium.client.containers.containers_among", lambda *_: told):
+    with patch("octelium.client.containers.states_among", lambda *_: told):
         show_table(invocation, kind, [item, item])
     show_one(invocation, kind, item, "name")
     show_one(invocation, kind, item, "yaml")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from octelium.apiserver.apply.steps import Step
-    from octelium.apiserver.core.deployment import Controller
+    from octelium.apiserver.core.deployment import ControllerHealth
     from octelium.apiserver.rpc import Call
     from octelium.policy.lint import Finding
     from octelium.store.reading import Reader
@@ -48,7 +48,12 @@ class Warnings:
 
 
 async def find_warnings(
-    reader: Reader, steps: Sequence[Step], *, named: bool, visible: bool, controller: Controller
+    reader: Reader,
+    steps: Sequence[Step],
+    *,
+    named: bool,
+    visible: bool,
+    controller: ControllerHealth,
 ) -> Warnings:
     """Look through the resources of an apply as they stand at its end.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Controller(NamedTuple):
+class ControllerHealth(NamedTuple):
     """What deploys the containers of a Cluster, as the Cluster knows it."""
 
     is_configured: bool
@@ -23,13 +23,13 @@ class Controller(NamedTuple):
     """Unix seconds; 0 while it is heard."""
 
 
-NO_CONTROLLER: Final = Controller(is_configured=False)
+NOT_CONFIGURED: Final = ControllerHealth(is_configured=False)
 """Of a Cluster that deploys nothing."""
-AskController = Callable[[], Controller]
+AskController = Callable[[], ControllerHealth]
 """How it is now."""
 
 
-def deployment_findings(resource: Any, controller: Controller) -> Iterator[Finding]:
+def deployment_findings(resource: Any, controller: ControllerHealth) -> Iterator[Finding]:
     """Settings of a Service that this Cluster cannot carry out; none of any other resource."""
     if not isinstance(resource, core.Service):
         return
@@ -46,7 +46,7 @@ def deployment_findings(resource: Any, controller: Controller) -> Iterator[Findi
 
 
 def _container(
-    container: core.ServiceSpecConfigUpstreamContainer, path: str, controller: Controller
+    container: core.ServiceSpecConfigUpstreamContainer, path: str, controller: ControllerHealth
 ) -> Iterator[Finding]:
     if not controller.is_configured:
         yield Finding(

@@ -22,7 +22,7 @@ from octelium.schema.pb import ext_v1_pb2 as ext
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from octelium.apiserver.core.deployment import AskController, Controller
+    from octelium.apiserver.core.deployment import AskController, ControllerHealth
     from octelium.apiserver.core.rules import Rules
     from octelium.apiserver.rpc import Authorize, Call
     from octelium.policy.lint import Finding
@@ -123,7 +123,9 @@ def with_ancestors(names: Iterable[str]) -> Iterator[str]:
             following = parent_policy_name(following)
 
 
-def findings_of(message: Any, attachments: Attachments, controller: Controller) -> list[Finding]:
+def findings_of(
+    message: Any, attachments: Attachments, controller: ControllerHealth
+) -> list[Finding]:
     """What is likely wrong with a resource in a Cluster whose containers `controller` deploys."""
     return [
         *review(message, attachments),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from octelium.schema.containers import UPSTREAMS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,7 +21,7 @@ class Settings:
     and Services that have public addresses.
     """
 
-    namespace: str = "octelium-upstreams"
+    namespace: str = UPSTREAMS
     cluster_namespace: str = "octelium"
     cluster_labels: Mapping[str, str] = field(
         default_factory=lambda: {

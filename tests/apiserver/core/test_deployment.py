@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from octelium.apiserver.core.deployment import NO_CONTROLLER, Controller, deployment_findings
+from octelium.apiserver.core.deployment import NOT_CONFIGURED, ControllerHealth, deployment_findings
 from octelium.schema.pb import core_v1_pb2 as core
 
-HERE = Controller(is_configured=True)
+HERE = ControllerHealth(is_configured=True)
 
 
-def paths(made: object, controller: Controller = HERE) -> list[str]:
+def paths(made: object, controller: ControllerHealth = HERE) -> list[str]:
     return [one.path for one in deployment_findings(made, controller)]
 
 
@@ -25,10 +25,10 @@ def test_nothing_to_say(replicas: int) -> None:
     made = contained("NET_BIND_SERVICE", "CHOWN")
     made.spec.deployment.replicas = replicas
     assert paths(made) == []
-    assert paths(core.User(), NO_CONTROLLER) == []
+    assert paths(core.User(), NOT_CONFIGURED) == []
     url = core.Service()
     url.spec.config.upstream.url = "http://a"
-    assert paths(url, NO_CONTROLLER) == []
+    assert paths(url, NOT_CONFIGURED) == []
 
 
 def test_replicas_of_the_service_itself() -> None:
@@ -52,14 +52,14 @@ def test_a_cluster_that_deploys_nothing() -> None:
     second.upstream.container.image = "nginx"
     made.spec.dynamic_config.configs.add(name="third").upstream.url = "http://a"
     assert paths(made) == []
-    assert paths(made, NO_CONTROLLER) == [
+    assert paths(made, NOT_CONFIGURED) == [
         "spec.config.upstream.container",
         "spec.dynamicConfig.configs[0].upstream.container",
     ]
 
 
 def test_a_controller_that_is_not_connected() -> None:
-    silent = Controller(is_configured=True, silent_since=1767225600.0)
+    silent = ControllerHealth(is_configured=True, silent_since=1767225600.0)
     (found,) = deployment_findings(contained(), silent)
     assert found.path == "spec.config.upstream.container"
     assert "not connected since 2026-01-01 00:00:00 UTC" in found.problem
