@@ -73,9 +73,9 @@ class Names:
             while (more := found.get(timeout=max(end - time.monotonic(), 0))) is not None:
                 names = more
         except queue.Empty:
-            # What has been found until now is all that there is time for.
-            if self._go_on is not None and self._may_go_on(what):
-                self._go_on()
+            pass  # what has been found until now is all that there is time for
+        if time.monotonic() >= end and self._go_on is not None and self._may_go_on(what):
+            self._go_on()
         return names
 
     def _may_go_on(self, what: str) -> bool:
@@ -134,7 +134,8 @@ class Names:
         from octelium.client.api import Api, FixedToken  # what is remembered needs none of it
 
         api = Api(client.channel, FixedToken(token.text), sleep=_give_up, domain=client.domain)
-        names = ask(api, max(end - time.monotonic(), _LEAST))
+        # Who waits leaves first: an answer that failed for want of time has to be told from others.
+        names = ask(api, max(end - time.monotonic(), 0) + _LEAST)
         found.put(names)
         cache.put(key, names, now)
 

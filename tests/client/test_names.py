@@ -139,7 +139,7 @@ def test_names_that_no_resource_has_are_left_out(
 
 
 def test_who_has_no_time_has_somebody_go_on(somebody: Somebody) -> None:
-    asked: list[float] = []
+    asked: list[int] = []
 
     def names() -> Names:
         return Names(
@@ -153,6 +153,19 @@ def test_who_has_no_time_has_somebody_go_on(somebody: Somebody) -> None:
     names().of_kind("user")
     names().services()
     assert len(asked) == 3
+
+
+def test_a_question_that_ends_for_want_of_time_has_somebody_go_on(somebody: Somebody) -> None:
+    asked: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        somebody.environ["OCTELIUM_API_ENDPOINT"] = f"127.0.0.1:{silent.getsockname()[1]}"
+        for _ in range(5):
+            names = Names(
+                somebody.client, lambda: somebody.now, seconds=0.05, go_on=lambda: asked.append(1)
+            )
+            assert names.services() == []
+            somebody.now += GOING_ON
+    assert len(asked) == 5
 
 
 def test_nobody_goes_on_who_would_forget_it(somebody: Somebody) -> None:
