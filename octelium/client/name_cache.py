@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ KEPT: Final = 86_400.0
 _MOST: Final = 32
 """Lists; the oldest one goes."""
 _LONGEST: Final = 1 << 20
+_WRITING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Seen:
 class NameCache:
     """Lists of names by a key, in a file that only its user can read.
 
-    It is a cache: what is damaged in it counts as missing, and of two writers at once one wins.
+    It is a cache: what is damaged in it counts as missing, and of two processes that write at once
+    one wins.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -49,11 +52,12 @@ class NameCache:
 
     def put(self, key: str, names: list[str], now: float) -> None:
         """Remember names in place of those under `key`. Raises StateError."""
-        entries = self._read() | {key: {"at": now, "names": names}}
-        kept = sorted(entries.items(), key=lambda item: float(item[1]["at"]))[-_MOST:]
-        text = json.dumps(dict(kept), separators=(",", ":"))
-        if len(text) <= _LONGEST:
-            self._storage.write(FILE, text.encode())
+        with _WRITING:
+            entries = self._read() | {key: {"at": now, "names": names}}
+            kept = sorted(entries.items(), key=lambda item: float(item[1]["at"]))[-_MOST:]
+            text = json.dumps(dict(kept), separators=(",", ":"))
+            if len(text) <= _LONGEST:
+                self._storage.write(FILE, text.encode())
 
     def _read(self) -> dict[str, dict[str, Any]]:
         content = self._storage.read(FILE)

@@ -44,7 +44,7 @@ def test_kinds_first(offline: Runner) -> None:
 @pytest.fixture
 def person(cluster: StandIn, terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> click.Context:
     """Somebody who is logged in and types a command, with time enough for a busy machine."""
-    monkeypatch.setattr("octelium.client.names.SECONDS", 20.0)
+    monkeypatch.setattr("octelium.client.names.SECONDS", 60.0)
     for name in ("ann", "bob", "bea"):
         cluster.add(resource("User", name))
     for name, port in (("wiki", 80), ("web", 8443), ("wiki.prod", 443), ("dns", 0)):

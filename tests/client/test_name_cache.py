@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,25 @@ def test_a_minute_and_a_day(tmp_path: Path) -> None:
     assert cache.get("k", NOW - 1) is None
     assert cache.get("other", NOW) is None
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_two_threads_that_write_at_once_both_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = MemoryStorage()
+    cache, read = NameCache(storage), storage.read
+    other = threading.Thread(target=cache.put, args=("b", ["y"], NOW))
+
+    def read_and_wait(name: str) -> bytes:
+        content = read(name)
+        if other.ident is None:
+            other.start()
+            other.join(0.2)  # it would be through by then
+        return content
+
+    monkeypatch.setattr(storage, "read", read_and_wait)
+    cache.put("a", ["x"], NOW)
+    other.join(60)
+    assert cache.get("a", NOW) == Seen(["x"], NOW, is_fresh=True)
+    assert cache.get("b", NOW) == Seen(["y"], NOW, is_fresh=True)
 
 
 def test_it_stays_small() -> None:
