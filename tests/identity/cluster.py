@@ -67,7 +67,7 @@ def add_credential(
 ) -> core.Credential:
     credential = core.Credential()
     unique = uuid.uuid4().hex
-    credential.metadata.name = f"cred-{unique[:8]}"
+    credential.metadata.name = f"cred-{unique}"
     credential.spec.type = credential_type
     credential.spec.user = user.metadata.name
     for field, value in spec.items():
@@ -80,7 +80,7 @@ def add_credential(
         else:
             setattr(credential.spec, field, value)
     credential.status.user_ref.CopyFrom(reference(user))
-    credential.status.id = f"c{unique[:3]}-{unique[4:8]}"
+    credential.status.id = f"c{unique[:8]}-{unique[8:16]}"
     credential.status.token_id = str(uuid.uuid4())
     return tx.create(credential)
 

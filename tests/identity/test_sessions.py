@@ -138,7 +138,7 @@ def test_type_by_user_agent(agent: str, expected: int) -> None:
 
 def test_names() -> None:
     names = {sessions.new_name(new_user()) for _ in range(200)}
-    assert len(names) == 200
+    assert len(names) > 195  # 31 bits are drawn: now and then two are the same
     assert all(re.fullmatch(r"alice-[a-z0-9]{6}", name) for name in names)
 
 

@@ -17,6 +17,7 @@ from tests.identity.authenticators.people import (
     asking,
     ref,
     secret_of,
+    wrong_code,
 )
 from tests.identity.authenticators.soft_key import SoftKey
 
@@ -37,7 +38,7 @@ async def test_totp(people: People) -> None:
     assert secret not in stored.SerializeToString()
     assert not stored.status.is_registered
 
-    wrong = "000000" if people.password(secret) != "000000" else "000001"
+    wrong = wrong_code(secret, people.cluster.clock())
     with pytest.raises(WrongResponseError):
         await api.register_finish(asking(session), ref(made), Response(TYPES.TOTP, wrong))
     issued = await api.register_finish(
