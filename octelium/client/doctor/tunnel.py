@@ -125,14 +125,20 @@ def _device_of(own: list[str]) -> str:
     return ""
 
 
-def carries(told: Told, again: Callable[[], Told | None], domain: str) -> str:
+def carries(
+    told: Told,
+    again: Callable[[], Told | None],
+    domain: str,
+    *,
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+) -> str:
     """Send a question through the tunnel; what shows that something came back.
 
     Raises:
         Broken: nothing did. The remedy is for datagrams that are dropped on their way.
     """
     asked = [each for each in told.servers if told.is_of_host]
-    began = dt.datetime.now(dt.UTC)
+    began = clock()
     for server in asked:
         message = questions.question(f"local.{domain}", "SOA")
         try:
@@ -144,10 +150,10 @@ def carries(told: Told, again: Callable[[], Told | None], domain: str) -> str:
     now = again()
     if now is None:
         raise Broken("`octelium connect` has ended", "octelium connect")
-    age = now.last_handshake(dt.datetime.now(dt.UTC))
+    age = now.last_handshake(clock())
     if asked and now.received > told.received:
         # What the gateway begins by itself comes in, too, where nothing gets out to it.
-        since = (dt.datetime.now(dt.UTC) - began).total_seconds()
+        since = (clock() - began).total_seconds()
         if (age is not None and age < since) or not questions.listens(asked[0]):
             return f"{now.places} answers with handshakes"
     if not asked and age is not None and age < 180:

@@ -11,6 +11,7 @@ from octelium.client.doctor import front_door
 from octelium.client.doctor.checks import Broken
 from tests.client.doctor.door import DOMAIN, context, server, target
 from tests.client.standin import Authority
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_resolver_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
     held = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: held.wait(5))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: held.wait(60))
     with pytest.raises(Broken) as caught:
         front_door.addresses("octelium.example", 443, seconds=0.01)
     assert "no name server answers" in caught.value.detail
@@ -58,8 +59,8 @@ def test_a_resolver_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ports() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert front_door.reach(["127.0.0.2", "127.0.0.1"], port) == "127.0.0.1"
     with pytest.raises(Broken) as caught:
         front_door.reach(["127.0.0.1", "127.0.0.2"], port)

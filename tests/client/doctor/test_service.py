@@ -10,6 +10,7 @@ from octelium.client.doctor.checks import Broken
 from octelium.schema.modes import SERVED_MODES
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.client.doctor.door import context, server, target
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,8 +106,8 @@ def test_a_service_that_speaks_tls(tmp_path: Path, authority: Authority) -> None
 
 
 def test_connections() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert service.connect("db.default", ["127.0.0.2", "127.0.0.1"], port) == "127.0.0.1"
     with pytest.raises(Broken) as caught:
         service.connect("db.default", ["127.0.0.1"], port)
@@ -116,9 +117,9 @@ def test_connections() -> None:
 
 
 def test_streams_that_stay_and_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_HELLO", 0.05)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        place = listening.getsockname()
+    place = ("127.0.0.1", free_port())
+    with socket.create_server(place), monkeypatch.context() as patch:
+        patch.setattr(service, "_HELLO", 0.05)
         assert service.talk("db.default", place) == "a connection is taken, and stays"
     with server(None, b"") as port, pytest.raises(Broken) as caught:
         service.talk("db.default", ("127.0.0.1", port))
@@ -143,7 +144,7 @@ def test_a_stream_that_greets() -> None:
         assert service.talk("mail.default", listening.getsockname()) == (
             "a connection is taken, and greeted"
         )
-        thread.join(5)
+        thread.join(60)
 
 
 def test_modes_that_are_served_need_no_word() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dns.message
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "wiki.local.lab.test"
+NOW = dt.datetime(2027, 1, 15, 8, tzinfo=dt.UTC)
+carries = partial(tunnel.carries, clock=lambda: NOW)
 
 
 def status(**more: Any) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def status(**more: Any) -> dict[str, Any]:
         "gateways": [
             {
                 "endpoint": "192.0.2.1:53820",
-                "lastHandshake": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
+                "lastHandshake": "2027-01-15T07:59:53.000Z",
                 "received": 100,
                 "sent": 200,
             }
@@ -83,9 +86,7 @@ def test_what_a_connection_tells() -> None:
     assert (told.servers, told.names_are_looked_up) == (["127.0.0.1"], True)
     assert told.published("wiki.default") == ("127.0.0.1", 8080)
     assert told.published("db.default") is None
-    age = told.last_handshake(dt.datetime.now(dt.UTC))
-    assert age is not None
-    assert 0 <= age < 5
+    assert told.last_handshake(NOW) == 7
 
 
 @pytest.mark.parametrize("raw", [{}, {"gateways": [None]}, {"dns": None}, {"state": "joining"}])
@@ -93,7 +94,7 @@ def test_what_it_does_not_tell(raw: dict[str, Any]) -> None:
     told = Told(raw)
     assert (told.addresses, told.is_of_host, told.places, told.received) == ([], False, "", 0)
     assert (told.servers, told.names_are_looked_up, told.published("x")) == ([], False, None)
-    assert told.last_handshake(dt.datetime.now(dt.UTC)) is None
+    assert told.last_handshake(NOW) is None
 
 
 def test_the_own_device() -> None:
@@ -120,41 +121,41 @@ def test_another_network_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_packets_that_come_back(server: Server) -> None:
     told = Told(status())
-    assert tunnel.carries(told, lambda: told, "lab.test") == "192.0.2.1:53820 answers"
+    assert carries(told, lambda: told, "lab.test") == "192.0.2.1:53820 answers"
     server.answers = False
     more = status()
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    soon = NOW + dt.timedelta(hours=1)
     more["gateways"][0].update(received=101, lastHandshake=soon.isoformat())
-    assert "handshakes" in tunnel.carries(told, lambda: Told(more), "lab.test")
+    assert "handshakes" in carries(told, lambda: Told(more), "lab.test")
     more["gateways"][0]["lastHandshake"] = "2020-01-01T00:00:00Z"
     server.refuses = True  # which came through the tunnel
-    assert "handshakes" in tunnel.carries(told, lambda: Told(more), "lab.test")
+    assert "handshakes" in carries(told, lambda: Told(more), "lab.test")
     server.refuses = False  # the gateway has begun something by itself
-    assert "silent" in broken(tunnel.carries, told, lambda: Told(more), "lab.test").detail
+    assert "silent" in broken(carries, told, lambda: Told(more), "lab.test").detail
 
 
 def test_packets_that_do_not(server: Server) -> None:
     server.answers = False
     told = Told(status())
-    found = broken(tunnel.carries, told, lambda: told, "lab.test")
-    assert "192.0.2.1:53820 is silent by UDP; its last handshake was 0 s ago" in found.detail
+    found = broken(carries, told, lambda: told, "lab.test")
+    assert "192.0.2.1:53820 is silent by UDP; its last handshake was 7 s ago" in found.detail
     assert "firewalls" in found.remedy
     never = status()
     never["gateways"][0].update(lastHandshake=None, received=0)
-    found = broken(tunnel.carries, Told(never), lambda: Told(never), "lab.test")
+    found = broken(carries, Told(never), lambda: Told(never), "lab.test")
     assert found.detail == "the gateway at 192.0.2.1:53820 has never answered by UDP"
-    assert "has ended" in broken(tunnel.carries, told, lambda: None, "lab.test").detail
+    assert "has ended" in broken(carries, told, lambda: None, "lab.test").detail
     server.failure = OSError(101, "Network is unreachable")
-    assert "nothing can be sent" in broken(tunnel.carries, told, lambda: told, "lab.test").detail
+    assert "nothing can be sent" in broken(carries, told, lambda: told, "lab.test").detail
 
 
 def test_a_tunnel_that_nobody_else_may_use(server: Server) -> None:
     told = Told(status(network="a private network of this process"))
-    assert tunnel.carries(told, lambda: told, "lab.test") == "192.0.2.1:53820 answered 0 s ago"
+    assert carries(told, lambda: told, "lab.test") == "192.0.2.1:53820 answered 7 s ago"
     assert not server.asked
     old = status(network="a private network of this process")
     old["gateways"][0]["lastHandshake"] = "2020-01-01T00:00:00Z"
-    assert "silent" in broken(tunnel.carries, Told(old), lambda: Told(old), "lab.test").detail
+    assert "silent" in broken(carries, Told(old), lambda: Told(old), "lab.test").detail
 
 
 def test_large_packets(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
