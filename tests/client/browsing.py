@@ -23,7 +23,7 @@ def visit(
     host: str | None = None,
 ) -> http.client.HTTPResponse:
     """Ask the listener; the answer is read whole."""
-    connection = http.client.HTTPConnection(address, port, timeout=10)
+    connection = http.client.HTTPConnection(address, port, timeout=60)
     try:
         connection.request(method, path, headers={"Host": host or f"localhost:{port}"})
         answer = connection.getresponse()

@@ -39,6 +39,7 @@ DOMAIN = "lab.test"
 NOW = 1_800_000_000.0
 TOKEN = "authentication-token"
 ASSERTION = "header.claims.signature"
+_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class StandIn:
             f"octelium-api.{DOMAIN}", f"*.{DOMAIN}", DOMAIN, between=self.certificate_days
         )
         self._server = grpc.server(
-            ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)]
+            ThreadPoolExecutor(_THREADS), options=[("grpc.max_receive_message_length", -1)]
         )
         self._server.add_generic_rpc_handlers((_Handler(self),))
         credentials = grpc.ssl_server_credentials([(key, certificate)])
@@ -173,8 +174,9 @@ class StandIn:
         return self
 
     def stop(self) -> None:
-        self.live.put(None)
-        self.said.put(None)
+        for queue_ in (self.live, self.said):
+            for _ in range(_THREADS):  # of which each may wait there
+                queue_.put(None)
         self._server.stop(None).wait()
 
     @property

@@ -44,7 +44,7 @@ class Browser:
         self.seen = visit(asked.port, path)
 
     def status(self) -> int:
-        self._thread.join(10)
+        self._thread.join(60)
         assert self.seen is not None
         return self.seen.status
 
@@ -70,7 +70,9 @@ def test_a_person_signs_in() -> None:
 def test_each_login_has_a_verifier_of_its_own() -> None:
     exchange = Recorded()
     for _ in range(2):
-        BrowserLogin(ORIGIN, Browser().show).tokens(exchange, [])
+        browser = Browser()
+        BrowserLogin(ORIGIN, browser.show).tokens(exchange, [])
+        assert browser.status() == 302
     assert exchange.asked[0][3] != exchange.asked[1][3]
 
 

@@ -32,7 +32,7 @@ def ask(target: Target, warnings: list[str] | None = None) -> str:
     with open_channel(target, said.append) as channel:
         stub = Stub(channel, _SERVICE, sleep=lambda _: None)
         metadata = (("x-octelium-auth", "access-1"),)
-        reply = stub.call("GetStatus", user.GetStatusRequest(), metadata, deadline=5)
+        reply = stub.call("GetStatus", user.GetStatusRequest(), metadata, deadline=60)
         return str(reply.user.metadata.name)
 
 
@@ -110,7 +110,7 @@ def test_a_port_of_something_else(cluster: StandIn) -> None:
         def answer() -> None:
             plain.settimeout(0.2)
             while not over.is_set():
-                with suppress(TimeoutError):
+                with suppress(OSError):
                     peer = plain.accept()[0]
                     with peer:
                         peer.recv(65536)
@@ -152,7 +152,7 @@ def test_grpc_itself_says_nothing(cluster: StandIn) -> None:
         "from octelium.client.channel import open_channel\n"
         "from octelium.client.settings import Target\n"
         f"channel = open_channel(Target('d', '127.0.0.1', {cluster.port}, 'd', None), print)\n"
-        "try: channel.unary_unary('/a.b/C')(b'', timeout=5)\n"
+        "try: channel.unary_unary('/a.b/C')(b'', timeout=60)\n"
         "except Exception: print('failed')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -181,13 +181,13 @@ def test_names_are_looked_up_by_the_hosts_own_resolver() -> None:
         "stub = Stub(open_channel(target, print), user.DESCRIPTOR.services_by_name['MainService'],"
         " sleep=lambda _: None)\n"
         "try:\n"
-        "    stub.call('GetStatus', user.GetStatusRequest(), deadline=20)\n"
+        "    stub.call('GetStatus', user.GetStatusRequest(), deadline=60)\n"
         "except Exception as error:\n"
         "    print(error.__cause__ or error.__context__)\n"
     )
     words = [sys.executable, "-c", code]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
     said = subprocess.run(
-        words, env=environ, capture_output=True, text=True, check=True, timeout=60
+        words, env=environ, capture_output=True, text=True, check=True, timeout=300
     ).stdout
     assert "getaddrinfo" in said

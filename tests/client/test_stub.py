@@ -117,7 +117,7 @@ def test_no_answer_in_time(
     released = threading.Event()
 
     def wait(*_arguments: object) -> core.User:
-        released.wait(10)
+        released.wait(60)
         return core.User()
 
     monkeypatch.setattr(cluster, "answer", wait)
