@@ -18,7 +18,8 @@ from bench import tools
 from bench.processes import BenchError, Processes
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
-from tests.e2e.cluster import DOMAIN, Api, Cluster, free_port, wait_for
+from tests.e2e.cluster import DOMAIN, Api, Cluster, wait_for
+from tests.peers.ports import free_port
 
 SESSIONS: Final = 100
 PEERS: Final = ("envoy", "haproxy", "nginx", "caddy")

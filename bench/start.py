@@ -17,7 +17,8 @@ from bench.private import WEB, private_world, service, users
 from bench.processes import BenchError, cpu, stop
 from bench.report import Bar, Report
 from bench.tools import ROOT, say
-from tests.e2e.cluster import DOMAIN, Cluster, free_port
+from tests.e2e.cluster import DOMAIN, Cluster
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from bench.private import World

@@ -25,8 +25,8 @@ from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.resources import Resources
 from octelium.store.sqlite import SqliteStore
 from octelium.store.vault import Vault
-from tests.e2e.cluster import free_port
 from tests.peers.kubernetes import KubernetesApi, Rule
+from tests.peers.ports import free_port
 from tests.replica.samples import contained, listening, named, put, secret, socket_path
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from octelium.cluster.settings import Address, Settings
 from octelium.cluster.sockets import ListenError, listen_tcp
 from octelium.cluster.supervisor import StartError, Supervisor
 from octelium.cluster.tunnel import TunnelError
-from tests.e2e.cluster import free_port, wait_for
+from tests.e2e.cluster import wait_for
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,6 +22,7 @@ from octelium.schema.pb import auth_v1_pb2 as auth
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import user_v1_pb2 as user
 from tests.peers import programs
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 ZIPAPP = ROOT / "dist/octelium.pyz"
 DOMAIN = "octelium.localhost"
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(attempt: Callable[[], Any], seconds: float = 120, every: float = 0.02) -> Any:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.cluster import ROOT, ZIPAPP, Cluster, free_port, wait_for
+from tests.e2e.cluster import ROOT, ZIPAPP, Cluster, wait_for
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

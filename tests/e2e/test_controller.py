@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from tests.conftest import SOAK
-from tests.e2e.cluster import ROOT, Cluster, free_port, wait_for
+from tests.e2e.cluster import ROOT, Cluster, wait_for
 from tests.peers.kubernetes import KubernetesApi
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from tests.e2e.cluster import DOMAIN, ROOT, free_port
+from tests.e2e.cluster import DOMAIN, ROOT
 from tests.e2e.documents import credential, service, workload
 from tests.e2e.private_network import PrivateNetwork, private_network
 from tests.e2e.test_sdk import MADE, WHOLE
 from tests.peers import sdk
 from tests.peers.oidc import oidc_provider
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -46,7 +47,9 @@ def running(script: str, settings: dict[str, Any], within: Sequence[str] = ()) -
     `within` are words before its command, such as those that enter a network namespace.
     """
     home = modules()
-    shutil.copy(HERE / script, home / script)
+    copied = home / f"{script}.{os.getpid()}"
+    shutil.copy(HERE / script, copied)
+    copied.replace(home / script)  # at once, as another test process may just begin to run it
     process = subprocess.Popen(
         [*within, program("node", "nodejs npm"), str(home / script)],
         cwd=home,

@@ -140,13 +140,15 @@ def saml_provider(
 
 
 def _wait(url: str) -> None:
-    for _ in range(200):
+    end = time.monotonic() + 120
+    while True:
         try:
-            with urllib.request.urlopen(url, timeout=10):
+            with urllib.request.urlopen(url, timeout=60):
                 return
-        except OSError:
+        except OSError as error:
+            if time.monotonic() > end:
+                raise RuntimeError("SimpleSAMLphp did not start") from error
             time.sleep(0.05)
-    raise RuntimeError("SimpleSAMLphp did not start")
 
 
 def _configure(
