@@ -104,7 +104,7 @@ class Fake:
 
     def _wait(self) -> None:
         if self.gate is not None:
-            assert self.gate.wait(60)
+            assert self.gate.wait(300)
         if self.failing is not None:
             raise self.failing
 
@@ -118,12 +118,14 @@ class Fake:
         verbs = ("Create", "Update", "Delete")
         return frozenset(v for v in verbs if f"{v}{kind.name}" in service.methods_by_name)
 
-    def _feed(self, first: list[Any]) -> Feed[Any]:
+    def _feed(self, taken: int, first: list[Any], *, is_log: bool = False) -> Feed[Any]:
+        """A feed of what there is, and of what is added after the first `taken`."""
+
         def produce(feed: Feed[Any]) -> Iterator[Any]:
+            nonlocal taken
             self._wait()
             yield None
             yield from first
-            taken = len(self._added)
             while True:
                 with self._more:
                     while len(self._added) == taken:
@@ -131,7 +133,8 @@ class Fake:
                         feed.pause(0)
                     new = self._added[taken:]
                     taken = len(self._added)
-                yield from new
+                # A feed that is about to be stopped may be of the other sort.
+                yield from (one for one in new if isinstance(one, Update) is not is_log)
 
         feed: Feed[Any] = Feed(produce, name="fake")
         self.feeds.append(feed)
@@ -140,18 +143,22 @@ class Fake:
     def rows(self, view: View) -> Feed[Update]:
         assert view.kind is not None or view.id in ("service", "namespace")
         kind = view.kind.name if view.kind else view.id.capitalize()
+        taken = len(self._added)
         rows = [view.row(one) for one in self.items.get(kind, [])]
-        return self._feed([Update(rows, whole=True)])
+        return self._feed(taken, [Update(rows, whole=True)])
 
     def log(self, view: View, narrowed: dict[str, str]) -> Feed[tuple[Row, Any]]:
+        taken = len(self._added)
         if view.id == "authlog":
-            return self._feed([(attempt_row(one), one) for one in self.attempts])
+            return self._feed(
+                taken, [(attempt_row(one), one) for one in self.attempts], is_log=True
+            )
         wanted = [
             one
             for one in self.accesses
             if narrowed.get("service", "") in ("", one.log.entry.common.service_ref.name)
         ]
-        return self._feed([(access_row(one), one) for one in wanted])
+        return self._feed(taken, [(access_row(one), one) for one in wanted], is_log=True)
 
     def find(self, kind: str, name: str) -> Any:
         for one in self.items.get(kind, []):

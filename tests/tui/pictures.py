@@ -75,6 +75,8 @@ async def showing(
         async with app.run_test(size=size) as pilot:
             yield app, pilot
     finally:
+        if data.gate is not None:  # of a test that has failed
+            data.gate.set()
         for feed in data.feeds:
             feed.stop()
 
@@ -98,12 +100,15 @@ async def sees(pilot: Pilot[None], *words: str) -> str:
 
 
 async def goto(pilot: Pilot[None], word: str) -> None:
-    """Show the view that a word means."""
+    """Show the view that a word means, until it takes keys."""
     app: Any = pilot.app
     view = app.views.find(word)
     assert view is not None
     app.go(view)
-    await until(pilot, lambda: app.area is not None and app.area.base.view == view.id)
+    await until(
+        pilot,
+        lambda: app.area is not None and app.area.base.view == view.id and app.area.is_ready,
+    )
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

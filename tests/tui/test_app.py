@@ -98,7 +98,7 @@ async def test_history_goes_back_and_forward() -> None:
 async def test_why_explains_the_selected_entry() -> None:
     async with showing(small()) as (_, pilot):
         await goto(pilot, "access")
-        await sees(pilot, "GET /admin", "denied", "following")
+        await sees(pilot, "GET /admin", "denied", "GET /x", "following")
         await press(pilot, "up")
         await sees(pilot, "standing still")
         await press(pilot, "x")

@@ -119,7 +119,7 @@ async def test_what_is_copied_goes_to_the_terminal(monkeypatch: pytest.MonkeyPat
         await sees(pilot, "Copied it.")
         await press(pilot, "escape")
         await goto(pilot, "access")
-        await sees(pilot, "/admin")
+        await sees(pilot, "GET /x")  # the last one
         await press(pilot, "c")
         await sees(pilot, "Copied the id.")
         # Texts are base64, so that none of them is a sequence of its own.

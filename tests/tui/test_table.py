@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from octelium.tui.app import Terminal
 from octelium.tui.data import Update
 from octelium.tui.kinds import ADMINISTRATION
 from octelium.tui.screens.browse import Browse
@@ -9,6 +10,8 @@ from tests.tui.fake import Fake, item
 from tests.tui.pictures import goto, press, sees, showing, text, until
 
 if TYPE_CHECKING:
+    import pytest
+
     from octelium.tui.rows import Row
 
 VIEW = next(view for view in ADMINISTRATION if view.id == "user")
@@ -52,7 +55,8 @@ async def test_the_selected_row_stays_where_it_is_as_others_come() -> None:
         assert [line.find("▌") for line in screen.splitlines()].index(0) == before
 
 
-async def test_the_mouse_selects_and_opens() -> None:
+async def test_the_mouse_selects_and_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Terminal, "CLICK_CHAIN_TIME_THRESHOLD", 60.0)
     async with showing(many(100)) as (app, pilot):
         await goto(pilot, "user")
         await sees(pilot, "▌ user-00000")

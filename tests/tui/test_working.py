@@ -38,7 +38,7 @@ async def test_what_is_kept_goes_on_beside_the_rest() -> None:
         await sees(pilot, "Overview")
         gate = threading.Event()
         found: list[object] = []
-        app.ask(lambda: gate.wait(30), found.append, "counting", keep=True)
+        app.ask(lambda: gate.wait(300), found.append, "counting", keep=True)
         await sees(pilot, "counting…")
         await goto(pilot, "user")
         await sees(pilot, "▌ ann", "counting…")

@@ -98,6 +98,7 @@ class Browse(Area):
         feed = self._feed
         if feed is None:
             return
+        problem = feed.problem  # looked at first, told last: with it all has come that will
         updates = feed.take()
         rows: dict[str, Row] = {}
         removed: dict[str, None] = {}
@@ -120,17 +121,17 @@ class Browse(Area):
             self.table.empty = self._empty()
             self.table.changed()
             self.update_bars()
-        if feed.problem is not None:
-            problem, feed.problem = feed.problem, None
-            self.table.empty = cell(told_error(problem))
-            self.table.refresh()
-            self.app.tell_error(problem)
         if feed.notice != self._told:
             self._told = feed.notice
             self.tell(feed.notice, Tone.WARN)
             if not self._has_come:
                 self.table.empty = AWAY
                 self.table.refresh()
+        if problem is not None:
+            feed.problem = None
+            self.table.empty = cell(told_error(problem))
+            self.table.refresh()
+            self.app.tell_error(problem)
 
     def show_new(self, row: Row) -> None:
         """Select what was just made, before its row comes; a filter that would hide it ends."""

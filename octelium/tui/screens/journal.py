@@ -98,15 +98,11 @@ class Log(Area):
         feed = self._feed
         if feed is None:
             return
+        problem = feed.problem  # looked at first, told last: with it all has come that will
         entries = feed.take()
         if entries:
             self.model.extend(entries)
             self.table.changed()
-        if feed.problem is not None:
-            problem, feed.problem = feed.problem, None
-            self.table.empty = cell(told_error(problem))
-            self.table.refresh()
-            self.app.tell_error(problem)
         if feed.lost != self._lost:
             self._lost = feed.lost
             self.tell(f"{feed.lost} entries came too fast to be shown.", Tone.WARN)
@@ -115,6 +111,11 @@ class Log(Area):
             self.tell(feed.notice, Tone.WARN)
             self.table.empty = self._waiting() if feed.has_answered else AWAY
             self.table.refresh()
+        if problem is not None:
+            feed.problem = None
+            self.table.empty = cell(told_error(problem))
+            self.table.refresh()
+            self.app.tell_error(problem)
         self.update_bars()
 
     def filter(self, text: str) -> None:
