@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,27 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
+import pytest
+
+from octelium.client.dns import forwarder, upstreams
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     Change = Callable[[dns.message.Message, bool], list[bytes]]
 
 SECONDS = 60
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Have the product wait as long as a busy machine may need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upstreams, "PATIENCE", 60.0)
+        patch.setattr(upstreams, "_ALL", 300.0)
+        patch.setattr(forwarder, "_IDLE", 60.0)
+        yield
 
 
 @dataclass
@@ -61,7 +75,7 @@ async def serving(answers: Answers, host: str = "127.0.0.1", port: int = 0) -> A
             writer.write(len(each).to_bytes(2, "big") + each)
         writer.close()
 
-    stream = await asyncio.start_server(serve, host, port)
+    stream = await asyncio.start_server(serve, host, port or free_port())
     answers.place = stream.sockets[0].getsockname()[:2]
     datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Datagrams(answers), local_addr=answers.place

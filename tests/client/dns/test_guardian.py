@@ -48,7 +48,7 @@ def client(owners: Owners, address: str) -> Iterator[tuple[subprocess.Popen[str]
 
 def wait_for(guardian: int) -> None:
     try:
-        assert select.select([guardian], [], [], 20)[0]
+        assert select.select([guardian], [], [], 60)[0]
     finally:
         os.close(guardian)
 

@@ -13,6 +13,7 @@ from octelium.client.dns.upstreams import dial_here
 from tests.client.dns.servers import look_up
 from tests.client.dns.test_resolved import STUB, stand_in
 from tests.peers.namespaces import available, network
+from tests.peers.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_killed_client_leaves_the_mounted_file_as_it_was(tmp_path: Path) -> No
             guardian = os.pidfd_open(int(process.stdout.readline()))
             assert b"nameserver 127.0.0.100\n" in file.read_bytes()
             process.kill()
-            assert select.select([guardian], [], [], 20)[0]
+            assert select.select([guardian], [], [], 60)[0]
             os.close(guardian)
         assert (file.read_bytes(), file.stat().st_ino) == (original, number)
 
@@ -84,7 +85,9 @@ async def test_an_end_that_systemd_resolved_does_not_take_is_told(tmp_path: Path
 @pytest.mark.parametrize("device", ["octelium0", ""])
 async def test_a_forwarder_at_another_port_changes_nothing(tmp_path: Path, device: str) -> None:
     (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.1\n")
-    made = names(tmp_path, stand_in(tmp_path), listen=("127.0.0.1", 0), is_up=lambda: False)
+    made = names(
+        tmp_path, stand_in(tmp_path), listen=("127.0.0.1", free_port()), is_up=lambda: False
+    )
     told = await made.start(device, ["100.64.0.1"], DOMAINS)
     assert "a name server for *.local.example.com is at 127.0.0.1 port " in told
     assert "is left as it is" in told

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dns.flags
 import dns.message
@@ -15,6 +15,7 @@ from tests.client.dns.servers import Answers, address, serving
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Coroutine
 
 QUERY = read_query(dns.message.make_query("a.test", "A").to_wire())
 NOBODY = ("127.0.0.1", 9)
@@ -39,20 +40,27 @@ def failing(answer: dns.message.Message, is_stream: bool) -> list[bytes]:
 
 
 async def test_one_after_the_other_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstreams, "PATIENCE", 0.1)
-    silent = Answers("10.0.0.1", change=lambda answer, is_stream: [])
+    def be_silent(_answer: dns.message.Message, _is_stream: bool) -> list[bytes]:
+        monkeypatch.undo()  # there is time again for those who are asked next
+        return []
+
+    def ask_hastily(*servers: upstreams.Server) -> Coroutine[Any, Any, bytes]:
+        monkeypatch.setattr(upstreams, "PATIENCE", 0.1)
+        return ask(servers, QUERY, dial_here)
+
+    silent = Answers("10.0.0.1", change=be_silent)
     fails, good = Answers("10.0.0.2", change=failing), Answers("10.0.0.3")
     async with AsyncExitStack() as stack:
         for each in (silent, fails, good):
             await stack.enter_async_context(serving(each))
         places = [silent.place, fails.place, good.place]
-        wire = await ask([NOBODY, *places], QUERY, dial_here)
+        wire = await ask_hastily(NOBODY, *places)
         assert address(dns.message.from_wire(wire)) == "10.0.0.3"
         # Better the answer of a server that fails than none.
-        wire = await ask([*places[:2], NOBODY], QUERY, dial_here)
+        wire = await ask_hastily(*places[:2], NOBODY)
         assert dns.message.from_wire(wire).rcode() == dns.rcode.SERVFAIL
         with pytest.raises(UpstreamError, match=r"127\.0\.0\.1 does not answer"):
-            await ask([silent.place], QUERY, dial_here)
+            await ask_hastily(silent.place)
     with pytest.raises(UpstreamError, match=r"127\.0\.0\.1: "):
         await ask([NOBODY], QUERY, dial_here)
     with pytest.raises(UpstreamError, match="no name server"):
