@@ -36,7 +36,7 @@ def run(folder: Path, **change: object) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 KEY = bytes(range(32))
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers come from a thread, which a busy machine may let wait."""
+    monkeypatch.setattr(uapi, "SECONDS", 300)
+
+
 @contextmanager
 def answering(folder: Path, answer: bytes, *, close: bool = True) -> Iterator[list[bytes]]:
     """A program that answers once; what it was asked is in the list."""
@@ -30,17 +36,19 @@ def answering(folder: Path, answer: bytes, *, close: bool = True) -> Iterator[li
 
         def serve() -> None:
             channel, _ = listening.accept()
-            with channel:
+            with channel, suppress(BrokenPipeError):  # who asked may have given up
                 asked.append(channel.recv(1 << 16))
                 channel.sendall(answer)
                 if not close:
-                    done.wait(10)
+                    done.wait(300)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield asked
-        done.set()
-        thread.join()
+        try:
+            yield asked
+        finally:
+            done.set()
+            thread.join()
 
 
 def test_a_question_and_its_answer(tmp_path: Path) -> None:

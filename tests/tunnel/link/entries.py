@@ -18,7 +18,7 @@ from octelium.tunnel.link.doors import ROLES, Door
 from octelium.tunnel.link.plan import LinkPlan
 from octelium.tunnel.link.sockets import LinkSockets
 from tests.tunnel.link.scenarios import cookie, refusal
-from tests.tunnel.link.worlds import CLUSTER, VIP, in_loop
+from tests.tunnel.link.worlds import CLUSTER, PATIENCE, VIP, in_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def link() -> Iterator[Link]:
 
 @contextmanager
 def entered(made: Link, role: str) -> Iterator[LinkSockets]:
-    sockets = LinkSockets(made.doors[role].outer)
+    sockets = LinkSockets(made.doors[role].outer, patience=PATIENCE)
     try:
         yield sockets
     finally:

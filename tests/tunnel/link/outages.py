@@ -17,7 +17,7 @@ from octelium.tunnel.link.plan import DEVICE
 from tests.tunnel.link import packets
 from tests.tunnel.link.packets import Wire
 from tests.tunnel.link.scenarios import ENDS
-from tests.tunnel.link.worlds import CLUSTER, closing, in_loop, link
+from tests.tunnel.link.worlds import CLUSTER, PATIENCE, closing, in_loop, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def set_down(device: str) -> None:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)

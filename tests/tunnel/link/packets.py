@@ -152,7 +152,7 @@ class Wire:
     def send(self, packet: bytes) -> None:
         os.write(self.descriptor, bytes(HEADER) + packet)
 
-    def receive(self, seconds: float = 5.0) -> Seen:
+    def receive(self, seconds: float = 60.0) -> Seen:
         """The next packet. Raises TimeoutError."""
         if not select.select([self.descriptor], [], [], seconds)[0]:
             raise TimeoutError("nothing came out of the TUN device")
@@ -164,7 +164,7 @@ class Wire:
         The kernel takes packets in the order of writing, so by then it has done with all before.
         """
         before: list[Seen] = []
-        for patience in (0.25, 0.5, 1, 2, 4, 8):  # a kernel may drop a ping
+        for patience in (0.25, 0.5, 1, 2, 4, 8, 16, 32):  # a kernel may drop a ping
             self._number += 1
             self.send(echo(source, target, self._number))
             wanted = struct.pack("!HH", 1, self._number)

@@ -33,7 +33,7 @@ from octelium.tunnel.link.addresses import Conflict, Route
 from octelium.tunnel.link.configure import configure, put_in_place
 from octelium.tunnel.link.netlink import NetlinkError
 from octelium.tunnel.link.plan import FirewallPlan, LinkPlan
-from tests.tunnel.link.worlds import CLUSTER, NOBODY, link
+from tests.tunnel.link.worlds import CLUSTER, NOBODY, PATIENCE, link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,15 +99,17 @@ def device() -> None:
 
 
 def _settled_routes() -> set[str]:
-    """All routes, once the kernel has added those of its own, which takes it a moment."""
-    before: set[str] = set()
-    for _ in range(100):
-        now = set(_all_routes())
-        if now and now == before:
-            return now
-        before = now
-        time.sleep(0.1)
-    raise AssertionError("routes come and go")
+    """All routes, once the kernel has added those of its own, which takes it a moment: last that
+    of each device's link-local address (RFC 4862 section 5.4).
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found = _all_routes()
+        local = [line for line in found if line.startswith("local fe80::")]
+        if all(any(f" dev {name} " in line for line in local) for name in ("t0", "t1")):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
 
 
 def routing() -> None:
@@ -435,7 +437,7 @@ def unusable() -> None:
         wire_protocol.listen(Path(folder, "link")) as listening,
     ):
         process = launch.spawn(listening, namespace.make(), plan)
-        assert process.wait(timeout=20) == helper.EXIT_UNUSABLE
+        assert process.wait(timeout=PATIENCE) == helper.EXIT_UNUSABLE
 
 
 if __name__ == "__main__":

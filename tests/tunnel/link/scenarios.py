@@ -22,6 +22,7 @@ from tests.tunnel.link.packets import Wire
 from tests.tunnel.link.worlds import (
     CLIENT,
     CLUSTER,
+    PATIENCE,
     PEER,
     PEER6,
     SERVICES,
@@ -204,6 +205,14 @@ def own_addresses() -> list[str]:
     return sorted({str(info[4][0]) for info in infos})
 
 
+def unexpected(wire: Wire, peer: str, vip: str) -> list[packets.Seen]:
+    """What came out until now, besides that the kernel waited in vain for the rest of fragments,
+    which it may tell after 5 s (RFC 792, RFC 4443 section 3.3).
+    """
+    late = (packets.ICMP, 11), (packets.ICMP6, 3)
+    return [seen for seen in wire.until_echo(peer, vip) if (seen.kind, seen.payload[0]) not in late]
+
+
 async def fragments() -> None:
     """Whole ones are put together; overlapping, oversized and missing ones come to nothing."""
     with link(CLUSTER) as here, closing(here) as sockets:
@@ -245,19 +254,19 @@ async def fragments() -> None:
             ):
                 for start, end in (first, *rest):
                     wire.send(piece(start, end, number))
-                assert not wire.until_echo(peer, vip), (family, number)
+                assert not unexpected(wire, peer, vip), (family, number)
                 assert nothing(bound), (family, number)
             # One within another is left out; nothing of it is in the datagram.
             wire.send(piece(0, 120, 20))
             wire.send(piece(64, 120, 20, w=bytes(248)))
             wire.send(piece(120, 248, 20))
-            assert not wire.until_echo(peer, vip)
+            assert not unexpected(wire, peer, vip)
             bound.setblocking(False)
             assert bound.recv(1000) == bytes(range(240))
             wire.send(packets.ip(peer, vip, packets.UDP, whole[:120], more=True))
             wire.send(packets.ip(peer, vip, packets.UDP, bytes(600), offset=65528))
             # A parameter problem may be told (RFC 8200 section 4.5), to the sender alone.
-            assert all(seen.target == peer for seen in wire.until_echo(peer, vip))
+            assert all(seen.target == peer for seen in unexpected(wire, peer, vip))
             assert nothing(bound)
         assert (await sockets.status()).counters["fragments"] > 20
 
@@ -273,7 +282,7 @@ async def fragment_flood() -> None:
                     PEER, VIP, packets.UDP, bytes(1200), more=True, identification=number & 0xFFFF
                 )
             )
-        assert not wire.until_echo(PEER, VIP)
+        assert not unexpected(wire, PEER, VIP)
         wire.send(packets.udp(PEER, VIP, b"after"))
         assert bound.recv(100) == b"after"
         here.namespace.enter()
@@ -534,7 +543,7 @@ async def exclusive() -> None:
         held = await first.tun()
         second.patience = 0.3
         assert await refusal(second.tun()) == errno.ETIMEDOUT
-        second.patience = 10
+        second.patience = PATIENCE
         waiting = asyncio.ensure_future(second.tun())  # noqa: TID251
         await second.status()
         os.close(held)
@@ -542,15 +551,13 @@ async def exclusive() -> None:
 
 
 async def many() -> None:
-    """A thousand sockets, quickly."""
+    """A thousand sockets, which are asked for many at a time."""
     with link(CLUSTER) as here, closing(here) as sockets:
         (await sockets.dial("tcp", socket.AF_INET)).close()
-        made: list[socket.socket] = []
-        each = 1.0
-        for _ in range(10):  # a busy machine may slow some of them down, but not all
-            began = time.perf_counter()
-            made += [await sockets.dial("tcp", socket.AF_INET, VIP) for _ in range(100)]
-            each = min(each, (time.perf_counter() - began) / 100)
+        before, began = sockets._number, time.perf_counter()
+        made = [await sockets.dial("tcp", socket.AF_INET, VIP) for _ in range(1000)]
+        each = (time.perf_counter() - began) / 1000
+        assert sockets._number - before <= 1000 // 8
         assert len({cookie(one) for one in made}) == 1000
         for one in made:
             one.close()
@@ -560,7 +567,6 @@ async def many() -> None:
         for one in ports:
             one.close()
         print(f"dial {each * 1e6:.0f} us, listen {listen * 1e6:.0f} us")
-        assert each < 0.002
 
 
 async def adopted() -> None:
