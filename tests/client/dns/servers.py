@@ -15,7 +15,7 @@ import dns.rrset
 import pytest
 
 from octelium.client.dns import forwarder, upstreams
-from tests.peers.ports import free_port
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -75,7 +75,7 @@ async def serving(answers: Answers, host: str = "127.0.0.1", port: int = 0) -> A
             writer.write(len(each).to_bytes(2, "big") + each)
         writer.close()
 
-    stream = await asyncio.start_server(serve, host, port or free_port())
+    stream = await asyncio.start_server(serve, host, port or reserved_port())
     answers.place = stream.sockets[0].getsockname()[:2]
     datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Datagrams(answers), local_addr=answers.place

@@ -14,7 +14,7 @@ from octelium.client.dns import forwarder as module
 from octelium.client.dns.forwarder import Forwarder, Route
 from octelium.client.dns.upstreams import dial_here
 from tests.client.dns.servers import Answers, address, exchange, look_up, serving
-from tests.peers.ports import free_port
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ class Setting:
 async def setting() -> AsyncIterator[Setting]:
     made = Setting()
     async with serving(made.cluster), serving(made.former), serving(made.other):
-        await made.forwarder.start(["127.0.0.1"], free_port())
+        await made.forwarder.start(["127.0.0.1"], reserved_port())
         made.forwarder.put(Route(SUFFIXES, (made.cluster.place,)), [made.former.place])
         try:
             yield made
@@ -207,7 +207,7 @@ async def test_it_does_not_ask_itself() -> None:
 
 
 async def test_a_taken_address_is_passed_over() -> None:
-    port = free_port()
+    port = reserved_port()
     with socket.create_server(("127.0.0.1", port)):
         made = Forwarder(dial_here)
         with pytest.raises(OSError, match="in use"):

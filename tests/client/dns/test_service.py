@@ -13,7 +13,7 @@ from octelium.client.dns.upstreams import dial_here
 from tests.client.dns.servers import look_up
 from tests.client.dns.test_resolved import STUB, stand_in
 from tests.peers.namespaces import available, network
-from tests.peers.ports import free_port
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ async def test_an_end_that_systemd_resolved_does_not_take_is_told(tmp_path: Path
 async def test_a_forwarder_at_another_port_changes_nothing(tmp_path: Path, device: str) -> None:
     (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.1\n")
     made = names(
-        tmp_path, stand_in(tmp_path), listen=("127.0.0.1", free_port()), is_up=lambda: False
+        tmp_path, stand_in(tmp_path), listen=("127.0.0.1", reserved_port()), is_up=lambda: False
     )
     told = await made.start(device, ["100.64.0.1"], DOMAINS)
     assert "a name server for *.local.example.com is at 127.0.0.1 port " in told

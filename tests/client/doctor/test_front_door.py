@@ -11,7 +11,7 @@ from octelium.client.doctor import front_door
 from octelium.client.doctor.checks import Broken
 from tests.client.doctor.door import DOMAIN, context, server, target
 from tests.client.standin import Authority
-from tests.peers.ports import free_port
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def test_a_resolver_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ports() -> None:
-    port = free_port()
+    port = reserved_port()
     with socket.create_server(("127.0.0.1", port)):
         assert front_door.reach(["127.0.0.2", "127.0.0.1"], port) == "127.0.0.1"
     with pytest.raises(Broken) as caught:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.client.doctor import questions
-from tests.peers.ports import free_port
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +96,7 @@ def test_the_way_to_an_address() -> None:
 
 def test_whether_somebody_takes_questions() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
-        port = free_port()
+        port = reserved_port()
         bound.bind(("127.0.0.1", port))
         assert questions.listens("127.0.0.1", port=port)  # silence is no refusal
     assert not questions.listens("127.0.0.1", port=port)

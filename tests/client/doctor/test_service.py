@@ -10,7 +10,7 @@ from octelium.client.doctor.checks import Broken
 from octelium.schema.modes import SERVED_MODES
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.client.doctor.door import context, server, target
-from tests.peers.ports import free_port
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def test_a_service_that_speaks_tls(tmp_path: Path, authority: Authority) -> None
 
 
 def test_connections() -> None:
-    port = free_port()
+    port = reserved_port()
     with socket.create_server(("127.0.0.1", port)):
         assert service.connect("db.default", ["127.0.0.2", "127.0.0.1"], port) == "127.0.0.1"
     with pytest.raises(Broken) as caught:
@@ -117,7 +117,7 @@ def test_connections() -> None:
 
 
 def test_streams_that_stay_and_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = ("127.0.0.1", free_port())
+    place = ("127.0.0.1", reserved_port())
     with socket.create_server(place), monkeypatch.context() as patch:
         patch.setattr(service, "_HELLO", 0.05)
         assert service.talk("db.default", place) == "a connection is taken, and stays"

@@ -247,12 +247,6 @@ class EchoServer:
         writer.close()
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def ask(port: int, question: bytes, host: str = "127.0.0.1") -> bytes:
     """Say something, end that half, and take all of the answer."""
     async with asyncio.timeout(60):

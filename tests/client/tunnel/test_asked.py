@@ -15,8 +15,9 @@ from octelium.client.tunnel.device import Tunnel
 from octelium.client.tunnel.serving import Hosted
 from octelium.client.tunnel.state import connected
 from octelium.schema.pb import user_v1_pb2 as user
-from tests.client.tunnel.pieces import Engines, FakeSide, free_port, state
+from tests.client.tunnel.pieces import Engines, FakeSide, state
 from tests.client.tunnel.test_destinations import services
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -87,9 +88,9 @@ async def test_of_others_the_connection_stays_or_not(
 
 
 async def test_nobody_there(dialler: Dialler) -> None:
-    to = Destination("db.default", ("127.0.0.1",), free_port(), is_udp=False)
+    to = Destination("db.default", ("127.0.0.1",), reserved_port(), is_udp=False)
     assert await published_problem(dialler, to, "db") == "it does not answer: Connection refused"
-    datagrams = Destination("dns.default", ("127.0.0.1",), free_port(), is_udp=True)
+    datagrams = Destination("dns.default", ("127.0.0.1",), reserved_port(), is_udp=True)
     assert await published_problem(dialler, datagrams, "dns") == ""
 
 
@@ -100,9 +101,9 @@ async def test_where_a_served_service_leads() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         assert await served_problem(hosted(listening.getsockname()[1])) == ""
-    told = await served_problem(hosted(free_port()))
+    told = await served_problem(hosted(reserved_port()))
     assert told == "nothing answers there now: Connection refused"
-    assert await served_problem(hosted(free_port(), is_udp=True)) == ""
+    assert await served_problem(hosted(reserved_port(), is_udp=True)) == ""
 
 
 async def test_an_upstream_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,11 @@ from tests.client.tunnel.pieces import (
     Engines,
     FakeSide,
     ScriptedStream,
-    free_port,
     gateway,
     hosted_service,
     state,
 )
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -300,7 +300,7 @@ async def test_served_services(harness: Harness) -> None:
     def service(name: str, port: int) -> user.HostedService:
         return hosted_service(name, port=port)
 
-    ports = [free_port() for _ in range(3)]
+    ports = [reserved_port() for _ in range(3)]
     options = user.ConnectionStateServiceOptions(services=[service("a.default", ports[0])])
     stream = await harness.joined(service_options=options)
     served = harness.connection.served
@@ -315,7 +315,7 @@ async def test_served_services(harness: Harness) -> None:
 
 
 async def test_nothing_is_served_that_nobody_offered(harness: Harness) -> None:
-    options = user.ConnectionStateServiceOptions(services=[hosted_service(port=free_port())])
+    options = user.ConnectionStateServiceOptions(services=[hosted_service(port=reserved_port())])
     stream = await harness.joined(service_options=options)
     await harness.tell(stream, said(101, add_service={"service": hosted_service()}))
     assert harness.connection.served.present == []
@@ -341,7 +341,7 @@ async def test_only_what_was_asked_for_is_served_and_only_in_the_tunnel(harness:
     def options(*services: user.HostedService) -> user.ConnectionStateServiceOptions:
         return user.ConnectionStateServiceOptions(services=services)
 
-    port, other = free_port(), free_port()
+    port, other = reserved_port(), reserved_port()
     lan = meta.DualStackIp(ipv4="127.0.0.1")
     both = meta.DualStackIp(ipv4="100.65.0.7", ipv6="fdee:1:2:3:1::8")
     wrong = (

@@ -13,7 +13,8 @@ from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.state import connected
 from octelium.schema.pb import meta_v1_pb2 as meta
 from octelium.schema.pb import user_v1_pb2 as user
-from tests.client.tunnel.pieces import Engines, FakeSide, free_port, state
+from tests.client.tunnel.pieces import Engines, FakeSide, state
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,7 +129,7 @@ async def test_dialling_tries_each_address_then_asks_the_cluster_again(tunnel: T
 
 
 async def test_a_refusal_of_a_service_that_has_not_moved_is_final(tunnel: Tunnel) -> None:
-    port = free_port()
+    port = reserved_port()
     known, api = services(service("db.ops", "127.0.0.1", port=port))
     dialler = Dialler(tunnel, known)
     dialler.learn(Destination("db.ops", ("127.0.0.1",), port, is_udp=False))
@@ -151,7 +152,7 @@ async def test_only_families_in_use(tunnel: Tunnel) -> None:
 
 async def test_datagrams_and_no_tunnel(tunnel: Tunnel) -> None:
     dialler = Dialler(tunnel, services()[0])
-    to = Destination("log.ops", ("127.0.0.1",), free_port(), is_udp=True)
+    to = Destination("log.ops", ("127.0.0.1",), reserved_port(), is_udp=True)
     with await dialler.connect(to) as made:
         assert made.type & socket.SOCK_DGRAM
     await tunnel.close()

@@ -14,7 +14,8 @@ from octelium.client.tunnel.naming import TunnelNames, unnamed
 from octelium.client.tunnel.state import connected
 from octelium.client.tunnel.wanted import Wanted
 from tests.client.dns.servers import look_up
-from tests.client.tunnel.pieces import GATEWAY_KEY, Engines, FakeEngine, FakeSide, free_port, state
+from tests.client.tunnel.pieces import GATEWAY_KEY, Engines, FakeEngine, FakeSide, state
+from tests.peers.ports import reserved_port
 
 HERE = ("127.0.0.1", 53)
 
@@ -44,7 +45,7 @@ async def test_names_are_asked_for_while_the_tunnel_works(
 ) -> None:
     engines = Engines()
     tunnel = Tunnel(FakeSide(), keepalive=keepalive, make_engine=engines)
-    place = ("127.0.0.1", free_port())
+    place = ("127.0.0.1", reserved_port())
     wanted = NamesWanted(listen=place, zones=("corp.example",))
     warned: list[str] = []
     made = TunnelNames(tunnel, Wanted(keepalive=keepalive), wanted, warned.append)

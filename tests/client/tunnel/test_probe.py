@@ -15,8 +15,9 @@ from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.probe import dns_question, probe
 from octelium.client.tunnel.state import connected
 from octelium.schema.pb import user_v1_pb2 as user
-from tests.client.tunnel.pieces import Engines, FakeSide, free_port, state
+from tests.client.tunnel.pieces import Engines, FakeSide, state
 from tests.client.tunnel.test_destinations import services
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +44,7 @@ async def test_a_service_that_answers_or_refuses(tunnel: Tunnel, dialler: Dialle
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         assert await probe(tunnel, dialler, [_service(port)], "lab.test") == "Service wiki.default"
-    assert await probe(tunnel, dialler, [_service(free_port())], "lab.test")
+    assert await probe(tunnel, dialler, [_service(reserved_port())], "lab.test")
 
 
 async def test_nothing_to_ask(tunnel: Tunnel, dialler: Dialler) -> None:
@@ -54,7 +55,7 @@ async def test_nothing_answers(
     tunnel: Tunnel, dialler: Dialler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_WAIT", 0.05)
-    monkeypatch.setattr(module, "_DNS", free_port(socket.SOCK_DGRAM))
+    monkeypatch.setattr(module, "_DNS", reserved_port())
     await tunnel.put(replace(connected(state()), dns=("127.0.0.1",)))
     failures = [OSError(errno.EHOSTUNREACH, "no way"), TimeoutError()]
 

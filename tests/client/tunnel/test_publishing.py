@@ -9,7 +9,8 @@ import pytest
 from octelium.client.tunnel.errors import TunnelError
 from octelium.client.tunnel.publishing import Acceptor, Published
 from octelium.client.tunnel.wanted import Publication
-from tests.client.tunnel.pieces import EchoServer, ask, free_port, is_hung_up_on
+from tests.client.tunnel.pieces import EchoServer, ask, is_hung_up_on
+from tests.peers.ports import reserved_port
 
 
 class Dials:
@@ -32,7 +33,7 @@ class Dials:
 
 async def test_connections_are_joined_with_half_close() -> None:
     async with EchoServer() as server:
-        dials, port = Dials(server), free_port()
+        dials, port = Dials(server), reserved_port()
         published = Published(dials)
         published.open(Publication("wiki.default", "localhost", port), is_udp=False)
         big = b"abc" * 100_000
@@ -46,7 +47,7 @@ async def test_connections_are_joined_with_half_close() -> None:
 
 async def test_a_service_out_of_reach_resets_and_the_listener_stays() -> None:
     async with EchoServer() as server:
-        dials, port = Dials(server), free_port()
+        dials, port = Dials(server), reserved_port()
         told: list[str] = []
         published = Published(dials, told.append)
         published.open(Publication("wiki.default", "127.0.0.1", port), is_udp=False)
@@ -70,7 +71,7 @@ async def test_datagrams() -> None:
             made.connect(upstream.getsockname())
             return made
 
-        port = free_port(socket.SOCK_DGRAM)
+        port = reserved_port()
         published = Published(dial)
         published.open(Publication("log.default", "127.0.0.1", port), is_udp=True)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as client:
@@ -115,7 +116,7 @@ async def test_peers_that_are_not_admitted_are_hung_up_on() -> None:
 
 async def test_the_end_cuts_open_connections() -> None:
     async with EchoServer() as server:
-        port = free_port()
+        port = reserved_port()
         published = Published(Dials(server))
         published.open(Publication("wiki.default", "127.0.0.1", port), is_udp=False)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -12,7 +12,8 @@ from octelium.client.tunnel.device import Tunnel
 from octelium.client.tunnel.pulse import ANSWER, Pulse
 from octelium.client.tunnel.state import connected
 from octelium.client.tunnel.tasks import begin
-from tests.client.tunnel.pieces import Engines, FakeSide, free_port, state
+from tests.client.tunnel.pieces import Engines, FakeSide, state
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -91,7 +92,7 @@ async def test_an_answer_holds_for_a_moment_and_questions_are_shared(asked: Aske
 
 
 async def test_a_refused_port_is_an_answer(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_DNS", free_port(socket.SOCK_DGRAM))
+    monkeypatch.setattr(module, "_DNS", reserved_port())
     assert await asked.pulse.beat() is True
 
 

@@ -28,10 +28,10 @@ from tests.client.tunnel.pieces import (
     Engines,
     FakeEngine,
     FakeSide,
-    free_port,
     hosted_service,
     state,
 )
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -117,7 +117,7 @@ async def test_from_joining_to_the_end(
     cluster: StandIn, tmp_path: Path, clients: list[Client]
 ) -> None:
     _service(cluster, "wiki")
-    port = free_port()
+    port = reserved_port()
     session = Session(cluster, tmp_path, publish=(parse_publication(f"wiki:{port}"),))
     clients.append(session.client)
     run = begin(session.running.run(session.stopped), name="run of a test")
@@ -339,7 +339,7 @@ async def test_a_port_open_to_others_is_warned_of(
     cluster: StandIn, tmp_path: Path, clients: list[Client]
 ) -> None:
     _service(cluster, "wiki")
-    text = f"wiki:0.0.0.0:{free_port()}"
+    text = f"wiki:0.0.0.0:{reserved_port()}"
     session = Session(cluster, tmp_path, publish=(parse_publication(text),))
     clients.append(session.client)
     run = begin(session.running.run(session.stopped), name="run of a test")
@@ -379,7 +379,7 @@ async def test_what_this_user_does_not_serve_is_an_error(
     asked_for = ("phots.default", "photos.default", "wiki.default")
     session = Session(cluster, tmp_path, serve=asked_for)
     clients.append(session.client)
-    options = _options("photos.default", port=free_port())
+    options = _options("photos.default", port=reserved_port())
     cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns(), service_options=options)))
     with pytest.raises(TunnelError) as raised:
         async with asyncio.timeout(60):
@@ -399,7 +399,7 @@ async def test_a_served_service_that_leads_nowhere_is_warned_of(
     session = Session(cluster, tmp_path, serve=("photos.default",))
     clients.append(session.client)
     run = begin(session.running.run(session.stopped), name="run of a test")
-    port = free_port()
+    port = reserved_port()
     options = _options("photos.default", port=port)
     cluster.said.put(user.ConnectResponse(state=state(dns=user.Dns(), service_options=options)))
     told = await session.status(answered="the gateway; there is no Service to ask")
@@ -429,7 +429,7 @@ async def test_a_published_service_that_refuses_this_user_is_told(
     wanted = []
     for name in ("wiki", "secret"):
         _service(cluster, name)
-        wanted.append(parse_publication(f"{name}:{free_port()}"))
+        wanted.append(parse_publication(f"{name}:{reserved_port()}"))
     session = Session(cluster, tmp_path, publish=tuple(wanted))
     clients.append(session.client)
     run = begin(session.running.run(session.stopped), name="run of a test")

@@ -13,10 +13,10 @@ from tests.client.tunnel.pieces import (
     EchoServer,
     FakeSide,
     ask,
-    free_port,
     hosted_service,
     is_hung_up_on,
 )
+from tests.peers.ports import reserved_port
 
 LOOPBACK = ("127.0.0.0/8",)
 
@@ -51,8 +51,8 @@ async def test_services_come_stay_and_go() -> None:
     served = Served(side)
     served.admit(LOOPBACK)
     async with EchoServer() as server:
-        one = Hosted("a.default", "tcp", free_port(), ("127.0.0.1",), "localhost", server.port)
-        two = Hosted("b.default", "tcp", free_port(), ("127.0.0.1",), "127.0.0.1", server.port)
+        one = Hosted("a.default", "tcp", reserved_port(), ("127.0.0.1",), "localhost", server.port)
+        two = Hosted("b.default", "tcp", reserved_port(), ("127.0.0.1",), "127.0.0.1", server.port)
         await served.replace([one])
         assert await ask(one.port, b"one") == b"ONE"
         reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
@@ -75,7 +75,7 @@ async def test_only_the_clusters_services_are_admitted() -> None:
     served = Served(FakeSide())
     served.admit(("100.64.0.0/16",))
     async with EchoServer() as server:
-        one = Hosted("a.default", "tcp", free_port(), ("127.0.0.1",), "127.0.0.1", server.port)
+        one = Hosted("a.default", "tcp", reserved_port(), ("127.0.0.1",), "127.0.0.1", server.port)
         await served.add(one)
         assert await is_hung_up_on(one.port)
         assert server.connections == 0
@@ -87,7 +87,9 @@ async def test_a_port_that_is_taken_harms_nobody_else() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         await served.add(Hosted("a.default", "tcp", taken, ("127.0.0.1",), "127.0.0.1", 9))
-        await served.add(Hosted("b.default", "udp", free_port(), ("127.0.0.1",), "127.0.0.1", 9))
+        await served.add(
+            Hosted("b.default", "udp", reserved_port(), ("127.0.0.1",), "127.0.0.1", 9)
+        )
         assert [each.name for each in served.present] == ["a.default", "b.default"]
         await served.close()
 
@@ -97,6 +99,6 @@ async def test_an_upstream_is_looked_up_each_time() -> None:
         one = Hosted("a.default", "tcp", 1, (), "localhost", server.port)
         (await connect(one)).close()
     with pytest.raises(ConnectionRefusedError):
-        await connect(Hosted("a.default", "tcp", 1, (), "127.0.0.1", free_port()))
+        await connect(Hosted("a.default", "tcp", 1, (), "127.0.0.1", reserved_port()))
     with pytest.raises(OSError, match=r"Name or service|Temporary failure|No address"):
         await connect(Hosted("a.default", "tcp", 1, (), "nowhere.invalid", 80))
