@@ -117,8 +117,8 @@ async def tunnel() -> AsyncIterator[Tunnel]:
 
 
 async def test_dialling_tries_each_address_then_asks_the_cluster_again(tunnel: Tunnel) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = reserved_port()
+    with socket.create_server(("127.0.0.1", port)):
         known, api = services(service("db.ops", "127.0.0.9", "127.0.0.1", port=port))
         dialler = Dialler(tunnel, known)
         dialler.learn(Destination("db.ops", ("127.0.0.8",), port, is_udp=False))

@@ -14,6 +14,7 @@ from octelium.client.tunnel import detach
 from octelium.client.tunnel.control import Place, ask
 from octelium.client.tunnel.errors import TunnelError
 from tests.client.owners import Owned
+from tests.e2e.cluster import wait_for
 
 SECRET = "a-token-that-nobody-may-see"
 # Answers as a connection in the background does, after some time, or not.
@@ -24,7 +25,7 @@ place = Place(pathlib.Path(sys.argv[1]), "lab.test")
 async def main():
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.call_later(20, stopped.set)
+    loop.call_later(300, stopped.set)
     told = {"pid": os.getpid(), "answered": ""}
     if sys.argv[2] == "works":
         loop.call_later(0.1, told.update, {"answered": "Service wiki.default"})
@@ -59,31 +60,35 @@ def fake(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_it_returns_once_a_request_was_answered(place: Place) -> None:
-    answered = detach.start(place, ["works"], dict(os.environ))
+    answered = detach.start(place, ["works"], dict(os.environ), ready=300)
     assert answered == "Service wiki.default"
     with pytest.raises(TunnelError, match="connected already, by process"):
         detach.start(place, ["works"], dict(os.environ))
     assert place.log.stat().st_mode & 0o777 == 0o600
     assert ask(place, "end")
-    detach._STARTED.pop().wait(10)
+    detach._STARTED.pop().wait(60)
 
 
 @pytest.mark.usefixtures("fake")
 def test_what_went_wrong_is_told(place: Place) -> None:
     with pytest.raises(TunnelError, match="ended:\n  Error: no such thing"):
-        detach.start(place, ["fails"], dict(os.environ))
+        detach.start(place, ["fails"], dict(os.environ), ready=300)
 
 
 @pytest.mark.usefixtures("fake")
 def test_trouble_ends_it_early(place: Place) -> None:
     with pytest.raises(TunnelError, match="nothing answered through the tunnel"):
-        detach.start(place, ["trouble"], dict(os.environ))
+        detach.start(place, ["trouble"], dict(os.environ), ready=300)
 
 
 @pytest.mark.usefixtures("fake")
 def test_without_an_answer_nothing_stays(place: Place) -> None:
+    def once_it_has_begun(_seconds: float) -> None:
+        wait_for(lambda: "it says so" in place.log.read_text())
+        time.sleep(1)
+
     with pytest.raises(TunnelError, match="within 1 s:\n  it says so"):
-        detach.start(place, ["silent"], dict(os.environ), ready=1)
+        detach.start(place, ["silent"], dict(os.environ), ready=1, sleep=once_it_has_begun)
     deadline = time.monotonic() + 60
     while ask(place, "status") is not None:
         assert time.monotonic() < deadline

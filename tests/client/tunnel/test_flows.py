@@ -102,14 +102,23 @@ async def test_a_flow_that_cannot_begin_is_tried_again(upstream: socket.socket) 
     flows.close()
 
 
-async def test_the_most_silent_gives_way_and_the_idle_end(upstream: socket.socket) -> None:
+async def test_the_most_silent_gives_way(upstream: socket.socket) -> None:
     dials, listening = Dials(upstream), _bound()
-    flows = Flows(listening, dials, most=2, idle=0.2)
+    flows = Flows(listening, dials, most=2)
     with _bound() as one, _bound() as two, _bound() as three:
         for client in (one, two, three):
             client.sendto(b"x", listening.getsockname())
             await _receive(upstream)
         assert len(flows) == 2
+    flows.close()
+
+
+async def test_the_idle_end(upstream: socket.socket) -> None:
+    dials, listening = Dials(upstream), _bound()
+    flows = Flows(listening, dials, idle=0.05)
+    with _bound() as client:
+        client.sendto(b"x", listening.getsockname())
+        await _receive(upstream)
         async with asyncio.timeout(60):
             while len(flows):
                 await asyncio.sleep(0.01)

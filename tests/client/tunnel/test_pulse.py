@@ -42,6 +42,7 @@ async def asked(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
     made = Asked()
     monkeypatch.setattr(module, "_DNS", made.server.getsockname()[1])
     monkeypatch.setattr(module, "_TURNS", (0.05, 0.05, 0.1))
+    monkeypatch.setattr(module, "ANSWER", 60.0)
     await made.tunnel.put(replace(connected(state()), dns=("127.0.0.1",)))
     yield made
     made.pulse.close()
@@ -61,7 +62,8 @@ async def test_nobody_answers(asked: Asked) -> None:
     assert all(b"\x05local\x03lab\x04test\0" in each for each in asked.questions)
 
 
-async def test_an_answer_to_a_later_question(asked: Asked) -> None:
+async def test_an_answer_to_a_later_question(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TURNS", (0.05, 60.0))
     beat = begin(asked.pulse.beat(), name="beat of a test")
     await asked.take()
     question, place = await asked.take()
@@ -71,14 +73,20 @@ async def test_an_answer_to_a_later_question(asked: Asked) -> None:
     assert await beat is True
 
 
-async def test_whatever_a_gateway_says_is_an_answer(asked: Asked) -> None:
+async def test_whatever_a_gateway_says_is_an_answer(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TURNS", (0.05,) * 1000)
     beat = begin(asked.pulse.beat(), name="beat of a test")
     await asked.take()
     asked.engines.last.traffic = (92, 0)
     assert await beat is True
 
 
-async def test_an_answer_holds_for_a_moment_and_questions_are_shared(asked: Asked) -> None:
+async def test_an_answer_holds_for_a_moment_and_questions_are_shared(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TURNS", (60.0,))
     both = asyncio.gather(asked.pulse.is_beating(), asked.pulse.is_beating())
     question, place = await asked.take()
     loop = asyncio.get_running_loop()
@@ -88,10 +96,12 @@ async def test_an_answer_holds_for_a_moment_and_questions_are_shared(asked: Aske
     assert await asked.pulse.is_beating() is True
     assert len(asked.questions) == 1
     asked.now += 2.0
+    monkeypatch.setattr(module, "_TURNS", (0.05,))
     assert await asked.pulse.is_beating() is False
 
 
 async def test_a_refused_port_is_an_answer(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TURNS", (60.0,))
     monkeypatch.setattr(module, "_DNS", reserved_port())
     assert await asked.pulse.beat() is True
 

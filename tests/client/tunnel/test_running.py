@@ -93,7 +93,11 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
         engine.handshakes[GATEWAY_KEY] = 4e9
         return engine
 
+    async def is_beating(_: Pulse) -> bool:
+        return True  # rather than what this machine's own network says of the gateway's addresses
+
     monkeypatch.setattr(module, "engine_of", lambda *_: make)
+    monkeypatch.setattr(Pulse, "is_beating", is_beating)
     return made
 
 
@@ -302,14 +306,14 @@ async def test_a_cluster_that_is_slow_to_answer_does_not_keep_anybody(
 
     def get(*_: object) -> None:
         asked.set()
-        gate.wait(10)
+        gate.wait(60)
         raise TunnelError("too late")
 
     monkeypatch.setattr(Services, "get", get)
     session = Session(cluster, tmp_path, publish=(parse_publication("wiki:1"),))
     clients.append(session.client)
     run = begin(session.running.run(session.stopped), name="run of a test")
-    await asyncio.to_thread(asked.wait, 10)
+    await asyncio.to_thread(asked.wait, 60)
     session.stopped.set()
     async with asyncio.timeout(60):
         await run

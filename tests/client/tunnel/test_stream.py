@@ -37,7 +37,7 @@ async def _next(stream: ConnectStream) -> user.ConnectResponse | None:
 
 
 async def _heard(cluster: StandIn) -> user.ConnectRequest | None:
-    found = await asyncio.to_thread(cluster.heard.get, timeout=10)
+    found = await asyncio.to_thread(cluster.heard.get, timeout=60)
     assert found is None or isinstance(found, user.ConnectRequest)
     return found
 
