@@ -116,7 +116,8 @@ class _Reducer:
     """One evaluation.
 
     `failed` tells that an error was met which is no missing data. With `lenient`, `truth` takes
-    errors for what lets the whole come out true.
+    errors for what lets the whole come out true. `preceded` tells that such an error may stand left
+    of what is looked at, in a chain around it.
     """
 
     def __init__(self, ctx: dict[str, Any], attrs: object, now: Timestamp | None) -> None:
@@ -125,6 +126,7 @@ class _Reducer:
         self.now = now
         self.failed = False
         self.lenient = False
+        self.preceded = False
         self._left = _MAX_WORK
         self.frame = new_frame(ctx, attrs)
         self.frame[NOW] = now
@@ -164,16 +166,20 @@ class _Reducer:
         """`&&` or `||` of parts. Of several errors the first stands, so none that comes after
         missing data matters.
         """
-        lenient, results = self.lenient, []
+        lenient, preceded, failed = self.lenient, self.preceded, self.failed
+        results = []
         failing = False
         for node, scope in parts:
             if lenient and not failing:
                 value = self.value(node, scope)
                 if isinstance(value, Failed):
                     failing = True
-                    self.lenient = not is_missing(value)
+                    self.lenient = self.preceded or not is_missing(value)
+            self.failed = False
             results.append(self.truth(node, scope, positive=positive))
-        self.lenient = lenient
+            self.preceded |= self.failed
+            failed |= self.failed
+        self.lenient, self.preceded, self.failed = lenient, preceded, failed
         return conjunction(results) if operator == "_&&_" else disjunction(results)
 
     def _without(self, result: Known | Failed, *, positive: bool) -> Node:

@@ -153,6 +153,13 @@ def test_what_remains(text: str, expected: str) -> None:
          'ctx.request.http.method == "GET"', 'ctx.request.http.method == "GET"'),
         ("1/0 == 1 || ctx.request.http.method == 'GET' || ctx.user.spec.missing == 1",
          'ctx.request.http.method == "GET"', "true"),
+        # It depends on what is not known whether the error stands before the missing data.
+        ("!(ctx.request.ip == 'a' && 1/0 == 1) && ctx.user.spec.missing == 1", "false", "true"),
+        ("!(ctx.request.ip == 'a' && 1/0 == 1) && !(ctx.user.spec.missing == 1)", "false", "true"),
+        ("!(ctx.request.ip == 'a' && 1/0 == 1) && "
+         "!(ctx.user.spec.missing == 1 || ctx.request.http.method == 'GET')",
+         "false", '!(ctx.request.http.method == "GET")'),
+        ("ctx.user.spec.missing == 1 && !(ctx.request.ip == 'a' && 1/0 == 1)", "false", "false"),
     ],
 )  # fmt: skip
 def test_errors_of_what_is_known(text: str, holds: str, fails: str) -> None:
