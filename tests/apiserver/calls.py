@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from octelium.schema.pb import core_v1_pb2 as core
 
 
-_TRIES = 200
 AUTHORITY = [("grpc.default_authority", "localhost")]
 """gRPC would name the socket's path, which is no host."""
 PAGES = BrowserPages("example.com", "https://example.com", "https://portal.example.com")
@@ -47,9 +46,13 @@ class Calls:
     async def __call__(
         self, method: str, request: Any = None, metadata: Sequence[tuple[str, str]] = ()
     ) -> Any:
-        """The reply. Raises grpc.aio.AioRpcError."""
+        """The reply. Raises grpc.aio.AioRpcError.
+
+        A stream without a request is one on which nothing is said. Where one is refused at once
+        there must be none: gRPC's client forgets the status if it was still writing.
+        """
         descriptor = self._service.methods_by_name[method]
-        if request is None:
+        if request is None and not descriptor.client_streaming:
             request = GetMessageClass(descriptor.input_type)()
         path = f"/{self._service.full_name}/{method}"
         shape, channel = "unary_unary", self._channel
@@ -74,14 +77,10 @@ class Calls:
 
 
 async def _stream(call: Any, request: Any, metadata: tuple[tuple[str, str], ...]) -> list[Any]:
-    for _ in range(_TRIES):
-        try:
-            return [reply async for reply in call(iter([request]), metadata=metadata)]
-        except grpc.aio.AioRpcError as error:
-            # What gRPC's client says of a stream that was over before its request was written.
-            if error.details() != "Internal error from Core":
-                raise
-    raise AssertionError("no request was ever written before its stream was over")
+    stream = call(metadata=metadata)
+    if request is not None:
+        await stream.write(request)
+    return [reply async for reply in stream]
 
 
 def from_page(origin: str, refresh_token: str) -> list[tuple[str, str]]:

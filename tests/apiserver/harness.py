@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from octelium.visibility.logged import LoggedRequest
 
 START = 1_800_000_000.0
+PATIENCE = 120.0
+"""Seconds after which a test that waits has failed."""
 
 
 def resource(kind: str, name: str = "", **parts: Any) -> Any:
@@ -355,7 +357,7 @@ class Harness:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=reply.FromString,
         )
-        return await function(request, metadata=self.credentials(as_session), timeout=30)
+        return await function(request, metadata=self.credentials(as_session), timeout=PATIENCE)
 
     def credentials(self, session: core.Session | None = None) -> tuple[tuple[str, str], ...]:
         """What the proxy would say of a caller, by default the administrator."""

@@ -388,5 +388,5 @@ async def test_connect_is_refused_with_a_status_that_stops_clients(world: World)
     code, text = await world.refused("Connect", request)
     assert code is CODE.PERMISSION_DENIED
     assert "Gateway" in text
-    code, _ = await world.refused("Connect", request, session=world.robot)
+    code, _ = await world.refused("Connect", session=world.robot)
     assert code is CODE.INVALID_ARGUMENT

@@ -154,7 +154,11 @@ async def test_at_the_end_those_who_wait_are_refused_and_what_began_is_seen_thro
     assert resources.find(core.Group, name="group-b") is None
 
 
-async def test_who_connects_at_once_gets_an_address_of_its_own(world: World) -> None:
+async def test_who_connects_at_once_gets_an_address_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first one waits until the last one is there.
+    monkeypatch.setattr("octelium.store.resources._PATIENCE", 600.0)
     sessions = [await world.add_session(f"member-{number}") for number in range(MOST)]
     for index in range(MOST + 1, LARGEST + 1):
         world.service.registry.addresses.use(index, "others")

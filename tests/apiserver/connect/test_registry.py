@@ -11,7 +11,7 @@ from octelium.apiserver.connect.session_addresses import REST
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.store.errors import Unavailable
 from octelium.store.metadata import reference
-from tests.apiserver.connect.world import Clock, World, new_session, open_world
+from tests.apiserver.connect.world import PATIENCE, Clock, World, new_session, open_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,8 +152,11 @@ async def test_a_failing_store_is_tried_again(world: World, monkeypatch: Any) ->
     assert not world.session(alice).status.is_connected
 
 
-async def test_what_is_due_is_done_without_being_asked(world: World) -> None:
-    alice = await world.add_session()
+async def test_what_is_due_is_done_without_being_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, that is: the next look at all of them would come in an hour."""
+    monkeypatch.setattr("octelium.apiserver.connect.registry._TURN", 3600.0)
     ended = asyncio.Event()
 
     def watch(committed: Committed) -> None:
@@ -162,13 +165,15 @@ async def test_what_is_due_is_done_without_being_asked(world: World) -> None:
             if after is not None and not after.message.status.is_connected:
                 ended.set()
 
-    tunnel = await world.connect(alice)
-    await tunnel.state()
-    stop = world.resources.subscribe(watch)
-    await world.change(alice, lambda one: setattr(one.status, "is_locked", True))
-    async with asyncio.timeout(0.9):
-        await ended.wait()
-    stop()
+    async with open_world(tmp_path) as world:
+        alice = await world.add_session()
+        tunnel = await world.connect(alice)
+        await tunnel.state()
+        stop = world.resources.subscribe(watch)
+        await world.change(alice, lambda one: setattr(one.status, "is_locked", True))
+        async with asyncio.timeout(PATIENCE):
+            await ended.wait()
+        stop()
 
 
 async def test_a_newer_connection_is_not_ended_with_the_older(world: World) -> None:

@@ -31,6 +31,7 @@ from octelium.store.metadata import SYSTEM, reference
 from tests.apiserver.calls import as_session
 from tests.apiserver.connect.world import (
     BOTH,
+    PATIENCE,
     V4,
     V6,
     Clock,
@@ -236,7 +237,7 @@ async def test_silent_streams_of_one_session_are_few(world: World) -> None:
     done, _ = await asyncio.wait(
         [spawn(tunnel.refusal(), name="a silent stream") for tunnel in silent],
         return_when=asyncio.FIRST_COMPLETED,
-        timeout=20,
+        timeout=PATIENCE,
     )
     (refused,) = done
     assert refused.result()[0] is CODE.RESOURCE_EXHAUSTED
@@ -597,7 +598,7 @@ async def test_many_connect_at_once(tmp_path: Path) -> None:
         began, used = time.monotonic(), time.process_time()
         tunnels = [await world.connect(session) for session in sessions]
         status = world.call("GetStatus", user.GetStatusRequest(), sessions[0])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             states = await asyncio.gather(*(tunnel.state() for tunnel in tunnels))
         assert (await status).domain == "example.com"
         spent, used = time.monotonic() - began, time.process_time() - used

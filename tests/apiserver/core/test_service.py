@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from octelium.apiserver.core.service import DESCRIPTOR, IF_VERSION
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import meta_v1_pb2 as meta
-from tests.apiserver.harness import codes, resource
+from tests.apiserver.harness import PATIENCE, codes, resource
 
 if TYPE_CHECKING:
     from tests.apiserver.harness import Harness
@@ -156,7 +156,7 @@ async def test_no_request_brings_a_method_down(api: Harness, seed: int) -> None:
         given_message = seeds.get(method.input_type.name, options)
         for data in mutations(given_message.SerializeToString(), random):
             function: Any = api.channel.unary_unary(f"/{DESCRIPTOR.full_name}/{method.name}")
-            call = function(data, metadata=api.credentials(), timeout=10)
+            call = function(data, metadata=api.credentials(), timeout=PATIENCE)
             code = await call.code()
             assert code not in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN), (
                 f"{method.name} {data.hex()}"
@@ -213,5 +213,5 @@ async def updated(api: Harness, group: core.Group, version: str) -> core.Group:
         response_deserializer=core.Group.FromString,
     )
     metadata = (*api.credentials(), (IF_VERSION, version))
-    stored: core.Group = await function(group, metadata=metadata, timeout=30)
+    stored: core.Group = await function(group, metadata=metadata, timeout=PATIENCE)
     return stored

@@ -20,7 +20,7 @@ from octelium.policy.lint import Finding
 from octelium.policy.shape.contexts import Attachment
 from octelium.schema.pb import core_v1_pb2 as core
 from octelium.schema.pb import ext_v1_pb2 as ext
-from tests.apiserver.harness import codes, resource, trailer
+from tests.apiserver.harness import PATIENCE, codes, resource, trailer
 
 if TYPE_CHECKING:
     from tests.apiserver.harness import Harness
@@ -46,7 +46,7 @@ async def written(api: Harness, method: str, message: Any, *, strict: bool = Fal
         response_deserializer=type(message).FromString,
     )
     metadata = (*api.credentials(), *(((STRICT, "true"),) if strict else ()))
-    call = function(message, metadata=metadata, timeout=30)
+    call = function(message, metadata=metadata, timeout=PATIENCE)
     await call
     found = [value for key, value in await call.trailing_metadata() if key == TRAILER]
     assert len(found) < 2

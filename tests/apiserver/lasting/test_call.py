@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from octelium.apiserver.lasting import ration
 from octelium.apiserver.lasting.ration import BURST
 from octelium.apiserver.lasting.server import MOST_KEPT_EACH
 from octelium.schema.errors import Invalid
@@ -239,7 +240,10 @@ async def test_a_message_in_time_leaves_nothing_behind(world: World) -> None:
 
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("kind", ["empty messages", "pieces of one byte"])
-async def test_a_client_that_says_too_much_is_ended(world: World, begun: bool, kind: str) -> None:
+async def test_a_client_that_says_too_much_is_ended(
+    world: World, begun: bool, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ration, "RATE", 0.0)  # however long it takes
     client = world.raw(prefixed(asked().SerializeToString()) if begun else b"")
     if begun:
         await client.answered.wait()

@@ -160,7 +160,7 @@ class World:
 
     def __init__(self, path: Path, channel: grpc.aio.Channel, most: int) -> None:
         self.echo = Echo()
-        self.method = Method(PATH, user.ConnectRequest, self.echo.begin, max_request_bytes=LIMIT)
+        self.method = Method(PATH, user.ConnectRequest, self.echo.begin, LIMIT, PATIENCE)
         self.server = LastingServer([self.method], most)
         self.path = path
         self._channel = channel
