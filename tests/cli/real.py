@@ -56,7 +56,7 @@ def real_api(
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        harness = ready.result(30)
+        harness = ready.result(300)
         session = reference(harness.session)
         trusted = ((_TRUSTED[0], session.uid), (_TRUSTED[1], json.dumps(to_json(session))))
         with (

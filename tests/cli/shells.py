@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_SECONDS = 60.0
+_SECONDS = 180.0
 """Until a shell that says nothing is given up; machines may be busy."""
 _PATIENCE = 5.0
-"""Seconds after which a key is pressed again."""
+"""Seconds after which a key is pressed again; more each time, for programs that start slowly."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=>]*[a-zA-Z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|.)")
 _START = {
     "bash": (
@@ -68,19 +68,20 @@ class Shell:
         os.close(self._master)
 
     def completes(self, line: str, *words: str) -> bool:
-        """Whether Tab after `line` brings all of `words` onto the terminal, within a minute.
+        """Whether Tab after `line` brings all of `words` onto the terminal, within some minutes.
 
         Names of a Cluster that are not there within a moment stay away, so it is pressed again.
         """
-        end = time.monotonic() + _SECONDS
+        patience, end = _PATIENCE, time.monotonic() + _SECONDS
         while time.monotonic() < end:
             self._synchronise()
             self._type(f"{line}\t")
-            if self._until(lambda text: all(word in text for word in words), _PATIENCE / 2):
+            if self._until(lambda text: all(word in text for word in words), patience / 2):
                 return True
             self._type("\t")  # some list the words at the second time only
-            if self._until(lambda text: all(word in text for word in words), _PATIENCE):
+            if self._until(lambda text: all(word in text for word in words), patience):
                 return True
+            patience *= 1.5
         return False
 
     def _synchronise(self) -> None:

@@ -105,7 +105,7 @@ def test_names_that_come_too_late_are_there_the_next_time(
     cluster: StandIn, person: dict[str, str], tmp_path: Path
 ) -> None:
     """As from a Cluster that is far away."""
-    cluster.delay = 0.5
+    cluster.delay = 1.0
     asked = {
         "_OCTELIUM_COMPLETE": "bash_complete",
         "COMP_WORDS": "octelium open wi",
@@ -118,10 +118,10 @@ def test_names_that_come_too_late_are_there_the_next_time(
         ).stdout
 
     assert names().strip() == ""
-    end = time.monotonic() + 60
-    while not names().strip() and time.monotonic() < end:
+    end = time.monotonic() + 120
+    while not (found := names().strip()) and time.monotonic() < end:
         pass
-    assert names() == "plain,wiki\n"
+    assert found == "plain,wiki"
 
 
 def test_no_slower_than_a_person_waits(person: dict[str, str]) -> None:
@@ -135,18 +135,20 @@ def test_no_slower_than_a_person_waits(person: dict[str, str]) -> None:
         "COMP_CWORD": "2",
     }
 
-    def seconds(command: list[str], environ: dict[str, str]) -> tuple[float, str]:
+    def seconds(command: list[str], environ: dict[str, str]) -> tuple[float, list[str]]:
         before = resource_usage()
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-        return resource_usage() - before, done.stdout
+        return resource_usage() - before, done.stdout.split()
 
-    for _ in range(20):  # the first ones may find a busy machine, and no names
-        if seconds(["octelium"], person | asked)[1]:
-            break
     plain = min(seconds([sys.executable, "-c", "pass"], person)[0] for _ in range(5))
-    took, words = min(seconds(["octelium"], person | asked) for _ in range(5))
-    assert words.split() == ["plain,wiki", "plain,web", "plain,db.prod"]
-    assert took / plain < 300 / 14
+    found: list[float] = []
+    end = time.monotonic() + 120
+    while len(found) < 6 and time.monotonic() < end:  # some may find a busy machine, and no names
+        took, words = seconds(["octelium"], person | asked)
+        if words:
+            assert words == ["plain,wiki", "plain,web", "plain,db.prod"]
+            found.append(took)
+    assert min(found) / plain < 300 / 14
 
 
 def resource_usage() -> float:
@@ -186,16 +188,20 @@ def test_offline_it_is_as_fast(person: dict[str, str]) -> None:
         "COMP_WORDS": "octelium open ",
         "COMP_CWORD": "2",
     }
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+
+    def seconds(**more: str) -> float:
         began = time.monotonic()
         done = subprocess.run(
-            ["octelium"],
-            env=person | asked | {"OCTELIUM_API_ENDPOINT": endpoint},
-            capture_output=True,
-            text=True,
-            check=True,
+            ["octelium"], env=person | asked | more, capture_output=True, text=True, check=True
         )
-        # 0.3 s of waiting, and the start of a program on a machine that may be busy.
-        assert time.monotonic() - began < 15
-    assert (done.stdout.strip(), done.stderr) == ("", "")
+        assert (done.stdout.strip(), done.stderr) == ("", "")
+        return time.monotonic() - began
+
+    nowhere = {"OCTELIUM_DOMAIN": "no domain"}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        started = max(seconds(**nowhere) for _ in range(2))
+        took = seconds(OCTELIUM_API_ENDPOINT=endpoint)
+        started = max(started, seconds(**nowhere))
+    # Beyond the start of a program 0.3 s; grpc gives such a handshake up after 20 s.
+    assert took < started + 15
