@@ -33,8 +33,8 @@ RATE = 200
 """Datagrams a second each way: wireguard-go keeps 128 for a peer that it has no session with."""
 ROTATIONS = 10 if SOAK else 3
 SHARE = 0.2
-"""The greatest part that wireguard-go as a client may lose, where machines are slow: it has a peer
-for each key, and looks at them every other millisecond.
+"""The greatest part that wireguard-go as a client may lose, beside what is sent while it is told of
+a key: it has a peer for each key, and looks at them every other millisecond.
 """
 SOME = 20_000
 """Bytes of 100 ms: handshakes that follow within 20 ms are refused."""
@@ -109,15 +109,16 @@ def test_what_new_keys_lose(joined: Network, tmp_path: Path, client: str, gatewa
         for each in sides.values():
             each.next()
         follow(sides["client"].engine, pairs["gateway"][1].hex(), 0.0)
+        away = 0.0
         for _ in range(ROTATIONS):
-            began = time.time()
+            began, start = time.time(), time.monotonic()
             (before, old), (after, new) = pairs["gateway"], keys()
             pairs["gateway"] = after, new
             sides["gateway"].engine.ask(
                 "set_private_key", private_key=after.hex(), previous=[before.hex()]
             )
             sides["client"].engine.ask("change_peer_key", public_key=old.hex(), new=new.hex())
-            follow(sides["client"].engine, new.hex(), began)
+            away += follow(sides["client"].engine, new.hex(), began) - start
         sent = {name: side.counted()["sent"] for name, side in sides.items()}
         got = arrived(sides, sent)
         lost = {name: sent[name] - got[OTHER[name]] for name in sent}
@@ -125,20 +126,24 @@ def test_what_new_keys_lose(joined: Network, tmp_path: Path, client: str, gatewa
         if client == "own":
             assert lost == {"client": 0, "gateway": 0}
         else:
-            assert lost["client"] < SHARE * sent["client"]
-            assert lost["gateway"] < SHARE * sent["gateway"]
+            assert lost["client"] < SHARE * sent["client"] + RATE * away
+            assert lost["gateway"] < SHARE * sent["gateway"] + RATE * away
 
 
-def follow(engine: EngineProcess, key: str, began: float) -> None:
-    """Wait until data comes in a session with this key that is younger than `began`."""
+def follow(engine: EngineProcess, key: str, began: float) -> float:
+    """Wait until data comes in a session with this key that is younger than `began`; when that
+    began at the latest, on the clock `time.monotonic`.
+    """
 
     def known() -> dict[str, Any]:
         found: dict[str, Any] = engine.ask("stats")[key]
         return found
 
     until(lambda: known()["last_handshake"] > began)
+    since = time.monotonic()
     some = known()["received"] + SOME
     until(lambda: known()["received"] > some)
+    return since
 
 
 def arrived(sides: dict[str, Side], sent: dict[str, int]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from tests.peers.namespaces import Namespace, network
 from tests.tunnel.engines.pairs import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 STREAM = Path(__file__).parent.parent / "peers/stream.py"
 INSIDE = {"one": ("10.100.0.1", "fd00::1"), "two": ("10.100.0.2", "fd00::2")}
@@ -41,19 +41,26 @@ class Hosts:
         )
 
     def stream(
-        self, seconds: float, *, to: str = "two", family: int = 0, during: Any = None
+        self,
+        seconds: float,
+        *,
+        to: str = "two",
+        family: int = 0,
+        during: Any = None,
+        least: int = 0,
     ) -> dict[str, Any]:
-        """Send to one of them; what came there."""
+        """Send to one of them for so long, and `least` bytes; what came there."""
         words = (sys.executable, "-I", str(STREAM))
         place = (INSIDE[to][family], "5201")
         start = "one" if to == "two" else "two"
         with self.hosts[to].process(*words, "receive", *place, stdout=subprocess.PIPE) as it:
             assert it.stdout is not None
             it.stdout.readline()
-            with self.hosts[start].process(*words, "send", *place, str(seconds)) as sending:
+            command = (*words, "send", *place, str(seconds), str(least))
+            with self.hosts[start].process(*command) as sending:
                 if during is not None:
                     during()
-                assert sending.wait(seconds + 30) == 0, "the stream was reset"
+                assert sending.wait(seconds + 120) == 0, "the stream was reset"
             found: dict[str, Any] = json.loads(it.stdout.readline())
         return found
 
@@ -63,8 +70,8 @@ class Hosts:
 
     def move(self, *, family: int) -> None:
         """Make both use other addresses. What was on its way leads them back, so say it again."""
-        end = time.monotonic() + SECONDS
-        while True:
+
+        def has_moved() -> bool:
             self.introduce("two", "one", family=family)
             self.introduce("one", "two", family=family)
             self.until_answered()
@@ -72,14 +79,19 @@ class Hosts:
                 self.engines[name].ask("stats")[self.keys[other][1].hex()]["endpoint"][0]
                 for name, other in (("two", "one"), ("one", "two"))
             )
-            if (there, here) == (OUTSIDE["one"][family], OUTSIDE["two"][family]):
-                return
-            assert time.monotonic() < end
+            return (there, here) == (OUTSIDE["one"][family], OUTSIDE["two"][family])
+
+        until(has_moved)
 
     def until_answered(self) -> None:
-        end = time.monotonic() + SECONDS
-        while not self.ping():
-            assert time.monotonic() < end
+        until(self.ping)
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait for a state."""
+    end = time.monotonic() + SECONDS
+    while not what():
+        assert time.monotonic() < end
 
 
 @pytest.fixture
@@ -107,11 +119,11 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
 def test_streams_arrive_whole(hosts: Hosts) -> None:
     """The kernel's large packets are cut, sent, and joined again, in both families."""
     for family in (0, 1):
-        found = hosts.stream(0.5, to="two", family=family)
+        found = hosts.stream(0.5, to="two", family=family, least=1_000_000)
         assert found["intact"]
         assert found["bytes"] > 500_000
     hosts.move(family=1)
-    found = hosts.stream(0.5, to="one")
+    found = hosts.stream(0.5, to="one", least=1_000_000)
     assert found["intact"]
     counters = hosts.engines["two"].ask("counters")
     assert counters["tun_read"] > 2 * counters["tun_read_calls"]
@@ -142,9 +154,13 @@ def test_ten_rotations_hold_no_stream_up(hosts: Hosts) -> None:
 
 def test_an_interface_that_goes_away_and_comes_back(hosts: Hosts) -> None:
     hosts.hosts["one"].ip("link set to-two down")
-    assert not hosts.ping()
-    counters = hosts.engines["one"].ask("counters")
-    assert counters.get("udp_send_ENETUNREACH", 0) > 0
+
+    def is_noticed() -> bool:
+        assert not hosts.ping()
+        counters = hosts.engines["one"].ask("counters")
+        return bool(counters.get("udp_send_ENETUNREACH", 0) > 0)
+
+    until(is_noticed)
     hosts.hosts["one"].ip("link set to-two up")
     hosts.until_answered()
 
@@ -162,7 +178,7 @@ def test_a_path_with_a_small_mtu(hosts: Hosts) -> None:
     """Datagrams beyond it go as fragments."""
     for name, device in (("one", "to-two"), ("two", "to-one")):
         hosts.hosts[name].ip(f"link set {device} mtu 1000")
-    found = hosts.stream(0.3)
+    found = hosts.stream(0.3, least=200_000)
     assert found["intact"]
     assert found["bytes"] > 100_000
     assert hosts.engines["one"].ask("counters")["udp_unsegmented"] > 0
@@ -173,16 +189,19 @@ def test_a_host_with_two_addresses_answers_from_the_one_that_is_called(hosts: Ho
         "address add 10.9.0.22/24 dev to-one", "address add fd09::22/64 dev to-one nodad"
     )
     for address in ("10.9.0.22", "fd09::22"):
-        hosts.engines["one"].ask(
-            "put_peer",
-            public_key=hosts.keys["two"][1].hex(),
-            allowed_ips=[f"{INSIDE['two'][0]}/32", f"{INSIDE['two'][1]}/128"],
-            endpoint=[address, PORT],
-        )
-        found = hosts.stream(0.2)
-        assert found["intact"]
-        stats = hosts.engines["one"].ask("stats")[hosts.keys["two"][1].hex()]
-        assert stats["endpoint"] == [address, PORT]
+
+        def is_called_there(address: str = address) -> bool:
+            hosts.engines["one"].ask(
+                "put_peer",
+                public_key=hosts.keys["two"][1].hex(),
+                allowed_ips=[f"{INSIDE['two'][0]}/32", f"{INSIDE['two'][1]}/128"],
+                endpoint=[address, PORT],
+            )
+            assert hosts.stream(0.2)["intact"]
+            stats = hosts.engines["one"].ask("stats")[hosts.keys["two"][1].hex()]
+            return bool(stats["endpoint"] == [address, PORT])
+
+        until(is_called_there)  # what was on its way from the other one leads back there
     hosts.hosts["two"].ip("address delete fd09::22/64 dev to-one")
     hosts.introduce("two", "one")
     hosts.until_answered()

@@ -81,11 +81,11 @@ class End:
 
     def pinged(self, count: int = 5) -> None:
         """`ping` on the other side has its answers; for as long as none come it goes on."""
-        words = [program("ping", "iputils-ping"), "-c", str(count), "-i", "0.01", "-w", "30"]
+        words = [program("ping", "iputils-ping"), "-c", str(count), "-i", "0.01", "-w", "60"]
         with self.peer.namespace.process(
             *words, "-s", "1200", "100.64.0.1", stdout=subprocess.PIPE
         ) as ping:
-            self.until(lambda: ping.poll() is not None)
+            self.until(lambda: ping.poll() is not None, 2 * PATIENCE)
             assert ping.stdout is not None
             output = ping.stdout.read()
         received = re.search(r"(\d+) received", output)

@@ -1,7 +1,8 @@
-"""One TCP stream through a tunnel: `python -I stream.py send|receive HOST PORT SECONDS`.
+"""One TCP stream through a tunnel: `python -I stream.py send|receive HOST PORT SECONDS [LEAST]`.
 
 `receive` listens, says `ready`, and prints JSON: `bytes`, `seconds`, the longest `stall` between
-two pieces, and whether all is as it was sent: `intact`. `send` sends as fast as it can.
+two pieces, and whether all is as it was sent: `intact`. `send` sends as fast as it can, for so long
+and until LEAST bytes are on their way.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ _DATA = random.Random(1).randbytes(_PIECE)  # no two parts of it are alike
 _PATIENCE = 60
 
 
-def send(host: str, port: int, seconds: float) -> None:
+def send(host: str, port: int, seconds: float, least: int = 0) -> None:
     with socket.create_connection((host, port), timeout=_PATIENCE) as made:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        sent = 0
+        while time.monotonic() < end or sent < least:
             made.sendall(_DATA)
+            sent += len(_DATA)
 
 
 def receive(host: str, port: int) -> None:
@@ -50,6 +53,6 @@ def receive(host: str, port: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "send":
-        send(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+        send(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *map(int, sys.argv[5:]))
     else:
         receive(sys.argv[2], int(sys.argv[3]))
