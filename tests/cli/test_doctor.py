@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from octelium.client.doctor import doctor as module
 from octelium.client.doctor.checks import Examination
 from octelium.client.tunnel import control
+from tests.client.doctor.door import have_patience
 
 if TYPE_CHECKING:
     import pytest
@@ -55,8 +56,9 @@ def test_nothing_to_examine(offline: Runner) -> None:
     assert "domain is not set" in result.err
 
 
-def test_a_real_one(terminal: Runner) -> None:
+def test_a_real_one(terminal: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in has no front door: its clock is not told, and all else is."""
+    have_patience(monkeypatch)
     result = terminal("octelium", "doctor", "-o", "json")
     told = json.loads(result.out)
     outcomes = {each["name"]: each["outcome"] for each in told["checks"]}

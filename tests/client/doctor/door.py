@@ -8,16 +8,37 @@ import ssl
 import threading
 from typing import TYPE_CHECKING
 
+from octelium.client.doctor import front_door, service
 from octelium.client.settings import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import pytest
+
     from tests.client.standin import Authority
 
 DOMAIN = "lab.test"
 ANSWER = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n"
+_HURRIED = (
+    front_door.addresses,
+    front_door.reach,
+    front_door.cluster_time,
+    front_door.certificate,
+    service.connect,
+    service.request,
+    service.talk,
+)
+
+
+def have_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the doctor wait as long as a busy machine may need."""
+    for each in _HURRIED:
+        defaults = each.__kwdefaults__
+        assert defaults is not None
+        monkeypatch.setitem(defaults, "seconds", 60.0)
+    monkeypatch.setattr(service, "_HELLO", 60.0)
 
 
 @contextlib.contextmanager
