@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 PATH = "/token"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time enough for a busy machine."""
+    monkeypatch.setattr(platforms, "_SECONDS", 60.0)
+
+
 @pytest.fixture(name="platform")
 def platform_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpsServer]:
     bundle = tmp_path / "ca.pem"

@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from octelium.client.dns import forwarder, upstreams
+from octelium.client.dns import forwarder, resolved, upstreams
 from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def patience() -> Iterator[None]:
         patch.setattr(upstreams, "PATIENCE", 60.0)
         patch.setattr(upstreams, "_ALL", 300.0)
         patch.setattr(forwarder, "_IDLE", 60.0)
+        patch.setattr(resolved, "_SECONDS", 60.0)
         yield
 
 
