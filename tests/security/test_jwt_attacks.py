@@ -157,7 +157,7 @@ ATTACKS: dict[str, tuple[Callable[[Issuer], str], str]] = {
     "expired": (lambda i: good(i, exp=of_now(-61)), "has expired"),
     "never expires": (lambda i: without(i, "exp"), "never expires"),
     "an end that is no number": (lambda i: good(i, exp="never"), "no number"),
-    "not yet": (lambda i: good(i, nbf=of_now(120)), "from the future"),
+    "not yet": (lambda i: good(i, nbf=of_now(3600)), "from the future"),
     "issued tomorrow": (lambda i: good(i, iat=of_now(86400)), "from the future"),
     "nobody": (lambda i: good(i, sub=""), "no subject"),
     "somebody else": (lambda i: i.token("system:other", AUDIENCE), "no User has the identity"),
@@ -185,13 +185,14 @@ def test_what_proves_nothing(lab: Lab, name: str) -> None:
 
     def refused() -> float:
         visitor, token = lab.visitor(), make(lab.k8s)
-        begun = time.perf_counter()
+        expected = {"a huge token": grpc.StatusCode.INVALID_ARGUMENT}
         with lab.refused(visitor, why, why):
-            assert by_form(visitor, token) in (400, 401)
-            expected = {"a huge token": grpc.StatusCode.INVALID_ARGUMENT}
-            code = expected.get(name, grpc.StatusCode.UNAUTHENTICATED)
-            assert by_call(lab, visitor, token) == code
-        return time.perf_counter() - begun
+            begun = time.perf_counter()
+            status, code = by_form(visitor, token), by_call(lab, visitor, token)
+            seconds = time.perf_counter() - begun
+            assert status in (400, 401)
+            assert code == expected.get(name, grpc.StatusCode.UNAUTHENTICATED)
+        return seconds
 
     assert best(refused, LONGEST) < LONGEST
 

@@ -43,7 +43,7 @@ def at_once(do: Callable[[], T]) -> list[T]:
     barrier = threading.Barrier(MANY)
 
     def one(_number: int) -> T:
-        barrier.wait(10)
+        barrier.wait(60)
         return do()
 
     with ThreadPoolExecutor(MANY) as threads:

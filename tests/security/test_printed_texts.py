@@ -52,7 +52,9 @@ RANDOM = st.randoms(use_true_random=False)
 _DEEPEST = 6
 _NOW = 1_800_000_000.0
 QUICKLY = settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

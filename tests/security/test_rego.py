@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from octelium.octovigil.rego import evaluator as evaluators
+from octelium.octovigil.rego import rounds
 from octelium.octovigil.rego.evaluator import Evaluator
+from octelium.octovigil.rego.process import HelperProcess
 from octelium.policy.decision import Decision, Outcome, ReasonType
 from octelium.policy.request import DictRequest
 from octelium.replica.arrival import FrontDoor
@@ -21,6 +24,8 @@ from tests.security.deciding import deciding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+
+    from octelium.octovigil.rego.frames import Answer, Question
 
 PACKAGE = "package octelium.condition\n"
 ARRIVAL = FrontDoor("192.0.2.7", 40000)
@@ -60,7 +65,12 @@ async def decided(world: World, request: dict[str, Any] | None = None) -> Decisi
 
 
 @pytest.fixture
-async def evaluator() -> AsyncIterator[Evaluator]:
+async def evaluator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Evaluator]:
+    """With time for everything on a slow machine, too: modules without an end run out of steps."""
+    for name in ("DEADLINE", "STARTING", "PENALTY"):
+        monkeypatch.setattr(evaluators, name, 60.0)
+    for module in (evaluators, rounds):
+        monkeypatch.setattr(module, "BUDGET", 300.0)
     made = Evaluator()
     yield made
     made.close()
@@ -264,8 +274,15 @@ async def test_failures_of_the_process_are_not_remembered(
     os.kill(pid, signal.SIGSTOP)
     pending = ask(world)
     assert not isinstance(pending, Decision)
+    asked, ask_process = threading.Event(), HelperProcess.ask
+
+    def asking(process: HelperProcess, question: Question, deadline: float) -> Answer:
+        asked.set()
+        return ask_process(process, question, deadline)
+
+    monkeypatch.setattr(HelperProcess, "ask", asking)
     waiting = asyncio.ensure_future(pending)  # noqa: TID251 - a test
-    await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(asked.wait, 60)
     os.kill(pid, signal.SIGKILL)
     decision = await waiting
     assert decision.outcome is Outcome.ERROR
