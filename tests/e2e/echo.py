@@ -1,10 +1,11 @@
 """An upstream that answers with what it received, as JSON. Usage: echo.py PORT
 
-`/size/N` answers N bytes; `/slow` streams ten pieces, one each 100 ms; a body is counted.
+`/size/N` answers N bytes; `/endless` streams pieces, one each 100 ms; a body is counted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -45,15 +46,16 @@ class Handler(BaseHTTPRequestHandler):
             self._send(
                 200, b"x" * int(self.path.removeprefix("/size/")), "application/octet-stream"
             )
-        elif self.path == "/slow":
+        elif self.path == "/endless":
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for _ in range(10):
-                self.wfile.write(b"5\r\nslow\n\r\n")
-                self.wfile.flush()
-                time.sleep(0.1)
-            self.wfile.write(b"0\r\n\r\n")
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"6\r\npiece\n\r\n")
+                    self.wfile.flush()
+                    time.sleep(0.1)
+            self.close_connection = True
         else:
             body = {
                 "method": self.command,

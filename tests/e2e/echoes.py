@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tests.e2e.cluster import wait_for
+
+if TYPE_CHECKING:
+    from tests.peers.namespaces import Namespace
+
 STREAMS = """
 import socket, threading
 def serve(one):
@@ -24,3 +31,15 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
         bound.sendto(data, source)
 """
 """Of UDP, at port 8002."""
+
+
+def wait_until_bound(host: Namespace, *places: str) -> None:
+    """Wait until programs on a host have these places, such as `tcp 8001`."""
+
+    def is_bound(place: str) -> bool:
+        kind, _, port = place.partition(" ")
+        lines = host.run("cat", f"/proc/net/{kind}").stdout.splitlines()[1:]
+        return any(each.split()[1].endswith(f":{int(port):04X}") for each in lines)
+
+    for place in places:
+        wait_for(lambda: is_bound(place))  # noqa: B023

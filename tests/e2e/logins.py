@@ -101,7 +101,7 @@ class Gates:
         transport = ToLoopback(self.to_cluster, address)
         headers = {"User-Agent": "Mozilla/5.0 (tests)", "Accept": "text/html"}
         async with httpx.AsyncClient(
-            transport=transport, headers=headers, timeout=60, trust_env=False
+            transport=transport, headers=headers, timeout=300, trust_env=False
         ) as client:
             yield Visitor(self, name, client)
 
@@ -162,7 +162,7 @@ class Callers:
             response_deserializer=auth.SessionToken.FromString,
         )
         pairs = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
-        reply: auth.SessionToken = await stub(request, metadata=pairs, timeout=60)
+        reply: auth.SessionToken = await stub(request, metadata=pairs, timeout=300)
         return reply
 
     async def with_token(self, token: str) -> auth.SessionToken:

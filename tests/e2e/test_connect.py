@@ -46,7 +46,7 @@ table ip deaf {
 """
 _ALL = """
 import socket
-with socket.create_connection(("127.0.0.1", 7001), 10) as one:
+with socket.create_connection(("127.0.0.1", 7001), 60) as one:
     one.sendall(b"half" * 50_000)
     one.shutdown(socket.SHUT_WR)
     size = 0
@@ -70,7 +70,7 @@ with socket.create_server(("0.0.0.0", 5432)) as one:
 """
 _TALK = """
 import socket, sys
-with socket.create_connection(("127.0.0.1", 7001), 10) as one:
+with socket.create_connection(("127.0.0.1", 7001), 60) as one:
     for line in sys.stdin:
         one.sendall(line.encode())
         print(one.recv(4096).decode().strip() or "end", flush=True)
@@ -138,8 +138,15 @@ class World:
         return done.stdout + done.stderr
 
     def get(self, url: str, where: Namespace | None = None, *more: str) -> str:
-        """Status and body of a response, `000` for none within two seconds."""
-        words = [program("curl", "curl"), "-s", "-m", "2", "-w", " %{http_code}", *more, url]
+        """Body and status of a response."""
+        return self._get("60", url, where, *more)
+
+    def is_deaf(self, url: str, where: Namespace | None = None) -> bool:
+        """Whether there is no response within two seconds."""
+        return self._get("2", url, where).endswith(" 000")
+
+    def _get(self, seconds: str, url: str, where: Namespace | None, *more: str) -> str:
+        words = [program("curl", "curl"), "-s", "-m", seconds, "-w", " %{http_code}", *more, url]
         return (where or self.client).run(*words, check=False).stdout
 
 
@@ -150,14 +157,35 @@ class Connected:
     process: subprocess.Popen[str]
     said: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr or ():
+            self.said.append(line.strip())
+
     def has_said(self, text: str) -> bool:
-        if self.process.poll() is not None and not any(text in line for line in self.said):
+        has_ended = self.process.poll() is not None
+        if has_ended:
+            self.read_on()
+        if has_ended and not any(text in line for line in self.said):
             pytest.fail(f"ended with {self.process.returncode}: {self.said}")
         return any(text in line for line in self.said)
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end, and for its last words; its exit status."""
+        status = self.process.wait(60)
+        self.read_on()
+        return status
+
+    def read_on(self) -> None:
+        """Read what an ended one has said; what it has left behind may have the pipe, too."""
+        self._reader.join(60)
 
 
 @contextlib.contextmanager
@@ -166,20 +194,12 @@ def connected(world: World, user: str, *arguments: str, prefix: tuple[str, ...] 
     options: dict[str, Any] = {"stderr": subprocess.PIPE, "env": world.environment(user)}
     with world.client.process(*words, **options) as process:
         running = Connected(process)
-        assert process.stderr is not None
-
-        def read() -> None:
-            for line in process.stderr or ():
-                running.said.append(line.strip())
-
-        thread = threading.Thread(target=read, daemon=True)
-        thread.start()
         try:
             wait_for(lambda: running.has_said("Connected to"))
             yield running
         finally:
             process.kill()
-            thread.join(10)
+            running.read_on()
 
 
 def service(name: str, mode: str, upstream: dict[str, str], port: int) -> dict[str, Any]:
@@ -225,7 +245,10 @@ def behind_a_router(folder: Path) -> Iterator[World]:
                 client.process(sys.executable, echo, "9000", **quiet),
                 client.process(sys.executable, "-c", echoes.DATAGRAMS, **quiet),
             ):
-                yield _running(cluster, host, router, client, folder)
+                made_world = _running(cluster, host, router, client, folder)
+                echoes.wait_until_bound(host, "tcp 8000", "tcp 8001", "udp 8002")
+                echoes.wait_until_bound(client, "tcp 9000", "udp 8002")
+                yield made_world
         finally:
             cluster.remove()
 
@@ -272,8 +295,8 @@ def test_published_services_answer(world: World, side: str, engine: str) -> None
         assert gateway["endpoint"] == f"{GATEWAY}:53820"
         assert gateway["lastHandshake"]
         assert gateway["received"] > 0
-        direct = world.get(f"http://{world.address('web')}/")
-        assert direct.endswith(" 200" if side == "tun" else " 000")
+        direct = f"http://{world.address('web')}/"
+        assert world.get(direct).endswith(" 200") if side == "tun" else world.is_deaf(direct)
         assert running.end() == 0
     assert "octelium" not in world.client.run("ip", "-o", "link").stdout
 
@@ -308,7 +331,7 @@ def test_a_service_behind_the_router_is_served(world: World, side: str) -> None:
         address = told["addresses"][0].removesuffix("/32")
         # Another host of the same network is none of the Cluster's, even with a route.
         world.router.ip(f"route replace {address} via 192.168.7.2")
-        assert world.get(f"http://{address}:{served['port']}/", world.router).endswith(" 000")
+        assert world.is_deaf(f"http://{address}:{served['port']}/", world.router)
         assert it.end() == 0
 
 
@@ -387,7 +410,7 @@ def test_in_the_background(world: World, side: str) -> None:
     assert world.get("http://127.0.0.1:7003/").endswith(" 200")
     assert world.tokens["alice"] not in world.client.run("ps", "-eo", "args").stdout
     assert "Disconnected" in world.run("alice", "disconnect")
-    assert world.get("http://127.0.0.1:7003/").endswith(" 000")
+    assert world.is_deaf("http://127.0.0.1:7003/")
     assert "connection" not in json.loads(world.run("alice", "status", "-o", "json"))
 
 
@@ -407,7 +430,7 @@ def test_open_connections_outlive_the_control_process(world: World) -> None:
 def test_the_cluster_ends_it(world: World) -> None:
     with connected(world, "alice", "--implementation", "gvisor") as running:
         world.run("alice", "disconnect")
-        assert running.process.wait(60) == 0
+        assert running.ended() == 0
 
 
 def _say(talking: subprocess.Popen[str], line: str) -> str:
@@ -475,5 +498,5 @@ def test_a_session_that_is_deleted_ends_it(world: World) -> None:
             assert _say(talking, "before") == "before"
             world.cluster.ctl("delete", "session", status["session"]["metadata"]["name"])
             assert _say(talking, "after") != "after"
-        assert running.process.wait(60) == 0
+        assert running.ended() == 0
     assert "Disconnected:" in running.said[-1]

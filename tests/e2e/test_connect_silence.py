@@ -42,7 +42,7 @@ def test_a_way_that_is_cut_is_told_soon(world: World, side: str) -> None:
             assert "no answer from the gateway" in _connection(world)["problem"]
             assert time.monotonic() < cut + 20 + 3 * world.cluster.start_of_a_program()
             wait_for(lambda: running.has_said("no answer from the gateway"))
-            assert "web" in world.run("alice", "get", "services", timeout=30), "TCP is open"
+            assert "web" in world.run("alice", "get", "services"), "TCP is open"
         finally:
             world.router.run(nft, "delete", "table", "ip", "deaf")
         wait_for(lambda: running.has_said("The gateway answers again."))

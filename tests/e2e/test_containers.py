@@ -10,14 +10,16 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from octelium.controller.status import ContainerEvent, ContainerStatus
 from octelium.controller.view import View
 from octelium.controller.wire import TOPIC, Report
+from octelium.http.tasks import spawn
 from octelium.replica.committed import CommittedRevision
 from octelium.replica.follower import Follower
 from tests.e2e.cluster import DOMAIN, Cluster, wait_for
@@ -25,7 +27,8 @@ from tests.peers.namespaces import Namespace, network
 from tests.peers.programs import program
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Coroutine, Iterator
+    from pathlib import Path
 
 ADDRESS, PORT = "10.43.0.9", 8080
 IMAGE = "registry.example/wiki:1"
@@ -73,23 +76,60 @@ class Place:
 
 
 class Controller:
-    """Tells of one container."""
+    """Tells of one container, and all the while that it is there: who is silent is not believed."""
 
-    def __init__(self, follower: Follower, view: View) -> None:
-        self._follower = follower
-        self._view = view
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._view, self._committed = View(), CommittedRevision.create()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._do(self._begin())
 
-    async def service_uid(self) -> str:
-        async with asyncio.timeout(60):
-            while not self._view.complete or not self._view.wants():
-                await asyncio.sleep(0.01)
+    def service_uid(self) -> str:
+        self._do(self._is_complete())
         ((uid, config),) = self._view.wants()
         assert config == ""
         return uid
 
     def tell(self, *statuses: ContainerStatus) -> None:
         """Tell these, or only that it is there."""
+        self._do(self._tell(*statuses))
+
+    def close(self) -> None:
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _do(self, what: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(120)
+
+    async def _begin(self) -> None:
+        self._follower = Follower(
+            self._path, self._view, self._committed, role="controller", worker="stand-in"
+        )
+        self._follower.start()
+        self._beating = spawn(self._beat(), name="the stand-in's heartbeat")
+
+    async def _is_complete(self) -> None:
+        while not self._view.complete or not self._view.wants():
+            await asyncio.sleep(0.01)
+
+    async def _tell(self, *statuses: ContainerStatus) -> None:
         assert self._follower.send(TOPIC, Report("", True, statuses).encode())
+
+    async def _beat(self) -> None:
+        while True:
+            if self._follower.connected:
+                await self._tell()
+            await asyncio.sleep(1)
+
+    async def _end(self) -> None:
+        self._beating.cancel()
+        await asyncio.wait((self._beating,))
+        self._follower.close()
+        self._committed.close()
 
 
 @pytest.fixture(scope="module")
@@ -117,26 +157,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             cluster.remove()
 
 
-@contextlib.asynccontextmanager
-async def controller(place: Place) -> AsyncIterator[Controller]:
-    view, committed = View(), CommittedRevision.create()
-    path = place.cluster.data / "run/controller/feed.sock"
-    follower = Follower(path, view, committed, role="controller", worker="stand-in")
-    follower.start()
-    try:
-        yield Controller(follower, view)
-    finally:
-        follower.close()
-        committed.close()
-
-
-async def test_a_container_from_its_first_start_to_its_end(place: Place) -> None:
+def test_a_container_from_its_first_start_to_its_end(place: Place) -> None:
     cluster = place.cluster
     cluster.apply(SERVICE)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     server = sys.executable, "-I", "-m", "http.server", "--bind", ADDRESS, str(PORT)
-    async with controller(place) as told:
-        uid = await told.service_uid()
+    path = cluster.data / "run/controller/feed.sock"
+    with contextlib.closing(Controller(path)) as told:
+        uid = told.service_uid()
         told.tell()
         wait_for(lambda: "Service Unavailable: boxed is starting" in place.get()[1])
         status, text = place.get()
@@ -145,7 +173,6 @@ async def test_a_container_from_its_first_start_to_its_end(place: Place) -> None
         assert "Service Unavailable: boxed is starting. Try again in a moment." in text
         _, page = place.get("-H", "Accept: text/html")
         assert "<h1>boxed is starting</h1>" in page
-        told.tell()
         described = cluster.ctl("describe", "service", "boxed")
         assert "\n  default: starting, 0 of 1 replica\n" in described
 

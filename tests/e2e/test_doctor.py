@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.cluster import ROOT, wait_for
 from tests.e2e.documents import credential, workload
+from tests.e2e.echoes import wait_until_bound
 from tests.e2e.test_connect import GATEWAY, ReachableCluster, World, connected, service
 from tests.http import certs
 from tests.peers.namespaces import network
@@ -115,6 +116,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 host.process(sys.executable, echo, "8000", **_QUIET),
                 host.process(sys.executable, "-c", _LISTENING, **_QUIET),
             ):
+                wait_until_bound(host, "tcp 8000", "tcp 8001")
                 cluster.start()
                 cluster.login()
                 cluster.apply(

@@ -104,7 +104,7 @@ def test_a_malformed_cookie_is_no_identity(guarded: Cluster, cookie: str) -> Non
     ids=["v1", "v2"],
 )
 def test_a_proxy_header_from_anybody_is_not_taken(guarded: Cluster, header: bytes) -> None:
-    raw = socket.create_connection(("127.0.0.1", guarded.port), 10)
+    raw = socket.create_connection(("127.0.0.1", guarded.port), 60)
     raw.sendall(header)
     with pytest.raises((ssl.SSLError, ConnectionError, OSError)):
         guarded.tls().wrap_socket(raw, server_hostname="guarded.octelium.localhost")
@@ -115,7 +115,7 @@ def test_a_source_address_of_the_tunnels_range_is_no_identity(guarded: Cluster) 
     """The loopback interface takes any 127/8 source; identity must come from the arrival alone."""
     context = guarded.tls()
     raw = socket.create_connection(
-        ("127.0.0.1", guarded.port), 10, source_address=("127.65.0.9", 0)
+        ("127.0.0.1", guarded.port), 60, source_address=("127.65.0.9", 0)
     )
     with context.wrap_socket(raw, server_hostname="guarded.octelium.localhost") as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: guarded.octelium.localhost\r\n\r\n")

@@ -165,7 +165,7 @@ async def test_workloads(world: World) -> None:
 async def owners(world: World, issued: Sequence[auth.SessionToken]) -> list[str]:
     """Whose requests access tokens make; empty where they are refused."""
     transport = ToLoopback(world.gates.to_cluster)
-    async with httpx.AsyncClient(transport=transport, timeout=60, trust_env=False) as client:
+    async with httpx.AsyncClient(transport=transport, timeout=300, trust_env=False) as client:
 
         async def one(tokens: auth.SessionToken) -> str:
             bearer = {"Authorization": f"Bearer {tokens.access_token}"}

@@ -165,6 +165,6 @@ def test_ssh_files_stay_as_they_are(world: World, there: bool) -> None:
             pytest.fail("".join(said))
         assert state() == before
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert state() == before
     assert (home / ".ssh").exists() is there

@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from tests.e2e.cluster import DOMAIN, ROOT
 from tests.e2e.documents import credential, service, workload
+from tests.e2e.echoes import wait_until_bound
 from tests.e2e.private_network import PrivateNetwork, private_network
 from tests.e2e.test_sdk import MADE, WHOLE
 from tests.peers import sdk
@@ -117,6 +118,7 @@ def world_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             ) as provider,
             host.process("python3", ROOT / "tests/e2e/echo.py", port),
         ):
+            wait_until_bound(host, f"tcp {port}")
             cluster.apply(*documents(provider.issuer, f"http://127.0.0.1:{port}"))
             told = {
                 "issuer": provider.issuer,

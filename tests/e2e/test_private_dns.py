@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.cluster import DOMAIN, wait_for
+from tests.e2e.echoes import wait_until_bound
 from tests.e2e.test_private_network import GatewayCluster, World, _running
 from tests.peers.namespaces import network
 
@@ -47,6 +48,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         try:
             with host.process(sys.executable, "-c", _RESOLVER, **quiet):
+                wait_until_bound(host, "udp 5300")
                 yield from _running("own", cluster, spaces)
         finally:
             cluster.remove()
@@ -59,7 +61,7 @@ def dig(world: World, *words: str, family: str = "ipv4", **options: Any) -> str:
         pytest.fail("dig is missing: install bind9-dnsutils")
     told = world.alice.client.state["dns"]["servers"]
     server = f"@{told[0 if family == 'ipv4' else 1]}"
-    patience = ("+time=10", "+tries=1")
+    patience = ("+time=60", "+tries=1")
     return world.alice.host.run(program, server, *patience, *words, **options).stdout.strip()
 
 

@@ -30,7 +30,7 @@ RECOVERY = 5.0
 WireGuard would take 15 to notice (the WireGuard paper, section 6.5)."""
 _TALK = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as one:
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 60) as one:
     for line in sys.stdin:
         one.sendall(line.encode())
         print(one.recv(4096).decode().strip() or "end", flush=True)
@@ -118,10 +118,10 @@ def token(cluster: Cluster, name: str) -> str:
     return str(made["authenticationToken"]["authenticationToken"])
 
 
-def get(person: Person, url: str, *more: str) -> str:
-    """Status of a response, `000` for none within two seconds."""
-    words = [_curl(), "-sS", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", *more, url]
-    return person.host.run(*words, check=False).stdout
+def get(person: Person, url: str, *more: str, seconds: int = 60) -> str:
+    """Status of a response, `000` for none in time."""
+    words = [_curl(), "-sS", "-m", str(seconds), "-o", "/dev/null", "-w", "%{http_code}"]
+    return person.host.run(*words, *more, url, check=False).stdout
 
 
 @pytest.fixture(scope="module", params=["own", "wireguard-go"] if SOAK else ["own"])
@@ -147,6 +147,7 @@ def world(
                 host.process(sys.executable, "-c", echoes.STREAMS, **quiet),
                 host.process(sys.executable, "-c", echoes.DATAGRAMS, **quiet),
             ):
+                echoes.wait_until_bound(host, "tcp 8000", "tcp 8001", "udp 8002")
                 yield from _running(request.param, cluster, spaces)
         finally:
             cluster.remove()
@@ -202,7 +203,7 @@ def test_connections_and_datagrams_are_decided_too(world: World) -> None:
     assert world.alice.host.run(*words, input="hello\n").stdout == "hello\n"
     assert "hello" not in world.bob.host.run(*words, input="hello\n", check=False).stdout
     words = (sys.executable, "-c", _ASK, world.address("datagrams"), "7")
-    assert world.alice.host.run(*words, "10").stdout == "hello\n"
+    assert world.alice.host.run(*words, "60").stdout == "hello\n"
     assert world.bob.host.run(*words, "1", check=False).returncode != 0
 
 
@@ -211,7 +212,7 @@ def test_nobody_sends_from_anothers_address(world: World) -> None:
     before = world.metrics("bad_source")
     world.bob.host.ip(f"address add {stolen}/32 dev oct0")
     try:
-        assert get(world.bob, url, "--interface", stolen) == "000"
+        assert get(world.bob, url, "--interface", stolen, seconds=2) == "000"
     finally:
         world.bob.host.ip(f"address del {stolen}/32 dev oct0")
     world.happens("bad_source", before)
@@ -259,7 +260,7 @@ def test_tunnels_outlive_every_process(world: World, name: str) -> None:
     old = world.cluster.kill(name)
     wait_for(lambda: world.cluster.children().get(name, old) != old)
     started = time.monotonic()
-    wait_for(lambda: get(world.alice, url) == "200", every=0.05)
+    wait_for(lambda: get(world.alice, url, seconds=2) == "200", every=0.05)
     assert time.monotonic() - started < bar
     assert get(world.bob, url) == "403"
 
@@ -307,7 +308,7 @@ def test_a_deleted_session_has_no_tunnel(world: World) -> None:
         started = time.monotonic()
         wait_for(lambda: "disconnect" in client.ask("events")["events"])
         assert time.monotonic() - started < bar
-        assert get(guest, url) == "000"
+        assert get(guest, url, seconds=2) == "000"
         world.happens("unknown_index", before)
 
 
@@ -320,7 +321,7 @@ def test_tunnels_outlive_a_restart_of_everything(world: World) -> None:
     world.cluster.stop()
     world.cluster.start()
     started = time.monotonic()
-    wait_for(lambda: get(world.alice, url) == "200", every=0.05)
+    wait_for(lambda: get(world.alice, url, seconds=2) == "200", every=0.05)
     assert time.monotonic() - started < bar
     # The gateway has found the client, who was not told of the restart.
     assert world.alice.client.ask("handshakes")["last"] > before

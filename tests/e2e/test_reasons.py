@@ -239,13 +239,26 @@ def test_other_calls_are_answered_meanwhile(vault: Cluster, http: httpx.Client, 
     explain(api, log_id=entry)
     request = preview(vault, 1000)
     ended: list[bool] = []
+    asked: dict[str, list[tuple[float, float]]] = {"Explain": [], "PreviewAccess": []}
 
-    def keep_asking(method: str, request: Any) -> int:
-        mine, asked = vault.api(), 0
+    def keep_asking(method: str, request: Any) -> None:
+        mine = vault.api()
         while not ended:
+            before = time.monotonic()
             mine.call(ext, method, request, x_octelium_auth=mine.access_token)
-            asked += 1
-        return asked
+            asked[method].append((before, time.monotonic()))
+
+    others: list[tuple[float, float]] = []
+
+    def most() -> int:
+        """Other calls that began and ended while one preview was made."""
+        return max(
+            (
+                sum(begun < before and after < done for before, after in others)
+                for begun, done in list(asked["PreviewAccess"])
+            ),
+            default=0,
+        )
 
     questions = (
         ("Explain", ext.ExplainRequest(log_id=entry, find_change=True)),
@@ -253,12 +266,15 @@ def test_other_calls_are_answered_meanwhile(vault: Cluster, http: httpx.Client, 
     )
     with ThreadPoolExecutor(2) as pool:
         running = [pool.submit(keep_asking, *question) for question in questions]
-        times: list[float] = []
-        while len(times) < 200:
-            before = time.perf_counter()
-            api.core("GetUser", meta.GetOptions(name="vault-ann"))
-            times.append(time.perf_counter() - before)
-        ended.append(True)
-        assert all(each.result(60) for each in running)
-    # Two processors share five busy processes here; without the load it is a millisecond or two.
-    assert sorted(times)[len(times) * 9 // 10] < 0.1
+        latest = time.monotonic() + 120
+        try:
+            # One that is made on the way of the others lets a few by, before it and after it.
+            while most() < 10 or not asked["Explain"]:
+                assert time.monotonic() < latest
+                before = time.monotonic()
+                api.core("GetUser", meta.GetOptions(name="vault-ann"))
+                others.append((before, time.monotonic()))
+        finally:
+            ended.append(True)
+        for each in running:
+            each.result(120)

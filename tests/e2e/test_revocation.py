@@ -97,7 +97,10 @@ def test_open_streams_end_with_the_session(shop: Cluster) -> None:
         for _ in pieces:
             pass
 
-    with shop.http() as http, http.stream("GET", shop.url("shop", "/slow"), headers=bearer) as got:
+    with (
+        shop.http() as http,
+        http.stream("GET", shop.url("shop", "/endless"), headers=bearer) as got,
+    ):
         assert got.status_code == 200
         pieces = got.iter_raw()
         next(pieces)
@@ -132,14 +135,14 @@ def test_a_fresh_token_is_known_to_every_worker_at_once(shop: Cluster) -> None:
         api.authenticate(token)
         other = Api(channels[(number + 3) % 8])
         other.access_token = api.access_token
-        name = str(other.user("GetStatus", user_api.GetStatusRequest()).session.metadata.name)
+        session = other.user("GetStatus", user_api.GetStatusRequest()).session
         refresh = {"x_octelium_refresh_token": api.refresh_token}
         api.call(auth, "Logout", auth.LogoutRequest(), **refresh)
-        return name
+        return str(session.metadata.uid)
 
     with ThreadPoolExecutor(8) as pool:
-        names = list(pool.map(sign_in, range(SIGN_INS)))
-    assert len(set(names)) == SIGN_INS
+        sessions = list(pool.map(sign_in, range(SIGN_INS)))
+    assert len(set(sessions)) == SIGN_INS
 
 
 def test_a_change_that_ends_its_author_s_own_right_is_answered(shop: Cluster) -> None:

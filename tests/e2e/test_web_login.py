@@ -49,7 +49,7 @@ class World:
         authorities = [certs.ca().chain, (self.cluster.data / "ca.pem").read_bytes()]
         with browser(self.driver, self.folder / name, authorities, DOMAIN) as context:
             page = context.pages[0]
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(60_000)
             yield page
 
 
@@ -301,7 +301,7 @@ class Loopback:
             def log_message(self, *_arguments: Any) -> None:
                 """Say nothing."""
 
-        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -377,7 +377,7 @@ def test_a_machine_without_a_browser_is_let_in(world: World) -> None:
         page.wait_for_url(re.compile("user_code="))
         world.album.take(page, "device-asked")
         page.get_by_role("button", name="Allow").click()
-        assert page.get_by_role("heading", name="The machine is let in").is_visible()
+        page.get_by_role("heading", name="The machine is let in").wait_for()
         world.album.take(page, "device-done")
         tokens = machine.post(metadata["token_endpoint"], data=poll).json()
     api = Api(cluster.channel())

@@ -92,7 +92,7 @@ class Visitors:
         context = self.chromium.new_context(viewport={"width": 1100, "height": 760}, **options)
         try:
             page = context.new_page()
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(60_000)
             page.on("console", listen)
             page.on("response", look_at)
             page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -74,7 +74,7 @@ class World:
         done = subprocess.run(
             [sys.executable, "-m", "octelium", "octeliumctl", *words],
             env=self.cluster.base_environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
