@@ -54,7 +54,7 @@ def test_serves_until_the_input_ends() -> None:
     for at in range(0, len(data), 7):
         write_all(to_helper[1], data[at : at + 7])
     os.close(to_helper[1])
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     os.close(from_helper[1])
     reader = Reader()

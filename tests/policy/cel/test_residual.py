@@ -156,8 +156,8 @@ def test_what_remains(text: str, expected: str) -> None:
         # It depends on what is not known whether the error stands before the missing data.
         ("!(ctx.request.ip == 'a' && 1/0 == 1) && ctx.user.spec.missing == 1", "false", "true"),
         ("!(ctx.request.ip == 'a' && 1/0 == 1) && !(ctx.user.spec.missing == 1)", "false", "true"),
-        ("!(ctx.request.ip == 'a' && 1/0 == 1) && "
-         "!(ctx.user.spec.missing == 1 || ctx.request.http.method == 'GET')",
+        (("!(ctx.request.ip == 'a' && 1/0 == 1) && "
+          "!(ctx.user.spec.missing == 1 || ctx.request.http.method == 'GET')"),
          "false", '!(ctx.request.http.method == "GET")'),
         ("ctx.user.spec.missing == 1 && !(ctx.request.ip == 'a' && 1/0 == 1)", "false", "false"),
     ],
