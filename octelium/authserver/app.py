@@ -74,11 +74,15 @@ def create_app(
     authenticators: Authenticators,
     invitations: InvitationLogins,
     clock: Callable[[], float] = time.time,
+    timer: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The application behind the Service `default.default`."""
+    """The application behind the Service `default.default`.
+
+    `clock` tells unix seconds, `timer` seconds that only rise.
+    """
     pages = Pages(site, resources)
     logins = Logins(resources, authentication, protocols, publish)
-    browsers, waiting = Browsers(authentication, clock), Waiting()
+    browsers, waiting = Browsers(authentication, clock), Waiting(timer)
     flow = Flow(site, pages, logins, browsers, waiting)
     login = LoginPages(
         site, pages, logins, browsers, waiting, flow, lambda: authenticators.offers_passkeys
@@ -90,7 +94,7 @@ def create_app(
         site, pages, resources, browsers, invitations, authenticators, publish
     )
     denied = DeniedPages(site, pages, resources, browsers, reasons)
-    codes = DeviceCodes()
+    codes = DeviceCodes(timer)
     machines = DeviceGrant(site, codes, authentication, client_logins, publish)
     device = DevicePage(site, pages, resources, browsers, codes)
     oauth2 = OAuth2(

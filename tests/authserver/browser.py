@@ -15,6 +15,7 @@ from octelium.authserver.providers.discovery import Discoveries
 from octelium.authserver.site import Site
 from octelium.authserver.workloads import Workloads
 from octelium.identity.authenticators.authenticators import Authenticators
+from octelium.identity.authenticators.rate_limits import RateLimits
 from octelium.identity.authenticators.relying_party import RelyingParty
 from octelium.identity.client_logins import ClientLogins
 from octelium.identity.invitation_logins import InvitationLogins
@@ -22,7 +23,7 @@ from octelium.schema.pb import core_v1_pb2 as core
 from tests.authserver.provider import FakeProvider
 from tests.authserver.providers import trusting
 from tests.identity.authenticators.people import Rules
-from tests.identity.cluster import Cluster, open_cluster
+from tests.identity.cluster import Clock, Cluster, open_cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,6 +95,7 @@ class Host:
             RelyingParty(site.domain, site.origin),
             self.authenticator_rules,
             clock=cluster.clock,
+            limits=RateLimits(clock=cluster.clock),
         )
         self.invitations = InvitationLogins(
             cluster.resources,
@@ -114,6 +116,7 @@ class Host:
             self.authenticators,
             self.invitations,
             clock=cluster.clock,
+            timer=Clock(0),
         )
         self.client = _client(app, "https://example.com")
         self.openable = Openable(cluster)

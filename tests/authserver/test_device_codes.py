@@ -26,7 +26,7 @@ def refused(codes: DeviceCodes, device_code: str, client_id: str = "cli") -> str
 
 
 def test_codes() -> None:
-    codes = DeviceCodes()
+    codes = DeviceCodes(Clock(0))
     made = [begin(codes, str(number)) for number in range(500)]
     assert len({login.device_code for login in made}) == 500
     assert len({login.user_code for login in made}) == 500
@@ -136,7 +136,7 @@ def test_a_flood_from_one_address_leaves_others_alone() -> None:
 
 
 def test_many_callers_throw_out_their_own() -> None:
-    codes = DeviceCodes()
+    codes = DeviceCodes(Clock(0))
     mine = begin(codes, "192.0.2.1")
     for number in range(132 * 32):
         begin(codes, f"198.51.100.{number // 32}")
@@ -145,7 +145,7 @@ def test_many_callers_throw_out_their_own() -> None:
 
 
 def test_the_network_of_a_subscriber_is_one_caller() -> None:
-    codes = DeviceCodes()
+    codes = DeviceCodes(Clock(0))
     first = begin(codes, "2001:db8::1")
     for number in range(32):
         begin(codes, f"2001:db8::2:{number:x}")

@@ -26,17 +26,25 @@ if TYPE_CHECKING:
 
     import httpx
 
-DEADLINE: Final = 5.0
-"""Seconds from the look-up of the name to the last byte."""
-_CONNECT: Final = 2.0
-_PATIENCE: Final = 15.0
-"""Seconds that a fetch waits for those before it."""
-_AT_ONCE: Final = 16
 _MOST_ORIGINS: Final = 256
 _MOST_ADDRESSES: Final = 4
 _MOST_REDIRECTS: Final = 3
 _LONGEST_URL: Final = 4096
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a fetch may take, in seconds, and how many there may be."""
+
+    deadline: float = 5.0
+    """From the look-up of the name to the last byte."""
+    connect: float = 2.0
+    """To one address."""
+    patience: float = 15.0
+    """Of a fetch that waits for those before it."""
+    at_once: int = 16
+    """At one origin."""
 
 
 class FetchError(Exception):
@@ -127,10 +135,15 @@ class Fetcher:
     """
 
     def __init__(
-        self, *, resolver: Resolve = resolve, context: ssl.SSLContext | None = None
+        self,
+        *,
+        resolver: Resolve = resolve,
+        context: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._resolve = resolver
         self._context = context
+        self._limits = limits or Limits()
         self._slots: OrderedDict[str, asyncio.Semaphore] = OrderedDict()
 
     async def get(
@@ -140,13 +153,12 @@ class Fetcher:
         configured: str,
         limit: int,
         headers: Mapping[str, str] | None = None,
-        deadline: float = DEADLINE,
     ) -> Fetched:
         """What a GET answers; redirects are followed within the origin. Raises FetchError."""
         context = await self._prepare()
         target = _target(url)
         loopback = is_loopback_host(_target(configured).host)
-        async with self._slot(target), _within(target, deadline):
+        async with self._slot(target), _within(target, self._limits.deadline):
             for _ in range(_MOST_REDIRECTS + 1):
                 answer, location = await self._send(
                     context, "GET", target, headers or {}, None, limit, loopback
@@ -164,13 +176,12 @@ class Fetcher:
         configured: str,
         limit: int,
         headers: Mapping[str, str] | None = None,
-        deadline: float = DEADLINE,
     ) -> Fetched:
         """What a form posted to `url` is answered with. Raises FetchError."""
         context = await self._prepare()
         target = _target(url)
         loopback = is_loopback_host(_target(configured).host)
-        async with self._slot(target), _within(target, deadline):
+        async with self._slot(target), _within(target, self._limits.deadline):
             answer, _ = await self._send(
                 context, "POST", target, headers or {}, form, limit, loopback
             )
@@ -188,12 +199,12 @@ class Fetcher:
     async def _slot(self, target: httpx.URL) -> AsyncIterator[None]:
         """One of a few places at an origin: a rush of logins waits instead of running late."""
         origin = target.netloc.decode("ascii")
-        slots = self._slots.setdefault(origin, asyncio.Semaphore(_AT_ONCE))
+        slots = self._slots.setdefault(origin, asyncio.Semaphore(self._limits.at_once))
         self._slots.move_to_end(origin)
         if len(self._slots) > _MOST_ORIGINS:
             self._slots.popitem(last=False)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._limits.patience):
                 await slots.acquire()
         except TimeoutError as error:
             raise FetchError(f"{_place(target)} is asked by too many at once") from error
@@ -226,7 +237,7 @@ class Fetcher:
         client = httpx.AsyncClient(
             verify=context,
             trust_env=False,
-            timeout=httpx.Timeout(DEADLINE, connect=_CONNECT),
+            timeout=httpx.Timeout(None, connect=self._limits.connect),
             limits=httpx.Limits(max_keepalive_connections=0),
         )
         problem: Exception | None = None

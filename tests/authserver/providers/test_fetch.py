@@ -5,6 +5,7 @@ import gzip
 import ssl
 import threading
 import time
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.authserver.providers import fetch
-from octelium.authserver.providers.fetch import Fetched, Fetcher, FetchError
+from octelium.authserver.providers.fetch import Fetched, Fetcher, FetchError, Limits
 from octelium.http.tasks import spawn
 from tests.authserver.providers import trusting
 from tests.http import certs
@@ -53,10 +54,10 @@ class Resolver:
 
 
 async def get(
-    server: HttpsServer, path: str, *, limit: int = 1000, deadline: float = 5.0
+    server: HttpsServer, path: str, *, limit: int = 1000, limits: Limits = trusting.PATIENT
 ) -> Fetched:
-    return await trusting.fetcher().get(
-        server.origin + path, configured=server.origin, limit=limit, deadline=deadline
+    return await trusting.fetcher(limits).get(
+        server.origin + path, configured=server.origin, limit=limit
     )
 
 
@@ -132,25 +133,27 @@ async def test_nothing_is_unpacked(server: HttpsServer) -> None:
         await get(server, "/a", limit=1 << 20)
 
 
-async def test_time_is_limited(server: HttpsServer) -> None:
+async def test_time_is_limited() -> None:
     go_on = threading.Event()
 
     def wait(_request: Request) -> Response:
-        go_on.wait(20)
+        go_on.wait(60)
         return Response(b"late")
 
-    serve(server, "/a", wait)
-    try:
-        with pytest.raises(FetchError, match="in time"):
-            await get(server, "/a", deadline=0.2)
-    finally:
-        go_on.set()
+    with https_server() as server:  # its own: the request may come when all is over
+        serve(server, "/a", wait)
+        try:
+            with pytest.raises(FetchError, match="in time"):
+                await get(server, "/a", limits=replace(trusting.PATIENT, deadline=0.2))
+        finally:
+            go_on.set()
 
 
 async def test_only_trusted_certificates_for_the_name(server: HttpsServer) -> None:
     serve(server, "/a", lambda _: Response(b"{}"))
+    client = Fetcher(limits=trusting.PATIENT)
     with pytest.raises(FetchError, match="certificate is not trusted"):
-        await Fetcher().get(server.origin + "/a", configured=server.origin, limit=10)
+        await client.get(server.origin + "/a", configured=server.origin, limit=10)
     address = server.origin.replace("localhost", "127.0.0.1")
     with pytest.raises(FetchError, match="certificate is not trusted"):
         await trusting.fetcher().get(address, configured=address, limit=10)
@@ -168,7 +171,7 @@ async def test_what_takes_long_to_load_holds_up_no_loop(
 
     monkeypatch.setattr(fetch, "trust", load)
     server.routes["/a"] = lambda _: Response(b"a")
-    client = Fetcher()
+    client = Fetcher(limits=trusting.PATIENT)
     fetches = (client.get(server.origin + "/a", configured=server.origin, limit=9) for _ in "abc")
     assert [answer.body for answer in await asyncio.gather(*fetches)] == [b"a"] * 3
     assert threads
@@ -217,7 +220,8 @@ async def test_link_local_addresses_are_never_asked(server: HttpsServer) -> None
 async def test_the_address_that_was_judged_is_the_one_that_is_used(server: HttpsServer) -> None:
     serve(server, "/a", lambda _: Response(b"{}"))
     resolver = Resolver("169.254.169.254", "::1", "127.0.0.1")  # nobody listens on ::1
-    client = Fetcher(resolver=resolver, context=trusting.context())
+    context = trusting.context()
+    client = Fetcher(resolver=resolver, context=context, limits=trusting.PATIENT)
     answer = await client.get(server.origin + "/a", configured=server.origin, limit=10)
     assert answer.body == b"{}"
     assert resolver.asked == 1
@@ -236,7 +240,7 @@ async def test_names_without_an_address() -> None:
 
 
 async def test_nobody_there() -> None:
-    client = Fetcher(resolver=Resolver("127.0.0.1"))
+    client = Fetcher(resolver=Resolver("127.0.0.1"), limits=trusting.PATIENT)
     with pytest.raises(FetchError, match="cannot be reached: Connection refused"):
         await client.get(
             "https://localhost:1/a?b=" + SECRET, configured="https://localhost", limit=1
@@ -277,13 +281,18 @@ async def test_a_broken_answer(server: HttpsServer) -> None:
 
 async def test_a_rush_waits_instead_of_running_late(server: HttpsServer) -> None:
     lock, running, most = threading.Lock(), 0, 0
+    full = threading.Event()
+    at_once = Limits().at_once
 
     def count(_request: Request) -> Response:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.01)  # so that they would overlap
+            if running == at_once:
+                full.set()
+        full.wait(60)
+        time.sleep(0.01)  # time for one too many
         with lock:
             running -= 1
         return Response(b"{}")
@@ -293,22 +302,18 @@ async def test_a_rush_waits_instead_of_running_late(server: HttpsServer) -> None
     asked = (client.get(server.origin + "/a", configured=server.origin, limit=9) for _ in range(40))
     answers = await asyncio.gather(*asked)
     assert all(answer.status == 200 for answer in answers)
-    assert 1 < most <= 16
+    assert most == at_once
 
 
-async def test_whoever_waits_too_long_gives_up(
-    server: HttpsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetch, "_AT_ONCE", 1)
-    monkeypatch.setattr(fetch, "_PATIENCE", 0.05)
+async def test_whoever_waits_too_long_gives_up(server: HttpsServer) -> None:
     go_on = threading.Event()
 
     def wait(_request: Request) -> Response:
-        go_on.wait(20)
+        go_on.wait(60)
         return Response(b"{}")
 
     serve(server, "/a", wait)
-    client = trusting.fetcher()
+    client = trusting.fetcher(replace(trusting.PATIENT, patience=0.05, at_once=1))
     first, second = (
         spawn(client.get(server.origin + "/a", configured=server.origin, limit=9), name="fetch")
         for _ in range(2)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ssl
 from functools import cache
 
-from octelium.authserver.providers.fetch import Fetcher
+from octelium.authserver.providers.fetch import Fetcher, Limits
 from tests.http import certs
+
+PATIENT = Limits(deadline=60.0, connect=60.0, patience=60.0)
+"""For whom time is not the subject: peers answer, however busy the machine."""
 
 
 @cache
@@ -15,6 +18,6 @@ def context() -> ssl.SSLContext:
     return ssl.create_default_context(cadata=certs.ca().chain.decode())
 
 
-def fetcher() -> Fetcher:
+def fetcher(limits: Limits = PATIENT) -> Fetcher:
     """For peers of this test run."""
-    return Fetcher(context=context())
+    return Fetcher(context=context(), limits=limits)
