@@ -240,6 +240,7 @@ def test_without_scripts_the_link_is_pasted(world: World) -> None:
     authorities = [(world.cluster.data / "ca.pem").read_bytes()]
     with browser(world.driver, world.folder / "plain", authorities, DOMAIN) as context:
         page = context.pages[0]
+        page.set_default_timeout(60_000)
         devtools = context.new_cdp_session(page)
         devtools.send("Emulation.setScriptExecutionDisabled", {"value": True})
         page.goto(link)

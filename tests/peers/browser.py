@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright
 
 CHROMIUM = "/usr/bin/chromium"
+_PATIENCE = 180_000
+"""Milliseconds for a start."""
 _UNWANTED = (
     "LocalNetworkAccessChecks",
     "BlockInsecurePrivateNetworkRequests",
@@ -62,7 +64,10 @@ def _arguments(authorities: Sequence[bytes], domain: str) -> list[str]:
 def chromium(driver: Playwright, authorities: Sequence[bytes], domain: str) -> Iterator[Browser]:
     """One process for many people: each context has cookies and a cache of its own."""
     launched = driver.chromium.launch(
-        executable_path=CHROMIUM, headless=True, args=_arguments(authorities, domain)
+        executable_path=CHROMIUM,
+        headless=True,
+        args=_arguments(authorities, domain),
+        timeout=_PATIENCE,
     )
     try:
         yield launched
@@ -76,7 +81,11 @@ def browser(
 ) -> Iterator[BrowserContext]:
     """A browser with a profile of its own, where all names below `domain` lead to loopback."""
     context = driver.chromium.launch_persistent_context(
-        profile, executable_path=CHROMIUM, headless=True, args=_arguments(authorities, domain)
+        profile,
+        executable_path=CHROMIUM,
+        headless=True,
+        args=_arguments(authorities, domain),
+        timeout=_PATIENCE,
     )
     try:
         yield context
@@ -99,7 +108,9 @@ def chromium_within(
     arguments = [f"--host-resolver-rules={rules}", f"--disable-features={','.join(_UNWANTED)}"]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
-    launched = driver.chromium.launch(executable_path=program, headless=True, args=arguments)
+    launched = driver.chromium.launch(
+        executable_path=program, headless=True, args=arguments, timeout=_PATIENCE
+    )
     try:
         yield launched
     finally:
