@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import random
 import tracemalloc
 from collections import Counter
 
@@ -15,6 +14,7 @@ from octelium.octovigil.plan import PLAN_BYTES, Plan
 from octelium.octovigil.triggers import Parties
 from octelium.policy.decision import Decision, Outcome
 from octelium.policy.request import DictRequest
+from tests.conftest import SEED
 from tests.octovigil import reference
 from tests.octovigil.chaos import Chaos, VirtualLoop, compared
 from tests.octovigil.world import HTTP, World, allow, deny, inline, uid_of
@@ -161,7 +161,6 @@ def test_who_is_asked_often_is_found_at_once() -> None:
 # --- against fresh decisions
 
 STEPS = int(os.environ.get("OCTELIUM_MEMO_STEPS", "5000"))
-SEED = int(os.environ.get("OCTELIUM_SEED", "0")) or random.SystemRandom().randint(1, 10**9)
 _STEPS_OF_A_WORLD = 500
 
 

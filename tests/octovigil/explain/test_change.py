@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import pytest
 from octelium.octovigil.explain import change
 from octelium.octovigil.explain.explanation import explain_supposition
 from octelium.octovigil.explain.supposing import suppose
-from tests.conftest import SOAK
+from tests.conftest import SEED, SOAK
 from tests.octovigil.explain.asking import changed, flips, http, questions, supposed
 from tests.octovigil.world import START, World, allow, deny, inline, stamp, uid_of
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 LAST_RESORT = "add to Service wiki.default an inline policy with a rule that allows User ann"
 GRANT = "let User ann use Service wiki.default: octeliumctl grant ann wiki"
 OF_USER = "add to User ann an inline policy with a rule that allows Service wiki.default"
-SEED = int(os.environ.get("OCTELIUM_SEED", "0")) or random.SystemRandom().randint(1, 10**9)
 
 
 def world_with(*rules: dict[str, Any], **user: Any) -> World:
@@ -432,10 +429,9 @@ def test_without_time_the_last_resort_is_left() -> None:
 
 
 def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert change.find_change(supposed(World()), seconds=0) is not None
     monkeypatch.setattr(change, "GRACE", -1.0)
     assert change.find_change(supposed(World()), seconds=0) is None
-    monkeypatch.undo()
-    assert change.find_change(supposed(World()), seconds=0) is not None
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,7 @@ from octelium.octovigil.inquiry import Inquiry, InquiryError
 from octelium.policy.request import DictRequest, NoRequest
 from octelium.replica.arrival import Arrival, FrontDoor, Tunnel
 from octelium.schema.pb import ext_v1_pb2 as ext
-from tests.conftest import SOAK
+from tests.conftest import SEED, SOAK
 from tests.octovigil import reference
 from tests.octovigil.explain.asking import http, inquiry, questions, told
 from tests.octovigil.world import START, World, allow, deny, inline, uid_of
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 TRUE, FALSE = ext.Verdict__.TRUE, ext.Verdict__.FALSE
 NOT_TRIED, UNKNOWN = ext.Verdict__.NOT_TRIED, ext.Verdict__.VERDICT_UNKNOWN
-
-SEED = int(os.environ.get("OCTELIUM_SEED", "0")) or random.SystemRandom().randint(1, 10**9)
 
 
 def staffed() -> World:
