@@ -71,9 +71,12 @@ class Found:
         self.opened = opened
 
 
-def find_change(supposition: Supposition, *, seconds: float = MAX_SECONDS) -> Found | None:
-    """The smallest sufficient change that is found for the opposite outcome; None without any."""
-    return _Search(supposition, seconds).run()
+def find_change(supposition: Supposition, *, seconds: float | None = None) -> Found | None:
+    """The smallest sufficient change that is found for the opposite outcome; None without any.
+
+    It is looked for in `seconds`, `MAX_SECONDS` by default.
+    """
+    return _Search(supposition, MAX_SECONDS if seconds is None else seconds).run()
 
 
 class _Search:
