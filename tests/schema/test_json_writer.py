@@ -77,12 +77,12 @@ def test_it_is_faster_than_the_general_converter() -> None:
     )
 
     def cost(convert: Any) -> float:
-        best = 1.0
-        for _ in range(5):
-            begin = time.perf_counter()
-            for _ in range(300):
-                convert(service)
-            best = min(best, time.perf_counter() - begin)
-        return best
+        begin = time.thread_time()
+        for _ in range(100):
+            convert(service)
+        return time.thread_time() - begin
 
-    assert cost(json_writer.write) < cost(json_format.MessageToDict)
+    # In turns, since the machine may be slower at times; the best of each is without that.
+    costs = [(cost(json_writer.write), cost(json_format.MessageToDict)) for _ in range(20)]
+    ours, general = map(min, zip(*costs, strict=True))
+    assert ours < general
