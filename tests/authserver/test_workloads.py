@@ -172,15 +172,17 @@ async def test_algorithms(cluster: Cluster, issuer: peers.Issuer, workloads: Wor
 
 
 async def test_huge_ones_are_not_looked_at(
-    cluster: Cluster, issuer: peers.Issuer, workloads: Workloads
+    cluster: Cluster,
+    issuer: peers.Issuer,
+    workloads: Workloads,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await add_provider(cluster, issuer_url=issuer.url)
     before = issuer.fetches
-    began = time.process_time()
+    monkeypatch.setattr("octelium.identity.assertions.read", None)
     for huge in ("A" * (64 << 20), issuer.token("a" * LONGEST, AUDIENCE)):
         with pytest.raises(TooLongError, match="longer than"):
             await workloads.verify(huge)
-    assert time.process_time() - began < 1
     assert issuer.fetches == before
 
 

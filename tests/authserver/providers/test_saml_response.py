@@ -216,15 +216,22 @@ def test_entities() -> None:
         began = time.thread_time()
         told = refused(base64.b64encode((kind + text).encode()).decode())
         assert "comments, instructions" in told
-        assert time.thread_time() - began < 1
+        assert time.thread_time() - began < 10
+
+
+class Unread(str):
+    """Tells its length and nothing else."""
+
+    __slots__ = ()
+
+    def split(self, *_arguments: Any) -> list[str]:
+        raise AssertionError("it was read")
 
 
 def test_sizes() -> None:
-    began = time.thread_time()
-    assert "larger than" in refused("A" * (64 << 20))
+    assert "larger than" in refused(Unread("A" * (64 << 20)))
     padding = said(attributes={EMAIL: ["alice@example.com"], "x": ["y" * saml_response.LARGEST]})
     assert "larger than" in refused(made.signed(padding, pair()))
-    assert time.thread_time() - began < 2
 
 
 def test_text_within_elements_is_whole() -> None:

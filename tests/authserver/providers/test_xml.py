@@ -53,7 +53,7 @@ def test_documents_that_are_not_read(text: str) -> None:
     for plain in (False, True):
         with pytest.raises(XmlError):
             parse(text.encode(), largest=1 << 20, plain=plain)
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - began < 10
 
 
 def test_encodings_and_sizes() -> None:
