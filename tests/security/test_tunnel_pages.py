@@ -4,11 +4,13 @@ to a Service's address, and pages that send to it what the user did not mean.
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ from tests.e2e.test_connect import GATEWAY, ReachableCluster
 from tests.e2e.test_private_network import service, token
 from tests.peers.browser import chromium_within, playwright
 from tests.peers.namespaces import network
+from tests.peers.programs import program
 from tests.peers.tunnel_client import tunnel_client
 
 if TYPE_CHECKING:
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
     from tests.e2e.cluster import Cluster
     from tests.peers.namespaces import Namespace
 
-EVIL = "192.0.2.3"
+EVIL, REBOUND = "192.0.2.3", "192.0.2.4"
+WORDS = (sys.executable, "-I", "-u", "-c")
 _ATTACKER = """
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -45,7 +50,9 @@ class Pages(BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *_):
         pass
-ThreadingHTTPServer(("0.0.0.0", 80), Pages).serve_forever()
+made = ThreadingHTTPServer((sys.argv[1], 80), Pages)
+print("ready", flush=True)
+made.serve_forever()
 """
 _UPSTREAM = """
 import json
@@ -124,18 +131,30 @@ class World:
     """A connected computer with a browser, an attacker's host, and a Service's upstream."""
 
     cluster: Cluster
-    attacker: subprocess.Popen[str]
+    evil: Namespace
     browser: Browser
     upstream: list[tuple[str, str]]
     """Method and target of each request that reached it."""
     addresses: dict[str, str]
+    _marks: Iterator[int] = field(default_factory=itertools.count)
 
     def page(self, host: str) -> Page:
         """A page of a host, in a browser that has forgotten everything."""
         page = self.browser.new_context().new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.goto(f"http://{host}/")
         return page
+
+    def reached(self) -> list[tuple[str, str]]:
+        """What has reached the upstream since the last call, as far as it was answered."""
+        mark = "GET", f"/mark-{next(self._marks)}"
+        url = f"http://127.0.0.1:8000{mark[1]}"
+        asked = [*self.cluster.within, program("curl", "curl"), "-fsS", url]
+        subprocess.run(asked, capture_output=True, check=True, timeout=60)
+        wait_for(lambda: mark in self.upstream)
+        found = self.upstream[: self.upstream.index(mark)]
+        self.upstream.clear()
+        return found
 
     def refusals(self, wanted: Collection[str]) -> list[str]:
         """Lines of refusals in the access log, once each of these paths is there."""
@@ -147,7 +166,7 @@ class World:
             missing = [path for path in wanted if not any(f" {path} " in each for each in lines)]
             assert not missing, "\n".join(lines)
 
-        wait_for(logged, 10, every=0.1)
+        wait_for(logged, every=0.1)
         return [line for line in lines if any(f" {path} " in line for path in wanted)]
 
 
@@ -158,22 +177,31 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         host, client, evil = (made.namespace(name) for name in ("host", "client", "evil"))
         places = {"host": f"{GATEWAY}/24", "client": "192.0.2.2/24", "evil": f"{EVIL}/24"}
         made.switch("lan", places)
+        evil.ip(f"address add {REBOUND}/24 dev to-lan")
+        (client.etc / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:30\n")
         cluster = ReachableCluster(
             folder / "cluster",
             workers=1,
             within=host.enter,
             environment={"OCTELIUM_TUNNEL": "on", "OCTELIUM_ENGINE": "own"},
         )
-        words = (sys.executable, "-I", "-u", "-c")
-        pipe = subprocess.PIPE
         try:
             with (
-                host.process(*words, _UPSTREAM, stdout=pipe) as upstream,
-                evil.process(*words, _ATTACKER, stderr=pipe) as attacker,
+                host.process(*WORDS, _UPSTREAM, stdout=subprocess.PIPE) as upstream,
+                attacking(evil, EVIL),
             ):
-                yield from _running(folder, cluster, client, upstream, attacker)
+                yield from _running(folder, cluster, client, upstream, evil)
         finally:
             cluster.remove()
+
+
+@contextmanager
+def attacking(evil: Namespace, address: str) -> Iterator[subprocess.Popen[str]]:
+    """The attacker's pages, at an address."""
+    with evil.process(*WORDS, _ATTACKER, address, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
 
 
 def _running(
@@ -181,7 +209,7 @@ def _running(
     cluster: Cluster,
     client: Namespace,
     upstream: subprocess.Popen[str],
-    attacker: subprocess.Popen[str],
+    evil: Namespace,
 ) -> Iterator[World]:
     cluster.start()
     cluster.login()
@@ -214,7 +242,7 @@ def _running(
     lines = {own: addresses[name] for name, own in names.items()}
     client.resolve({**lines, "evil.test": EVIL, "static.test": addresses["web"]})
     client.ip("link set lo up")
-    asked = (sys.executable, "-I", "-c", _NAMES, EVIL, addresses["web"])
+    asked = (sys.executable, "-I", "-c", _NAMES, REBOUND, addresses["web"])
     rules = [f"MAP {own}.{DOMAIN} {addresses[name]}" for name, own in names.items()]
     rules.append(f"MAP evil.{DOMAIN} {EVIL}")
     place = (client, f"{GATEWAY}:{cluster.port}", cluster.data / "ca.pem")
@@ -226,7 +254,7 @@ def _running(
     ):
         assert named.stdout is not None
         assert named.stdout.readline() == "ready\n"
-        yield World(cluster, attacker, browser, seen, addresses)
+        yield World(cluster, evil, browser, seen, addresses)
     upstream.kill()
     reader.join()  # before its pipe is closed
 
@@ -235,12 +263,12 @@ def _running(
 def test_a_persons_own_pages_are_as_they_were(world: World, name: str) -> None:
     """Without this the others would show nothing."""
     for host in (f"{name}.local", f"{name}.local.{DOMAIN}", world.addresses[name]):
-        world.upstream.clear()
+        world.reached()
         page = world.page(host)
         assert page.title() == "secret"
         status = page.evaluate("fetch('/own', {method: 'POST', body: 'x'}).then(r => r.status)")
         assert status == 200
-        wait_for(lambda: ("POST", "/own") in world.upstream)
+        assert ("POST", "/own") in world.reached()
         page.context.close()
 
 
@@ -248,7 +276,7 @@ def test_a_persons_own_pages_are_as_they_were(world: World, name: str) -> None:
 @pytest.mark.parametrize("host", FOREIGN)
 def test_foreign_pages_change_nothing(world: World, host: str, own: str) -> None:
     page = world.page(host)
-    world.upstream.clear()
+    world.reached()
     paths = {act: f"/{host}/{own}/{act.replace(' ', '-')}" for act in ACTS}
     for act, code in ACTS.items():
         told = page.evaluate(
@@ -267,7 +295,7 @@ def test_foreign_pages_change_nothing(world: World, host: str, own: str) -> None
     for line in world.refusals(paths.values()):
         assert "403" in line
         assert "caused by a page of an origin that has no right to" in line
-    assert world.upstream == []
+    assert world.reached() == []
     page.context.close()
 
 
@@ -299,7 +327,7 @@ def test_origins_that_the_settings_name(world: World) -> None:
     json_type = "headers: {'Content-Type': 'application/json'}"
     post = f"u => fetch(u, {{method: 'POST', body: '{{}}', {json_type}}})"
     hosts = ("shared.local", f"shared.local.{DOMAIN}")
-    world.upstream.clear()
+    world.reached()
     for host in hosts:
         page = world.page("evil.test")
         url = f"http://{host}/named/{host}"
@@ -309,18 +337,17 @@ def test_origins_that_the_settings_name(world: World) -> None:
         assert "TypeError" in other.evaluate(f"u => ({post})(u).catch(String)", f"{url}/other")
         other.context.close()
     world.refusals([f"/named/{host}/other" for host in hosts])
-    assert world.upstream == [("POST", f"/named/{host}") for host in hosts]
+    assert world.reached() == [("POST", f"/named/{host}") for host in hosts]
 
 
 def test_a_name_that_turns_to_a_service(world: World) -> None:
     """The attacker's name has two addresses. When the first one closes, the page's own origin is
     the Service, and the browser holds back nothing; `Host` is still the attacker's.
     """
-    page = world.page("rebound.test")
-    assert page.title() == "attacker"
-    world.upstream.clear()
-    world.attacker.kill()
-    world.attacker.wait()
+    with attacking(world.evil, REBOUND):
+        page = world.page("rebound.test")
+        assert page.title() == "attacker"
+    world.reached()
     for method in ("GET", "POST"):
         ask = "([method, url]) => fetch(url, {method}).then(async r => [r.status, await r.text()])"
         status, body = page.evaluate(ask, [method, f"/rebound/{method}"])
@@ -332,5 +359,5 @@ def test_a_name_that_turns_to_a_service(world: World) -> None:
     for line in world.refusals([f"/rebound/{last}" for last in ("GET", "POST", "top")]):
         assert "421" in line
         assert "called by a name that is not the Service's own" in line
-    assert world.upstream == []
+    assert world.reached() == []
     page.context.close()
