@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,7 +54,7 @@ class Stream:
 
 async def settle() -> None:
     """Let what is due run."""
-    for _ in range(5):
+    for _ in range(20):
         await asyncio.sleep(0)
 
 
@@ -219,16 +220,23 @@ async def test_a_failing_callback_harms_no_other(caplog: pytest.LogCaptureFixtur
         await streams[2].end()
 
 
-async def test_thousands_of_streams_do_not_hold_up_the_loop() -> None:
+async def test_thousands_of_streams_do_not_hold_up_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = itertools.count()
+    # By this clock, each decision takes a millisecond.
+    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: next(looks) / 1000))
     world = open_world()
-    streams = [Stream(world) for _ in range(3000)]
+    refused: list[Decision] = []
+    for _ in range(3000):
+        Stream(world).handle.callback = refused.append
     world.user()
-    longest, last = 0.0, time.thread_time()
-    while not all(stream.refusals for stream in streams):
+    most = 0
+    while len(refused) < 3000:
+        before = len(refused)
         await asyncio.sleep(0)
-        now = time.thread_time()
-        longest, last = max(longest, now - last), now
-    assert longest < 0.25
+        most = max(most, len(refused) - before)
+    assert 1 < most <= 1000 * watch._SLICE + 1
 
 
 async def test_watched_plans_are_not_dropped_for_room() -> None:
@@ -314,7 +322,7 @@ class Slow:
     async def stall(self) -> None:
         """Change Eve's Policy, so that all her streams wait for the evaluator."""
         self.world.policy("slow", slow_rule(1))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while any(self._is_undecided(stream) for stream in self.eve):
                 await asyncio.sleep(0)
         await settle()
@@ -420,7 +428,7 @@ async def test_who_goes_on_waits_again(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow(5)
     await slow.stall()
     slow.evaluator.answer.set_result(True)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while any(stream.handle.limit is not None for stream in slow.eve):
             await asyncio.sleep(0)
     assert not slow.ended
@@ -481,7 +489,7 @@ async def test_cancelled_watches_leave_their_turns_to_others() -> None:
     await slow.stall()
     for stream in slow.eve[:-1]:
         stream.handle.cancel()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "/eve-5" not in slow.evaluator.asked or slow.evaluator.running > 1:
             await asyncio.sleep(0)
     assert slow.evaluator.running == 1
@@ -525,7 +533,7 @@ async def test_who_has_many_streams_keeps_nobody_waiting(monkeypatch: pytest.Mon
             stream.handle.callback = lambda _decision, name=name: ended.append(name)
     world.user("eve")
     world.remove("Session", "ann-1")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(ended) < 502:
             await asyncio.sleep(0)
     assert [index for index, name in enumerate(ended) if name == "ann"] == [1, 3]

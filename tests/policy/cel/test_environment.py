@@ -99,7 +99,7 @@ def bounded(text: str) -> None:
     begun = time.thread_time()
     with contextlib.suppress(CompileError, EvaluationError):
         compile_program(text).test(new_frame({"a": {"b": 1.0}, "l": ["x"]}))
-    assert time.thread_time() - begun < 2
+    assert time.thread_time() - begun < 5
 
 
 NESTED = [
