@@ -221,7 +221,7 @@ class _Streaming:
 
     def __init__(self, kind: Kind, host: str, port: int) -> None:
         self._kind = kind
-        self._one = socket.create_connection((host, port), 10)
+        self._one = socket.create_connection((host, port), 60)
         self._one.settimeout(None)
         self._one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._last = time.monotonic()

@@ -73,6 +73,8 @@ const provider = new Provider(settings.issuer, {
       },
     },
   },
+  // A minute is not enough where hundreds of people are here before the first one goes back.
+  ttl: { AuthorizationCode: 900 },
   jwks: settings.jwks,
   findAccount: (_context, id) => ({
     accountId: id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -9,7 +10,8 @@ def children(parent: int, name: str) -> list[int]:
     """Those called `name`, of the process itself or of its descendants."""
     found = []
     for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if Path(f"/proc/{number}/comm").read_text().strip() == name:
-            found.append(int(number))
-        found += children(int(number), name)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            if Path(f"/proc/{number}/comm").read_text().strip() == name:
+                found.append(int(number))
+            found += children(int(number), name)
     return found

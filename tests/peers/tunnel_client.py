@@ -119,6 +119,8 @@ class _Client:
         self._loop = asyncio.get_running_loop()
         self._gateways: dict[str, bytes] = {}
         self._engine: OwnEngine | None = None
+        self._early: list[user.Gateway] = []
+        """Told of before there was an engine."""
         self._state: asyncio.Future[user.ConnectionState] = self._loop.create_future()
         self.events: list[str] = []
 
@@ -168,7 +170,9 @@ class _Client:
             self._put(event.update_gateway.gateway)
 
     def _put(self, gateway: user.Gateway) -> None:
-        assert self._engine is not None
+        if self._engine is None:
+            self._early.append(gateway)
+            return
         if (old := self._gateways.pop(gateway.id, None)) is not None:
             self._engine.remove_peer(old)
         key = base64.b64decode(gateway.wireguard.public_key)
@@ -192,7 +196,7 @@ class _Client:
         self._engine = OwnEngine(tun, bound, private_key=state.x25519_key, mtu=state.mtu)
         if wire is None:
             self._set_up_device(state)
-        for gateway in state.gateways:
+        for gateway in (*state.gateways, *self._early):
             self._put(gateway)
         await self._engine.start()
         return state

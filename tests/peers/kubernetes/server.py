@@ -71,6 +71,8 @@ class KubernetesApi(Cluster):
             access_log=False,
             ssl_certfile=self.folder / "tls.crt",
             ssl_keyfile=self.folder / "tls.key",
+            # As long as the real one: a client that comes back to a connection finds it open.
+            timeout_keep_alive=180,
         )
         server = uvicorn.Server(config)
         ready = threading.Event()
