@@ -84,7 +84,7 @@ def booted(root: Path, releases: Path, folder: Path, *, is_bare: bool = False) -
     set what is below /proc/sys/net.
     """
     resolv = folder / "resolv.conf"
-    resolv.write_text(f"nameserver {NAMES}\noptions attempts:1 timeout:1\n")
+    resolv.write_text(f"nameserver {NAMES}\noptions timeout:30\n")
     with network(folder, ("root",)) as made:
         host, outside = made.namespace("host"), made.namespace("outside")
         made.cable(host, f"{ADDRESS}/24", outside, f"{OUTSIDE}/24")
@@ -114,6 +114,8 @@ def _nspawn(
                 "--timezone=off", "--resolv-conf=off", f"--machine=octelium-test-{host.keeper.pid}",
                 f"--network-namespace-path=/proc/{host.keeper.pid}/ns/net",
                 f"--bind-ro={resolv}:/etc/resolv.conf", f"--bind-ro={releases}:{RELEASES}",
+                # Else apt's daily work is done in the midst of a test, on some days.
+                "systemd.mask=timers.target",
             ],
             stdin=subprocess.DEVNULL,
             stdout=written,
@@ -122,7 +124,7 @@ def _nspawn(
         )  # fmt: skip
     leader = 0
     try:
-        leader = wait_for(lambda: _leader(nspawn, console, host), 60, 0.1)
+        leader = wait_for(lambda: _leader(nspawn, console, host), 300, 0.1)
         yield leader
     finally:
         # With its first process, everything in it ends.
@@ -131,7 +133,7 @@ def _nspawn(
                 os.kill(leader, signal.SIGKILL)
             else:
                 nspawn.kill()
-        nspawn.wait(30)
+        nspawn.wait(120)
 
 
 def _leader(nspawn: subprocess.Popen[bytes], console: Path, host: Namespace) -> int | bool:

@@ -13,6 +13,7 @@ from tests.e2e.cluster import wait_for
 from tests.install.machine import DOMAIN, RELEASES, Machine, booted
 from tests.install.releases import release, zipapp
 from tests.install.roots import DEBIAN_13, UBUNTU, System, root
+from tests.install.test_preconditions import put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,14 +119,24 @@ def check_backup(machine: Machine) -> None:
     machine.shell("rm -r /root/octelium.backup /var/lib/octelium/replaced-*")
 
 
+SPOILED = "the store is of the new version now"
+LATER = f"""\
+# Once the store is spoiled, it is as late as it takes to give up.
+case "$*" in
+  +%s) ! journalctl -o cat -u octelium | grep -q "{SPOILED}" || set -- -d "+1 hour" +%s ;;
+esac
+exec /usr/bin/date "$@"\
+"""
+
+
 def check_broken(machine: Machine) -> None:
     """A newer version that spoils the store and does not serve: back again, all of it."""
     version = machine.shell("octelium --version").split()[1]
     about = "stat -c %s /var/lib/octelium/store/vault.key; cat /etc/octelium/*"
     before = machine.shell(about)
-    done = machine.install("broken", "--timeout", "3", check=False)
+    done = machine.install("broken", "--timeout", "600", before=put("date", LATER), check=False)
     assert done.returncode == 1
-    assert "the store is of the new version now" in done.stdout
+    assert SPOILED in done.stdout
     last = done.stdout.splitlines()[-1]
     assert f"{version}-" in last
     assert "is back and serves" in last
