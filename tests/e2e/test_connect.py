@@ -481,6 +481,7 @@ def test_one_that_is_killed_leaves_nothing(world: World, side: str) -> None:
         run = world.client.run
         return run("ip", "-o", "link").stdout, run("ip", "route", "show", "table", "all").stdout
 
+    wait_for(lambda: "octelium" not in left()[0])  # of the test before
     before = left()
     for _ in range(2):
         with connected(world, "alice", "--implementation", side, "-p", "web:7003") as running:

@@ -86,8 +86,9 @@ class Deploying:
     def metric(self, name: str) -> float:
         """A number that control tells."""
         text = httpx.get(f"http://127.0.0.1:{self.cluster.admin}/metrics").text
-        (line,) = [each for each in text.splitlines() if each.startswith(f"{name}{{")]
-        return float(line.rpartition(" ")[2])
+        lines = [each for each in text.splitlines() if each.startswith(f"{name}{{")]
+        assert len(lines) == 1, text
+        return float(lines[0].rpartition(" ")[2])
 
     def remove(self, name: str) -> None:
         """Delete the only Service, and wait until nothing is left of its container."""
@@ -209,8 +210,11 @@ def test_it_goes_on_when_anything_was_killed(deploying: Deploying) -> None:
 
 
 def test_the_lease_is_given_back_at_the_end(deploying: Deploying) -> None:
-    (lease,) = deploying.kubernetes.all("Lease", NAMESPACE)
-    assert lease["spec"]["holderIdentity"]
+    def holders() -> list[str]:
+        leases = deploying.kubernetes.all("Lease", NAMESPACE)
+        return [name for each in leases if (name := each["spec"].get("holderIdentity"))]
+
+    wait_for(holders)  # who is ready may still wait for it
     assert deploying.end() == 0
     (lease,) = deploying.kubernetes.all("Lease", NAMESPACE)
     assert not lease["spec"].get("holderIdentity")

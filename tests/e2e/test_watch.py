@@ -184,7 +184,8 @@ def watcher(cluster: Cluster) -> Iterator[tuple[Cluster, list[dict[str, Any]]]]:
 
     def read() -> None:
         for line in output:
-            lines.append(json.loads(line))  # noqa: PERF401  (each is looked at when it comes)
+            if line.endswith("\n"):  # not killed in the middle of it
+                lines.append(json.loads(line))  # noqa: PERF401  (each is looked at when it comes)
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
