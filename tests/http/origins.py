@@ -50,7 +50,7 @@ class Origins:
         for server in self.servers:
             server.close()
         for writer in self.writers:
-            writer.close()
+            writer.transport.abort()  # an end of TLS would wait for the other side's
         await asyncio.sleep(0)
 
     async def start(self, *, tls: ssl.SSLContext | None = None) -> None:

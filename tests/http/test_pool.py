@@ -19,7 +19,7 @@ from tests.http.origins import Origins
 from tests.http.test_tls import client_context, server_context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 
@@ -68,7 +68,7 @@ async def make_pool() -> AsyncIterator[Callable[..., UpstreamPool]]:
             sections=SectionCache(),
             ticker=Ticker(),
             h2=H2Client,
-            limits=PoolLimits(**limits),  # type: ignore[arg-type]
+            limits=PoolLimits(**{"handshake_timeout": 60.0, **limits}),  # type: ignore[arg-type]
         )
         pools.append(pool)
         return pool
@@ -172,15 +172,23 @@ async def test_nobody_listens(make_pool: Callable[..., UpstreamPool], unused_por
 
 
 @pytest.fixture
-async def unused_port() -> int:
-    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
+def unused_port() -> Iterator[int]:
+    with socket.socket() as bound:  # and so nobody else's, but not listening
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
-async def test_names_that_do_not_exist(make_pool: Callable[..., UpstreamPool]) -> None:
+async def test_names_that_do_not_exist(
+    make_pool: Callable[..., UpstreamPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookup = socket.getaddrinfo
+
+    def find(host: str, *arguments: object, **options: object) -> object:
+        if host == "no-such-name.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return lookup(host, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
     for name in ("no-such-name.invalid", "a" * 300, "a..b"):
         response = await fetch(make_pool(), Origin(name, 80)).wait()
         assert response.error is not None
@@ -284,11 +292,7 @@ async def test_idle_connections_do_not_stay(
     pool.tick(now + 80)
     assert pool.counts() == (1, 1)
     pool.tick(now + 100)
-    for _ in range(100):
-        if pool.counts() == (0, 0):
-            break
-        await asyncio.sleep(0.001)
-    assert pool.counts() == (0, 0)
+    await until(lambda: pool.counts() == (0, 0))
 
 
 async def test_no_more_idle_connections_than_allowed(
