@@ -40,20 +40,24 @@ L4 = core.SessionStatusConnectionUpstreamL4Type__
 WIKI = "127.64.0.16"
 ANN = "127.65.0.7"
 BOB = "127.65.0.8"
-_ports = itertools.count(23_000)
+_ports = itertools.count(20_000)
+_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that nothing uses on any address, for TCP and UDP."""
+    """A port that nothing uses on any address, for TCP and UDP, nor another process of tests."""
     for port in _ports:
         with contextlib.ExitStack() as stack:
             try:
+                claim = stack.enter_context(socket.socket(socket.AF_UNIX))
+                claim.bind(f"\0octelium-tests-port-{port}")
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                     probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
                     _on_loopback(probe)
                     probe.bind(("0.0.0.0", port))
             except OSError:
                 continue
+            _claims.append(claim.dup())  # a name is free once nobody has its socket (unix(7))
             return port
     raise AssertionError("no port is free")
 
@@ -236,6 +240,9 @@ class PrivateWorld:
 
     async def until(self, condition: Any) -> None:
         await self.base.until(condition)
+
+    def pass_time(self, seconds: float) -> None:
+        self.base.pass_time(seconds)
 
     def infos(self) -> list[tuple[str, int, int, str]]:
         """Kind, counts and problem of the records of streams and flows."""

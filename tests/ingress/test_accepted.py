@@ -70,6 +70,7 @@ async def test_tls_from_the_start(trusted: bool) -> None:
         while "data" not in door.chosen.told:
             await asyncio.sleep(0)
         writer.close()
+        await writer.wait_closed()
     else:
         with pytest.raises(ssl.SSLCertVerificationError):
             await opened

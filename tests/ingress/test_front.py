@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from octelium.http.h1.server import ServerLimits
+from octelium.ingress.front import FrontConnection
 from octelium.ingress.settings import Settings
 from octelium.replica.arrival import FrontDoor
 from tests.http import certs
@@ -41,6 +41,11 @@ async def connect(
     )
     here.clients.append(client)
     return client
+
+
+def fronts(here: World) -> list[FrontConnection]:
+    """Connections that have no codec yet."""
+    return [one for one in here.ticker._members if isinstance(one, FrontConnection)]
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ async def test_names_outside_the_domain(here: World, name: str | None) -> None:
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await connect(here, name, context)
     await here.until(lambda: here.ingress.counters.handshake_failures)
-    assert here.ingress.admission.connections == 0
+    await here.until(lambda: here.ingress.admission.connections == 0)
 
 
 async def test_what_was_agreed_on(here: World) -> None:
@@ -93,14 +98,17 @@ async def test_what_was_agreed_on(here: World) -> None:
 
 
 async def test_a_handshake_that_does_not_end() -> None:
-    async with world(Settings(handshake_timeout=0.1)) as here:
-        silent = await here.connect()
-        assert await silent.rest() == b""
-        started = await here.connect()
+    async with world(Settings()) as here:
+        silent, started = await here.connect(), await here.connect()
         await started.send(b"\x16\x03\x01\x40\x00\x01\x00")
+        await here.until(lambda: sorted(one._layered for one in fronts(here)) == [False, True])
+        here.pass_time(here.ingress.settings.handshake_timeout - 1)
+        assert len(fronts(here)) == 2
+        here.pass_time(1)
+        assert await silent.rest() == b""
         assert await started.rest() == b""
         await here.until(lambda: here.ingress.counters.handshake_failures == 2)
-        assert here.ingress.admission.connections == 0
+        await here.until(lambda: here.ingress.admission.connections == 0)
 
 
 async def test_plain_http_on_the_port_for_tls(here: World) -> None:
@@ -249,8 +257,10 @@ async def test_no_certificate_no_service() -> None:
 
 
 async def test_a_slow_head_over_tls() -> None:
-    async with world(Settings(limits=ServerLimits(head_timeout=0.1))) as here:
+    async with world(Settings()) as here:
         here.feed.put(certificate_secret(DOMAIN, f"*.{DOMAIN}"))
         client = await connect(here)
         await client.send(b"GET / HT")
+        await here.until(lambda: any(getattr(one, "_buffer", b"") for one in here.ingress.codecs))
+        here.pass_time(here.ingress.settings.limits.head_timeout)
         assert (await client.reply()).status == 408

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +12,7 @@ import pytest
 from octelium.ingress.datagrams import LARGEST
 from octelium.policy.decision import Outcome
 from octelium.replica.arrival import Tunnel
+from octelium.vigil.flow import Flow
 from octelium.vigil.udp import IDLE, FlowLimits
 from tests.conftest import SOAK
 from tests.ingress.private_world import (
@@ -23,6 +23,7 @@ from tests.ingress.private_world import (
     WIKI,
     PrivateWorld,
     connected,
+    free_port,
     private,
     private_world,
 )
@@ -167,10 +168,8 @@ async def test_what_is_remembered_of_refused_flows_is_bounded(here: PrivateWorld
 async def test_a_flow_that_loses_its_right(here: PrivateWorld) -> None:
     with Caller(here) as ann:
         assert await ann.says(b"abc") == b"ABC"
-        began = time.thread_time()
         here.decider.verdict = Outcome.DENIED
         here.decider.revoke(here.base.entry())
-        assert time.thread_time() - began < 0.1
         assert here.infos()[-1] == ("END", 3, 3, "access ended while the flow was open")
         ann.send(b"more")
         await here.until(lambda: len(here.decider.asked) == 2)
@@ -240,13 +239,13 @@ async def test_a_flood_of_flows_is_bounded(echo: Echo) -> None:
         before = len(list(Path("/proc/self/fd").iterdir()))
         bob = Caller(here, BOB)
         bob.send(b"x")
-        for each in range(number):
-            with Caller(here) as ann:
-                ann.send(b"x")
-            if each % 50 == 0:
+        async with asyncio.timeout(600):
+            while here.server.counters.datagrams < number:  # a queue that is full drops some
+                for _ in range(50):
+                    with Caller(here) as ann:
+                        ann.send(b"x")
                 await asyncio.sleep(0)
                 here.sink.records.clear()
-        await here.until(lambda: here.server.counters.datagrams >= number // 2)
         assert len(here.udp.flows) <= 201
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2 * 201 + 60
         echo.silent = False
@@ -266,7 +265,6 @@ async def test_a_flood_of_flows_is_bounded(echo: Echo) -> None:
 async def test_a_session_begins_so_many_flows_a_second(echo: Echo) -> None:
     async with private_world(limits=FlowLimits(begun_each=3)) as here:
         await here.serve(f"udp://127.0.0.1:{echo.port}", mode=MODES.UDP)
-        here.base.ticker.stop()
         anns = [Caller(here) for _ in range(5)]
         for caller in anns[:3]:
             assert await caller.says(b"x") == b"X"
@@ -328,17 +326,26 @@ async def test_no_upstream() -> None:
         assert not here.udp.flows
 
 
-async def test_an_upstream_that_is_closed_for_a_while(here: PrivateWorld, echo: Echo) -> None:
-    port = echo.port
-    echo.transport.close()
-    with Caller(here) as ann:
-        ann.send(b"x")
-        await here.until(lambda: here.udp.flows)
-        ann.send(b"x")
-        await asyncio.sleep(0.01)
-        again = await echo_at(port=port)
-        assert await ann.says(b"there") == b"THERE"
-        again.transport.close()
+async def test_an_upstream_that_is_closed_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[Flow] = []
+    failed = Flow._upstream_failed
+
+    def fails(flow: Flow, error: OSError) -> None:
+        refused.append(flow)
+        failed(flow, error)
+
+    monkeypatch.setattr(Flow, "_upstream_failed", fails)
+    port = free_port()
+    async with private_world() as here:
+        await here.serve(f"udp://127.0.0.1:{port}", mode=MODES.UDP)
+        with Caller(here) as ann:
+            for count in (1, 2):
+                ann.send(b"x")
+                await here.until(lambda: len(refused) == count)  # noqa: B023
+            again = await echo_at(port=port)
+            assert await ann.says(b"there") == b"THERE"
+            assert list(here.udp.flows.values()) == refused[:1]
+            again.transport.close()
 
 
 async def test_sessions_that_serve() -> None:

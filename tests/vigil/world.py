@@ -347,12 +347,12 @@ class Client:
 
 
 class World:
-    """Everything that a request needs, in this process."""
+    """Everything that a request needs, in this process. Its clock moves in `pass_time` alone."""
 
     def __init__(self, settings: Settings) -> None:
         self.feed = Feed()
         self.replica = self.feed.replica
-        self.ticker = Ticker(0.05)
+        self.ticker = Ticker()
         self.sections = SectionCache()
         self.pool = UpstreamPool(sections=self.sections, ticker=self.ticker, h2=H2Client)
         self.decider = CommandedDecider(self.replica)
@@ -425,13 +425,18 @@ class World:
             while not condition():
                 await asyncio.sleep(0.002)
 
+    def pass_time(self, seconds: float) -> None:
+        """Tell everybody who has deadlines that it is later by some seconds."""
+        self.ticker.now += seconds
+        for member in tuple(self.ticker._members):
+            member.tick(self.ticker.now)
+
 
 @asynccontextmanager
 async def world(settings: Settings | None = None) -> AsyncIterator[World]:
     """A running world; plain text unless `settings` say otherwise."""
     made = World(settings or Settings(plaintext=True))
     await made.origins.start()
-    made.ticker.start()
     listener = socket.create_server(("127.0.0.1", 0))
     made.port = listener.getsockname()[1]
     await made.ingress.start([listener])
@@ -444,7 +449,6 @@ async def world(settings: Settings | None = None) -> AsyncIterator[World]:
         await made.ingress.close(0)
         made.vigil.close()
         made.pool.close()
-        made.ticker.stop()
         for client in made.clients:
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await client.writer.wait_closed()
