@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,7 +8,22 @@ import pytest
 from tests.vigil.world import World, world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+
+
+@pytest.fixture(scope="module", autouse=True)
+def names_of_nothing() -> Iterator[None]:
+    """That a name below `invalid` does not exist is known at once, whoever resolves names here."""
+    lookup = socket.getaddrinfo
+
+    def find(host: str, *arguments: object, **options: object) -> object:
+        if host.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return lookup(host, *arguments, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", find)
+        yield
 
 
 @pytest.fixture

@@ -359,7 +359,11 @@ async def test_nobody_takes_connections_to_the_login_host(here: World) -> None:
 @pytest.mark.parametrize("host", ["login", "wiki"])
 async def test_the_oldest_makes_room_and_learns_when_to_come_again(here: World, host: str) -> None:
     here.vigil.anteroom = Anteroom(AnteroomLimits(unfinished_each=2))
-    clients = [await begin(here, host) for _ in range(3)]
+    clients = []
+    for number in range(3):
+        clients.append(await begin(here, host))
+        count = min(number + 1, 2)
+        await here.until(lambda: here.vigil.anteroom.unfinished.taken == count)  # noqa: B023
     reply = await clients[0].reply()
     assert (reply.status, reply.first(b"retry-after")) == (503, b"1")
     await clients[2].send(b"cde")

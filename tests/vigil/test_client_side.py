@@ -116,7 +116,7 @@ async def test_back_pressure_in_both_directions(here: World) -> None:
 
 
 async def test_an_upload_larger_than_every_buffer(here: World) -> None:
-    gate = asyncio.Event()
+    gate, over = asyncio.Event(), asyncio.Event()
     size = 32 << 20
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -126,6 +126,7 @@ async def test_an_upload_larger_than_every_buffer(here: World) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         await reader.read()
         writer.close()
+        over.set()
 
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     made = here.serve()
@@ -148,4 +149,4 @@ async def test_an_upload_larger_than_every_buffer(here: World) -> None:
     assert here.sink.records[0].request_bytes == size
     here.pool.close()
     server.close()
-    await asyncio.sleep(0.01)
+    await here.until(over.is_set)

@@ -105,13 +105,13 @@ class Calls:
     ) -> Any:
         metadata = () if token is None else (("x-octelium-auth", token),)
         method_: Any = self.channel.unary_unary(method)
-        call = method_(data, metadata=metadata, timeout=10)
+        call = method_(data, metadata=metadata, timeout=60)
         return await call, await call.trailing_metadata()
 
     def talk(self) -> Any:
         """A stream in both directions."""
         method: Any = self.channel.stream_stream("/a.b.Echo/Talk")
-        return method(metadata=(("x-octelium-auth", "alice"),), timeout=20)
+        return method(metadata=(("x-octelium-auth", "alice"),), timeout=60)
 
 
 @pytest.fixture

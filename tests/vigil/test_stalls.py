@@ -76,6 +76,7 @@ async def test_beyond_an_owners_bytes_is_for_a_moment_only(
     made = Stalls(StallLimits(100, 100, 100 * MB, 5 * MB))
     held = [Held(made, "ann", 2 * MB) for _ in range(4)]
     other = Held(made, "bob", 4 * MB)
+    advance(monkeypatch, 0)  # and no further by itself
     for each in (*held, other):
         made.hold(each)
     made.review()

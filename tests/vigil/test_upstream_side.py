@@ -19,7 +19,9 @@ async def test_an_answer_to_head(here: World) -> None:
 
 
 async def test_an_upstream_that_is_not_there(here: World) -> None:
-    await here.origins.close()
+    made = here.serve()
+    made.spec.config.upstream.url = "http://127.0.0.1:1"
+    here.feed.put(made)
     reply = await here.request()
     assert (reply.status, reply.body[:12]) == (502, b"Bad Gateway:")
     (record,) = here.sink.records
