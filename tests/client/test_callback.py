@@ -61,7 +61,7 @@ def test_the_browser_waits_and_goes_on(
     answer = callback.wait(60)
     assert answer is not None
     assert answer.token == "T"
-    assert "T" not in repr(answer).partition("token")[2]
+    assert "token" not in repr(answer)
     assert not visiting.done()
     answer.succeeded("https://lab.test")
     seen = visiting.result(60)
