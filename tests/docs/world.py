@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -76,28 +77,40 @@ class Background:
     process: subprocess.Popen[bytes]
     terminal: int
     said: str = ""
+    decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+    """Characters arrive in parts at times."""
 
     def has_said(self, pattern: str) -> bool:
         """Whether what fits the pattern has been written. Raises RuntimeError if it cannot be."""
+        ended = self.process.poll() is not None  # then all that it has said can be read
+        self._listen()
+        if re.search(pattern, self.said):
+            return True
+        if ended:
+            raise RuntimeError(f"ended with {self.process.returncode}: {self.said}")
+        return False
+
+    def _listen(self) -> None:
         while select.select([self.terminal], [], [], 0)[0]:
             try:
-                self.said += os.read(self.terminal, 65536).decode(errors="replace")
+                self.said += self.decoder.decode(os.read(self.terminal, 65536))
             except OSError:  # its last process has closed the terminal
                 break
         self.said = self.said.replace("\r\n", "\n")
-        if re.search(pattern, self.said):
-            return True
-        if self.process.poll() is not None:
-            raise RuntimeError(f"ended with {self.process.returncode}: {self.said}")
-        return False
+
+    def _has_ended(self) -> bool:
+        self._listen()  # who writes to a terminal that nobody reads waits
+        return self.process.poll() is not None
 
     def end(self) -> None:
         """End it and all that it has started."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
             try:
-                self.process.wait(60)
-            except subprocess.TimeoutExpired:
+                wait_for(self._has_ended, 60)
+            except TimeoutError:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         os.close(self.terminal)
