@@ -149,6 +149,10 @@ def test_a_changed_message_is_dropped(place: int, change: int) -> None:
     assert pair.b.device.receive([(datagram, pair.a.place)], pair.now) == [pair.there(bytes(20))]
 
 
+TURNS = 8
+"""Each of 6 s: in them the keepalive and rekey timeouts pass twice (section 6.5)."""
+
+
 class Network(RuleBasedStateMachine):
     """Two devices, and a network that does to their datagrams whatever networks do."""
 
@@ -276,8 +280,9 @@ class Network(RuleBasedStateMachine):
     def teardown(self) -> None:
         """However bad it was: once datagrams come again, so do packets, both ways."""
         self.flying.clear()
-        # What replays may have told of our place is put right by the client's next message.
-        for turn in range(3):
+        # What replays may have told of our place is put right by the client's next message. Who
+        # sends in a session that the other one has dropped begins anew after 15 s of silence.
+        for turn in range(TURNS):
             self.pass_time(6.0)
             self.pair.a.device.send([self.pair.there(b"%d" % turn)], self.pair.now)
             self.sent.add(self.pair.there(b"%d" % turn))
@@ -292,9 +297,27 @@ class Network(RuleBasedStateMachine):
         while self.flying:
             self.deliver(self.flying.pop(0))
         assert last in self.got
-        assert self.pair.there(b"2") in self.got
+        assert self.pair.there(b"%d" % (TURNS - 1)) in self.got
         for inner in self.got:
             assert b"forged" not in inner
+
+
+def test_who_sends_in_a_session_that_was_dropped_begins_anew() -> None:
+    """Handshakes crossed, so that each side sends in the session that it began; they cross again,
+    by which each drops the other's, and the answers are lost.
+    """
+    network = Network()
+    network.forge(side=0)
+    network.calm()
+    network.pass_time(seconds=5.0)
+    network.send(count=1, side=1, size=0)
+    network.calm()
+    network.calm()
+    network.pass_time(seconds=16.0)
+    network.calm()
+    before = network.pair.b.device.counters.unknown_index
+    network.teardown()
+    assert network.pair.b.device.counters.unknown_index > before
 
 
 TestNetwork: Any = Network.TestCase
