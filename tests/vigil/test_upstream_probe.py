@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octelium.http.tls import load_certificate
+from octelium.vigil import served, upstream_probe
 from octelium.vigil.containers import Containers
 from octelium.vigil.origins import Origins as VigilOrigins
 from octelium.vigil.upstream_probe import UpstreamProber
@@ -34,7 +35,7 @@ def tls_server() -> ssl.SSLContext:
     return context
 
 
-async def probed(made: core.Service, *others: Message, patience: float = 2.0) -> Probed:
+async def probed(made: core.Service, *others: Message, patience: float = 60) -> Probed:
     async with world() as it:
         it.feed.put(made, *others)
         entry = it.replica.services[made.metadata.uid]
@@ -76,7 +77,7 @@ async def test_no_credentials_are_sent() -> None:
         async with world() as there:
             there.feed.put(secret("token", b"the-secret"), made)
             entry = there.replica.services[made.metadata.uid]
-            (found,) = await UpstreamProber(there.vigil.environment).ask(entry)
+            (found,) = await UpstreamProber(there.vigil.environment, patience=60).ask(entry)
         assert found.outcome == "ok"
         assert b"the-secret" not in it.requests[0]
 
@@ -206,7 +207,7 @@ async def test_upstreams_at_connected_users() -> None:
         assert found.detail.startswith("1 connected Session for it")
 
 
-async def test_a_client_that_serves_what_does_not_run() -> None:
+async def test_a_client_that_serves_what_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the connection before it dials further: taking one proves nothing."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -214,6 +215,8 @@ async def test_a_client_that_serves_what_does_not_run() -> None:
             await reader.read()
         writer.close()
 
+    monkeypatch.setattr(served, "CONNECT", 60.0)
+    monkeypatch.setattr(upstream_probe, "_CLOSED_WITHIN", 60.0)
     async with private_world() as it:
         there = await asyncio.start_server(serve, "127.65.0.21", 0)
         port = there.sockets[0].getsockname()[1]
@@ -227,13 +230,14 @@ async def test_a_client_that_serves_what_does_not_run() -> None:
             it.feed.put(made)
         serves = {"uid-wiki.default": port, "uid-raw.default": port}
         it.feed.put(connected("host-1", "127.65.0.21", serves=serves))
-        prober = UpstreamProber(it.vigil.environment)
+        prober = UpstreamProber(it.vigil.environment, patience=600)
         runs = False
         for name, shown in (("wiki", "127.0.0.1:8080"), ("raw", "127.0.0.1:7")):
             (found,) = await prober.ask(it.replica.services[f"uid-{name}.default"])
             assert (found.outcome, found.upstream) == ("fail", f"{shown} at User alice")
             assert found.remedy.startswith("start it where it is")
         runs = True
+        monkeypatch.setattr(upstream_probe, "_CLOSED_WITHIN", 0.1)
         (found,) = await prober.ask(it.replica.services["uid-raw.default"])
         assert found.outcome == "ok"
         there.close()
@@ -246,7 +250,7 @@ async def test_many_at_once_have_their_turns() -> None:
     async with origin() as it, world() as there:
         made = [service(f"s{n}.default", f"http://127.0.0.1:{it.port}") for n in range(30)]
         there.feed.put(*made)
-        prober = UpstreamProber(there.vigil.environment)
+        prober = UpstreamProber(there.vigil.environment, patience=60)
         entries = [there.replica.services[each.metadata.uid] for each in made]
         found = await asyncio.gather(*map(prober.ask, entries))
         assert {each.outcome for (each,) in found} == {"ok"}
@@ -287,7 +291,7 @@ async def test_an_update_of_a_container_that_is_stuck() -> None:
         state = containers(own=("127.0.0.1", it.port))
         made = contained()
         there.feed.put(made, state)
-        prober = UpstreamProber(there.vigil.environment)
+        prober = UpstreamProber(there.vigil.environment, patience=60)
         entry = there.replica.services[made.metadata.uid]
         for reason, outcomes in (
             ("Starting", ["ok"]),

@@ -75,9 +75,7 @@ async def test_a_flood_of_forged_datagrams_ends_the_question() -> None:
 
 
 async def test_a_closed_port_is_noticed() -> None:
-    async with upstream() as server:
-        closed = peer(server, "udp")
-        stream = peer(server, "tcp")
+    closed, stream = (Peer(DnsServer(kind, "127.0.0.1", 1)) for kind in ("udp", "tcp"))
     for ask in (Links().datagram(closed, question()), Links().stream(stream, question())):
         with pytest.raises(LinkError):
             async with asyncio.timeout(60):

@@ -20,7 +20,9 @@ def asked(*servers: str) -> core.ClusterConfigSpecDns:
 async def test_resolvers_that_answer() -> None:
     async with upstream() as server:
         found = await ask_resolvers(
-            asked(f"udp://127.0.0.1:{server.port}", f"tcp://127.0.0.1:{server.port}"), "resolver"
+            asked(f"udp://127.0.0.1:{server.port}", f"tcp://127.0.0.1:{server.port}"),
+            "resolver",
+            patience=60,
         )
         assert [each.outcome for each in found] == ["ok", "ok"]
         assert found[0].upstream == f"udp://127.0.0.1:{server.port}"

@@ -96,9 +96,10 @@ async def test_more_questions_than_can_wait_are_answered_in_the_end() -> None:
 
 
 async def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE", 0.05)
     async with world() as here:
         reader, writer = await connect(here)
+        await here.until(lambda: here.vigil.running)
+        monkeypatch.setattr(module, "IDLE", 0.05)
         writer.write(framed("wiki.local"))
         assert (await read(reader)).answer
         writer.write(b"\0")  # half a length is no question

@@ -134,7 +134,7 @@ class DnsWorld:
         self.cluster = DnsCluster()
         self.replica = self.cluster.replica
         self.sink = Sink()
-        self.ticker = Ticker(0.05)
+        self.ticker = Ticker()
         pool = UpstreamPool(sections=SectionCache(), ticker=self.ticker)
         environment = Environment(
             self.replica, pool, managed={}, compile_expression=lambda _: lambda _: ""
@@ -210,7 +210,7 @@ class DnsWorld:
         assert query.is_response(answer) or answer.rcode() == 1
         return answer
 
-    async def raw(self, data: bytes, *, patience: float = 5) -> bytes:
+    async def raw(self, data: bytes, *, patience: float = 60) -> bytes:
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.setblocking(False)
@@ -235,7 +235,7 @@ class DnsWorld:
 
 @asynccontextmanager
 async def world(
-    *, total: float = 6.0, clock: Callable[[], float] | None = None
+    *, total: float = 60.0, clock: Callable[[], float] | None = None
 ) -> AsyncIterator[DnsWorld]:
     """A running world."""
     made = DnsWorld(total=total, clock=clock)
@@ -371,7 +371,7 @@ class Upstream:
         self._udp.close()
         self._tcp.close()
         for writer in self.writers:
-            writer.close()
+            writer.transport.abort()  # an end of TLS would wait for the other side's
         await asyncio.sleep(0)
 
 
