@@ -248,7 +248,7 @@ class World:
 def new_session(owner: core.User, now: float, **fields: Any) -> core.Session:
     """A Session of type CLIENT, not stored yet."""
     session = core.Session()
-    session.metadata.name = f"{owner.metadata.name}-{uuid.uuid4().hex[:6]}"
+    session.metadata.name = f"{owner.metadata.name}-{uuid.uuid4().hex}"
     session.spec.state = core.SessionSpecState__.ACTIVE
     session.spec.expires_at.FromSeconds(int(now) + 86_400)
     session.status.user_ref.CopyFrom(reference(owner))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import uuid
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -405,10 +404,10 @@ async def test_who_reads_too_slowly_lists_anew(api: Harness) -> None:
 async def test_the_places_of_those_who_left_are_free(api: Harness) -> None:
     feed = Feed(api.resources)
     service = direct(api, feed)
-    for _ in range(watcher.MOST_OF_SESSION + 1):
+    for number in range(watcher.MOST_OF_SESSION + 1):
         stream = service.watch(ext.WatchRequest(kinds=["Group"]), caller(api))
         await anext(stream)
-        await api.store(resource("Group", f"g{uuid.uuid4().hex[:8]}"))
+        await api.store(resource("Group", f"g{number}"))
         assert len(feed) == 1
         await stream.aclose()
         assert len(feed) == 0
