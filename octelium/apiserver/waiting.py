@@ -66,4 +66,5 @@ class Waiting:
 
     def _evict(self, deadline: asyncio.Timeout) -> None:
         self._leave(deadline)
-        deadline.reschedule(asyncio.get_running_loop().time())
+        if not deadline.expired():  # else it is on its way out
+            deadline.reschedule(asyncio.get_running_loop().time())

@@ -47,7 +47,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     def evict() -> None:
         nonlocal evicted
         evicted = True
-        deadline.reschedule(asyncio.get_running_loop().time())
+        if not deadline.expired():  # else it is on its way out
+            deadline.reschedule(asyncio.get_running_loop().time())
 
     try:
         async with asyncio.timeout(SECONDS) as deadline:

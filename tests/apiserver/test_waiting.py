@@ -81,6 +81,23 @@ async def test_who_is_done_gives_the_place_back() -> None:
     assert len(waiting) == 0
 
 
+async def test_who_makes_room_at_the_moment_when_its_time_is_over() -> None:
+    waiting = Waiting(1, 60)
+    room = Room(waiting)
+    await room.enter(0, "a")
+    (deadline,) = waiting._all
+    deadline.reschedule(asyncio.get_running_loop().time())
+    await asyncio.sleep(0)
+    assert deadline.expired()
+    assert len(waiting) == 1  # it has not left yet
+    async with waiting.place("b"):
+        assert len(waiting) == 1
+        await room.settle()
+        assert room.out == [0]
+        assert len(waiting) == 1
+    await room.close()
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(1, 9))
 def test_there_are_never_too_many(callers: list[str], most: int) -> None:

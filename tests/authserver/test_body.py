@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,6 +100,30 @@ async def test_all_bodies_together_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     for one in (victim, *flood):
         one.cancel()
     await asyncio.gather(victim, *flood, return_exceptions=True)
+    assert body._READING.taken == 0
+
+
+async def test_who_is_turned_out_at_the_moment_when_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever takes the place notices nothing."""
+    monkeypatch.setattr(body, "_READING", Budget(100, 30))
+    monkeypatch.setattr(body, "SECONDS", 0.001)
+
+    async def late() -> int:
+        with pytest.raises(BodyError) as caught:
+            await read_body(request(b"x" * 10, hangs=True), 100)
+        return caught.value.status
+
+    victim = spawn(late(), name="victim")
+    await asyncio.sleep(0)
+    time.sleep(0.01)  # its time is over when the loop goes on
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert body._READING.taken == 10  # but it has not left yet
+    monkeypatch.setattr(body, "SECONDS", 60.0)
+    assert await read_body(request(b"x" * 30), 100) == b"x" * 30
+    assert await victim == 503
     assert body._READING.taken == 0
 
 
