@@ -5,10 +5,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octelium.vigil import flow, stream
 from tests.vigil.world import World, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patience() -> Iterator[None]:
+    """Upstreams have as long as they like, unless a test says otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "_RESOLVE", 60.0)
+        patch.setattr(stream, "CONNECT", 60.0)
+        patch.setattr(stream, "_HANDSHAKE", 60.0)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

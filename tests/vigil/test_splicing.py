@@ -148,6 +148,9 @@ def test_few_pipes_are_kept(pipes: Pipes) -> None:
 
 async def test_a_reader_that_stands_still_holds_the_other_side_up(pipes: Pipes) -> None:
     joined, loop = Joined(pipes), asyncio.get_running_loop()
+    for one in (joined.client, joined.upstream, *joined.splice._sockets):
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # else they may grow very large
+            one.setsockopt(socket.SOL_SOCKET, buffer, 256 << 10)
     data = random.Random(1).randbytes(24 << 20)
     sending = loop.create_task(loop.sock_sendall(joined.client, data))
     last = -1

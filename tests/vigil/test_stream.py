@@ -13,7 +13,6 @@ import pytest
 from octelium.http.tls import load_certificate
 from octelium.policy.decision import Outcome
 from octelium.replica.arrival import Tunnel
-from octelium.vigil import stream
 from octelium.vigil.dialling import KEEPALIVE
 from octelium.vigil.splicing import Splice
 from octelium.vigil.stream import Stream
@@ -268,8 +267,7 @@ def _trusting() -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize(("down", "up"), [(True, False), (False, True), (True, True)])
-async def test_tls_on_either_side(down: bool, up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_HANDSHAKE", 60.0)
+async def test_tls_on_either_side(down: bool, up: bool) -> None:
     upstream = Echo()
     pair = certs.server("127.0.0.1", "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

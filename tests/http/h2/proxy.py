@@ -72,7 +72,7 @@ class Relay:
 
 
 class Running:
-    """A server of `handler` on a loopback port."""
+    """A server of `handler` on a loopback port. Its ticker stands still: no time is too long."""
 
     def __init__(self, handler: Callable[[RequestStream], None]) -> None:
         self.handler = handler
@@ -94,7 +94,6 @@ class Running:
 async def serving(handler: Callable[[RequestStream], None]) -> AsyncIterator[Running]:
     """Serve until the block ends."""
     running = Running(handler)
-    running.ticker.start()
     server = await asyncio.get_running_loop().create_server(running.connect, "127.0.0.1", 0)
     running.port = server.sockets[0].getsockname()[1]
     try:
@@ -104,7 +103,6 @@ async def serving(handler: Callable[[RequestStream], None]) -> AsyncIterator[Run
         for connection in running.connections:
             connection.abort()
         running.pool.close()
-        running.ticker.stop()
         await asyncio.sleep(0)
 
 

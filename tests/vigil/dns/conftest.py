@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def patience() -> Iterator[None]:
+def patience_of_resolvers() -> Iterator[None]:
     """Whoever is asked has as long as it likes, unless a test says otherwise."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resolver, "_DATAGRAM_PATIENCE", 60.0)

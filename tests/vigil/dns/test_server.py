@@ -75,18 +75,9 @@ async def test_every_name_type_and_transport(name: str, what: str, tcp: bool) ->
 @pytest.mark.skipif(shutil.which("dig") is None, reason="dig is not installed")
 async def test_dig_gets_the_same() -> None:
     async def dig(*words: str) -> list[str]:
+        how = ("@127.0.0.1", "-p", str(here.port), "+time=60", "+tries=1", "+nottlid")
         program = await asyncio.create_subprocess_exec(
-            *(
-                "dig",
-                "@127.0.0.1",
-                "-p",
-                str(here.port),
-                "+time=60",
-                "+tries=1",
-                "+nottlid",
-                *words,
-            ),
-            stdout=asyncio.subprocess.PIPE,
+            *("dig", *how, *words), stdout=asyncio.subprocess.PIPE
         )
         output, _ = await program.communicate()
         assert program.returncode == 0, output
