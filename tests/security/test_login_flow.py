@@ -122,9 +122,9 @@ def test_a_session_that_somebody_else_planted(lab: Lab) -> None:
     after = {name: value for name, value in lab.state.items() if name.startswith("Session")}
     assert before.items() <= after.items()
     assert len(after) == len(before) + 1
-    assert "eve" in eve.get(lab.cluster.url("portal")).text
-    assert "ann" not in eve.get(lab.cluster.url("portal")).text
-    assert "ann" in victim.get(lab.cluster.url("portal")).text
+    assert ">eve<" in eve.get(lab.cluster.url("portal")).text
+    assert ">ann<" not in eve.get(lab.cluster.url("portal")).text
+    assert ">ann<" in victim.get(lab.cluster.url("portal")).text
 
 
 def test_tokens_from_before_a_login_are_dead_after_it(lab: Lab) -> None:

@@ -22,6 +22,14 @@ TOKEN = re.compile(r"A[Q-Za-f][A-Za-z0-9_-]{148,218}")
 """What one of the Cluster's tokens looks like."""
 
 
+_NONCE = re.compile(r'nonce="[^"]*"')
+
+
+def shown(page: httpx.Response) -> str:
+    """What a page says, without letters that are drawn anew for each."""
+    return _NONCE.sub("", page.text)
+
+
 @dataclass
 class Visitor:
     """Somebody with a browser, at an address that nobody else of the tests has."""
