@@ -369,6 +369,11 @@ async def dedicated() -> None:
             await flooding
 
 
+def begun(wire: Wire, peer: str, vip: str) -> set[tuple[str, str, int]]:
+    """From where to which address and port connections were begun, however often that was said."""
+    return {(seen.source, seen.target, seen.ports[1]) for seen in wire.until_echo(peer, vip)}
+
+
 async def dialling() -> None:
     """Sockets dial from a Service's address, and only to Sessions."""
     with link(CLUSTER) as here, closing(here) as sockets:
@@ -376,16 +381,15 @@ async def dialling() -> None:
         for family, (peer, vip) in zip((2, 10), ENDS, strict=True):
             made = await sockets.dial("tcp", family, vip)
             assert made.connect_ex((peer, 8080)) == errno.EINPROGRESS
-            seen = wire.receive()
-            assert (seen.source, seen.target, seen.ports[1]) == (vip, peer, 8080)
             made.close()
+            assert begun(wire, peer, vip) == {(vip, peer, 8080)}
         made = await sockets.dial("tcp", socket.AF_INET, VIP)
         assert made.connect_ex((PEER, 8080)) == errno.EINPROGRESS
         port = made.getsockname()[1]
         # It is for Services all the same.
         (await sockets.listen("tcp", socket.AF_INET, port)).close()
         made.close()
-        assert wire.receive().target == PEER
+        assert begun(wire, PEER, VIP) == {(VIP, PEER, 8080)}
         for target in ("1.1.1.1", "127.0.0.1", VIP, "100.66.0.1", *own_addresses()):
             made = await sockets.dial("tcp", socket.AF_INET, VIP)
             result = made.connect_ex((target, 9))
@@ -473,9 +477,8 @@ async def client() -> None:
             listening = await sockets.listen("tcp", family, 443)
             made = await sockets.dial("tcp", family)
             assert made.connect_ex((vip, 80)) == errno.EINPROGRESS
-            seen = wire.receive()
-            assert (seen.source, seen.target, seen.ports[1]) == (peer, vip, 80)
             made.close()
+            assert begun(wire, vip, peer) == {(peer, vip, 80)}
             wire.send(packets.tcp(vip, peer))
             assert not wire.until_echo(vip, peer)
             assert nothing(listening)
@@ -527,6 +530,7 @@ async def plans() -> None:
         wire.send(packets.tcp(PEER, VIP))
         assert wire.receive().payload[13] == packets.SYN | packets.ACK
         assert nothing(listening)
+        wire.send(packets.tcp(PEER, VIP, flags=packets.RST, sequence=2))  # or it is said again
         assert await refusal(gateway.configure(LinkPlan(1400, device="other"))) == errno.EINVAL
         impossible = LinkPlan(1400, tun_addresses=("ff02::1/128",))
         assert await refusal(gateway.configure(impossible)) == errno.EADDRNOTAVAIL
