@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from octelium.http.pool import Origin
-from octelium.vigil import client_side, relay
+from octelium.vigil import relay
+from octelium.vigil.client_side import _BODY_SECONDS as BODY_SECONDS
 from octelium.vigil.cors import Cors
 from octelium.vigil.rules import MAX_PASSES, RequestRules, ResponseRules
 from tests.vigil.world import DOMAIN, World, service, world
@@ -107,48 +108,52 @@ async def test_the_way_of_a_request(here: World) -> None:
     assert (await here.request(fields={"CDN-Loop": again})).status == 200
 
 
+def received(here: World) -> int:
+    """Bytes of all bodies that are on their way."""
+    relays = [each for each in here.vigil.running if isinstance(each, relay.Relay)]
+    return sum(each._received for each in relays)
+
+
 HEAD = f"POST / HTTP/1.1\r\nHost: wiki.{DOMAIN}\r\nContent-Length: 4\r\n".encode()
 
 
-async def test_somebody_unknown_who_does_not_send_the_body(
-    here: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_side, "_BODY_SECONDS", 0.2)
+async def test_somebody_unknown_who_does_not_send_the_body(here: World) -> None:
     here.serve(is_anonymous=True)
     client = await here.connect()
     await client.send(HEAD + b"\r\n")
+    await here.until(lambda: here.origins.requests)
+    here.pass_time(BODY_SECONDS)
     assert (await client.reply()).status == 408
     assert not here.vigil.running
 
 
-async def test_a_body_that_goes_on_is_waited_for(
-    here: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_side, "_BODY_SECONDS", 2.0)
+async def test_a_body_that_goes_on_is_waited_for(here: World) -> None:
     here.serve(is_anonymous=True)
     slow, known = await here.connect(), await here.connect()
     await slow.send(HEAD + b"\r\n")
     await known.send(HEAD + b"X-Octelium-Auth: alice\r\n\r\n")
-    for _ in range(4):
-        await asyncio.sleep(0.55)
+    await here.until(lambda: len(here.vigil.running) == 2)
+    for number in range(3):
+        here.pass_time(BODY_SECONDS - 1)
         await slow.send(b"x")
+        await here.until(lambda sent=number + 1: received(here) == sent)
+    here.pass_time(BODY_SECONDS - 1)
+    await slow.send(b"x")
     assert (await slow.reply()).status == 200
     await known.send(b"body")
     assert (await known.reply()).status == 200
 
 
-async def test_the_cluster_s_own_components_wait_for_nobody(
-    here: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_the_cluster_s_own_components_wait_for_nobody(here: World, tmp_path: Path) -> None:
     await here.origins.start_unix(tmp_path / "api")
     here.managed["portal"] = Origin("", 0, path=str(tmp_path / "api"))
     made = service(is_anonymous=True)
     made.status.managed_service.type = "portal"
     here.feed.put(made)
-    monkeypatch.setattr(client_side, "_BODY_SECONDS", 0.25)
     client = await here.connect()
     await client.send(HEAD + b"\r\n")
-    for _ in range(3):
+    for number in range(3):
         await client.send(b"x")
-        await asyncio.sleep(0.1)
+        await here.until(lambda sent=number + 1: received(here) == sent)
+        here.pass_time(BODY_SECONDS / 2 - 1)
     assert (await client.reply()).status == 408
