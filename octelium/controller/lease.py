@@ -152,7 +152,7 @@ class Election:
                     held = _holder(seen) == self.identity
                 else:
                     value = self._record(seen, holder="", seconds=1)
-                    await self._api.replace(LEASE, value, within=self._retry)
+                    await self._api.replace(LEASE, value, within=self._deadline / 2)
                     return
             except ConflictError:
                 # A renewal that was interrupted has had its effect all the same.

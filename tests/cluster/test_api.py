@@ -34,5 +34,5 @@ def test_what_lasts_has_a_server_of_its_own(
 ) -> None:
     path = running.data / f"run/{socket}.sock"
     with grpc.insecure_channel(f"unix:{path}", options=AUTHORITY) as channel:
-        call: Any = channel.stream_stream(f"{USER}/{method}")(iter(()), timeout=20)
+        call: Any = channel.stream_stream(f"{USER}/{method}")(iter(()), timeout=60)
         assert call.code() is code

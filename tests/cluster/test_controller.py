@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMESPACE = "octelium-upstreams"
-PACE = Pace(duration=15.0, deadline=10.0, retry=0.05, every=0.0, events_every=0.0)
+PACE = Pace(duration=60.0, deadline=50.0, retry=0.05, every=0.0, events_every=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def kubernetes(server: KubernetesApi) -> Iterator[KubernetesApi]:
 def api(server: KubernetesApi) -> Api:
     account = server.account(NAMESPACE, "controller")
     server.access.rules.append(Rule(account.user, NAMESPACE, ("*",), ("*",), ("*",)))
-    return Api(Account.mounted(account.folder, account.environment), NAMESPACE)
+    return Api(Account.mounted(account.folder, account.environment), NAMESPACE, timeout=60.0)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class Server:
         self, kind: Kind, value: dict[str, Any], *, within: float | None = None
     ) -> dict[str, Any]:
         assert kind is LEASE
-        assert within
+        assert within == DEADLINE / 2
         self._begin()
         if self.value is None:
             raise AbsentError("no such lease", 404)

@@ -57,9 +57,11 @@ async def test_a_waiting_worker_hears_of_a_key() -> None:
 
 
 async def test_a_delay_ends_by_itself() -> None:
-    queue: WorkQueue[str] = WorkQueue()
+    clock = Clock()
+    queue: WorkQueue[str] = WorkQueue(clock)
     queue.add("a", 0.01)
     assert queue.take() is None
+    asyncio.get_running_loop().call_soon(setattr, clock, "now", 0.01)
     assert await queue.get() == "a"
 
 

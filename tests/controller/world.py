@@ -99,7 +99,8 @@ class Server:
 
     def admin(self, namespace: str) -> Api:
         """With all rights."""
-        return Api(self._account(self.kubernetes.admin_token, namespace), namespace)
+        account = self._account(self.kubernetes.admin_token, namespace)
+        return Api(account, namespace, timeout=LIMIT)
 
     def controller(self, namespace: str) -> Account:
         """The controller's account in a namespace."""
@@ -211,7 +212,7 @@ class RealServer(Server):
 
     def admin(self, namespace: str) -> Api:
         """With all rights."""
-        return Api(self._as("admin"), namespace)
+        return Api(self._as("admin"), namespace, timeout=LIMIT)
 
     def controller(self, namespace: str) -> Account:
         """The controller's account in a namespace."""
@@ -333,11 +334,11 @@ class World:
         """Run one more controller."""
         account = self.server.controller(self.namespace)
         if isinstance(self.server, RealServer):
-            api: Api = Counting(account, self.namespace)
+            api: Api = Counting(account, self.namespace, timeout=LIMIT)
             assert isinstance(api, Counting)
             api.log = self.server.log
         else:
-            api = Api(account, self.namespace)
+            api = Api(account, self.namespace, timeout=LIMIT)
 
         def tell(states: Sequence[ContainerStatus]) -> None:
             self.telling.append((name, states))

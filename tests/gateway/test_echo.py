@@ -135,12 +135,12 @@ async def test_nobody_else_may_talk_to_it(side: Side) -> None:
 async def test_an_engine_that_is_not_there_is_waited_for() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
         bound.bind(("127.0.0.1", 0))
-        place = bound.getsockname()
-    echo = Echo(V4, place, public_key())
-    echo.start()
-    echo.change_engine_key(public_key())  # which begins a handshake, refused by the kernel
-    await asyncio.sleep(0.05)
-    echo.close()
+        bound.connect(bound.getsockname())  # so that it takes nothing from anybody else
+        echo = Echo(V4, bound.getsockname(), public_key())
+        echo.start()
+        echo.change_engine_key(public_key())  # which begins a handshake, refused by the kernel
+        await asyncio.sleep(0.05)
+        echo.close()
     assert echo.heard == 0
 
 

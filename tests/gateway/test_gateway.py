@@ -132,9 +132,8 @@ async def test_the_network_is_up_before_the_engine_and_the_peers_follow(tmp_path
         it.writer.commit(session(2))
         it.writer.commit(gone("Session", "session-1"))
         await it.until(lambda: set(it.engine.peers) == {key(2), echo})
-        await it.until(lambda: it.reports)
+        await it.until(lambda: it.reports and it.reports[-1].series["octelium_tunnel_peers"] == 1)
         assert it.reports[-1].trouble == ""
-        assert it.reports[-1].series["octelium_tunnel_peers"] == 1
         assert it.reports[-1].series['octelium_tunnel_events_total{event="firewall-input-dropped"}']
     assert it.engine.closed
 

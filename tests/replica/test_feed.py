@@ -44,7 +44,7 @@ async def main():
     while await questions.readline():
         fresh = follower.up_to_date()
         if not fresh:
-            assert await follower.catch_up(5)
+            assert await follower.catch_up(60)
         entry = replica.groups_by_name.get("counter")
         print(entry.message.metadata.description if entry else "", fresh, flush=True)
     follower.close()
@@ -242,7 +242,7 @@ async def test_a_follower_that_reads_nothing_holds_up_nobody(
     stuck.hello()
     follower = Follower(path, replica, committed)
     follower.start()
-    assert await follower.catch_up(5)
+    assert await follower.catch_up(60)
     while not server.followers or not any(queued for _, queued in server.followers):
         await rename(resources, "x" * 1000 + str(resources.revision))
         async with resources.transaction() as tx:
@@ -295,7 +295,7 @@ async def test_without_descriptors_it_waits_and_then_goes_on(
     await put(resources, core.Group(metadata=named("staff")))
     follower = Follower(path, Replica(), committed)
     follower.start()
-    assert await follower.catch_up(5)
+    assert await follower.catch_up(60)
     assert listener.refusals == 3
     assert "too many open files" in caplog.text
     follower.close()
@@ -405,14 +405,14 @@ async def test_a_commit_that_cannot_be_sent_is_published_and_followers_start_afr
     follower = Follower(path, replica, committed)
     follower.start()
     await put(resources, secret("key"), service("wiki.default", "key"))
-    assert await follower.catch_up(5)
+    assert await follower.catch_up(60)
     with monkeypatch.context() as patch:
         patch.setattr("octelium.replica.frames.LARGEST", 10)
         await put(resources, core.Group(metadata=named("too-large-for-a-frame")))
     assert "a subscriber failed" in caplog.text
     assert committed.value == resources.revision == 2
     assert not follower.up_to_date()
-    assert await follower.catch_up(5)
+    assert await follower.catch_up(60)
     assert "too-large-for-a-frame" in replica.groups_by_name
     assert replica.secrets_by_name["key"].value == b"hunter2"
     follower.close()
@@ -439,7 +439,7 @@ async def test_no_reader_in_any_process_sees_a_stale_write(
         for number in range(3000):
             await rename(resources, str(number))
             # The first cycle waits for the connection itself.
-            assert follower.up_to_date() or (number == 0 and await follower.catch_up(5))
+            assert follower.up_to_date() or (number == 0 and await follower.catch_up(60))
             assert replica.groups_by_name["counter"].message.metadata.description == str(number)
             if number % 10 == 0:
                 reader.stdin.write(b"?\n")
@@ -466,7 +466,7 @@ async def test_commits_arrive_while_a_snapshot_is_under_way(
         await asyncio.sleep(0)
     for number in range(20):
         await rename(resources, str(number))
-    assert await follower.catch_up(5)
+    assert await follower.catch_up(60)
     assert len(replica.namespaces) == 300
     assert replica.groups_by_name["counter"].message.metadata.description == "19"
     follower.close()

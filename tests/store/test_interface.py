@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octelium.store.errors import (
@@ -330,9 +330,7 @@ class Model:
         return True
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25)
 @given(steps=STEPS, floor=st.integers(0, 12))
 async def test_any_sequence_of_commits_agrees_with_a_dictionary(
     tmp_path_factory: pytest.TempPathFactory,

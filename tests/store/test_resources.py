@@ -497,7 +497,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(blocks=OPERATIONS)
 async def test_any_sequence_of_transactions_agrees_with_a_dictionary(
     tmp_path_factory: pytest.TempPathFactory, blocks: list[list[tuple[str, str, int]]]

@@ -87,7 +87,7 @@ async def test_a_failing_disk_is_unavailable_and_says_where(store: SqliteStore) 
 
 async def test_the_event_loop_goes_on_while_the_disk_is_slow(store: SqliteStore) -> None:
     release = threading.Event()
-    slow = asyncio.gather(store._run(release.wait, 10), store.head())
+    slow = asyncio.gather(store._run(release.wait, 60), store.head())
     await asyncio.sleep(0)
     assert not slow.done()
     release.set()
@@ -116,7 +116,7 @@ async def test_a_commit_whose_author_is_cancelled_still_wakes_watchers(store: Sq
     store._tables = slow  # type: ignore[assignment]  # stands in for it
     watching = asyncio.gather(anext(store.watch(0)))
     commit = asyncio.gather(store.commit([write("a")], base=0, at=0.0))
-    await asyncio.to_thread(slow.begun.wait, 10)
+    await asyncio.to_thread(slow.begun.wait, 60)
     commit.cancel()
     slow.go_on.set()
     with pytest.raises(asyncio.CancelledError):

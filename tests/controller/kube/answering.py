@@ -41,9 +41,7 @@ class Answering:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
-        self._server.close()
-        for _turn in range(10):  # turns of the loop in which an accepted connection gets its task
-            await asyncio.sleep(0)
+        await end(self._server)
         if self._serving:
             await asyncio.wait(self._serving)
 
@@ -65,6 +63,19 @@ class Answering:
         finally:
             writer.close()
             self._serving.discard(task)
+
+
+async def end(server: asyncio.Server) -> None:
+    """Close a server once every connection that it has accepted has its task.
+
+    One that has none yet would be lost, with its socket open, to a later test's annoyance.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening)
+    for _turn in range(10):  # more than it takes
+        await asyncio.sleep(0)
+    server.close()
 
 
 def answer(code: int, body: bytes | dict[str, Any], **headers: str) -> bytes:

@@ -13,6 +13,7 @@ from octelium.controller.kube.account import Account
 from octelium.controller.kube.clients import Clients
 from octelium.controller.kube.errors import BusyError
 from octelium.http.tasks import spawn
+from tests.controller.kube.answering import end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,8 +55,8 @@ async def keeping() -> AsyncIterator[Keeping]:
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     yield server
+    await end(listening)
     await server.until_open(0)
-    listening.close()
 
 
 @pytest.fixture
