@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octelium.http.tasks import spawn
-from octelium.octovigil import configs, policies, triggers
+from octelium.octovigil import configs, policies, triggers, watch
 from octelium.octovigil.compilation import (
     AT_ONCE,
     CompilationNeeded,
@@ -194,7 +194,8 @@ async def test_a_failure_refuses(world: World, monkeypatch: pytest.MonkeyPatch) 
     assert "MemoryError" in decision.error
 
 
-async def test_open_streams_wait_too(world: World) -> None:
+async def test_open_streams_wait_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "PATIENCE", 600.0)  # however slow this machine is
     world.user(authorization=inline(allow()))
     decision = decide(world)
     assert isinstance(decision, Decision)

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from octelium.policy.rego.needed import RegoNeeded
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let streams wait for as long as a test takes."""
+    monkeypatch.setattr(watch, "PATIENCE", 600.0)
+    monkeypatch.setattr(watch, "CLOCK_PATIENCE", 600.0)
+    monkeypatch.setattr(watch, "VOLATILE_PERIOD", 600.0)
+
+
 class Stream:
     """An open stream of `ann-1` to `wiki.default`."""
 
@@ -330,15 +338,6 @@ class Slow:
         assert not self.ended
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let streams wait for as long as a test takes."""
-    monkeypatch.setattr(watch, "PATIENCE", 600.0)
-    monkeypatch.setattr(watch, "CLOCK_PATIENCE", 600.0)
-    monkeypatch.setattr(watch, "VOLATILE_PERIOD", 600.0)
-
-
-@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("streams", [250])
 async def test_the_slow_keep_nobody_waiting(streams: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[str] = []
@@ -368,7 +367,6 @@ async def test_the_slow_keep_nobody_waiting(streams: int, monkeypatch: pytest.Mo
     assert not slow.evaluator.answer.done()
 
 
-@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(
     "change",
     [
@@ -388,7 +386,6 @@ async def test_changes_reach_those_who_wait(change: Callable[[World], None]) -> 
     assert not slow.evaluator.answer.done()
 
 
-@pytest.mark.usefixtures("patient")
 async def test_changes_reach_those_who_wait_for_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     world = open_world()
     stream = Stream(world)
@@ -407,7 +404,6 @@ async def test_changes_reach_those_who_wait_for_compiling(monkeypatch: pytest.Mo
     going.set_result(None)
 
 
-@pytest.mark.usefixtures("patient")
 async def test_what_is_obtained_is_decided_on_the_resources_of_that_moment() -> None:
     slow = Slow(3)
     await slow.stall()
@@ -423,8 +419,7 @@ async def test_what_is_obtained_is_decided_on_the_resources_of_that_moment() -> 
     assert len(slow.ended) == 3
 
 
-@pytest.mark.usefixtures("patient")
-async def test_who_goes_on_waits_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_goes_on_waits_again() -> None:
     slow = Slow(5)
     await slow.stall()
     slow.evaluator.answer.set_result(True)
@@ -433,13 +428,11 @@ async def test_who_goes_on_waits_again(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.sleep(0)
     assert not slow.ended
     assert sorted(slow.evaluator.asked) == sorted(f"/eve-{index}" for index in range(5))
-    monkeypatch.undo()
     slow.world.remove("Session", "eve-1")
     for stream in slow.eve:
         await stream.end()
 
 
-@pytest.mark.usefixtures("patient")
 async def test_everybody_has_a_turn() -> None:
     slow = Slow(50)
     for name in ("bob", "joe"):
@@ -465,7 +458,6 @@ async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(stream.refusals for stream in slow.ann)
 
 
-@pytest.mark.usefixtures("patient")
 async def test_the_clock_gives_more_time_than_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "PATIENCE", 60.0)
     slow = Slow(1)
@@ -483,7 +475,6 @@ async def test_the_clock_gives_more_time_than_a_change(monkeypatch: pytest.Monke
     assert slow.evaluator.asked == ["/eve-0"]
 
 
-@pytest.mark.usefixtures("patient")
 async def test_cancelled_watches_leave_their_turns_to_others() -> None:
     slow = Slow(6)
     await slow.stall()
