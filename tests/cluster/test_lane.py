@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lane() -> Iterator[Lane]:
-    made = Lane("test", waiting=2, seconds=30.0)
+    made = Lane("test", waiting=2, seconds=60.0)
     yield made
     made.close()
 
@@ -41,7 +40,7 @@ async def test_what_the_work_raises_is_raised(lane: Lane) -> None:
 
 async def test_one_asker_asks_one_question_at_a_time(lane: Lane) -> None:
     go = threading.Event()
-    first = spawn(lane.run(lambda _: go.wait(10), "a"), name="first")
+    first = spawn(lane.run(lambda _: go.wait(60), "a"), name="first")
     await asyncio.sleep(0)
     with pytest.raises(Unavailable, match="your last question"):
         await lane.run(lambda _: 1, "a")
@@ -56,7 +55,7 @@ async def test_one_asker_asks_one_question_at_a_time(lane: Lane) -> None:
 async def test_the_queue_is_bounded(lane: Lane) -> None:
     go = threading.Event()
     running = [
-        spawn(lane.run(lambda _: go.wait(10), asker), name=asker) for asker in ("a", "b", "c")
+        spawn(lane.run(lambda _: go.wait(60), asker), name=asker) for asker in ("a", "b", "c")
     ]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable, match="too many"):
@@ -67,29 +66,29 @@ async def test_the_queue_is_bounded(lane: Lane) -> None:
 
 
 async def test_the_loop_goes_on_meanwhile(lane: Lane) -> None:
+    turns = 0
+
     def busy(deadline: Deadline) -> int:
-        end = time.monotonic() + 0.3
-        count = 0
-        while time.monotonic() < end:
+        begun, count = turns, 0
+        while turns < begun + 20:
+            deadline.check()
             count += 1
         return count
 
     work = spawn(lane.run(busy, "a"), name="busy")
-    turns: list[float] = []
     while not work.done():
-        before = time.perf_counter()
         await asyncio.sleep(0)
-        turns.append(time.perf_counter() - before)
+        turns += 1
     assert await work > 0
-    assert statistics.median(turns) < 0.1
 
 
 async def test_an_answer_that_takes_too_long() -> None:
-    lane = Lane("slow", waiting=2, seconds=0.05)
-    ended = asyncio.Event()
+    lane = Lane("slow", waiting=1000, seconds=0.05)
+    begun, ended = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def slow(deadline: Deadline) -> None:
+        begun.set()
         try:
             while True:
                 deadline.check()
@@ -97,30 +96,40 @@ async def test_an_answer_that_takes_too_long() -> None:
         finally:
             loop.call_soon_threadsafe(ended.set)
 
-    with pytest.raises(ApiError, match=r"no answer within 0\.05 seconds") as caught:
-        await lane.run(slow, "a")
-    assert caught.value.code.name == "DEADLINE_EXCEEDED"
+    number = 0
+    while not begun.is_set():  # a busy machine may not begin within the time
+        number += 1
+        with pytest.raises(ApiError, match=r"no answer within 0\.05 seconds") as caught:
+            await lane.run(slow, str(number))
+        assert caught.value.code.name == "DEADLINE_EXCEEDED"
     await asyncio.wait_for(ended.wait(), 60)
     lane.close()
 
 
 async def test_work_that_waited_too_long_is_not_begun() -> None:
-    lane = Lane("slow", waiting=2, seconds=0.05)
-    go = threading.Event()
+    lane = Lane("slow", waiting=1000, seconds=0.05)
+    held, go = threading.Event(), threading.Event()
     begun: list[int] = []
-    first = spawn(lane.run(lambda _: go.wait(10), "a"), name="first")
-    await asyncio.sleep(0)
-    for task in (first, spawn(lane.run(lambda _: begun.append(1), "b"), name="second")):
+
+    def hold(_deadline: Deadline) -> None:
+        held.set()
+        go.wait(60)
+
+    number = 0
+    while not held.is_set():  # a busy machine may not begin within the time
+        number += 1
         with pytest.raises(ApiError):
-            await task
+            await lane.run(hold, str(number))
+    with pytest.raises(ApiError):
+        await lane.run(lambda _: begun.append(1), "b")
     go.set()
     with pytest.raises(Unavailable):
         # The place of the first is taken until its work has ended.
-        await lane.run(lambda _: 1, "a")
+        await lane.run(lambda _: 1, str(number))
     async with asyncio.timeout(60):
         while True:
             try:
-                assert await lane.run(lambda _: 7, "a") == 7
+                assert await lane.run(lambda _: 7, str(number)) == 7
                 break
             except (Unavailable, ApiError):  # no place yet, or a busy machine has let it wait
                 await asyncio.sleep(0)
@@ -151,7 +160,7 @@ async def test_work_of_an_asker_who_left_ends(lane: Lane) -> None:
 
 def test_a_deadline() -> None:
     deadline = Deadline(100)
-    assert 99 < deadline.left <= 100
+    assert 40 < deadline.left <= 100
     deadline.check()
     deadline.abandon()
     with pytest.raises(Expired):

@@ -29,6 +29,7 @@ class Scene:
         self.access = PortalAccess(
             lambda: self.revision, self.world.replica, self.insight, clock=self.clock
         )
+        self.access._lane._seconds = 60.0
 
     async def services(self, name: str = "ann", session: str = "ann-1") -> Any:
         user, one = core.User(), core.Session()

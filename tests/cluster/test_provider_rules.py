@@ -234,7 +234,7 @@ async def test_modules_that_take_long(
     ]
     okta = provider({"postAuthenticationRules": rules})
     info = core.SessionStatusAuthenticationInfo()
-    login = LoginRules(lone_transaction(), elsewhere)
+    login = LoginRules(lone_transaction(), elsewhere, clock=lambda: 1000.0)
 
     def attempt() -> None:
         login.post_authentication(okta, user(), info)

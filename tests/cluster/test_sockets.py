@@ -14,19 +14,14 @@ from octelium.cluster.sockets import (
     listen_unix,
 )
 from octelium.tunnel.engines.udp import BUFFER
+from tests.peers.ports import reserved_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_port_is_taken_exclusively() -> None:
-    address = Address("127.0.0.1", free_port())
+    address = Address("127.0.0.1", reserved_port())
     (first,) = listen_tcp(address, "--listen")
     with pytest.raises(ListenError, match=rf"--listen {address}: another process listens there"):
         listen_tcp(address, "--listen")
@@ -36,7 +31,7 @@ def test_a_port_is_taken_exclusively() -> None:
 
 
 def test_an_empty_host_means_both_families() -> None:
-    port = free_port()
+    port = reserved_port()
     bound = listen_tcp(Address("", port), "--listen")
     try:
         socket.create_connection(("127.0.0.1", port)).close()
@@ -48,11 +43,11 @@ def test_an_empty_host_means_both_families() -> None:
 
 def test_a_foreign_address_is_explained() -> None:
     with pytest.raises(ListenError, match="no such address"):
-        listen_tcp(Address("192.0.2.1", free_port()), "--listen")
+        listen_tcp(Address("192.0.2.1", reserved_port()), "--listen")
 
 
 def test_datagrams_arrive_at_one_address_or_at_both_families() -> None:
-    (one,) = listen_udp(Address("127.0.0.1", port := free_port()), "--wireguard-listen")
+    (one,) = listen_udp(Address("127.0.0.1", port := reserved_port()), "--wireguard-listen")
     with one, pytest.raises(ListenError, match="another process listens there"):
         listen_udp(Address("127.0.0.1", port), "--wireguard-listen")
     both = listen_udp(Address("", port), "--wireguard-listen")
@@ -66,7 +61,7 @@ def test_datagrams_arrive_at_one_address_or_at_both_families() -> None:
 
 def test_a_foreign_address_of_datagrams_is_explained() -> None:
     with pytest.raises(ListenError, match=r"--wireguard-listen .*no such address"):
-        listen_udp(Address("192.0.2.1", free_port()), "--wireguard-listen")
+        listen_udp(Address("192.0.2.1", reserved_port()), "--wireguard-listen")
 
 
 def test_unix_sockets_are_private(tmp_path: Path) -> None:

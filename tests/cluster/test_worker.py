@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import httpx
@@ -41,8 +42,9 @@ def test_what_cannot_be_logged_is_refused_where_that_is_asked_for(
         cluster.start()
         with cluster.http() as http:
             assert http.get(cluster.url("demo-nginx")).status_code == 401
-            with sqlite3.connect(cluster.data / "logs.db") as db:
+            with closing(sqlite3.connect(cluster.data / "logs.db", timeout=60)) as db:
                 db.execute("DROP TABLE block")
+                db.commit()
 
             def refused() -> bool:
                 return http.get(cluster.url("demo-nginx")).status_code == 503
