@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -33,6 +34,8 @@ from tests.e2e.cluster import wait_for
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+    from tests.e2e.cluster import Api
 
 
 NOBODY = 65534
@@ -256,6 +259,18 @@ class Follower(threading.Thread):
         self._client.close()
 
 
+def names_of_users(api: Api) -> set[str]:
+    """All of them, however many there are."""
+    found: set[str] = set()
+    for number in itertools.count():
+        page = meta.CommonListOptions(page=number, items_per_page=1000)
+        told = api.core("ListUser", core.ListUserOptions(common=page))
+        found |= {one.metadata.name for one in told.items}
+        if not told.list_response_meta.has_more:
+            break
+    return found
+
+
 def test_while_others_write_and_back_again(tmp_path: Path) -> None:
     """A backup of a busy Cluster is one moment of it, with all that was acknowledged before; and
     who was signed in then is signed in to the restored one. Who followed the Cluster has then what
@@ -293,11 +308,7 @@ def test_while_others_write_and_back_again(tmp_path: Path) -> None:
         other.start()
         again = type(api)(other.channel())
         again.access_token, again.refresh_token = api.access_token, api.refresh_token
-        page = meta.CommonListOptions(items_per_page=1000)
-        names = {
-            one.metadata.name
-            for one in again.core("ListUser", core.ListUserOptions(common=page)).items
-        }
+        names = names_of_users(again)
         written = {name for name in names if name.startswith("u0")}
         assert len(written) >= found[1][0]
         assert written == {f"u{number:06}" for number in range(len(written))}
