@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -44,7 +45,8 @@ class Proof(Protocol):
 class TokenKeeper:
     """Gives out the access token of one Cluster and renews it when it is time.
 
-    `proof` and `scopes` are for when there is no Session (any more).
+    `proof` and `scopes` are for when there is no Session (any more). Threads may share it: what one
+    asks for, the others wait for.
     """
 
     def __init__(
@@ -64,11 +66,16 @@ class TokenKeeper:
         self._scopes = scopes
         self._clock = clock
         self._current: Login | None = None
+        self._asking = threading.RLock()
         self.is_new = False
         """Whether the Session was made here."""
 
     def access_token(self) -> str:
         """The token for the next call. Raises NotLoggedIn, ApiError, StateError."""
+        with self._asking:
+            return self._access_token()
+
+    def _access_token(self) -> str:
         login = self._current or self._state.get(self._domain)
         if login is None or not login.is_valid(self._clock()):
             login = self.authenticate()
@@ -85,6 +92,10 @@ class TokenKeeper:
 
     def after_rejection(self, rejected: str) -> str | None:
         """Another access token after the Cluster refused `rejected`, or None if there is none."""
+        with self._asking:
+            return self._after_rejection(rejected)
+
+    def _after_rejection(self, rejected: str) -> str | None:
         login = self._state.get(self._domain)
         if login is not None and login.token.access_token != rejected:
             self._current = login  # another process has renewed it meanwhile

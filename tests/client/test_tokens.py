@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,6 +93,26 @@ def test_without_a_login_the_authentication_token_makes_one(world: World) -> Non
     assert world.exchange.calls == ["authenticate T api:*"]
     stored = world.state.get(D)
     assert stored == Login(new_token(1), world.now)
+
+
+def test_threads_that_have_no_session_make_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, given = world.keeper("T"), []
+    other = threading.Thread(target=lambda: given.append(keeper.access_token()))
+    authenticate = world.exchange.authenticate
+
+    def slow(*words: Any) -> auth.SessionToken:
+        if other.ident is None:
+            other.start()
+            other.join(0.1)  # it waits, or has made another one by then
+        return authenticate(*words)
+
+    monkeypatch.setattr(world.exchange, "authenticate", slow)
+    assert keeper.access_token() == "a1"
+    other.join(60)
+    assert given == ["a1"]
+    assert len(world.exchange.calls) == 1
 
 
 def test_without_anything_it_says_how_to_log_in(world: World) -> None:
