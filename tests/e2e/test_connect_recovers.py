@@ -251,8 +251,9 @@ def counter(household: Household, event: str) -> float:
 
     def told_of() -> float:
         text = household.host.run(program("curl", "curl"), "-sS", url).stdout
-        (line,) = (each for each in text.splitlines() if f'event="{event}"' in each)
-        found = float(line.split()[-1])
+        lines = [each for each in text.splitlines() if f'event="{event}"' in each]
+        assert len(lines) == 1, text  # a gateway that has just begun has told nothing yet
+        found = float(lines[0].split()[-1])
         assert found > 0
         return found
 
