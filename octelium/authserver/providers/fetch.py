@@ -243,12 +243,14 @@ class Fetcher:
         problem: Exception | None = None
         async with client:
             for address in await self._addresses(target, loopback):
+                connecting = _Connecting()
+                name = target.raw_host.decode("ascii")
                 request = client.build_request(
                     method,
                     target.copy_with(host=str(address)),
                     headers=told,
                     data=form,
-                    extensions={"sni_hostname": target.raw_host.decode("ascii")},
+                    extensions={"sni_hostname": name, "trace": connecting},
                 )
                 try:
                     answer = await client.send(request, stream=True)
@@ -257,6 +259,8 @@ class Fetcher:
                     continue
                 except httpx.HTTPError as error:
                     raise FetchError(f"{place} does not answer: {_reason(error)}") from error
+                finally:
+                    await connecting.close()
                 try:
                     body = await _body(answer, place, limit)
                 except httpx.HTTPError as error:
@@ -279,6 +283,27 @@ class Fetcher:
             problems = ", ".join(f"{address} {problem}" for address, problem in judged.items())
             raise FetchError(f"{_place(target)}: {problems or 'the host has no address'}")
         return usable[:_MOST_ADDRESSES]
+
+
+class _Connecting:
+    """Follows a request until its connection is secured. Before that httpcore closes none that is
+    broken off, and the socket would stay open until it is collected as garbage.
+    """
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """An event of httpx's extension `trace`."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event == "connection.start_tls.complete":
+            self._stream = None
+
+    async def close(self) -> None:
+        """Close what is not secured."""
+        if self._stream is not None:
+            await self._stream.aclose()
 
 
 @asynccontextmanager
@@ -347,7 +372,7 @@ def _reason(error: Exception | None) -> str:
                 f"its certificate is not trusted ({cause.verify_message}); name its authority in "
                 "the file that SSL_CERT_FILE of `octelium up` names"
             )
-        if isinstance(cause, OSError) and cause.errno:
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
             return os.strerror(cause.errno)
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import ssl
 import threading
 import time
@@ -245,6 +246,33 @@ async def test_nobody_there() -> None:
         await client.get(
             "https://localhost:1/a?b=" + SECRET, configured="https://localhost", limit=1
         )
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (replace(trusting.PATIENT, deadline=0.2), "does not answer in time"),
+        (replace(trusting.PATIENT, connect=0.2), "cannot be reached: ConnectTimeout"),
+    ],
+)
+async def test_who_is_silent_is_hung_up_on(limits: Limits, why: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://localhost:{silent.getsockname()[1]}/"
+        with pytest.raises(FetchError, match=why):
+            await trusting.fetcher(limits).get(url, configured=url, limit=1)
+        silent.setblocking(False)
+        try:
+            connection, _ = silent.accept()
+        except BlockingIOError:  # its time was over before it had connected
+            return
+
+        def until_the_end() -> None:
+            with connection:
+                connection.settimeout(60)
+                while connection.recv(4096):
+                    pass
+
+        await asyncio.to_thread(until_the_end)
 
 
 async def test_forms(server: HttpsServer) -> None:
