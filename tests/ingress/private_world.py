@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from octelium.visibility.record import AuditSubject
 from tests.vigil.world import Client, CommandedDecider, Reply, World, service, session, world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Iterator
 
     from octelium.ingress.private import StreamMode
     from octelium.ingress.private_datagrams import DatagramMode
@@ -40,8 +39,21 @@ L4 = core.SessionStatusConnectionUpstreamL4Type__
 WIKI = "127.64.0.16"
 ANN = "127.65.0.7"
 BOB = "127.65.0.8"
-_ports = itertools.count(20_000)
-_claims: list[socket.socket] = []
+
+
+def _own_ports() -> Iterator[int]:
+    """Below those that the kernel gives by itself, a hundred at a time for this process alone."""
+    for first in range(20_000, 32_000, 100):
+        with socket.socket(socket.AF_UNIX) as claim:
+            try:
+                claim.bind(f"\0octelium-tests-ports-{first}")
+            except OSError:
+                continue
+            claim.detach()  # a name is taken for as long as its socket is open (unix(7))
+        yield from range(first, first + 100)
+
+
+_ports = _own_ports()
 
 
 def free_port() -> int:
@@ -49,15 +61,12 @@ def free_port() -> int:
     for port in _ports:
         with contextlib.ExitStack() as stack:
             try:
-                claim = stack.enter_context(socket.socket(socket.AF_UNIX))
-                claim.bind(f"\0octelium-tests-port-{port}")
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                     probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
                     _on_loopback(probe)
                     probe.bind(("0.0.0.0", port))
             except OSError:
                 continue
-            _claims.append(claim.dup())  # a name is free once nobody has its socket (unix(7))
             return port
     raise AssertionError("no port is free")
 
