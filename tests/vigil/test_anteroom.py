@@ -252,7 +252,7 @@ async def test_what_is_over_waits_for_no_collector(answered: bool) -> None:
             stream.reset()
         del stream
         room.upstream.sent.clear()
-        assert not [each for each in gc.get_objects() if isinstance(each, Visit)]
+        assert not [each for each in gc.get_objects() if type(each) is Visit]
     finally:
         gc.enable()
 
