@@ -30,6 +30,14 @@ async def test_what_the_cluster_did_not_answer_is_asked_again(
     monkeypatch.setattr(overview, "_RETRY", 0.05)
     data = small()
     data.failing = ApiError("UNAVAILABLE", "nobody answers", "")
+    counts = data.counts
+
+    def counted() -> dict[str, int]:
+        if data.failing is not None:
+            raise data.failing
+        return counts()
+
+    monkeypatch.setattr(data, "counts", counted)
     async with showing(data) as (_, pilot):
         await sees(pilot, "Unavailable: nobody answers")
         data.failing = None
