@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,10 +27,10 @@ def names_of_nothing() -> Iterator[None]:
     """That a name below `invalid` does not exist is known at once, whoever resolves names here."""
     lookup = socket.getaddrinfo
 
-    def find(host: str, *arguments: object, **options: object) -> object:
-        if host.endswith(".invalid"):
+    def find(host: Any, *arguments: Any, **options: Any) -> object:
+        if str(host).endswith(".invalid"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return lookup(host, *arguments, **options)  # type: ignore[arg-type]
+        return lookup(host, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", find)
