@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import yaml
@@ -147,7 +148,8 @@ def _prepare(here: World, made: Runner) -> None:
     pair = certs.issue(DOMAIN, f"*.{DOMAIN}", issuer=certs.ca())
     (made.folder / "fullchain.pem").write_bytes(pair.chain + certs.ca().chain)
     (made.folder / "privkey.pem").write_bytes(pair.key)
-    token = here.job.issuer.token(here.job.subject, f"https://{DOMAIN}")
+    end = int(time.time()) + 7200
+    token = here.job.issuer.token(here.job.subject, f"https://{DOMAIN}", exp=end)
     (made.folder / "job-token").write_text(token)
     shutil.copytree(ROOT / "examples", made.folder / "examples")
     (made.folder / "dist").symlink_to(here.folder / "bin")

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,7 +240,9 @@ def _world(folder: Path, texts: str) -> Iterator[World]:
         github = stack.enter_context(issuer(platform.listen(_GITHUB_ADDRESS, 443), _GITHUB))
         pods = issuer(platform.listen(_KUBERNETES_ADDRESS, 443), _KUBERNETES)
         kubernetes = stack.enter_context(pods)
-        token = kubernetes.token("system:serviceaccount:shop:default", f"https://{DOMAIN}")
+        token = kubernetes.token(
+            "system:serviceaccount:shop:default", f"https://{DOMAIN}", exp=int(time.time()) + 7200
+        )  # for as long as all documents take
         server.run("sh", "-ec", _POD, input=token)
         job = Job(github, "repo:example/cluster:ref:refs/heads/main")
         here = World(folder, {SERVER: server, LAPTOP: laptop}, job)
