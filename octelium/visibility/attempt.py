@@ -64,5 +64,5 @@ def decode(data: bytes) -> AttemptRecord:
     """
     try:
         return _DECODER.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"damaged record of an authentication: {error}") from error

@@ -245,7 +245,7 @@ def decode(data: bytes) -> Batch:
 def _decoded(decoder: msgspec.msgpack.Decoder[H], data: bytes) -> H:
     try:
         header = decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"damaged batch of log records: {error}") from error
     if header.format != FORMAT:
         raise ValueError(f"batch of log records in unknown format {header.format}")

@@ -67,3 +67,5 @@ def test_any_bytes_are_a_record_or_damaged(data: bytes) -> None:
 def test_damage() -> None:
     with pytest.raises(ValueError, match="damaged"):
         decode(encode(FULL)[:-3])
+    with pytest.raises(ValueError, match="damaged"):
+        decode(encode(FULL).replace(b"okta", b"okt\x80"))  # no UTF-8

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from octelium.visibility.batch import (
@@ -80,6 +80,7 @@ def test_an_id_has_an_end() -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"\x93\x00\xa7\x00\x00\x00\x00\x00\x00\x80")  # a text that is no UTF-8
 def test_damaged_batches_are_refused(data: bytes) -> None:
     for read in (decode, decode_header):
         with pytest.raises(ValueError, match="batch of log records"):
