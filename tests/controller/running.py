@@ -11,7 +11,7 @@ from octelium.controller.kube.account import Account
 from octelium.controller.kube.api import Api
 from octelium.controller.objects.desired import desired
 from octelium.controller.objects.settings import Settings
-from tests.controller.world import CLUSTER, LIMIT, PACE, managed
+from tests.controller.world import CLUSTER, PACE, managed
 
 
 async def main(server: str, ca: str, token: str, namespace: str, count: str) -> None:
@@ -19,7 +19,7 @@ async def main(server: str, ca: str, token: str, namespace: str, count: str) -> 
     wants = {one.key: one for one in map(managed, range(int(count)))}
     settings = Settings(namespace=namespace)
     controller = Controller(
-        Api(Account(server, Path(ca), Path(token)), namespace, timeout=LIMIT),
+        Api(Account(server, Path(ca), Path(token)), namespace),
         CLUSTER,
         "first",
         wants=lambda: wants,

@@ -334,11 +334,11 @@ class World:
         """Run one more controller."""
         account = self.server.controller(self.namespace)
         if isinstance(self.server, RealServer):
-            api: Api = Counting(account, self.namespace, timeout=LIMIT)
+            api: Api = Counting(account, self.namespace)
             assert isinstance(api, Counting)
             api.log = self.server.log
         else:
-            api = Api(account, self.namespace, timeout=LIMIT)
+            api = Api(account, self.namespace)
 
         def tell(states: Sequence[ContainerStatus]) -> None:
             self.telling.append((name, states))
