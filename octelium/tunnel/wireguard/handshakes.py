@@ -91,9 +91,12 @@ class Handshakes:
         """Our key that the peer knows, as far as that can be told.
 
         A peer may not have heard of a new key yet, or may have forgotten the old one without our
-        seeing it: initiations take turns.
+        seeing it: initiations take turns. So they do among all keys in force for a peer that has
+        told of none since our start.
         """
         accepted = self._state.identities.accepted(now)
+        if peer.identity is None:
+            return accepted[peer.tries % len(accepted)]
         if peer.identity in accepted and peer.tries % 2 == 0:
             return peer.identity
         return accepted[0]

@@ -208,6 +208,29 @@ def test_a_rotated_key_answers_for_the_former_one() -> None:
     assert other.public not in {one.public_key for one in pair.b.device.peers()}
 
 
+def test_after_a_start_a_peer_is_found_that_has_not_heard_of_the_new_key() -> None:
+    pair = Pair()
+    device = pair.b.device
+    device.set_private_key(key("new"), pair.now, grace=60)
+    device.update_peer(PeerConfig(pair.a.public, endpoint=pair.a.place), pair.now)
+    device.poke(pair.a.public, pair.now)
+    pair.carry()
+    assert (pair.a.device.counters.unknown_peer, device.counters.handshakes) == (1, 0)
+    pair.wait(5)
+    assert (pair.a.device.counters.unknown_peer, device.counters.handshakes) == (1, 1)
+
+
+def test_after_a_start_a_peer_is_asked_by_keys_in_force_alone() -> None:
+    pair = Pair()
+    device = pair.b.device
+    device.set_private_key(key("new"), pair.now, grace=4)
+    device.update_peer(PeerConfig(pair.a.public, endpoint=pair.a.place), pair.now)
+    device.poke(pair.a.public, pair.now)
+    pair.wait(60)
+    assert pair.a.device.counters.unknown_peer > 2
+    assert device.counters.handshakes == 0
+
+
 def test_a_few_initiations_are_opened_in_a_turn_and_packets_pass_all_the_same() -> None:
     pair = Pair(limits=Limits(busy=10_000))
     pair.a.device.send([pair.there()], pair.now)
