@@ -100,7 +100,10 @@ def _body(html: str) -> str:
     return html.partition("<main>")[2]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(text=st.text(max_size=40) | st.from_regex(r"[a-z0-9-]{4}(-[a-z0-9]{0,4}){1,5}"))
 async def test_what_is_no_id_is_never_repeated_or_looked_up(host: Host, text: str) -> None:
     host.reasons.asked.clear()

@@ -171,7 +171,10 @@ async def test_another_client_does_not_get_the_tokens(host: Host) -> None:
     assert (await poll(host, told["device_code"])).status_code == 200
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=40,
+)
 @given(code=st.text(max_size=60))
 async def test_no_code_that_was_made_up_gets_tokens(host: Host, code: str) -> None:
     await begin(host)

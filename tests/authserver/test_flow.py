@@ -474,7 +474,10 @@ PARAMETERS = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(parameters=PARAMETERS, cookie=st.sampled_from(["STATE", "", "x", "\u00e9"]))
 async def test_no_callback_that_was_made_up_signs_anybody_in(
     host: Host, parameters: dict[str, str], cookie: str

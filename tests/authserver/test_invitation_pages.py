@@ -384,7 +384,9 @@ def test_tokens_are_43_letters_and_digits(text: str) -> None:
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.dictionaries(st.sampled_from(["invitation", "proof", "x"]), st.text(max_size=60)))
 async def test_no_form_gets_anywhere_without_an_invitation(

@@ -451,7 +451,10 @@ async def test_a_client_that_hangs_up(host: Host, caplog: pytest.LogCaptureFixtu
     assert not caplog.records
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=80,
+)
 @given(
     body=st.one_of(
         st.binary(max_size=300),

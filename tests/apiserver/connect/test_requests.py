@@ -146,7 +146,10 @@ async def test_ports_of_servers_in_the_client(world: World) -> None:
     assert (made.e_ssh_port, made.e_socks5_port) == (22022, 0)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.binary(max_size=80))
 async def test_any_message_is_taken_or_refused(world: World, data: bytes) -> None:
     try:

@@ -138,7 +138,9 @@ def mutations(data: bytes, random: Random) -> list[bytes]:
 
 @given(seed=st.integers(0, 2**32))
 @settings(
-    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_no_request_brings_a_method_down(api: Harness, seed: int) -> None:
     random = Random(seed)

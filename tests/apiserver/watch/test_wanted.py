@@ -47,7 +47,7 @@ TEXTS = st.one_of(st.sampled_from([*all_rules(), "default", "root"]), st.text(ma
 REFERENCES = st.none() | st.builds(meta.ObjectReference, name=TEXTS, uid=TEXTS)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     kinds=st.lists(TEXTS, max_size=4),
     user=REFERENCES,
