@@ -1,10 +1,12 @@
-"""A second try, alone, for tests whose subject is time itself, and said aloud.
+"""Another try, alone, for a test or two of programs that run at once, and said aloud.
 
-Such a test runs real programs against real timers: on a machine that others use too it may fail
-although nothing is wrong. It says so with `@pytest.mark.real_time("why")`. If nothing else fails in
-a run, and no more than `MOST` of these do, each is run once more when the rest is over, in a
-process of its own. What passes then does not fail the run; the summary names it, with its first
-failure in full. All other tests have one try.
+The usual run chooses nothing at random. So what fails in it and passes alone differed in time: a
+machine that others use, too, or a race that is worth a look. If no more than `MOST` tests fail,
+all of rooms that work with processes, threads and sockets, each is run again when the rest is over,
+in a process of its own: `TIMES` times, and no failure may come. A test whose very subject is time,
+against real programs and real timers, says so with `@pytest.mark.real_time("why")`; it is run once
+more. What passes does not fail the run; the summary names it, with its first failure in full. What
+decides, and what keeps anybody out, has one try (`ONE_TRY`).
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
 MARK: Final = "real_time"
 MOST: Final = 2
 """Tests of one run that may be tried again; where more fail, something is wrong."""
+TIMES: Final = 3
+"""How often a test without the mark must pass."""
 ROOMS: Final = ("e2e", "install", "security", "tui", "tunnel")
 """Where tests may carry the mark."""
+ONE_TRY: Final = ("house", "identity", "octovigil", "policy", "schema", "security", "store")
+"""Rooms whose tests have no other try without the mark."""
 _AGAIN: Final = "second try"
 """What the summary calls those that have passed."""
 _WITHIN: Final = "OCTELIUM_SECOND_TRY"
@@ -67,7 +73,7 @@ class SecondTries:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what may be tried again. What fails while it is taken down may not."""
-        if report.failed and report.when != "teardown" and MARK in report.keywords:
+        if report.failed and report.when in ("setup", "call") and _times(report):
             self.failed.append(report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -80,6 +86,15 @@ class SecondTries:
         return result
 
     def _try(self, report: pytest.TestReport, session: pytest.Session) -> None:
+        if not all(self._passes(report) for _ in range(_times(report))):
+            return
+        session.testsfailed -= 1
+        self.passed.append(report)
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            _move(report, terminal.stats)
+
+    def _passes(self, report: pytest.TestReport) -> bool:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", report.nodeid]
         try:
             done = subprocess.run(
@@ -89,15 +104,11 @@ class SecondTries:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             self.output.append((report.nodeid, f"it takes longer than {_SECONDS} s"))
-            return
+            return False
         if done.returncode != pytest.ExitCode.OK:
             self.output.append((report.nodeid, done.stdout))
-            return
-        session.testsfailed -= 1
-        self.passed.append(report)
-        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None:
-            _move(report, terminal.stats)
+            return False
+        return True
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Name each, with its first failure in full."""
@@ -105,12 +116,20 @@ class SecondTries:
         if self.passed:
             write.section(_TITLE, yellow=True)
         for report in self.passed:
-            why = dict(report.user_properties)[MARK]
+            why = dict(report.user_properties).get(MARK, "no test of time: look at why it failed")
             write.write_sep("_", f"{report.nodeid} ({why})", yellow=True)
             write.write_line(report.longreprtext)
         for name, output in self.output:
             write.section(f"{name} failed at the second try, too", red=True)
             write.write_line(output)
+
+
+def _times(report: pytest.TestReport) -> int:
+    """How often a test that failed has to pass alone; 0 if it has no other try."""
+    if MARK in report.keywords:
+        return 1
+    room = report.nodeid.split("::")[0].removeprefix("tests/").split("/")[0]
+    return 0 if room in ONE_TRY else TIMES
 
 
 def _move(report: pytest.TestReport, stats: dict[str, list[object]]) -> None:

@@ -77,14 +77,50 @@ def test_a_fixture_that_is_late(pytester: pytest.Pytester, folder: Path) -> None
     assert (code, "1 second try" in told) == (pytest.ExitCode.OK, True)
 
 
+STEADY = """
+import pathlib
+def test_often(place=pathlib.Path(__file__).parent):
+    came = len([*place.glob("came-*")])
+    (place / f"came-{came}").touch()
+    assert came not in {failing}
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "failing", "runs", "code"),
+    [
+        ("client", {0}, 1 + second_try.TIMES, 0),
+        ("client", {0, 1}, 2, 1),
+        ("client", {0, second_try.TIMES}, 1 + second_try.TIMES, 1),
+        ("security", {0}, 1, 1),
+        ("policy", {0}, 1, 1),
+    ],
+)
+def test_what_has_no_mark_passes_several_times_or_fails(
+    pytester: pytest.Pytester, folder: Path, room: str, failing: set[int], runs: int, code: int
+) -> None:
+    place = folder.parent / room
+    place.mkdir()
+    (place / "test_a.py").write_text(STEADY.replace("{failing}", repr(failing)))
+    done, told = ran(pytester)
+    assert done == code
+    assert len([*place.glob("came-*")]) == runs
+    assert ("1 second try" in told, "no test of time" in told) == (not code, not code)
+
+
+@pytest.mark.parametrize("room", second_try.ONE_TRY)
+def test_rooms_are_those_that_there_are(request: pytest.FixtureRequest, room: str) -> None:
+    assert (request.config.rootpath / "tests" / room).is_dir()
+
+
 @pytest.mark.parametrize(
     "others",
     [
-        "def test_bad(): once('bad')",
+        "def test_b(): once('b')\ndef test_c(): once('c')",
         f"{MARK}def test_b(): once('b')\n{MARK}def test_c(): once('c')",
         f"@pytest.fixture\ndef end():\n    yield\n    once('end')\n{MARK}def test_bad(end): pass",
     ],
-    ids=["another one fails", "too many", "what is taken down"],
+    ids=["others fail", "too many", "what is taken down"],
 )
 def test_nothing_is_tried_again_where(pytester: pytest.Pytester, folder: Path, others: str) -> None:
     text = f"{FIRST}\n{MARK}def test_slow(): once('slow')\n{others}\n"
