@@ -13,7 +13,7 @@ usage: ./build.sh VERB [ARGUMENTS]
   demo [--exit]      build, start a Cluster, apply examples/, show real requests; --exit stops afterwards
   test [PYTEST ...]  all tests, with the servers and browsers that they need
   lint               format, rules, types, layers, and that tests mirror sources
-  bench NAME         dns | flood | http | identity | policy | relay | sessions | start | store | tui | tunnel
+  bench NAME         dns | flood | http | identity | parts | policy | relay | sessions | start | store | tui | tunnel
                      [--json]; soak: all tests at full length
   zipapp             dist/octelium.pyz and the links octelium, octeliumctl, octops
   release            dist/release: zipapps and images for every machine, install.sh, manifests, checksums

@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument(
         "name",
         choices=(
-            *("dns", "flood", "http", "identity", "policy"),
+            *("dns", "flood", "http", "identity", "parts", "policy"),
             *("relay", "sessions", "start", "store", "tui", "tunnel"),
         ),
     )
@@ -44,6 +44,10 @@ def main() -> int:
             from bench import identity
 
             report = identity.run(arguments.rounds, arguments.seconds)
+        elif arguments.name == "parts":
+            from bench import parts
+
+            report = parts.run(arguments.rounds)
         elif arguments.name == "policy":
             from bench import policy
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HELPS: Final = 9
 CONNECTS: Final = 10
 _ANSWERED: Final = 1.0
+_TAB: Final = 300.0
 _PATIENCE: Final = 60.0
 _QUIET: Final = 1.0
 """Seconds between two connections."""
@@ -58,6 +59,8 @@ def run(rounds: int) -> Report:
         report.bars.append(Bar(f"{row}: p50 of {CONNECTS}", answered, _ANSWERED, "s"))
     ratio = report.median("octeliumctl --help", "time") / report.median("python3 -c pass", "time")
     report.bars.append(Bar("octeliumctl --help, of `python3 -c pass`", ratio, 3.0, "times"))
+    tab = report.median("octelium open, Tab", "time")
+    report.bars.append(Bar("octelium open, Tab: p50", tab, _TAB, "ms"))
     return report
 
 
@@ -118,6 +121,32 @@ def _connects(report: Report, world: World, engine: str) -> None:
         if number:
             report.add(f"octelium connect --engine {engine}", "first answer", "s", taken)
         time.sleep(_QUIET)
+    if engine == "own":
+        known_by = {
+            "OCTELIUM_HOME": home[1],
+            "OCTELIUM_DOMAIN": DOMAIN,
+            "OCTELIUM_API_ENDPOINT": world.endpoint,
+            "SSL_CERT_FILE": str(world.authority),
+        }
+        _completions(report, world, {**kept, **known_by})
+
+
+def _completions(report: Report, world: World, environment: dict[str, str]) -> None:
+    """Somebody presses Tab after `octelium open `."""
+    asked = {
+        "_OCTELIUM_COMPLETE": "bash_complete",
+        "COMP_WORDS": "octelium open ",
+        "COMP_CWORD": "2",
+    }
+    program = [interpreter(), str(ROOT / "dist/octelium")]
+    for number in range(CONNECTS + 1):
+        began = time.perf_counter()
+        found = world.guest.run(*program, env={**environment, **asked}).stdout
+        taken = (time.perf_counter() - began) * 1000
+        if number:  # the first one may find no names yet
+            if WEB not in found:
+                raise BenchError(f"octelium open, Tab: {found!r}")
+            report.add("octelium open, Tab", "time", "ms", taken)
 
 
 def interpreter() -> str:
@@ -142,6 +171,7 @@ def _start(cluster: Cluster) -> float:
 
 
 def _time(words: list[str]) -> float:
+    # With a timeout, Popen would look only after 1, 2, 4 … 32 ms whether it has ended.
     started = time.perf_counter()
-    subprocess.run(words, stdout=subprocess.DEVNULL, check=True, timeout=60)
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
     return (time.perf_counter() - started) * 1000

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource as resource_
 import shutil
 import socket
 import subprocess
@@ -122,39 +121,6 @@ def test_names_that_come_too_late_are_there_the_next_time(
     while not (found := names().strip()) and time.monotonic() < end:
         pass
     assert found == "plain,wiki"
-
-
-def test_no_slower_than_a_person_waits(person: dict[str, str]) -> None:
-    """300 ms where Python starts in 14 ms: in processor time, which a busy machine does not alter.
-
-    The names are those that were seen a moment ago.
-    """
-    asked = {
-        "_OCTELIUM_COMPLETE": "bash_complete",
-        "COMP_WORDS": "octelium open ",
-        "COMP_CWORD": "2",
-    }
-
-    def seconds(command: list[str], environ: dict[str, str]) -> tuple[float, list[str]]:
-        before = resource_usage()
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-        return resource_usage() - before, done.stdout.split()
-
-    plain = min(seconds([sys.executable, "-c", "pass"], person)[0] for _ in range(5))
-    found: list[float] = []
-    end = time.monotonic() + 120
-    while len(found) < 6 and time.monotonic() < end:  # some may find a busy machine, and no names
-        took, words = seconds(["octelium"], person | asked)
-        if words:
-            assert words == ["plain,wiki", "plain,web", "plain,db.prod"]
-            found.append(took)
-    assert min(found) / plain < 300 / 14
-
-
-def resource_usage() -> float:
-    """Processor seconds of all programs that have ended here."""
-    used = resource_.getrusage(resource_.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,13 +1,60 @@
-"""Times that a busy machine only makes longer."""
+"""What work costs, told so that a busy machine does not change the answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 _TRIES: Final = 8
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Function calls, of Python and of C, that work makes in this thread: the same everywhere.
+
+    What work does within one call of C is not seen.
+    """
+    with _counted() as count:
+        work()
+    return count[0]
+
+
+async def calls_awaited(work: Callable[[], Awaitable[object]]) -> int:
+    """`calls` of what is awaited, with all that the event loop does meanwhile."""
+    with _counted() as count:
+        await work()
+    return count[0]
+
+
+@contextmanager
+def _counted() -> Iterator[list[int]]:
+    count = [0]
+
+    def note(_frame: Any, event: str, _argument: Any) -> None:
+        count[0] += event.endswith("call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield count
+    finally:
+        sys.setprofile(before)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """CPU seconds of this thread after which something would hold up a worker.
+
+    Only for what takes minutes where it goes wrong and a fortieth of the limit where it goes right:
+    that no machine mistakes.
+    """
+    began = time.thread_time()
+    yield
+    assert time.thread_time() - began < seconds
 
 
 def best(measure: Callable[[], float], bar: float) -> float:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -67,22 +66,3 @@ def test_set_but_empty_messages_are_shown() -> None:
     user = core.User()
     user.spec.SetInParent()
     assert json_writer.write(user) == {"spec": {}}
-
-
-def test_it_is_faster_than_the_general_converter() -> None:
-    service = core.Service(
-        metadata=meta.Metadata(name="wiki.default", uid="u", labels={"a": "b"}),
-        spec=core.ServiceSpec(mode=core.ServiceSpecMode__.WEB, port=80, is_public=True),
-        status=core.ServiceStatus(port=80, additional_hostnames=["wiki.default"]),
-    )
-
-    def cost(convert: Any) -> float:
-        begin = time.thread_time()
-        for _ in range(100):
-            convert(service)
-        return time.thread_time() - begin
-
-    # In turns, since the machine may be slower at times; the best of each is without that.
-    costs = [(cost(json_writer.write), cost(json_format.MessageToDict)) for _ in range(20)]
-    ours, general = map(min, zip(*costs, strict=True))
-    assert ours < general

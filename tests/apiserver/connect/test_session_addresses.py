@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from hypothesis import settings
@@ -15,7 +14,7 @@ from octelium.apiserver.connect.session_addresses import (
     is_index,
 )
 from octelium.store.errors import Unavailable
-from tests.peers.timing import best
+from tests.peers.timing import calls
 
 COUNT = LARGEST - LARGEST // 256
 
@@ -93,16 +92,14 @@ def test_when_all_are_used_clients_may_come_again() -> None:
 def test_choosing_takes_as_long_with_65000_sessions_as_with_none() -> None:
     addresses = SessionAddresses(random.Random(1))
 
-    def seconds(count: int) -> float:
-        began = time.thread_time()
+    def choose(count: int) -> None:
         for number in range(count):
             addresses.use(addresses.pick(str(number), 0.0), str(number))
-        return time.thread_time() - began
 
-    bar = 10 * min(seconds(200) for _ in range(8)) + 0.01
-    seconds(COUNT - 4000)
-    # A search for a free one would take dozens of times as long now.
-    assert best(lambda: seconds(200), bar) < bar
+    few = calls(lambda: choose(200))
+    choose(COUNT - 4000)
+    # A search for a free one would make dozens of times as many now.
+    assert calls(lambda: choose(200)) < 2 * few
 
 
 class Machine(RuleBasedStateMachine):

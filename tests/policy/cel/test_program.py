@@ -19,6 +19,7 @@ from octelium.policy.cel.errors import (
 )
 from octelium.policy.cel.program import MAX_STEPS, compile_program, evaluate_once, new_frame
 from octelium.policy.cel.values import SECOND, CelType, Duration, UInt, map_key
+from tests.peers.timing import within
 
 ROOT = Path(__file__).resolve().parents[3]
 CASES = Path(os.environ.get("OCTELIUM_CONFORMANCE", ROOT.parent / "shared" / "conformance")) / "cel"
@@ -265,11 +266,7 @@ LARGE = {
     ],
 )
 def test_large_data_is_no_way_to_hold_up_a_worker(text: str) -> None:
-    import time
-
     program = compile_program(text)
     frame = new_frame(LARGE)
-    begun = time.thread_time()
-    with pytest.raises(BudgetError):
+    with within(0.5), pytest.raises(BudgetError):
         program.test(frame)
-    assert time.thread_time() - begun < 0.5

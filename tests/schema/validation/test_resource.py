@@ -3,7 +3,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from google.protobuf import json_format
 
 from octelium.schema.documents import parse_documents
 from octelium.schema.errors import Invalid
@@ -244,33 +243,6 @@ def test_a_computed_config_meets_the_same_rules(world: World) -> None:
         assert refused.value.path == path
     with pytest.raises(Invalid, match="no Secret 'gone'"):
         validate_config(good, wiki, view=world, expressions=world)
-
-
-def test_validating_services_takes_little_beside_making_them(world: World) -> None:
-    """As protobuf makes them of JSON, which takes two thirds of the time."""
-    forms = [
-        {
-            "metadata": {"name": f"svc{number}.prod"},
-            "spec": {
-                "mode": "WEB",
-                "config": {"upstream": {"url": "http://10.0.0.5:8080"}},
-                "authorization": {"policies": ["allow-all"]},
-            },
-        }
-        for number in range(1000)
-    ]
-
-    def cost() -> tuple[float, float]:
-        begin = time.thread_time()
-        services = [json_format.ParseDict(form, core.Service()) for form in forms]
-        between = time.thread_time()
-        for made in services:
-            world.validate(made)
-            complete(made, world)
-        return time.thread_time() - between, between - begin
-
-    ours, general = map(min, zip(*(cost() for _ in range(3)), strict=True))
-    assert ours < 10 * general
 
 
 def test_the_small_cluster_is_valid() -> None:
