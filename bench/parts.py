@@ -20,6 +20,7 @@ from octelium.tunnel.wireguard.identity import Identity
 from octelium.tunnel.wireguard.noise import Initiator
 from octelium.tunnel.wireguard.peer import Peer
 from octelium.tunnel.wireguard.primitives import tai64n
+from tests.schema.services import services
 from tests.schema.validation.world import World
 from tests.tunnel.wireguard.worlds import WALL, Pair, key, open_all
 
@@ -31,21 +32,6 @@ SEVERAL: Final = 100
 """Documents for the slow peer."""
 STRANGERS: Final = 500
 _BURSTS: Final = 10
-_DOCUMENT: Final = """\
-kind: Service
-metadata: {name: svc%d.prod}
-spec:
-  mode: WEB
-  isPublic: true
-  config:
-    upstream: {url: "http://10.0.0.5:8080"}
-    http: {header: {addRequestHeaders: [{key: X-A, value: "1"}]}}
-  authorization:
-    inlinePolicies:
-      - name: only-ops
-        spec: {rules: [{effect: ALLOW, condition: {match: 'ctx.user.metadata.name == "alice"'}}]}
----
-"""
 _FORM: Final = {
     "spec": {
         "mode": "WEB",
@@ -83,8 +69,7 @@ def _cost(work: Callable[[], object], count: int) -> float:
 
 
 def _documents(report: Report) -> None:
-    few = "".join(_DOCUMENT % number for number in range(SEVERAL))
-    many = "".join(_DOCUMENT % number for number in range(SERVICES))
+    few, many = services(SEVERAL), services(SERVICES)
     theirs = _cost(lambda: list(yaml.load_all(few, yaml.SafeLoader)), SEVERAL)
     report.add("PyYAML's reader in Python", "time", "µs", theirs)
     ours = _cost(lambda: parse_documents(many, "services.yaml"), SERVICES)

@@ -42,7 +42,10 @@ def run(rounds: int) -> Report:
         _ups(report, tunnel, rounds)
     for engine in ("own", "auto"):
         with private_world(_web(), engine=engine) as world:
-            _connects(report, world, engine)
+            environment = _environment(world, engine)
+            _connects(report, world, engine, environment)
+            if engine == "own":
+                _completions(report, world, environment)
     say("--help")
     python = interpreter()
     for _ in range(rounds * _HELPS):
@@ -95,19 +98,27 @@ def _web() -> dict[str, Any]:
     return made
 
 
-def _connects(report: Report, world: World, engine: str) -> None:
+def _environment(world: World, engine: str) -> dict[str, str]:
+    """That of somebody who uses this Cluster alone."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("OCTELIUM")}
+    return {
+        **kept,
+        "OCTELIUM_DOMAIN": DOMAIN,
+        "OCTELIUM_API_ENDPOINT": world.endpoint,
+        "OCTELIUM_HOME": str(world.folder / f"home-{engine}"),
+        "SSL_CERT_FILE": str(world.authority),
+    }
+
+
+def _connects(report: Report, world: World, engine: str, environment: dict[str, str]) -> None:
     """One after the other, with a Session that is kept; the first only makes it."""
     (token,) = world.tokens(users()[:1])
-    known = ("--domain", DOMAIN, "--endpoint", world.endpoint, "--ca-file", str(world.authority))
-    home = ("--homedir", str(world.folder / f"home-{engine}"))
     words = (interpreter(), str(ROOT / "dist/octelium"), "connect", "--engine", engine)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("OCTELIUM")}
     for number in range(CONNECTS + 1):
         say(f"octelium connect --engine {engine}: {number} of {CONNECTS}")
         began = time.perf_counter()
-        environment = {**kept, "OCTELIUM_AUTH_TOKEN": token}
-        given = {"stderr": subprocess.PIPE, "env": environment}
-        with world.guest.process(*words, *known, *home, **given) as process:
+        given = {"stderr": subprocess.PIPE, "env": {**environment, "OCTELIUM_AUTH_TOKEN": token}}
+        with world.guest.process(*words, **given) as process:
             assert process.stderr is not None
             said = ""
             while "Connected to" not in said:
@@ -121,14 +132,6 @@ def _connects(report: Report, world: World, engine: str) -> None:
         if number:
             report.add(f"octelium connect --engine {engine}", "first answer", "s", taken)
         time.sleep(_QUIET)
-    if engine == "own":
-        known_by = {
-            "OCTELIUM_HOME": home[1],
-            "OCTELIUM_DOMAIN": DOMAIN,
-            "OCTELIUM_API_ENDPOINT": world.endpoint,
-            "SSL_CERT_FILE": str(world.authority),
-        }
-        _completions(report, world, {**kept, **known_by})
 
 
 def _completions(report: Report, world: World, environment: dict[str, str]) -> None:

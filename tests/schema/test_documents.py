@@ -15,6 +15,7 @@ from octelium.schema.kinds import KINDS
 from octelium.schema.pb import core_v1_pb2 as core
 from tests.peers.timing import calls
 from tests.schema.messages import resources
+from tests.schema.services import services
 
 
 def parse(text: str, **options: Any) -> list[Document]:
@@ -335,29 +336,8 @@ def test_a_damaged_document_is_parsed_or_refused(message: Any, data: st.DataObje
 
 
 def test_a_thousand_services_cost_as_ten_times_a_hundred() -> None:
-    one = """\
-kind: Service
-metadata: {name: svc%d.prod}
-spec:
-  mode: WEB
-  isPublic: true
-  config:
-    upstream: {url: "http://10.0.0.5:8080"}
-    http: {header: {addRequestHeaders: [{key: X-A, value: "1"}]}}
-  authorization:
-    inlinePolicies:
-      - name: only-ops
-        spec: {rules: [{effect: ALLOW, condition: {match: 'ctx.user.metadata.name == "alice"'}}]}
----
-"""
-    text = "".join(one % number for number in range(1000))
-    few = "".join(one % number for number in range(100))
+    text, few = services(1000), services(100)
     parse_documents(few, "few")  # what is done once
-    print(
-        "CALLS",
-        calls(lambda: parse_documents(text, "many")),
-        calls(lambda: parse_documents(few, "few")),
-    )
     assert calls(lambda: parse_documents(text, "many")) < 11 * calls(
         lambda: parse_documents(few, "few")
     )

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from octelium.authserver.providers.addresses import Address, is_loopback_host, refusal
+from octelium.http.client_handshakes import watch_handshake
 from octelium.schema import strict_json
 
 if TYPE_CHECKING:
@@ -239,18 +240,17 @@ class Fetcher:
             trust_env=False,
             timeout=httpx.Timeout(None, connect=self._limits.connect),
             limits=httpx.Limits(max_keepalive_connections=0),
+            event_hooks={"request": [watch_handshake]},
         )
         problem: Exception | None = None
         async with client:
             for address in await self._addresses(target, loopback):
-                connecting = _Connecting()
-                name = target.raw_host.decode("ascii")
                 request = client.build_request(
                     method,
                     target.copy_with(host=str(address)),
                     headers=told,
                     data=form,
-                    extensions={"sni_hostname": name, "trace": connecting},
+                    extensions={"sni_hostname": target.raw_host.decode("ascii")},
                 )
                 try:
                     answer = await client.send(request, stream=True)
@@ -259,8 +259,6 @@ class Fetcher:
                     continue
                 except httpx.HTTPError as error:
                     raise FetchError(f"{place} does not answer: {_reason(error)}") from error
-                finally:
-                    await connecting.close()
                 try:
                     body = await _body(answer, place, limit)
                 except httpx.HTTPError as error:
@@ -283,27 +281,6 @@ class Fetcher:
             problems = ", ".join(f"{address} {problem}" for address, problem in judged.items())
             raise FetchError(f"{_place(target)}: {problems or 'the host has no address'}")
         return usable[:_MOST_ADDRESSES]
-
-
-class _Connecting:
-    """Follows a request until its connection is secured. Before that httpcore closes none that is
-    broken off, and the socket would stay open until it is collected as garbage.
-    """
-
-    def __init__(self) -> None:
-        self._stream: Any = None
-
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """An event of httpx's extension `trace`."""
-        if event == "connection.connect_tcp.complete":
-            self._stream = info["return_value"]
-        elif event == "connection.start_tls.complete":
-            self._stream = None
-
-    async def close(self) -> None:
-        """Close what is not secured."""
-        if self._stream is not None:
-            await self._stream.aclose()
 
 
 @asynccontextmanager
@@ -372,7 +349,10 @@ def _reason(error: Exception | None) -> str:
                 f"its certificate is not trusted ({cause.verify_message}); name its authority in "
                 "the file that SSL_CERT_FILE of `octelium up` names"
             )
-        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError):  # whose numbers are none of the system's
+            if cause.reason:
+                return f"its TLS cannot be used ({cause.reason})"
+        elif isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno)
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from octelium.http.client_handshakes import watch_handshake
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -74,7 +76,6 @@ class Account:
         import httpx
 
         from octelium.controller.kube.credentials import TokenFile
-        from octelium.controller.kube.handshake import watch_handshake
 
         context = ssl.create_default_context(cafile=self.ca)
         # Some Clusters' authorities lack extensions that OpenSSL's strict mode wants, as Python

@@ -248,6 +248,18 @@ async def test_nobody_there() -> None:
         )
 
 
+async def test_somebody_without_tls() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(FetchError, match=r"its TLS cannot be used \([A-Z_]+\)"):
+            await trusting.fetcher().get(url, configured=url, limit=1)
+
+
 @pytest.mark.parametrize(
     ("limits", "why"),
     [

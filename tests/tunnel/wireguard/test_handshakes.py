@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octelium.tunnel.wireguard import Endpoint, Limits, PeerConfig
+from octelium.tunnel.wireguard import Device, Endpoint, Limits, PeerConfig
 from octelium.tunnel.wireguard.constants import INITIATIONS_AT_ONCE, MAX_INITIATIONS
 from octelium.tunnel.wireguard.cookies import sign
 from octelium.tunnel.wireguard.identity import Identity
@@ -208,12 +208,18 @@ def test_a_rotated_key_answers_for_the_former_one() -> None:
     assert other.public not in {one.public_key for one in pair.b.device.peers()}
 
 
-def test_after_a_start_a_peer_is_found_that_has_not_heard_of_the_new_key() -> None:
+def started_anew(grace: float) -> tuple[Pair, Device]:
+    """`b` with a new key begins; `a`, whom it pokes, knows the former one, in force for `grace`."""
     pair = Pair()
     device = pair.b.device
-    device.set_private_key(key("new"), pair.now, grace=60)
+    device.set_private_key(key("new"), pair.now, grace=grace)
     device.update_peer(PeerConfig(pair.a.public, endpoint=pair.a.place), pair.now)
     device.poke(pair.a.public, pair.now)
+    return pair, device
+
+
+def test_after_a_start_a_peer_is_found_that_has_not_heard_of_the_new_key() -> None:
+    pair, device = started_anew(grace=60)
     pair.carry()
     assert (pair.a.device.counters.unknown_peer, device.counters.handshakes) == (1, 0)
     pair.wait(5)
@@ -221,11 +227,7 @@ def test_after_a_start_a_peer_is_found_that_has_not_heard_of_the_new_key() -> No
 
 
 def test_after_a_start_a_peer_is_asked_by_keys_in_force_alone() -> None:
-    pair = Pair()
-    device = pair.b.device
-    device.set_private_key(key("new"), pair.now, grace=4)
-    device.update_peer(PeerConfig(pair.a.public, endpoint=pair.a.place), pair.now)
-    device.poke(pair.a.public, pair.now)
+    pair, device = started_anew(grace=4)
     pair.wait(60)
     assert pair.a.device.counters.unknown_peer > 2
     assert device.counters.handshakes == 0
